@@ -1,0 +1,9 @@
+import { z } from "zod";
+import { memorySchema } from "./memory/config.ts";
+import { sqliteSchema } from "./sqlite/config.ts";
+
+/** The options of a store, whichever its `type`. Only gathers the rooms' schemas, so that reading a configuration loads no store. */
+export const backendSchema = z.discriminatedUnion("type", [memorySchema, sqliteSchema]);
+
+/** The checked options of a store. */
+export type BackendConfig = z.infer<typeof backendSchema>;

@@ -1,0 +1,22 @@
+import { describe } from "vitest";
+import { describeCapabilities } from "./capabilities.ts";
+import { describeEntries } from "./entries.ts";
+import { describeExpiry } from "./expiry.ts";
+import type { Harness } from "./harness.ts";
+import { describeLifecycle } from "./lifecycle.ts";
+import { describeLists } from "./lists.ts";
+import { describeModel } from "./model.ts";
+import { describeScans } from "./scan.ts";
+
+/** Registers every test that a store has to pass; the same for each room, and for a room behind a wire. */
+export function describeBackend(harness: Harness): void {
+  describe(`${harness.name} conforms`, () => {
+    describeCapabilities(harness);
+    describeLifecycle(harness);
+    describeEntries(harness);
+    describeExpiry(harness);
+    describeScans(harness);
+    describeLists(harness);
+    describeModel(harness);
+  });
+}

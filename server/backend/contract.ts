@@ -1,0 +1,116 @@
+/**
+ * What a store is to the rest of Prism. Rooms (`memory/`, `sqlite/`, ...) implement this and import nothing
+ * else of the server; handlers call it and know no store.
+ *
+ * - Batch first: every call takes many keys or mutations and answers in their order. One key is a batch of one.
+ * - A batch of mutations takes effect whole or not at all.
+ * - Not found is `undefined` or `false`, never an error. Errors are {@link PrismError}s of a closed set of reasons.
+ * - Keys are well-formed strings of 1 to MAX_KEY_BYTES bytes of UTF-8 and are ordered by those bytes.
+ * - Entries and lists are separate key spaces of a namespace; namespaces never see each other's data.
+ * - An expired entry is invisible to every call from that moment on.
+ * - A store that keeps a value it was handed copies it: the bytes are a view of a request buffer.
+ *   A value that a store hands out is the caller's to read, not to change.
+ */
+
+/** What every call to a store carries. */
+export interface Call {
+  /**
+   * Aborted when the caller went away or the deadline passed; work not yet begun is then dropped.
+   * Reading it may be what creates it: a store that answers at once has no need to.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** One entry to write. */
+export interface EntryWrite {
+  readonly key: string;
+  /** 0 bytes is a value like any other. */
+  readonly value: Uint8Array;
+  /** Milliseconds from now, by the store's own clock, until the entry expires; 0 = never. Replaces an older expiry. */
+  readonly ttlMs: number;
+}
+
+/** Flat key -> value. */
+export interface EntryStore {
+  /** The values, `undefined` where a key holds nothing. */
+  get(namespace: string, keys: readonly string[], call: Call): Promise<(Uint8Array | undefined)[]>;
+  /** Whether each key holds a value (an empty one included). */
+  exists(namespace: string, keys: readonly string[], call: Call): Promise<boolean[]>;
+  /** Writes all or none; of two writes to one key the later wins. */
+  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<void>;
+  /** Deletes; tells for each key whether it held a value. Of two deletes of one key the first finds it. */
+  delete(namespace: string, keys: readonly string[], call: Call): Promise<boolean[]>;
+}
+
+/** One step of a scan. */
+export interface PageQuery {
+  /** Keys that start with this; "" = all. */
+  readonly prefix: string;
+  /** Only keys after this one; `undefined` = from the start. */
+  readonly after: string | undefined;
+  /** Most entries wanted, 1 or more. */
+  readonly maxEntries: number;
+  /** The page ends with the entry that takes keys and values to this many bytes or more. */
+  readonly maxBytes: number;
+  /** True leaves `values` empty. */
+  readonly keysOnly: boolean;
+}
+
+/** One page of a scan, in ascending byte order of the keys. */
+export interface Page {
+  readonly keys: string[];
+  /** As long as `keys`, or empty where only keys were asked for. */
+  readonly values: Uint8Array[];
+  /** Where the next page starts (its `after`); `undefined` = there is nothing more. A page may be empty and not the last. */
+  readonly next: string | undefined;
+}
+
+/** Ordered reads over the entries. */
+export interface ScanStore {
+  /**
+   * One page. Nothing is held between pages, so a slow reader costs nothing; an entry that is there
+   * during the whole scan is in exactly one page, one written or deleted meanwhile may be in one or none.
+   */
+  scanPage(namespace: string, query: PageQuery, call: Call): Promise<Page>;
+  /** How many entries have a key that starts with `prefix`, exactly, expired ones excluded. */
+  count(namespace: string, prefix: string, call: Call): Promise<number>;
+}
+
+/** An end of a list: "left" is its head. */
+export type ListEnd = "left" | "right";
+
+/** Double-ended queues. Every operation is as fast on a list of a million as on one of ten. */
+export interface ListStore {
+  /** Adds values in order; answers each list's length after that push. A list comes into being by its first push. */
+  push(
+    namespace: string,
+    pushes: readonly { readonly key: string; readonly end: ListEnd; readonly value: Uint8Array }[],
+    call: Call,
+  ): Promise<number[]>;
+  /** Takes values off; `undefined` where the list is empty or absent. A list that is emptied is gone. */
+  pop(
+    namespace: string,
+    pops: readonly { readonly key: string; readonly end: ListEnd }[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]>;
+  /** Lengths; 0 for an absent list. */
+  length(namespace: string, keys: readonly string[], call: Call): Promise<number[]>;
+}
+
+/**
+ * A store and its life: `open` once, calls, `close` once. An interface that the store does not have is
+ * absent; its presence is the declaration of that capability.
+ */
+export interface Backend {
+  /** The room's name, as in the configuration's `type`. */
+  readonly type: string;
+  readonly entries?: EntryStore;
+  readonly scans?: ScanStore;
+  readonly lists?: ListStore;
+  /** Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. */
+  open(): Promise<void>;
+  /** Resolves if the store can answer now, else throws {@link PrismError}. */
+  check(): Promise<void>;
+  /** Gives back everything that `open` took. What was acknowledged is durable (where the store is). */
+  close(): Promise<void>;
+}

@@ -1,0 +1,23 @@
+import { type Clock, createSystemClock } from "./clock.ts";
+import type { BackendConfig } from "./config.ts";
+import type { Backend } from "./contract.ts";
+import { createGuardedBackend } from "./guarded.ts";
+import { createMemoryBackend } from "./memory/backend.ts";
+import { createSqliteBackend } from "./sqlite/backend.ts";
+
+/** Makes the store that `config` describes, guarded and not yet open. The only module that knows every room. */
+export function createBackend(
+  config: BackendConfig,
+  { clock = createSystemClock() }: { readonly clock?: Clock } = {},
+): Backend {
+  return createGuardedBackend(createRoom(config, clock));
+}
+
+function createRoom(config: BackendConfig, clock: Clock): Backend {
+  switch (config.type) {
+    case "memory":
+      return createMemoryBackend(config, { clock });
+    case "sqlite":
+      return createSqliteBackend(config, { clock });
+  }
+}

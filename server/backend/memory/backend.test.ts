@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { createSystemClock } from "../clock.ts";
+import { bytes, CALL, present } from "../conformance/harness.ts";
+import { createManualClock } from "../conformance/manual-clock.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import { createGuardedBackend } from "../guarded.ts";
+import { createMemoryBackend } from "./backend.ts";
+
+describeBackend({
+  name: "memory",
+  capabilities: ["entries", "scans", "lists"],
+  durable: false,
+  batches: true,
+  movesClock: true,
+  maxTtlMs: MAX_TTL_SECONDS * 1000,
+  async create() {
+    const clock = createManualClock();
+    const backend = createGuardedBackend(createMemoryBackend({ type: "memory" }, { clock }));
+    return { backend, advance: clock.advance, async dispose() {} };
+  },
+});
+
+describe("expiry in the background", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: 0, toFake: ["setTimeout", "clearTimeout", "Date"] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test("one timer waits for the soonest expiry of a namespace, and none is left after close", async () => {
+    const backend = createMemoryBackend({ type: "memory" }, { clock: createSystemClock() });
+    const entries = present(backend.entries);
+    const value = bytes("1");
+    for (let i = 0; i < 100; i++) await entries.set("a", [{ key: `k${i}`, value, ttlMs: 1000 - i }], CALL);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1000);
+    expect(vi.getTimerCount()).toBe(0);
+    await entries.set("a", [{ key: "k", value, ttlMs: 1000 }], CALL);
+    expect(vi.getTimerCount()).toBe(1);
+    await backend.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("a count ends when its call is aborted", async () => {
+    const backend = createMemoryBackend({ type: "memory" }, { clock: createSystemClock() });
+    const writes = Array.from({ length: 2000 }, (_, i) => ({ key: `k${i}`, value: bytes(""), ttlMs: 1 }));
+    await backend.entries?.set("a", writes, CALL);
+    vi.setSystemTime(1);
+    const controller = new AbortController();
+    const count = present(backend.scans).count("a", "", { signal: controller.signal });
+    controller.abort();
+    await expect(count).rejects.toMatchObject({ reason: "canceled" });
+    await backend.close();
+  });
+});

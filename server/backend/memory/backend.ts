@@ -1,0 +1,107 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { abortError } from "../../errors.ts";
+import type { Clock } from "../clock.ts";
+import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import type { MemoryConfig } from "./config.ts";
+import { EntryTable } from "./entry-table.ts";
+import { ListTable } from "./list-table.ts";
+import { createReclaimer, type Reclaimer } from "./reclaimer.ts";
+
+/** What one namespace holds. It stays when it is empty: namespaces are few, and named by the operator. */
+interface Space {
+  readonly entries: EntryTable;
+  readonly lists: ListTable;
+  readonly reclaimer: Reclaimer;
+}
+
+/** A store in this process's memory, gone when it is closed. Every call but a count is answered without waiting. */
+export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly clock: Clock }): Backend {
+  const spaces = new Map<string, Space>();
+
+  function space(namespace: string): Space {
+    const found = spaces.get(namespace);
+    if (found !== undefined) return found;
+    const entries = new EntryTable();
+    const reclaimer = createReclaimer(clock, (nowMs) => entries.reclaim(nowMs));
+    const created = { entries, lists: new ListTable(), reclaimer };
+    spaces.set(namespace, created);
+    return created;
+  }
+
+  return {
+    type: config.type,
+    entries: createEntries(space, clock),
+    scans: createScans(space, clock),
+    lists: createLists(space),
+    async open() {},
+    async check() {},
+    async close() {
+      for (const { reclaimer } of spaces.values()) reclaimer.stop();
+      spaces.clear();
+    },
+  };
+}
+
+function createEntries(space: (namespace: string) => Space, clock: Clock): EntryStore {
+  return {
+    async get(namespace, keys) {
+      const { entries } = space(namespace);
+      const nowMs = clock.now();
+      return keys.map((key) => entries.get(key, nowMs));
+    },
+    async exists(namespace, keys) {
+      const { entries } = space(namespace);
+      const nowMs = clock.now();
+      return keys.map((key) => entries.has(key, nowMs));
+    },
+    async set(namespace, writes) {
+      const { entries, reclaimer } = space(namespace);
+      const nowMs = clock.now();
+      for (const write of writes) {
+        const expiresAtMs = entries.set(write, nowMs);
+        if (expiresAtMs !== undefined) reclaimer.expect(expiresAtMs);
+      }
+    },
+    async delete(namespace, keys) {
+      const { entries } = space(namespace);
+      const nowMs = clock.now();
+      return keys.map((key) => entries.delete(key, nowMs));
+    },
+  };
+}
+
+function createScans(space: (namespace: string) => Space, clock: Clock): ScanStore {
+  return {
+    async scanPage(namespace, query) {
+      return space(namespace).entries.page(query, clock.now());
+    },
+    async count(namespace, prefix, call) {
+      const { entries } = space(namespace);
+      for (;;) {
+        const nowMs = clock.now();
+        const soonestMs = entries.reclaim(nowMs);
+        // Nothing that is held is expired now, so what is held is what counts.
+        if (soonestMs === undefined || soonestMs > nowMs) return entries.count(prefix);
+        await nextTurn();
+        if (call.signal.aborted) throw abortError(call.signal);
+      }
+    },
+  };
+}
+
+function createLists(space: (namespace: string) => Space): ListStore {
+  return {
+    async push(namespace, pushes) {
+      const { lists } = space(namespace);
+      return pushes.map(({ key, end, value }) => lists.push(key, end, value));
+    },
+    async pop(namespace, pops) {
+      const { lists } = space(namespace);
+      return pops.map(({ key, end }) => lists.pop(key, end));
+    },
+    async length(namespace, keys) {
+      const { lists } = space(namespace);
+      return keys.map((key) => lists.length(key));
+    },
+  };
+}

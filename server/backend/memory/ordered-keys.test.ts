@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { compareUtf8 } from "../utf8.ts";
+import { OrderedKeys, type Side } from "./ordered-keys.ts";
+
+function walked(keys: OrderedKeys, probe: string, side: Side, most = Infinity): string[] {
+  const found: string[] = [];
+  if (most === 0) return found;
+  keys.walk(probe, side, (key) => found.push(key) < most);
+  return found;
+}
+
+/** What `probe` and `side` mean, said once more and slowly. */
+function isBefore(key: string, probe: string, side: Side): boolean {
+  const order = compareUtf8(key, probe);
+  if (side === "at") return order < 0;
+  if (side === "after") return order <= 0;
+  return order < 0 || key.startsWith(probe);
+}
+
+function expectSame(keys: OrderedKeys, model: ReadonlySet<string>, probes: readonly string[]): void {
+  const sorted = [...model].sort(compareUtf8);
+  expect(walked(keys, "", "at")).toEqual(sorted);
+  for (const probe of probes) {
+    for (const side of ["at", "after", "past"] as const) {
+      const from = sorted.filter((key) => !isBefore(key, probe, side));
+      expect(keys.rank(probe, side)).toBe(sorted.length - from.length);
+      expect(walked(keys, probe, side, 5)).toEqual(from.slice(0, 5));
+    }
+  }
+}
+
+describe("OrderedKeys", () => {
+  test("an empty set", () => {
+    const keys = new OrderedKeys();
+    keys.delete("a");
+    expectSame(keys, new Set(), ["", "a"]);
+  });
+
+  test("few keys of awkward characters", () => {
+    const unit = fc.constantFrom("\0", "a", "b", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "\u{10ffff}");
+    const key = fc.string({ unit, minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(fc.array(key, { maxLength: 60 }), fc.array(key, { maxLength: 5 }), (inserted, probes) => {
+        const keys = new OrderedKeys();
+        const model = new Set<string>();
+        for (const key of inserted) {
+          if (model.has(key)) {
+            keys.delete(key);
+            model.delete(key);
+          } else {
+            keys.insert(key);
+            model.add(key);
+          }
+        }
+        expectSame(keys, model, ["", ...probes]);
+      }),
+    );
+  });
+
+  test.each([
+    ["in order", (i: number) => i],
+    ["backwards", (i: number) => 19_999 - i],
+    ["scattered", (i: number) => (i * 7919) % 20_000],
+  ])("blocks split and join: %s", (_, place) => {
+    const keys = new OrderedKeys();
+    const model = new Set<string>();
+    const name = (i: number) => `k${String(place(i)).padStart(5, "0")}`;
+    const probes = ["", "k", "k0", "k00511", "k00512", "k00513", "k10000", "k19999", "k2", "z"];
+    for (let i = 0; i < 20_000; i++) {
+      keys.insert(name(i));
+      model.add(name(i));
+    }
+    expectSame(keys, model, probes);
+    for (let i = 0; i < 20_000; i++) {
+      if (i % 10 === 3) continue;
+      keys.delete(name(i));
+      model.delete(name(i));
+    }
+    expectSame(keys, model, probes);
+    for (let i = 0; i < 20_000; i++) {
+      if (i % 10 === 3) {
+        keys.delete(name(i));
+      } else {
+        keys.insert(name(i));
+      }
+    }
+    for (let i = 0; i < 20_000; i++) if (i % 10 !== 3) keys.delete(name(i));
+    expectSame(keys, new Set(), probes);
+  });
+
+  test("deleting a key that is not there changes nothing", () => {
+    const keys = new OrderedKeys();
+    keys.insert("a");
+    keys.insert("c");
+    keys.delete("b");
+    keys.delete("d");
+    expect(walked(keys, "", "at")).toEqual(["a", "c"]);
+  });
+});

@@ -1,0 +1,63 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Ring } from "./ring.ts";
+
+/** The garbage collector, which a process has only by a flag. */
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}
+
+describe("Ring", () => {
+  test("does what an array does", () => {
+    const step = fc.constantFrom("pushLeft", "pushRight", "popLeft", "popRight");
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300, size: "max" }), (steps) => {
+        const ring = new Ring<number>();
+        const array: number[] = [];
+        steps.forEach((name, i) => {
+          if (name === "pushLeft") {
+            ring.pushLeft(i);
+            array.unshift(i);
+          } else if (name === "pushRight") {
+            ring.pushRight(i);
+            array.push(i);
+          } else if (name === "popLeft") {
+            expect(ring.popLeft()).toBe(array.shift());
+          } else {
+            expect(ring.popRight()).toBe(array.pop());
+          }
+          expect(ring.length).toBe(array.length);
+        });
+        while (array.length > 0) expect(ring.popLeft()).toBe(array.shift());
+        expect(ring.popLeft()).toBeUndefined();
+      }),
+    );
+  });
+
+  test("gives back what a burst took", () => {
+    const ring = new Ring<number>();
+    for (let i = 0; i < 10_000; i++) ring.pushRight(i);
+    expect(ring.capacity).toBe(16_384);
+    for (let i = 0; i < 9_990; i++) expect(ring.popLeft()).toBe(i);
+    expect(ring.capacity).toBeLessThanOrEqual(64);
+    for (let i = 9_990; i < 10_000; i++) expect(ring.popLeft()).toBe(i);
+    expect(ring.length).toBe(0);
+  });
+
+  test("does not keep what was popped", async () => {
+    const ring = new Ring<object>();
+    const popped = ["left", "right"].map((end) => {
+      ring.pushLeft({});
+      return new WeakRef((end === "left" ? ring.popLeft() : ring.popRight()) ?? {});
+    });
+    // A WeakRef keeps its object until the turn that made it is over.
+    await nextTurn();
+    collectGarbage();
+    expect(popped.map((ref) => ref.deref())).toEqual([undefined, undefined]);
+    expect(ring.length).toBe(0);
+  });
+});

@@ -1,0 +1,227 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Worker } from "node:worker_threads";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { bytes, CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import { createManualClock } from "../conformance/manual-clock.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import { createGuardedBackend } from "../guarded.ts";
+import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
+import { openReader } from "./database.ts";
+import { prepare } from "./query.ts";
+
+function createDirectory(): string {
+  return mkdtempSync(join(tmpdir(), "prism-sqlite-"));
+}
+
+/** Empties the tables beside the store, as another process might. */
+function clear(path: string): void {
+  const db = new DatabaseSync(path, { timeout: 5000 });
+  db.exec(
+    "PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; COMMIT",
+  );
+  db.close();
+}
+
+describeBackend({
+  name: "sqlite",
+  capabilities: ["entries", "scans", "lists"],
+  durable: true,
+  batches: true,
+  movesClock: true,
+  maxTtlMs: MAX_TTL_SECONDS * 1000,
+  async create() {
+    const directory = createDirectory();
+    const clock = createManualClock();
+    const path = join(directory, "missing", "prism.db");
+    return {
+      backend: createGuardedBackend(createSqliteBackend({ type: "sqlite", path }, { clock })),
+      advance: clock.advance,
+      clear: () => clear(path),
+      dispose: async () => rmSync(directory, { recursive: true }),
+    };
+  },
+});
+
+describe("sqlite", () => {
+  const clock = createManualClock();
+  let directory = "";
+  let path = "";
+  let opened: SqliteBackend[] = [];
+
+  beforeEach(() => {
+    directory = createDirectory();
+    path = join(directory, "prism.db");
+  });
+  afterEach(async () => {
+    await Promise.all(opened.map((backend) => backend.close()));
+    opened = [];
+    rmSync(directory, { recursive: true });
+  });
+
+  async function open(maxBytes?: number): Promise<SqliteBackend> {
+    const limit = maxBytes === undefined ? {} : { max_bytes: maxBytes };
+    const backend = createSqliteBackend({ type: "sqlite", path, ...limit }, { clock });
+    await backend.open();
+    opened.push(backend);
+    return backend;
+  }
+
+  /** One number out of the file, read beside the store. */
+  function readNumber(sql: string): number {
+    const db = openReader(path);
+    try {
+      return prepare<[number]>(db, sql).get()?.[0] ?? Number.NaN;
+    } finally {
+      db.close();
+    }
+  }
+
+  test("a sweep deletes what is expired, and nothing else", async () => {
+    const backend = await open();
+    const entries = present(backend.entries);
+    const expiring = Array.from({ length: 1300 }, (_, i) => [`k${i}`, "1"]);
+    await setTexts(entries, Object.fromEntries(expiring), { ttlMs: 1000 });
+    await setTexts(entries, { later: "1" }, { ttlMs: 1001 });
+    await setTexts(entries, { never: "1", k0: "again" });
+    expect(await backend.sweep()).toBe(0);
+    clock.advance(1000);
+    expect(await backend.sweep()).toBe(1299);
+    expect(readNumber("SELECT count(*) FROM entry")).toBe(3);
+    expect(texts(await entries.get("default", ["k0", "k1", "later", "never"], CALL))).toEqual([
+      "again",
+      undefined,
+      "1",
+      "1",
+    ]);
+  });
+
+  test("emptied lists leave nothing in the file", async () => {
+    const { lists } = await open();
+    const pushes = Array.from({ length: 50 }, (_, i) => ({
+      key: `list ${i % 7}`,
+      end: "left" as const,
+      value: bytes("1"),
+    }));
+    await lists?.push("default", pushes, CALL);
+    await lists?.pop("default", pushes, CALL);
+    expect(readNumber("SELECT (SELECT count(*) FROM list) + (SELECT count(*) FROM list_item)")).toBe(0);
+  });
+
+  test("two stores on one file see each other's writes and pop each value once", async () => {
+    const [a, b] = [await open(), await open()];
+    const values = Array.from({ length: 100 }, (_, i) => String(i));
+    await a.lists?.push(
+      "default",
+      values.map((value) => ({ key: "q", end: "right" as const, value: bytes(value) })),
+      CALL,
+    );
+    const pop = async (store: SqliteBackend) => {
+      const popped: (string | undefined)[] = [];
+      for (let i = 0; i < 50; i++)
+        popped.push(...texts(await present(store.lists).pop("default", [{ key: "q", end: "left" }], CALL)));
+      return popped;
+    };
+    const popped = (await Promise.all([pop(a), pop(b)])).flat();
+    expect(popped.sort()).toEqual(values.sort());
+  });
+
+  test("close copies the log into the database and removes it", async () => {
+    const backend = await open();
+    await setTexts(present(backend.entries), { a: "1" });
+    await backend.close();
+    opened = [];
+    expect(rmSync(path) ?? "removed").toBe("removed");
+    expect(() => rmSync(`${path}-wal`)).toThrow("ENOENT");
+  });
+
+  describe("when the writer's thread dies", () => {
+    test("waiting calls learn what became of them, later ones are refused, and it can be opened again", async () => {
+      const started = new Promise<Worker>((resolve) => process.once("worker", resolve));
+      const backend = await open();
+      const entries = present(backend.entries);
+      await setTexts(entries, { a: "1" });
+      const sent = setTexts(entries, { a: "2" });
+      await new Promise((resolve) => setImmediate(resolve));
+      const notSent = setTexts(entries, { a: "3" });
+      const results = Promise.allSettled([sent, notSent]);
+      await (await started).terminate();
+      expect((await results).map((result) => result.status === "rejected" && result.reason.reason)).toEqual([
+        "outcome_unknown",
+        "store_unavailable",
+      ]);
+      await expect(setTexts(entries, { a: "4" })).rejects.toMatchObject({ reason: "store_unavailable" });
+      await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+      expect(["1", "2"]).toContain(texts(await entries.get("default", ["a"], CALL))[0]);
+      await backend.close();
+      await backend.open();
+      await setTexts(entries, { a: "5" });
+      expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["5"]);
+    });
+  });
+
+  describe("with max_bytes", () => {
+    const MAX_BYTES = 512 * 1024;
+    const value = new Uint8Array(10_000).fill(7);
+
+    /** Writes until the store refuses; answers the keys that it acknowledged. */
+    async function fill(backend: SqliteBackend): Promise<string[]> {
+      const written: string[] = [];
+      for (;;) {
+        const key = `k${written.length}`;
+        try {
+          await backend.entries?.set("default", [{ key, value, ttlMs: 0 }], CALL);
+        } catch (error) {
+          expect(error).toMatchObject({ reason: "store_full", message: "the store has no room left" });
+          return written;
+        }
+        written.push(key);
+      }
+    }
+
+    test("a full store reads, deletes, and writes again; nothing that was acknowledged is lost", async () => {
+      const backend = await open(MAX_BYTES);
+      const entries = present(backend.entries);
+      const written = await fill(backend);
+      expect(written.length).toBeGreaterThan(30);
+      expect(readNumber("PRAGMA page_count") * readNumber("PRAGMA page_size")).toBeLessThanOrEqual(MAX_BYTES);
+      expect(await entries.get("default", written, CALL)).toEqual(written.map(() => value));
+      expect(await backend.scans?.count("default", "", CALL)).toBe(written.length);
+      await backend.check();
+
+      const removed = written.slice(0, 10);
+      expect(await entries.delete("default", removed, CALL)).toEqual(removed.map(() => true));
+      for (const key of removed) await entries.set("default", [{ key, value, ttlMs: 0 }], CALL);
+      expect(await entries.get("default", written, CALL)).toEqual(written.map(() => value));
+    });
+
+    test("a batch that does not fit has no effect, and fails alone among the calls of its group", async () => {
+      const backend = await open(MAX_BYTES);
+      const entries = present(backend.entries);
+      const tooMuch = Array.from({ length: 100 }, (_, i) => ({ key: `big ${i}`, value, ttlMs: 0 }));
+      const [first, big, last] = await Promise.allSettled([
+        setTexts(entries, { first: "1" }),
+        entries.set("default", tooMuch, CALL),
+        setTexts(entries, { last: "1" }),
+      ]);
+      expect([first.status, last.status]).toEqual(["fulfilled", "fulfilled"]);
+      expect(big).toMatchObject({ status: "rejected", reason: { reason: "store_full" } });
+      expect(await backend.scans?.count("default", "", CALL)).toBe(2);
+    });
+
+    test("what expires makes room by itself", async () => {
+      const backend = await open(MAX_BYTES);
+      const entries = present(backend.entries);
+      for (let round = 0; round < 5; round++) {
+        for (let i = 0; i < 30; i++)
+          await entries.set("default", [{ key: `${round} ${i}`, value, ttlMs: 1000 }], CALL);
+        clock.advance(1000);
+        await backend.sweep();
+      }
+      expect(readNumber("PRAGMA page_count") * readNumber("PRAGMA page_size")).toBeLessThanOrEqual(MAX_BYTES);
+    });
+  });
+});

@@ -1,0 +1,92 @@
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { PrismError } from "../../errors.ts";
+import { openError } from "./errors.ts";
+import { identify, type Migration, migrate } from "./migrations.ts";
+import { prepare } from "./query.ts";
+
+/** How long the writer waits for another process's lock. It waits on a thread of its own. */
+const WRITER_BUSY_TIMEOUT_MS = 5000;
+
+/** How long a reader waits. In WAL mode it has to only while another process recovers or removes the log. It waits on the main thread. */
+const READER_BUSY_TIMEOUT_MS = 250;
+
+/** Pages in the log at which a commit also copies them to the database. */
+const CHECKPOINT_PAGES = 1000;
+
+/** A log that a long read or a burst made larger than this is cut back once it is copied. */
+const MAX_IDLE_LOG_BYTES = 16 * 1024 * 1024;
+
+/** What the writer needs to know of the configuration. */
+export interface DatabaseOptions {
+  /** Absolute. */
+  readonly path: string;
+  /** Most bytes of the database file, `undefined` = no bound. */
+  readonly maxBytes: number | undefined;
+}
+
+/**
+ * Opens the connection that writes; creates the file, its directory and its tables where they are missing. A commit is on the disk
+ * when it returns. Throws {@link PrismError} with a message for the operator that names the file.
+ */
+export function openWriter(options: DatabaseOptions, migrations: readonly Migration[]): DatabaseSync {
+  const { path } = options;
+  prepareDirectory(path);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: WRITER_BUSY_TIMEOUT_MS });
+    identify(db, migrations, path);
+    db.exec("PRAGMA journal_mode = WAL");
+    db.exec(`PRAGMA synchronous = FULL;
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
+    migrate(db, migrations);
+    expectWritable(db, migrations.length);
+    if (options.maxBytes !== undefined) limitSize(db, options.maxBytes);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw openError(error, path);
+  }
+}
+
+/** Opens a connection that only reads. The writer's has to be open: it makes the file. Throws as {@link openWriter} does. */
+export function openReader(path: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: READER_BUSY_TIMEOUT_MS });
+    db.exec("PRAGMA query_only = ON");
+    return db;
+  } catch (error) {
+    db?.close();
+    throw openError(error, path);
+  }
+}
+
+/** Does what SQLite does not, and says what SQLite's "unable to open database file" leaves open. */
+function prepareDirectory(path: string): void {
+  const directory = dirname(path);
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    throw new PrismError(
+      "store_unavailable",
+      `${directory}, the directory of ${path}, cannot be created: check the path and the permissions along it`,
+      { cause: error },
+    );
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new PrismError("store_unavailable", `${path} is a directory: the path has to name a file`);
+  }
+}
+
+/** SQLite opens a file that it may not write for reading only, and would say so to the first caller that writes. */
+function expectWritable(db: DatabaseSync, version: number): void {
+  db.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${version}; ROLLBACK`);
+}
+
+function limitSize(db: DatabaseSync, maxBytes: number): void {
+  const pageBytes = prepare<[number]>(db, "PRAGMA page_size").get()?.[0] ?? 4096;
+  db.exec(`PRAGMA max_page_count = ${Math.floor(maxBytes / pageBytes)}`);
+}

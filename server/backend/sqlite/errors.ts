@@ -1,0 +1,127 @@
+import { PrismError, type Reason } from "../../errors.ts";
+
+/** SQLite's primary result codes (https://www.sqlite.org/rescode.html) that say more than "a defect of Prism". */
+const PERM = 3;
+const BUSY = 5;
+const NOMEM = 7;
+const READONLY = 8;
+const IOERR = 10;
+const CORRUPT = 11;
+const FULL = 13;
+const CANTOPEN = 14;
+const TOOBIG = 18;
+const NOTADB = 26;
+/** The memory that readers and the writer share could not grow: the disk is full. */
+const IOERR_SHMSIZE = IOERR | (19 << 8);
+
+/** What a call's caller is told. */
+const MESSAGES: Partial<Record<Reason, string>> = {
+  store_full: "the store has no room left",
+  corrupt_data: "the stored data is damaged",
+  store_unavailable: "the store cannot be reached",
+  value_too_large: "the value is larger than the store can hold",
+  outcome_unknown: "the store failed during the write; it may or may not have taken effect",
+};
+
+/** A failure in a form that crosses from the writer's thread to the caller's. */
+export interface Failure {
+  readonly reason: Reason;
+  /** For the caller of the API, or at `open` for the operator. */
+  readonly message: string;
+  /** For the log only. */
+  readonly detail: string;
+}
+
+/** What SQLite's error means to a caller of Prism; anything that is no error of SQLite is a defect. */
+export function reasonOf(error: unknown): Reason {
+  const code = errorCode(error);
+  if (code === IOERR_SHMSIZE) return "store_full";
+  switch (code & 0xff) {
+    case FULL:
+      return "store_full";
+    case CORRUPT:
+    case NOTADB:
+      return "corrupt_data";
+    case PERM:
+    case BUSY:
+    case NOMEM:
+    case READONLY:
+    case IOERR:
+    case CANTOPEN:
+      return "store_unavailable";
+    case TOOBIG:
+      return "value_too_large";
+    default:
+      return "internal";
+  }
+}
+
+/** Whether SQLite could not read or write the file, so that a commit may have reached the disk or not. */
+export function isIoError(error: unknown): boolean {
+  return (errorCode(error) & 0xff) === IOERR;
+}
+
+/** The error as a caller of the API may see it; SQLite's own is its cause. */
+export function toPrismError(error: unknown): PrismError {
+  if (error instanceof PrismError) return error;
+  const reason = reasonOf(error);
+  return new PrismError(reason, messageFor(reason), { cause: error });
+}
+
+/** The error as plain data; `reason` where the circumstances say more than the error does. */
+export function toFailure(error: unknown, reason?: Reason): Failure {
+  if (error instanceof PrismError)
+    return { reason: error.reason, message: error.message, detail: detailOf(error.cause) };
+  const known = reason ?? reasonOf(error);
+  return { reason: known, message: messageFor(known), detail: detailOf(error) };
+}
+
+/** The other way round. */
+export function fromFailure({ reason, message, detail }: Failure): PrismError {
+  return new PrismError(reason, message, { cause: new Error(detail) });
+}
+
+/** What the operator is told when the database cannot be opened: which file, what is wrong, what to do. */
+export function openError(error: unknown, path: string): PrismError {
+  if (error instanceof PrismError) return error;
+  const reason = reasonOf(error);
+  return new PrismError(reason === "internal" ? "store_unavailable" : reason, openMessage(error, path), {
+    cause: error,
+  });
+}
+
+function openMessage(error: unknown, path: string): string {
+  switch (errorCode(error) & 0xff) {
+    case NOTADB:
+      return `${path} is not a SQLite database: move it away or choose another path`;
+    case CORRUPT:
+      return `${path} is damaged: restore it from a backup`;
+    case FULL:
+      return `${path} cannot be opened, because the disk is full: free some space`;
+    case READONLY:
+    case PERM:
+      return `${path} cannot be written: give this process the permission to write the file and its directory`;
+    case BUSY:
+      return `${path} is locked by another process: stop it or choose another path`;
+    case CANTOPEN:
+      return `${path} cannot be opened: check that its directory is one that this process may write to`;
+    default:
+      return `${path} cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function messageFor(reason: Reason): string {
+  return MESSAGES[reason] ?? "internal error";
+}
+
+function detailOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = errorCode(error);
+  return code === 0 ? (error.stack ?? error.message) : `${error.message} (SQLite result code ${code})`;
+}
+
+/** SQLite's extended result code, 0 = not an error of SQLite. */
+function errorCode(error: unknown): number {
+  if (!(error instanceof Error) || !("errcode" in error)) return 0;
+  return typeof error.errcode === "number" ? error.errcode : 0;
+}

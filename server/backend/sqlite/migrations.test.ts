@@ -1,0 +1,39 @@
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test } from "vitest";
+import { identify, loadMigrations, migrate } from "./migrations.ts";
+import { prepare } from "./query.ts";
+
+const FIRST = { version: 1, sql: "CREATE TABLE one (id INTEGER)" };
+const SECOND = { version: 2, sql: "CREATE TABLE two (id INTEGER)" };
+
+function state(db: DatabaseSync): unknown[] {
+  const tables = prepare<[string]>(db, "SELECT name FROM sqlite_schema ORDER BY name").iterate();
+  return [prepare<[number]>(db, "PRAGMA user_version").get()?.[0], ...[...tables].map(([name]) => name)];
+}
+
+describe("migrate", () => {
+  test("applies what is missing, once", () => {
+    const db = new DatabaseSync(":memory:");
+    migrate(db, [FIRST]);
+    expect(state(db)).toEqual([1, "one"]);
+    migrate(db, [FIRST, SECOND]);
+    migrate(db, [FIRST, SECOND]);
+    expect(state(db)).toEqual([2, "one", "two"]);
+    identify(db, [FIRST, SECOND], "the file");
+  });
+
+  test("a step that fails leaves nothing of itself, and those before it stay", () => {
+    const db = new DatabaseSync(":memory:");
+    const broken = { version: 2, sql: "CREATE TABLE two (id INTEGER); CREATE TABLE one (id INTEGER)" };
+    expect(() => migrate(db, [FIRST, broken])).toThrow("already exists");
+    expect(state(db)).toEqual([1, "one"]);
+  });
+});
+
+describe("loadMigrations", () => {
+  test("numbers them from 1 without gaps", () => {
+    const migrations = loadMigrations();
+    expect(migrations.map(({ version }) => version)).toEqual(migrations.map((_, i) => i + 1));
+    expect(migrations[0]?.sql).toContain("CREATE TABLE entry");
+  });
+});

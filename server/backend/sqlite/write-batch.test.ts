@@ -1,0 +1,116 @@
+import { DatabaseSync } from "node:sqlite";
+import { beforeEach, describe, expect, test } from "vitest";
+import { bytes } from "../conformance/harness.ts";
+import { loadMigrations, migrate } from "./migrations.ts";
+import { prepare } from "./query.ts";
+import { type ApplyGroup, createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
+
+let db: DatabaseSync;
+let apply: ApplyGroup;
+
+beforeEach(() => {
+  db = new DatabaseSync(":memory:");
+  migrate(db, loadMigrations());
+  apply = createApplyGroup(db);
+});
+
+function set(key: string, value: Uint8Array, ttlMs = 0): Operation {
+  return { type: "set", namespace: "a", entries: [{ key, value, ttlMs }] };
+}
+
+function push(key: string, value = bytes("1")): Operation {
+  return { type: "push", namespace: "a", pushes: [{ key, end: "right", value }] };
+}
+
+function pop(key: string): Operation {
+  return { type: "pop", namespace: "a", pops: [{ key, end: "left" }] };
+}
+
+function keysHeld(): string[] {
+  return [...prepare<[string]>(db, "SELECT CAST(key AS TEXT) FROM entry ORDER BY key").iterate()].map(
+    ([key]) => key,
+  );
+}
+
+function reasons(outcomes: readonly Outcome[]): string[] {
+  return outcomes.map((outcome) => (isFailure(outcome) ? outcome.reason : "done"));
+}
+
+/** Makes each COMMIT fail with this result code, `times` times. The error is as node:sqlite makes it. */
+function failCommits(errcode: number, times = Infinity): void {
+  const exec = db.exec.bind(db);
+  let left = times;
+  db.exec = (sql) => {
+    if (sql === "COMMIT" && left-- > 0)
+      throw Object.assign(new Error("driver text"), { code: "ERR_SQLITE_ERROR", errcode });
+    exec(sql);
+  };
+}
+
+describe("createApplyGroup", () => {
+  test("answers in order; later operations see what earlier ones did", () => {
+    const group: Operation[] = [
+      set("k", bytes("1")),
+      { type: "delete", namespace: "a", keys: ["k", "k", "x"] },
+      push("q"),
+      push("q", bytes("2")),
+      pop("q"),
+      pop("absent"),
+      { type: "delete", namespace: "a", keys: [] },
+    ];
+    const results = [undefined, [true, false, false], [1], [2], [bytes("1")], [undefined], []];
+    expect(apply(group, 0)).toEqual(results);
+  });
+
+  test("time is what the group says", () => {
+    apply([set("k", bytes("1"), 10)], 100);
+    expect(apply([{ type: "delete", namespace: "a", keys: ["k"] }], 110)).toEqual([[false]]);
+    expect(apply([{ type: "sweep", maxEntries: 5 }], 109)).toEqual([0]);
+    expect(apply([{ type: "sweep", maxEntries: 5 }], 110)).toEqual([1]);
+  });
+
+  test("a sweep deletes as many as it may, the longest expired first", () => {
+    for (let i = 0; i < 5; i++) apply([set(`k${i}`, bytes("1"), 10 - i)], 0);
+    expect(apply([{ type: "sweep", maxEntries: 2 }], 100)).toEqual([2]);
+    expect(keysHeld()).toEqual(["k0", "k1", "k2"]);
+  });
+
+  test("an operation that fails does so alone and whole; the others of its group take effect once", () => {
+    const big = { key: "big", value: new Uint8Array(1_000_000), ttlMs: 0 };
+    db.exec("PRAGMA max_page_count = 20");
+    const failing: Operation = {
+      type: "set",
+      namespace: "a",
+      entries: [{ ...big, key: "small", value: bytes("1") }, big],
+    };
+    const outcomes = apply([push("q"), failing, push("q"), set("after", bytes("1"))], 0);
+    expect(reasons(outcomes)).toEqual(["done", "store_full", "done", "done"]);
+    expect([outcomes[0], outcomes[2]]).toEqual([[1], [2]]);
+    expect(keysHeld()).toEqual(["after"]);
+    expect(db.isTransaction).toBe(false);
+  });
+
+  test("a store that cannot be written fails the group at once, without trying each", () => {
+    failCommits(5, 1);
+    expect(reasons(apply([push("q"), push("q")], 0))).toEqual(["store_unavailable", "store_unavailable"]);
+    expect(apply([push("q")], 0)).toEqual([[1]]);
+  });
+
+  test("an I/O error of a commit leaves the outcome open", () => {
+    failCommits(10, 1);
+    const [outcome] = apply([push("q"), push("q")], 0);
+    expect(outcome).toEqual({
+      reason: "outcome_unknown",
+      message: "the store failed during the write; it may or may not have taken effect",
+      detail: expect.stringContaining("driver text (SQLite result code 10)"),
+    });
+    expect(db.isTransaction).toBe(false);
+  });
+
+  test("a list whose item is missing is damaged data, not an empty list", () => {
+    apply([push("q")], 0);
+    db.exec("DELETE FROM list_item");
+    expect(reasons(apply([pop("q")], 0))).toEqual(["corrupt_data"]);
+    expect(prepare(db, "SELECT tail - head FROM list").get()).toEqual([1]);
+  });
+});

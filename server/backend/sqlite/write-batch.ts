@@ -1,0 +1,195 @@
+import type { DatabaseSync } from "node:sqlite";
+import { PrismError } from "../../errors.ts";
+import type { EntryWrite, ListEnd } from "../contract.ts";
+import { type Failure, isIoError, reasonOf, toFailure } from "./errors.ts";
+import { prepare } from "./query.ts";
+
+/** One call that writes, as plain data. Each takes effect whole or not at all. */
+export type Operation =
+  | { readonly type: "set"; readonly namespace: string; readonly entries: readonly EntryWrite[] }
+  | { readonly type: "delete"; readonly namespace: string; readonly keys: readonly string[] }
+  | { readonly type: "push"; readonly namespace: string; readonly pushes: readonly Push[] }
+  | { readonly type: "pop"; readonly namespace: string; readonly pops: readonly Pop[] }
+  | { readonly type: "sweep"; readonly maxEntries: number };
+
+/** One value to add to a list. */
+export interface Push {
+  readonly key: string;
+  readonly end: ListEnd;
+  readonly value: Uint8Array;
+}
+
+/** One value to take off a list. */
+export interface Pop {
+  readonly key: string;
+  readonly end: ListEnd;
+}
+
+/** What an operation answers, by its type. `sweep`: how many entries it deleted. */
+export interface Results {
+  readonly set: undefined;
+  readonly delete: boolean[];
+  readonly push: number[];
+  readonly pop: (Uint8Array | undefined)[];
+  readonly sweep: number;
+}
+
+/** Any operation's result. */
+export type Result = Results[Operation["type"]];
+
+/** What became of one operation: its result, which is on the disk then, or the one thing that no result is, a {@link Failure}. */
+export type Outcome = Result | Failure;
+
+/** Tells the two apart. Nothing is wrapped around a result, because thousands cross between threads in each group. */
+export function isFailure(outcome: Outcome): outcome is Failure {
+  return typeof outcome === "object" && "reason" in outcome;
+}
+
+/** Applies a group of operations and commits it; the outcomes are in the operations' order. `nowMs` is since 1970. */
+export type ApplyGroup = (operations: readonly Operation[], nowMs: number) => Outcome[];
+
+/** Prepares the statements that write to `db`, a migrated database. */
+export function createApplyGroup(db: DatabaseSync): ApplyGroup {
+  const applyOne = createApplyOne(db);
+
+  /** One transaction, one wait for the disk. Throws when any of the operations fails; none has taken effect then. */
+  function applyTogether(operations: readonly Operation[], nowMs: number): Result[] {
+    let committing = false;
+    try {
+      db.exec("BEGIN IMMEDIATE");
+      const outcomes = operations.map((operation) => applyOne(operation, nowMs));
+      committing = true;
+      db.exec("COMMIT");
+      return outcomes;
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors.
+      if (db.isTransaction) db.exec("ROLLBACK");
+      if (committing && isIoError(error)) throw outcomeUnknown(error);
+      throw error;
+    }
+  }
+
+  function applyAlone(operation: Operation, nowMs: number): Outcome {
+    try {
+      return applyTogether([operation], nowMs)[0];
+    } catch (error) {
+      return toFailure(error);
+    }
+  }
+
+  return (operations, nowMs) => {
+    try {
+      return applyTogether(operations, nowMs);
+    } catch (error) {
+      // A store that cannot be written fails every operation alike; else the one at fault must fail alone.
+      if (operations.length === 1 || concernsAll(error)) return operations.map(() => toFailure(error));
+      return operations.map((operation) => applyAlone(operation, nowMs));
+    }
+  };
+}
+
+function concernsAll(error: unknown): boolean {
+  const reason = error instanceof PrismError ? error.reason : reasonOf(error);
+  return reason === "store_unavailable" || reason === "outcome_unknown";
+}
+
+/** The commit may have reached the disk, whatever the operating system said of it. */
+function outcomeUnknown(error: unknown): PrismError {
+  const { reason, message } = toFailure(error, "outcome_unknown");
+  return new PrismError(reason, message, { cause: error });
+}
+
+function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number) => Result {
+  const set = createSet(db);
+  const remove = createDelete(db);
+  const push = createPush(db);
+  const pop = createPop(db);
+  const sweep = createSweep(db);
+  return (operation, nowMs) => {
+    switch (operation.type) {
+      case "set":
+        for (const entry of operation.entries) set(operation.namespace, entry, nowMs);
+        return undefined;
+      case "delete":
+        return operation.keys.map((key) => remove(operation.namespace, key, nowMs));
+      case "push":
+        return operation.pushes.map((each) => push(operation.namespace, each));
+      case "pop":
+        return operation.pops.map((each) => pop(operation.namespace, each));
+      case "sweep":
+        return sweep(operation.maxEntries, nowMs);
+    }
+  };
+}
+
+function createSet(db: DatabaseSync): (namespace: string, entry: EntryWrite, nowMs: number) => void {
+  const upsert = db.prepare(
+    `INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES (?, CAST(? AS BLOB), ?, ?)
+     ON CONFLICT DO UPDATE SET value = excluded.value, expires_at_ms = excluded.expires_at_ms`,
+  );
+  return (namespace, { key, value, ttlMs }, nowMs) => {
+    upsert.run(namespace, key, value, ttlMs === 0 ? null : nowMs + ttlMs);
+  };
+}
+
+/** Leaves an expired entry to the sweep: it held no value. */
+function createDelete(db: DatabaseSync): (namespace: string, key: string, nowMs: number) => boolean {
+  const remove = db.prepare(
+    `DELETE FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND (expires_at_ms IS NULL OR expires_at_ms > ?)`,
+  );
+  return (namespace, key, nowMs) => remove.run(namespace, key, nowMs).changes === 1;
+}
+
+function createPush(db: DatabaseSync): (namespace: string, push: Push) => number {
+  const left = prepare<[id: number, position: number, length: number]>(
+    db,
+    `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), -1, 0)
+     ON CONFLICT DO UPDATE SET head = head - 1 RETURNING id, head, tail - head`,
+  );
+  const right = prepare<[id: number, position: number, length: number]>(
+    db,
+    `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), 0, 1)
+     ON CONFLICT DO UPDATE SET tail = tail + 1 RETURNING id, tail - 1, tail - head`,
+  );
+  const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?)");
+  return (namespace, { key, end, value }) => {
+    const place = (end === "left" ? left : right).get(namespace, key);
+    if (place === undefined) throw new Error("a push found no place");
+    const [id, position, length] = place;
+    insert.run(id, position, value);
+    return length;
+  };
+}
+
+function createPop(db: DatabaseSync): (namespace: string, pop: Pop) => Uint8Array | undefined {
+  const left = prepare<[id: number, position: number, length: number]>(
+    db,
+    `UPDATE list SET head = head + 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, head - 1, tail - head`,
+  );
+  const right = prepare<[id: number, position: number, length: number]>(
+    db,
+    `UPDATE list SET tail = tail - 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, tail, tail - head`,
+  );
+  const take = prepare<[value: Uint8Array]>(
+    db,
+    "DELETE FROM list_item WHERE list_id = ? AND position = ? RETURNING value",
+  );
+  const removeList = db.prepare("DELETE FROM list WHERE id = ?");
+  return (namespace, { key, end }) => {
+    const place = (end === "left" ? left : right).get(namespace, key);
+    if (place === undefined) return undefined;
+    const [id, position, length] = place;
+    const item = take.get(id, position);
+    if (item === undefined) throw new PrismError("corrupt_data", "the stored data is damaged");
+    if (length === 0) removeList.run(id);
+    return item[0];
+  };
+}
+
+function createSweep(db: DatabaseSync): (maxEntries: number, nowMs: number) => number {
+  const sweep = db.prepare(
+    `DELETE FROM entry WHERE (namespace, key) IN
+       (SELECT namespace, key FROM entry WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?)`,
+  );
+  return (maxEntries, nowMs) => Number(sweep.run(nowMs, maxEntries).changes);
+}

@@ -1,0 +1,170 @@
+import { abortError, PrismError } from "../../errors.ts";
+import type { Clock } from "../clock.ts";
+import { fromFailure } from "./errors.ts";
+import { isFailure, type Operation, type Outcome, type Result, type Results } from "./write-batch.ts";
+import type { FromWriter, ToWriter } from "./writer.ts";
+
+/** Most calls in one group: it bounds how long each waits for the others. */
+const MAX_GROUP_CALLS = 1024;
+
+/** A group ends with the call that takes it to this many bytes or more. */
+const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+
+/** Most calls that are not yet answered. */
+const MAX_UNANSWERED_CALLS = 65_536;
+
+/** Most bytes of keys and values in them. One call is taken in whatever its size. */
+const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024;
+
+/** What a call costs beside its bytes, roughly. */
+const CALL_BYTES = 256;
+
+/** Hands writes to the writer's thread, in groups. */
+export interface WriteQueue {
+  /**
+   * Resolves when the operation is on the disk. `bytes` is the size of what it carries; the operation belongs to the queue from now on, so
+   * its values must not be views of a request's buffer. Rejects with {@link PrismError}: `overloaded`; the abort's
+   * own error where `signal` was aborted before the operation was sent; `store_unavailable` or `outcome_unknown` where the thread died
+   * before or after that; what SQLite said.
+   */
+  write<T extends Operation["type"]>(
+    operation: Extract<Operation, { type: T }>,
+    bytes: number,
+    signal?: AbortSignal,
+  ): Promise<Results[T]>;
+  /** Throws `store_unavailable` if the thread died. */
+  check(): void;
+  /** Answers everything that waits, then closes the database and ends the thread. Nothing may be written after it. */
+  close(): Promise<void>;
+}
+
+interface WaitingCall {
+  readonly operation: Operation;
+  readonly bytes: number;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: PrismError) => void;
+}
+
+/** The part of a Worker that a {@link WriteQueue} needs. */
+export interface WriterThread {
+  on(event: "message", listener: (message: FromWriter) => void): unknown;
+  on(event: "error", listener: (error: unknown) => void): unknown;
+  on(event: "exit", listener: (code: number) => void): unknown;
+  postMessage(message: ToWriter): void;
+}
+
+/**
+ * One group is with the thread at a time. Calls that arrive meanwhile are the next one: the slower the disk, the more calls share
+ * one wait for it.
+ *
+ * @param worker Has said `open` already.
+ */
+export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue {
+  let waiting: WaitingCall[] = [];
+  let sent: readonly WaitingCall[] = [];
+  let unansweredBytes = 0;
+  let scheduled = false;
+  let death: { readonly cause: unknown } | undefined;
+  let whenAnswered: (() => void) | undefined;
+  const ended = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
+
+  worker.on("message", (message) => {
+    if (typeof message === "object" && "outcomes" in message) answerSent(message.outcomes);
+  });
+  worker.on("error", (error) => die(error));
+  worker.on("exit", (code) => die(new Error(`the writer's thread ended with code ${code}`)));
+
+  function answerSent(outcomes: readonly Outcome[]): void {
+    const calls = sent;
+    sent = [];
+    calls.forEach((call, i) => {
+      const outcome = outcomes[i];
+      unansweredBytes -= call.bytes;
+      if (isFailure(outcome)) call.reject(fromFailure(outcome));
+      else call.resolve(outcome);
+    });
+    sendNext();
+  }
+
+  function die(cause: unknown): void {
+    if (death !== undefined) return;
+    death = { cause };
+    for (const call of sent) call.reject(new PrismError("outcome_unknown", DIED_DURING, { cause }));
+    for (const call of waiting) call.reject(dead(cause));
+    sent = [];
+    waiting = [];
+    whenAnswered?.();
+  }
+
+  /** Waits for the end of this turn of the event loop, so that calls that arrived in it share a group. */
+  function schedule(): void {
+    if (scheduled || sent.length > 0) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      if (sent.length === 0) sendNext();
+    });
+  }
+
+  function sendNext(): void {
+    sent = takeGroup();
+    if (sent.length > 0) {
+      worker.postMessage({ operations: sent.map(({ operation }) => operation), nowMs: clock.now() });
+    } else {
+      whenAnswered?.();
+    }
+  }
+
+  function takeGroup(): readonly WaitingCall[] {
+    const group: WaitingCall[] = [];
+    let bytes = 0;
+    let taken = 0;
+    for (const call of waiting) {
+      if (group.length >= MAX_GROUP_CALLS || bytes >= MAX_GROUP_BYTES) break;
+      taken++;
+      if (call.signal?.aborted === true) {
+        unansweredBytes -= call.bytes;
+        call.reject(abortError(call.signal));
+      } else {
+        group.push(call);
+        bytes += call.bytes;
+      }
+    }
+    waiting = taken === waiting.length ? [] : waiting.slice(taken);
+    return group;
+  }
+
+  function check(): void {
+    if (death !== undefined) throw dead(death.cause);
+  }
+
+  return {
+    async write(operation, operationBytes, signal) {
+      check();
+      const bytes = operationBytes + CALL_BYTES;
+      const calls = waiting.length + sent.length;
+      if (calls >= MAX_UNANSWERED_CALLS || (calls > 0 && unansweredBytes + bytes > MAX_UNANSWERED_BYTES)) {
+        throw new PrismError("overloaded", "too many writes wait for the store");
+      }
+      unansweredBytes += bytes;
+      return new Promise((resolve, reject) => {
+        // The writer answers each operation with the result of its type.
+        waiting.push({ operation, bytes, signal, resolve: resolve as WaitingCall["resolve"], reject });
+        schedule();
+      });
+    },
+    check,
+    async close() {
+      if (waiting.length + sent.length > 0) await new Promise<void>((resolve) => (whenAnswered = resolve));
+      if (death === undefined) worker.postMessage("close");
+      await ended;
+    },
+  };
+}
+
+const DIED_DURING = "the store failed during the write; it may or may not have taken effect";
+
+function dead(cause: unknown): PrismError {
+  return new PrismError("store_unavailable", "the store failed and has to be opened again", { cause });
+}

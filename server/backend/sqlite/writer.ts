@@ -1,0 +1,36 @@
+/** The entry of the thread that owns the connection that writes. The rest of its work is in modules that tests reach. */
+import { parentPort, workerData } from "node:worker_threads";
+import { type DatabaseOptions, openWriter } from "./database.ts";
+import { type Failure, toFailure } from "./errors.ts";
+import { loadMigrations } from "./migrations.ts";
+import { createApplyGroup, type Operation, type Outcome } from "./write-batch.ts";
+
+/** What the main thread sends: a group to apply, or the word to close and end. */
+export type ToWriter = { readonly operations: readonly Operation[]; readonly nowMs: number } | "close";
+
+/** What it hears: first whether the database is open, then one answer to each group. */
+export type FromWriter =
+  | "open"
+  | { readonly openFailure: Failure }
+  | { readonly outcomes: readonly Outcome[] };
+
+function run(port: NonNullable<typeof parentPort>): void {
+  const answer = (message: FromWriter) => port.postMessage(message);
+  try {
+    const db = openWriter(workerData as DatabaseOptions, loadMigrations());
+    const applyGroup = createApplyGroup(db);
+    port.on("message", (message: ToWriter) => {
+      if (message === "close") {
+        db.close();
+        port.close();
+      } else {
+        answer({ outcomes: applyGroup(message.operations, message.nowMs) });
+      }
+    });
+    answer("open");
+  } catch (error) {
+    answer({ openFailure: toFailure(error) });
+  }
+}
+
+if (parentPort !== null) run(parentPort);

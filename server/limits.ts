@@ -1,0 +1,22 @@
+/**
+ * Every fixed bound on what a caller can send, in one place. Bounds that an operator sets
+ * (`limits:` in the configuration) have their defaults in `config/schema.ts`.
+ */
+
+/** Longest key (of an entry or a list) and longest scan prefix, in bytes of UTF-8. Keys have at least one. */
+export const MAX_KEY_BYTES = 1024;
+
+/** Longest life of an entry: 100 years of 365.25 days. Keeps every expiry time a safe integer of milliseconds. */
+export const MAX_TTL_SECONDS = 3_155_760_000;
+
+/** What a namespace may be called: 1 to 63 characters that need no escaping in a path, a metric or a table. */
+export const NAMESPACE_PATTERN = /^[a-z][a-z0-9\-_.]{0,62}$/;
+
+/** The namespace that an empty name on the wire means. */
+export const DEFAULT_NAMESPACE = "default";
+
+/** Most entries that one page of a scan holds. */
+export const SCAN_PAGE_ENTRIES = 1024;
+
+/** A page of a scan ends with the entry that takes its keys and values to this many bytes or more. */
+export const SCAN_PAGE_BYTES = 256 * 1024;

@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["server/**/*.test.ts", "client/**/*.test.ts"],
+    // Compiles everything once more: `make test-build`.
+    exclude: process.env.PRISM_TEST_BUILD === undefined ? ["server/build.test.ts"] : [],
+    // No test leaves anything behind in its process, and half of the time would go into loading modules again.
+    isolate: false,
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    coverage: {
+      provider: "v8",
+      include: ["server/**/*.ts", "client/**/*.ts"],
+      // The thread's few lines run in a worker, which the coverage of V8 does not follow.
+      exclude: [
+        "**/*.test.ts",
+        "server/testing/**",
+        "server/protocol/**",
+        "server/backend/conformance/**",
+        "server/backend/sqlite/writer.ts",
+      ],
+      reporter: ["text-summary", "json-summary"],
+      thresholds: { lines: 90 },
+    },
+  },
+});
