@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import { helpText, parseCommand, UsageError } from "./cli.ts";
+import { SETTINGS } from "./config/settings.ts";
+
+const usageError = (argv: string[]): unknown => {
+  try {
+    return parseCommand(argv);
+  } catch (error) {
+    return error instanceof UsageError ? [error.message, error.topic] : error;
+  }
+};
+
+test.each([
+  ["", { kind: "help", topic: undefined }],
+  ["--help", { kind: "help", topic: undefined }],
+  ["-h", { kind: "help", topic: undefined }],
+  ["--version", { kind: "version" }],
+  ["serve", { kind: "serve", file: undefined, flags: {} }],
+  ["serve --help", { kind: "help", topic: "serve" }],
+  ["serve --memory -h", { kind: "help", topic: "serve" }],
+  ["serve --config f.yaml", { kind: "serve", file: "f.yaml", flags: {} }],
+  ["serve --memory", { kind: "serve", file: undefined, flags: { memory: true } }],
+  [
+    "serve --config=f --listen :0 --admin-listen=[::1]:1 --data-dir d",
+    { kind: "serve", file: "f", flags: { listen: ":0", adminListen: "[::1]:1", dataDir: "d" } },
+  ],
+  ["serve --listen a:1 --listen b:2", { kind: "serve", file: undefined, flags: { listen: "b:2" } }],
+  ["config check f.yaml", { kind: "config-check", file: "f.yaml" }],
+  ["config check -- -f", { kind: "config-check", file: "-f" }],
+  ["config --help", { kind: "help", topic: "config" }],
+  ["config check --help", { kind: "help", topic: "config" }],
+])("prism %s", (line, command) => {
+  expect(parseCommand(line === "" ? [] : line.split(" "))).toEqual(command);
+});
+
+test.each<[string[], string, string | undefined]>([
+  [["--config", "f", "serve"], 'unknown option "--config"; options come after the command', undefined],
+  [["sreve"], 'unknown command "sreve"', undefined],
+  [["server"], 'unknown command "server"; did you mean "serve"?', undefined],
+  [[""], 'unknown command ""', undefined],
+  [["serve", "now"], 'unexpected argument "now"', "serve"],
+  [["serve", "--port", "1"], "unknown option '--port'", "serve"],
+  [["serve", "-p"], "unknown option '-p'", "serve"],
+  [["serve", "--listen"], "option '--listen <value>' argument missing", "serve"],
+  [["serve", "--listen", "--memory"], "option '--listen' argument is ambiguous", "serve"],
+  [["serve", "--memory=yes"], "option '--memory' does not take an argument", "serve"],
+  [["serve", "--config", ""], "option --config needs a file name", "serve"],
+  [["config"], '"config" needs a command: config check FILE', "config"],
+  [["config", "show"], 'unknown command "config show"; expected: config check FILE', "config"],
+  [["config", "check"], '"config check" needs a file name', "config"],
+  [["config", "check", ""], '"config check" needs a file name', "config"],
+  [["config", "check", "a", "b"], 'unexpected argument "b"', "config"],
+  [["config", "check", "a", "--memory"], "unknown option '--memory'", "config"],
+])("prism %j is refused", (argv, message, topic) => {
+  expect(usageError(argv)).toEqual([message, topic]);
+});
+
+describe("help", () => {
+  test("the whole names every command and exit code, and ends with a line feed", () => {
+    for (const part of [
+      "prism serve",
+      "prism config check FILE",
+      "prism --version",
+      "\n  0  ",
+      "\n  1  ",
+      "\n  2  ",
+    ]) {
+      expect(helpText()).toContain(part);
+    }
+    expect(helpText()).toMatch(/\n$/);
+    expect(helpText("config")).toContain("prism config check FILE");
+  });
+
+  test("that of serve names every flag and variable, and every flag in it is taken", () => {
+    for (const { flag, env, argument, help } of Object.values(SETTINGS)) {
+      expect(helpText("serve")).toContain(env);
+      expect(helpText("serve")).toContain(help);
+      if (flag === undefined) {
+        continue;
+      }
+      expect(helpText("serve")).toContain(`${flag} ${argument}`.trimEnd());
+      expect(parseCommand(["serve", ...(argument === "" ? [flag] : [flag, "x"])])).toMatchObject({
+        kind: "serve",
+      });
+    }
+  });
+
+  test("no line is too long for a terminal", () => {
+    for (const topic of [undefined, "serve", "config"] as const) {
+      expect(
+        Math.max(
+          ...helpText(topic)
+            .split("\n")
+            .map((line) => line.length),
+        ),
+      ).toBeLessThanOrEqual(96);
+    }
+  });
+});

@@ -1,0 +1,196 @@
+import { parseArgs } from "node:util";
+import { nearest } from "./config/nearest.ts";
+import { type Flags, SETTINGS } from "./config/settings.ts";
+
+/** A command that has a help text of its own. */
+export type Topic = "serve" | "config";
+
+/** What the operator asked for. */
+export type Command =
+  /** Run the gateway. `file` is that of --config; PRISM_CONFIG is `loadConfig`'s matter. */
+  | { readonly kind: "serve"; readonly file: string | undefined; readonly flags: Flags }
+  /** Check a configuration file and do nothing else. */
+  | { readonly kind: "config-check"; readonly file: string }
+  /** Print {@link helpText} of `topic`; `undefined` = of the whole. */
+  | { readonly kind: "help"; readonly topic: Topic | undefined }
+  /** Print the version. */
+  | { readonly kind: "version" };
+
+/** The command line cannot be understood; the message says which part of it. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  /** Whose help text to point to; `undefined` = that of the whole. */
+  readonly topic: Topic | undefined;
+
+  constructor(message: string, topic?: Topic) {
+    super(message);
+    this.topic = topic;
+  }
+}
+
+/**
+ * Reads a command line, without the program's name (`process.argv.slice(2)`). An empty one asks for help.
+ *
+ * @throws {UsageError}
+ */
+export function parseCommand(argv: readonly string[]): Command {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case undefined:
+    case "--help":
+    case "-h":
+      return { kind: "help", topic: undefined };
+    case "--version":
+      return { kind: "version" };
+    case "serve":
+      return parseServe(rest);
+    case "config":
+      return parseConfig(rest);
+    default: {
+      if (command.startsWith("-")) {
+        throw new UsageError(`unknown option "${command}"; options come after the command`);
+      }
+      const meant = nearest(command, COMMANDS);
+      throw new UsageError(
+        `unknown command "${command}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
+      );
+    }
+  }
+}
+
+const COMMANDS: readonly Topic[] = ["serve", "config"];
+
+function parseServe(argv: readonly string[]): Command {
+  const { values, positionals } = strictly("serve", () =>
+    parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        listen: { type: "string" },
+        "admin-listen": { type: "string" },
+        "data-dir": { type: "string" },
+        memory: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    }),
+  );
+  if (values.help === true) {
+    return { kind: "help", topic: "serve" };
+  }
+  if (positionals.length > 0) {
+    throw new UsageError(`unexpected argument "${positionals[0]}"`, "serve");
+  }
+  if (values.config === "") {
+    throw new UsageError("option --config needs a file name", "serve");
+  }
+  const { listen, "admin-listen": adminListen, "data-dir": dataDir, memory } = values;
+  return {
+    kind: "serve",
+    file: values.config,
+    flags: {
+      ...(listen !== undefined && { listen }),
+      ...(adminListen !== undefined && { adminListen }),
+      ...(dataDir !== undefined && { dataDir }),
+      ...(memory !== undefined && { memory }),
+    },
+  };
+}
+
+function parseConfig(argv: readonly string[]): Command {
+  const { values, positionals } = strictly("config", () =>
+    parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: { help: { type: "boolean", short: "h" } },
+    }),
+  );
+  if (values.help === true) {
+    return { kind: "help", topic: "config" };
+  }
+  const [action, file, ...further] = positionals;
+  if (action === undefined) {
+    throw new UsageError('"config" needs a command: config check FILE', "config");
+  }
+  if (action !== "check") {
+    throw new UsageError(`unknown command "config ${action}"; expected: config check FILE`, "config");
+  }
+  if (file === undefined || file === "") {
+    throw new UsageError('"config check" needs a file name', "config");
+  }
+  if (further.length > 0) {
+    throw new UsageError(`unexpected argument "${further[0]}"`, "config");
+  }
+  return { kind: "config-check", file };
+}
+
+/** Runs parseArgs; what it throws becomes a UsageError with the first sentence of its message. */
+function strictly<T>(topic: Topic, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof TypeError) || !("code" in error)) {
+      throw error;
+    }
+    const [sentence = ""] = error.message.split(/\.\s|\n/);
+    throw new UsageError(sentence.charAt(0).toLowerCase() + sentence.slice(1), topic);
+  }
+}
+
+/** The help text of the program (`undefined`) or of one command: the reference of flags, variables and exit codes. Ends with a line feed. */
+export function helpText(topic?: Topic): string {
+  switch (topic) {
+    case undefined:
+      return MAIN_HELP;
+    case "serve":
+      return serveHelp();
+    case "config":
+      return CONFIG_HELP;
+  }
+}
+
+const MAIN_HELP = `prism: a data access gateway
+
+usage:
+  prism serve [options]      run the gateway
+  prism config check FILE    check a configuration file, and nothing else
+  prism --version            print the version
+  prism [COMMAND] --help     print this, or the help of a command
+
+exit codes:
+  0  done, or stopped as asked
+  1  failed while running
+  2  wrong command line or configuration
+`;
+
+const CONFIG_HELP = `usage: prism config check FILE
+
+Checks a configuration file the way "prism serve" would, with the same environment
+variables, and prints every problem as file:line:column. Opens no store and no port.
+
+Exit code 0: usable; 2: not.
+`;
+
+function serveHelp(): string {
+  const settings = Object.values(SETTINGS);
+  const flags = settings.flatMap(({ flag, argument, env, help }) =>
+    flag === undefined ? [] : [`  ${`${flag} ${argument}`.trimEnd()} [${env}]\n      ${help}\n`],
+  );
+  const variables = settings.flatMap(({ flag, env, help }) =>
+    flag === undefined ? [`  ${env}\n      ${help}\n`] : [],
+  );
+  return `usage: prism serve [options]
+
+Runs the gateway. A flag wins over its environment variable (in brackets), that over
+the configuration file, and that over the default.
+
+options:
+${flags.join("")}  -h, --help
+      print this
+
+environment variables without a flag:
+${variables.join("")}
+Without --memory, --data-dir or a database in the file, data is in ./data/prism.db, next
+to the configuration file or, without one, in the current folder.
+`;
+}

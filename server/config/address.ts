@@ -1,0 +1,39 @@
+import { isIPv4, isIPv6 } from "node:net";
+
+/** Where to listen. */
+export interface Address {
+  /** A host name, an IPv4 address, or an IPv6 address without its brackets. */
+  readonly host: string;
+  /** 0 to 65535; 0 = any free port. */
+  readonly port: number;
+}
+
+/** What {@link parseAddress} takes, for messages. */
+export const ADDRESS_FORMAT = '"host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535';
+
+const HOST_NAME = /^[a-z0-9_]([a-z0-9_.-]{0,252})$/i;
+const DOTTED_NUMBERS = /^[\d.]+$/;
+
+/**
+ * Reads "host:port", "[::1]:port" or ":port"; the last means every IPv4 interface, as 0.0.0.0 does
+ * ("[::]:port" adds IPv6, where the machine has it). Anything else is `undefined`.
+ */
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[(?<ipv6>[^\]]*)\]|(?<name>[^:]*)):(?<port>\d{1,5})$/.exec(text);
+  if (match === null) {
+    return undefined;
+  }
+  const { ipv6, name, port: digits } = match.groups ?? {};
+  const port = Number(digits);
+  if (port > 65535) {
+    return undefined;
+  }
+  if (ipv6 !== undefined) {
+    return isIPv6(ipv6) ? { host: ipv6, port } : undefined;
+  }
+  if (name === undefined || name === "") {
+    return { host: "0.0.0.0", port };
+  }
+  const valid = DOTTED_NUMBERS.test(name) ? isIPv4(name) : HOST_NAME.test(name);
+  return valid ? { host: name, port } : undefined;
+}

@@ -1,0 +1,152 @@
+import { z } from "zod";
+import { nearest } from "./nearest.ts";
+import { renderPath } from "./problem.ts";
+
+/** One objection of {@link check} or {@link checkNames}: a setting and what is wrong with it. */
+export interface Finding {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** The outcome of {@link check}. */
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly findings: readonly Finding[] };
+
+/** Gives what the operator wrote at a path, to be quoted in messages; "" = nothing that may be quoted. */
+export type SourceOf = (path: readonly PropertyKey[]) => string;
+
+/** Enough of a value to find it by. */
+const MAX_QUOTED = 60;
+
+/** A longer list of names is not read to its end. */
+const MAX_LISTED = 20;
+
+const NO_SOURCE: SourceOf = () => "";
+
+/**
+ * Runs a schema and puts its objections into words: what was expected and what was found. A message that the
+ * schema gives itself is taken as it is. Values are quoted through `sourceOf` only,
+ * so none comes from the environment.
+ */
+export function check<T>(schema: z.ZodType<T>, value: unknown, sourceOf: SourceOf = NO_SOURCE): Checked<T> {
+  const knownKeys = new Map<string, readonly string[]>();
+  const result = schema.safeParse(value, {
+    reportInput: true,
+    error: (issue) => {
+      if (issue.code === "unrecognized_keys" && issue.inst instanceof z.ZodObject) {
+        knownKeys.set(renderPath(issue.path ?? []), Object.keys(issue.inst.shape));
+      }
+      // Empty = no message of the schema's own; `describe` finds the words.
+      return "";
+    },
+  });
+  if (result.success) {
+    return { ok: true, value: result.data };
+  }
+  const findings = result.error.issues.flatMap((issue): Finding[] => {
+    if (issue.code !== "unrecognized_keys") {
+      return [{ path: issue.path, message: describe(issue, sourceOf(issue.path)) }];
+    }
+    const known = knownKeys.get(renderPath(issue.path)) ?? [];
+    return issue.keys.map((key) => ({
+      path: [...issue.path, key],
+      message: `unknown key; ${oneOf(known, key)}`,
+    }));
+  });
+  return { ok: false, findings };
+}
+
+/** `expected one of: a, b` (the first of them, where they are many), after a suggestion where `word` is nearly one of them. */
+export function oneOf(known: readonly string[], word: string): string {
+  const meant = nearest(word, known);
+  const suggestion = meant === undefined ? "" : `did you mean "${meant}"? `;
+  const more = known.length > MAX_LISTED ? `, ... (${known.length - MAX_LISTED} more)` : "";
+  return `${suggestion}expected one of: ${known.slice(0, MAX_LISTED).join(", ")}${more}`;
+}
+
+function describe(issue: z.core.$ZodIssue, source: string): string {
+  if (issue.message !== "") {
+    return issue.message;
+  }
+  switch (issue.code) {
+    case "invalid_type":
+      return wrongType(EXPECTED[issue.expected] ?? issue.expected, issue.input);
+    case "invalid_value":
+      return `expected one of: ${issue.values.join(", ")}; ${found(issue.input, source)}`;
+    case "invalid_union": {
+      // A union of backends is told apart by `type`; the issue's path ends with it, its input is the whole mapping.
+      const { discriminator, options } = issue as { discriminator?: string; options?: unknown[] };
+      const type = (issue.input as Record<string, unknown>)[discriminator ?? ""];
+      return `expected one of: ${options?.join(", ")}; ${found(type, source)}`;
+    }
+    case "too_small":
+      return `expected ${amount("at least", issue.minimum, issue.origin)}, ${found(issue.input, source)}`;
+    case "too_big":
+      return `expected ${amount("at most", issue.maximum, issue.origin)}, ${found(issue.input, source)}`;
+    case "invalid_key":
+      return issue.issues.map((inner) => describe(inner, "")).join("; ");
+    default:
+      return "not valid";
+  }
+}
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "a boolean",
+  array: "a list",
+  object: "a mapping",
+  record: "a mapping",
+};
+
+function wrongType(expected: string, input: unknown): string {
+  if (input === undefined) {
+    return `missing; expected ${expected}`;
+  }
+  // YAML made `8980` a number before anyone looked at what the setting wants.
+  const hint = expected === "text" && typeof input !== "object" ? "; put it in quotes to make it text" : "";
+  return `expected ${expected}, ${found(input, "")}${hint}`;
+}
+
+function amount(bound: string, limit: number | bigint, origin: string): string {
+  if (origin === "string") {
+    return limit === 1 ? "text that is not empty" : `text of ${bound} ${limit} characters`;
+  }
+  return origin === "array" ? `a list of ${bound} ${limit} items` : `${bound} ${limit}`;
+}
+
+function found(value: unknown, source: string): string {
+  if (value === undefined) {
+    return "but it is missing";
+  }
+  if (source === "") {
+    return `found ${typeName(value)}`;
+  }
+  return `found ${typeof value === "string" ? quote(source) : source}`;
+}
+
+/** `source` in double quotes, on one line and cut to a readable length. */
+export function quote(source: string): string {
+  return JSON.stringify(source.length <= MAX_QUOTED ? source : `${source.slice(0, MAX_QUOTED)}...`);
+}
+
+function typeName(value: unknown): string {
+  if (value === null) {
+    return "nothing";
+  }
+  if (Array.isArray(value)) {
+    return "a list";
+  }
+  switch (typeof value) {
+    case "string":
+      return value === "" ? "empty text" : "text";
+    case "number":
+      return Number.isFinite(value) ? "a number" : "no finite number";
+    case "boolean":
+      return "a boolean";
+    default:
+      return "a mapping";
+  }
+}

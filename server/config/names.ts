@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { type Finding, oneOf, quote, type SourceOf } from "./check.ts";
+import { DATABASE } from "./schema.ts";
+
+// Takes what it can use and lets the rest pass: the schema itself objects to that.
+const namesSchema = z.object({
+  backends: z.record(z.string(), z.unknown()).catch({}),
+  namespaces: z
+    .array(
+      z
+        .object({
+          name: z.string().optional().catch(undefined),
+          backend: z.string().optional().catch(undefined),
+        })
+        .catch({}),
+    )
+    .catch([]),
+});
+
+/**
+ * What names in a configuration file say of each other: no two namespaces have one name, and every namespace's
+ * backend is there. `value` is the unchecked file, so that these objections are told together with the schema's.
+ */
+export function checkNames(value: unknown, sourceOf: SourceOf): readonly Finding[] {
+  const { data } = namesSchema.safeParse(value);
+  if (data === undefined) {
+    return [];
+  }
+  const findings: Finding[] = [];
+  const backends = [...new Set([DATABASE, ...Object.keys(data.backends)])];
+  const firstUse = new Map<string, number>();
+  data.namespaces.forEach(({ name, backend }, index) => {
+    if (name !== undefined) {
+      const path = ["namespaces", index, "name"];
+      const first = firstUse.get(name);
+      if (first === undefined) {
+        firstUse.set(name, index);
+      } else {
+        findings.push({
+          path,
+          message: `${quote(sourceOf(path))} is the name of namespaces[${first}] already`,
+        });
+      }
+    }
+    if (backend !== undefined && !backends.includes(backend)) {
+      const path = ["namespaces", index, "backend"];
+      findings.push({ path, message: `no backend ${quote(sourceOf(path))}; ${oneOf(backends, backend)}` });
+    }
+  });
+  return findings;
+}

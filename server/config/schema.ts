@@ -1,0 +1,157 @@
+/**
+ * What a configuration file may say, in the operator's words. Everything has a default: `{}` is a working
+ * configuration. Times are in milliseconds, sizes in bytes, file names relative to the folder of the file.
+ */
+import { z } from "zod";
+import { backendSchema } from "../backend/config.ts";
+import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
+import { ADDRESS_FORMAT, parseAddress } from "./address.ts";
+
+/** The name under which a namespace finds the store that `database` describes. */
+export const DATABASE = "database";
+
+/** `database` where the file does not have it. */
+export const DEFAULT_DATABASE = { type: "sqlite", path: "./data/prism.db" } as const;
+
+/** `logging.level`; "silent" = nothing at all. */
+export const logLevelSchema = z.enum(["trace", "debug", "info", "warn", "error", "silent"]);
+
+/** `logging.format`; "json" = one object per line, "pretty" = for people. */
+export const logFormatSchema = z.enum(["json", "pretty"]);
+
+/** An address to listen on. */
+export const addressSchema = z.string().transform((text, context) => {
+  const address = parseAddress(text);
+  if (address !== undefined) {
+    return address;
+  }
+  context.addIssue({ code: "custom", message: `expected ${ADDRESS_FORMAT}` });
+  return z.NEVER;
+});
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MIB = 1024 * 1024;
+
+const fileNameSchema = z.string().min(1);
+const nameSchema = z.string().regex(NAMESPACE_PATTERN, {
+  error:
+    'expected a name of 1 to 63 characters: a lower-case letter, then lower-case letters, digits, "-", "_" or "."',
+});
+
+function whole(minimum: number, maximum: number) {
+  // The bounds first: of two objections to one setting only the first is told.
+  return z.number().min(minimum).max(maximum).int();
+}
+
+const originSchema = z.string().refine((text) => text === "*" || isOrigin(text), {
+  error:
+    'expected an origin such as "https://app.example.com" (scheme, host and port, nothing after it), or "*"',
+});
+
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
+const tlsSchema = z.strictObject({
+  /** Certificate chain, PEM. */
+  cert: fileNameSchema,
+  /** Private key, PEM. */
+  key: fileNameSchema,
+  /** Certificate authority, PEM. With it every client must show a certificate that it signed. */
+  client_ca: fileNameSchema.optional(),
+});
+
+const corsSchema = z.strictObject({
+  /** Origins whose pages may call: exact, or "*" alone for all. Empty = none. */
+  origins: z.array(originSchema).refine((origins) => origins.length <= 1 || !origins.includes("*"), {
+    error: 'expected "*" alone, or exact origins only',
+  }),
+});
+
+const serverSchema = z
+  .strictObject({
+    /** The data plane. Port 0 = any free one. */
+    listen_address: addressSchema.prefault("0.0.0.0:8980"),
+    /** Absent = plaintext. */
+    tls: tlsSchema.optional(),
+    /** Absent = no page of another origin may call. */
+    cors: corsSchema.prefault({ origins: [] }),
+    /** How long calls in flight may go on after SIGTERM. 0 = they are cut at once. */
+    shutdown_grace_ms: whole(0, DAY_MS).default(10_000),
+    /** How long an HTTP connection without a call stays open. 0 = for ever. */
+    idle_timeout_ms: whole(0, DAY_MS).default(300_000),
+    /** How long the first bytes of a connection, and the header of an HTTP/1.1 request, may take. 0 is refused: silent connections would pile up. */
+    header_timeout_ms: whole(1, DAY_MS).default(10_000),
+    /** How long a whole HTTP/1.1 request, body included, may take to arrive. 0 = any time; else no less than header_timeout_ms. */
+    request_timeout_ms: whole(0, DAY_MS).default(60_000),
+  })
+  .refine(
+    (server) => server.request_timeout_ms === 0 || server.header_timeout_ms <= server.request_timeout_ms,
+    {
+      path: ["request_timeout_ms"],
+      error: "expected 0, or no less than header_timeout_ms: the header is a part of the request",
+    },
+  );
+
+const adminSchema = z.strictObject({
+  /** The admin plane. It asks for no password: leave it on the loopback interface or a private network. Port 0 = any free one. */
+  listen_address: addressSchema.prefault("127.0.0.1:8090"),
+});
+
+const namespaceSchema = z.strictObject({
+  /** What callers name it. */
+  name: nameSchema,
+  /** What it is for. */
+  pattern: z.enum(["keyvalue"]).default("keyvalue"),
+  /** A name from `backends`. Absent = the store of `database`. */
+  backend: z.string().default(DATABASE),
+  /** RFC-026's binding to another process. */
+  plugin: z
+    .never({ error: "this version serves no plugins yet; bind the namespace to one of backends" })
+    .optional(),
+});
+
+const loggingSchema = z.strictObject({
+  level: logLevelSchema.default("info"),
+  format: logFormatSchema.default("json"),
+});
+
+const limitsSchema = z.strictObject({
+  /** Largest value that can be stored. A message may be larger by what surrounds the value. 0 is refused. */
+  max_value_bytes: whole(1, 64 * MIB).default(4 * MIB),
+  /** Calls at the same time on one HTTP/2 connection. 0 is refused. */
+  max_concurrent_streams: whole(1, 65_535).default(1024),
+  /** Connections at the same time on the data plane; further ones are closed at once. 0 is refused. */
+  max_connections: whole(1, 1_000_000).default(10_000),
+  /** All header fields of one call together. 0 is refused; under 1 KiB real clients would fail. */
+  max_header_bytes: whole(1024, MIB).default(16_384),
+  /** The longest that a call may run, whatever deadline its caller sets. 0 = as long as the caller lets it. */
+  max_timeout_ms: whole(0, DAY_MS).default(0),
+});
+
+/** A whole configuration file. */
+export const configSchema = z.strictObject({
+  server: serverSchema.prefault({}),
+  admin: adminSchema.prefault({}),
+  /** The store of every namespace that names no other. */
+  database: backendSchema.prefault(DEFAULT_DATABASE),
+  /** Further stores, by name. */
+  backends: z
+    .record(
+      nameSchema.refine((name) => name !== DATABASE, {
+        error: `"${DATABASE}" is the default store's own name`,
+      }),
+      backendSchema,
+    )
+    .default({}),
+  /** What callers can name. Absent = one, "default", on `database`. An empty list is refused: nothing could be called. */
+  namespaces: z
+    .array(namespaceSchema)
+    .min(1, { error: "expected at least one namespace; without the key there is one, called default" })
+    .prefault([{ name: DEFAULT_NAMESPACE }]),
+  logging: loggingSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+});
+
+/** A checked file with its defaults filled in, still in the operator's words. */
+export type CheckedFile = z.output<typeof configSchema>;

@@ -1,0 +1,34 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: "${NAME}" is what operators write, not a template.
+/** The outcome of {@link substitute}. */
+export type Substituted = { readonly text: string } | { readonly error: string };
+
+// In this order: an escape, a reference, and a "${" that is neither.
+const REFERENCE = /\$\$\{|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(?<otherwise>:-[^}]*)?\}|\$\{/g;
+
+/**
+ * Puts environment variables into one value of the configuration: `${NAME}`, `${NAME:-default}` (the default
+ * also stands in for an empty variable, as in a shell) and `$${`, which is a literal `${`. What a variable
+ * holds is not looked at again. The error names the variable and never holds a value.
+ */
+export function substitute(text: string, env: Readonly<Record<string, string | undefined>>): Substituted {
+  let error: string | undefined;
+  const result = text.replaceAll(REFERENCE, (whole: string, ...rest: unknown[]) => {
+    if (whole === "$${") {
+      return "${";
+    }
+    const { name, otherwise } = rest.at(-1) as { name?: string; otherwise?: string };
+    if (name === undefined) {
+      error ??= 'expected "${NAME}" or "${NAME:-default}"; write "$${" for a literal "${"';
+      return "";
+    }
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
+    if (otherwise !== undefined) {
+      return value === undefined || value === "" ? otherwise.slice(2) : value;
+    }
+    if (value === undefined) {
+      error ??= `environment variable ${name} is not set; "\${${name}:-...}" gives a default`;
+    }
+    return value ?? "";
+  });
+  return error === undefined ? { text: result } : { error };
+}
