@@ -1,0 +1,48 @@
+import type { AddressInfo } from "node:net";
+import { fastify } from "fastify";
+import type { NamespaceRouter } from "./namespace/router.ts";
+import type { HealthState } from "./rpc/health.ts";
+
+/** The operator's port: plain HTTP, on loopback unless configured otherwise. */
+export interface AdminPlane {
+  listen(host: string, port: number): Promise<AddressInfo>;
+  close(): Promise<void>;
+}
+
+/**
+ * Builds the admin plane; it does not listen yet. `GET /health` answers 200 while the server takes calls and
+ * every store answers, else 503, with `{status, namespaces: {NAME: {backend, status}}}`.
+ */
+export async function createAdminPlane(options: {
+  readonly router: NamespaceRouter;
+  readonly health: HealthState;
+}): Promise<AdminPlane> {
+  const { router, health } = options;
+  const app = fastify({ forceCloseConnections: true });
+
+  app.get("/health", async (_request, reply) => {
+    const checked = await Promise.all(
+      router.namespaces.map(async ({ name, backend }) => {
+        const status = await backend.check().then(
+          () => "serving",
+          () => "not_serving",
+        );
+        return [name, { backend: backend.type, status }] as const;
+      }),
+    );
+    const ok = health.serving && checked.every(([, { status }]) => status === "serving");
+    return reply.code(ok ? 200 : 503).send({
+      status: ok ? "serving" : "not_serving",
+      namespaces: Object.fromEntries(checked),
+    });
+  });
+
+  await app.ready();
+  return {
+    async listen(host, port) {
+      await app.listen({ host, port });
+      return app.server.address() as AddressInfo;
+    },
+    close: () => app.close(),
+  };
+}

@@ -1,0 +1,113 @@
+import { readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import type { Logger } from "pino";
+import { createAdminPlane } from "./admin-plane.ts";
+import type { Clock } from "./backend/clock.ts";
+import type { Backend } from "./backend/contract.ts";
+import { createBackend } from "./backend/factory.ts";
+import type { Config } from "./config/config.ts";
+import { createDataPlane } from "./data-plane.ts";
+import { createNamespaceRouter } from "./namespace/router.ts";
+import type { TlsMaterial } from "./port/options.ts";
+import { createHealthState } from "./rpc/health.ts";
+import { SERVICES } from "./rpc/services.ts";
+
+/** The whole server, built and not yet started. */
+export interface App {
+  /**
+   * Opens the stores, then listens. Throws {@link PrismError} where a store cannot be opened, and Node's own
+   * error where an address cannot be had; what was opened by then is closed again.
+   */
+  start(): Promise<{ readonly data: AddressInfo; readonly admin: AddressInfo }>;
+  /** Health says no, calls end, connections close, stores close: in that order. Safe to call once `start` was called. */
+  stop(): Promise<void>;
+}
+
+/** What a test may put in place of the real thing. */
+export interface AppOptions {
+  readonly log: Logger;
+  readonly clock?: Clock;
+}
+
+/** Builds the server that `config` describes. Reads the TLS files; throws Node's error where one cannot be read. */
+export async function createApp(config: Config, { log, clock }: AppOptions): Promise<App> {
+  const backends = createBackends(config, clock);
+  const router = createNamespaceRouter(
+    config.namespaces.map(({ name, backend }) => ({ name, backend: needed(backends, backend) })),
+  );
+  const health = createHealthState(SERVICES.map((service) => service.typeName));
+  const { server, admin, limits } = config;
+  const dataPlane = await createDataPlane({
+    router,
+    health,
+    log,
+    port: {
+      tls: await readTls(config),
+      maxConnections: limits.maxConnections,
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      maxHeaderBytes: limits.maxHeaderBytes,
+      headerTimeoutMs: server.headerTimeoutMs,
+      requestTimeoutMs: server.requestTimeoutMs,
+      idleTimeoutMs: server.idleTimeoutMs,
+    },
+    corsOrigins: server.corsOrigins,
+    maxValueBytes: limits.maxValueBytes,
+    maxTimeoutMs: limits.maxTimeoutMs,
+  });
+  const adminPlane = await createAdminPlane({ router, health });
+
+  async function stop(graceMs: number): Promise<void> {
+    health.set(false);
+    await dataPlane.close(graceMs);
+    await adminPlane.close();
+    await Promise.all([...backends.values()].map((backend) => backend.close()));
+  }
+
+  return {
+    async start() {
+      try {
+        await Promise.all([...backends.values()].map((backend) => backend.open()));
+        const addresses = {
+          data: await dataPlane.listen(server.listen.host, server.listen.port),
+          admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
+        };
+        health.set(true);
+        return addresses;
+      } catch (error) {
+        await stop(0);
+        throw error;
+      }
+    },
+    stop: () => stop(server.shutdownGraceMs),
+  };
+}
+
+/** The backends that some namespace is bound to; the others are not opened. */
+function createBackends(config: Config, clock: Clock | undefined): Map<string, Backend> {
+  const backends = new Map<string, Backend>();
+  for (const { backend: name } of config.namespaces) {
+    const settings = config.backends[name];
+    if (settings !== undefined && !backends.has(name)) {
+      backends.set(name, createBackend(settings, clock && { clock }));
+    }
+  }
+  return backends;
+}
+
+function needed(backends: ReadonlyMap<string, Backend>, name: string): Backend {
+  const backend = backends.get(name);
+  if (backend === undefined) {
+    throw new TypeError(`the configuration names a backend that it does not have: ${name}`);
+  }
+  return backend;
+}
+
+async function readTls({ server: { tls } }: Config): Promise<TlsMaterial | undefined> {
+  return (
+    tls && {
+      cert: await readFile(tls.certFile),
+      key: await readFile(tls.keyFile),
+      clientCa: tls.clientCaFile === undefined ? undefined : await readFile(tls.clientCaFile),
+    }
+  );
+}

@@ -1,0 +1,253 @@
+import { randomBytes } from "node:crypto";
+import { type AddressInfo, isIPv6 } from "node:net";
+import { cors as connectCors } from "@connectrpc/connect";
+import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
+import { compressionGzip, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import corsPlugin from "@fastify/cors";
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from "fastify";
+import type { Logger } from "pino";
+import { PrismError } from "./errors.ts";
+import type { NamespaceRouter } from "./namespace/router.ts";
+import type { PortOptions } from "./port/options.ts";
+import { createPort, type Port } from "./port/port.ts";
+import { createCallLog, createCallValues } from "./rpc/call-record.ts";
+import type { HealthState } from "./rpc/health.ts";
+import { applyProtocolPolicy } from "./rpc/protocol.ts";
+import { registerServices } from "./rpc/services.ts";
+import { toConnectError } from "./rpc/status.ts";
+import { errorForm, errorResponse } from "./rpc/wire-error.ts";
+
+/** What the data plane serves, and within which bounds. */
+export interface DataPlaneOptions {
+  readonly router: NamespaceRouter;
+  readonly health: HealthState;
+  readonly log: Logger;
+  readonly port: Omit<PortOptions, "onConnectionError">;
+  /** Origins of web pages that may call; [] = none, "*" = any. */
+  readonly corsOrigins: "*" | readonly string[];
+  readonly maxValueBytes: number;
+  /** Most time that any call may take; 0 = only its own deadline and its method's. */
+  readonly maxTimeoutMs: number;
+}
+
+/** The services on one port, over gRPC, gRPC-Web and Connect. */
+export interface DataPlane {
+  listen(host: string, port: number): Promise<AddressInfo>;
+  /**
+   * Takes no new calls, lets those in flight end for `graceMs`, then ends what is left with UNAVAILABLE,
+   * and at last cuts the connections that will not go. Resolves when all are closed.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/** After the grace time, what it takes to tell the last streams why they end. */
+const LAST_WORDS_MS = 500;
+
+/** Builds the data plane; it does not listen yet. */
+export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
+  const { log } = options;
+  const shutdown = new AbortController();
+  let port: Port | undefined;
+  const app = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestIds(),
+    // A path that is no URL names no method either.
+    frameworkErrors: (_error, request, reply) => {
+      reply.header("x-request-id", request.id);
+      return answerNotFound(log)(request, reply);
+    },
+    // port/http1.ts answers what is not HTTP.
+    clientErrorHandler: () => {},
+    serverFactory: (handler) => {
+      port = createPort(handler, {
+        ...options.port,
+        onConnectionError: (error) =>
+          log.info({ code: error.code, error: error.message }, "connection failed"),
+      });
+      return port.server;
+    },
+  });
+  // Connect reads bodies by itself; Fastify's own parsers would answer for paths that are not there.
+  app.removeAllContentTypeParsers();
+  app.addHook("onRequest", checkRequest);
+  app.setNotFoundHandler(answerNotFound(log));
+  app.setErrorHandler(answerUnread(log));
+  if (options.corsOrigins.length > 0) {
+    await app.register(corsPlugin, {
+      origin: options.corsOrigins === "*" ? "*" : [...options.corsOrigins],
+      methods: [...connectCors.allowedMethods],
+      allowedHeaders: [...connectCors.allowedHeaders, "X-Request-Id"],
+      exposedHeaders: [...connectCors.exposedHeaders, "X-Request-Id"],
+      maxAge: 7200,
+    });
+  }
+  await registerConnect(app, options, shutdown.signal);
+  await app.ready();
+  if (port === undefined) {
+    throw new TypeError("Fastify made no server");
+  }
+  return lifecycle(app, port, shutdown);
+}
+
+function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController): DataPlane {
+  return {
+    listen: (host, portNumber) => port.listen(host, portNumber),
+
+    async close(graceMs) {
+      const drained = port.drain();
+      const cut = () => {
+        shutdown.abort(new PrismError("shutting_down", "the server is shutting down"));
+        // 0 asks for an end at once, and nobody waits for last words.
+        lastWords = setTimeout(() => port.destroy(), graceMs === 0 ? 0 : LAST_WORDS_MS);
+      };
+      const grace = setTimeout(cut, graceMs);
+      let lastWords: NodeJS.Timeout | undefined;
+      await drained;
+      clearTimeout(grace);
+      clearTimeout(lastWords);
+      await app.close();
+    },
+  };
+}
+
+async function registerConnect(
+  app: FastifyInstance,
+  options: DataPlaneOptions,
+  shutdownSignal: AbortSignal,
+): Promise<void> {
+  const { router, health, maxValueBytes, maxTimeoutMs } = options;
+  const log = createCallLog(options.log);
+  await app.register(fastifyConnectPlugin, {
+    routes(connect) {
+      registerServices(connect, {
+        router,
+        health,
+        limits: { maxValueBytes },
+        policy: { log, maxTimeoutMs },
+      });
+      applyProtocolPolicy(connect, { log, requestTimeoutMs: options.port.requestTimeoutMs });
+    },
+    contextValues: (request) => createCallValues(request.id),
+    shutdownSignal,
+    // Brotli at its default level costs milliseconds for kilobytes.
+    acceptCompression: [compressionGzip],
+    readMaxBytes: maxMessageBytes(maxValueBytes),
+    // A request with text that is not UTF-8 is refused; the default decoder would put U+FFFD in its place.
+    jsonOptions: {
+      textDecoder: new TextDecoder("utf-8", { fatal: true }),
+      alwaysEmitImplicit: true,
+    } as JsonOptions,
+  });
+}
+
+type JsonOptions = NonNullable<Parameters<typeof fastifyConnectPlugin>[1]["jsonOptions"]>;
+
+/** A message with the largest value in it, as base64 in JSON, and room for keys and names. */
+function maxMessageBytes(maxValueBytes: number): number {
+  return Math.ceil(maxValueBytes / 3) * 4 + 64 * 1024;
+}
+
+/** Takes the caller's X-Request-Id where it is one, so that a call can be followed from end to end; else makes one. */
+function requestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {
+  const boot = randomBytes(4).toString("hex");
+  let count = 0;
+  return ({ headers }) => {
+    const given = headers["x-request-id"];
+    return typeof given === "string" && /^[\w.:-]{1,64}$/.test(given)
+      ? given
+      : `${boot}-${(++count).toString(36)}`;
+  };
+}
+
+/** Connect builds a URL of the Host header and the path, and has no answer where that fails. */
+async function checkRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.header("x-request-id", request.id);
+  const { headers } = request.raw;
+  const [, address, portNumber] = /^([\da-f:.]+):(\d+)$/i.exec(String(headers[":authority"])) ?? [];
+  if (address !== undefined && isIPv6(address)) {
+    // Node's own HTTP/2 client leaves out the brackets.
+    headers[":authority"] = `[${address}]:${portNumber}`;
+  }
+  const host = headers[":authority"] ?? headers.host;
+  if (!URL.canParse(request.url, `http://${host ?? ""}`)) {
+    request.log.info(
+      { ...callFields(request, reply), code: "invalid_argument", error: "no host" },
+      "call failed",
+    );
+    await reply.code(400).send({ code: "invalid_argument", message: "the request names no host" });
+  }
+}
+
+/** What the log says of a call that reached no handler: the fields of `rpc/call-record.ts`. */
+function callFields(request: FastifyRequest, reply: FastifyReply) {
+  const [path = ""] = request.url.slice(0, 256).split("?");
+  const [, service = "", call = ""] = path.split("/");
+  return {
+    request_id: request.id,
+    service,
+    call,
+    namespace: "",
+    duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
+  };
+}
+
+/** An unknown path: UNIMPLEMENTED, in the protocol that the request speaks. */
+function answerNotFound(log: Logger) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const [path = ""] = request.url.slice(0, 256).split("?");
+    const error = new PrismError("method_not_found", `no method ${path}`);
+    log.info(
+      { ...callFields(request, reply), code: "unimplemented", reason: error.reason, error: error.message },
+      "call failed",
+    );
+    const contentType = request.headers["content-type"] ?? "";
+    const form = errorForm(contentType);
+    const failure = toConnectError(error, { requestId: request.id, namespace: "" });
+    if (form === undefined) {
+      await reply.code(404).send({ code: "unimplemented", message: error.message });
+      return;
+    }
+    reply.hijack();
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      reply.raw.setHeader(name, value ?? "");
+    }
+    await universalResponseToNodeResponse(errorResponse(form, contentType, failure), reply.raw);
+  };
+}
+
+/** What Fastify itself refuses before a route is entered; above all a Content-Type that no protocol has. */
+function answerUnread(log: Logger) {
+  return async (
+    error: Error & { statusCode?: number },
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> => {
+    const status = error.statusCode ?? 500;
+    const known = status < 500;
+    const code = known ? "invalid_argument" : "internal";
+    log[known ? "info" : "error"](
+      {
+        ...callFields(request, reply),
+        code,
+        http_status: status,
+        ...(known ? { error: error.message } : { err: error }),
+      },
+      "call failed",
+    );
+    const message =
+      status === 415
+        ? "use Content-Type: application/json, or one of gRPC, gRPC-Web or Connect"
+        : known
+          ? error.message
+          : "internal error";
+    await reply.code(status).send({ code, message });
+  };
+}

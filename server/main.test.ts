@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { spawnServer, temporaryFolder } from "./testing/process.ts";
+
+const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `prism` to its end. */
+function prism(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args],
+      { env: { ...process.env, ...env } },
+      (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
+}
+
+async function call(address: string, method: string, request: object): Promise<unknown> {
+  const response = await fetch(
+    `http://${address}/prism.interfaces.keyvalue.KeyValueBasicInterface/${method}`,
+    { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) },
+  );
+  return response.json();
+}
+
+test("ready is one JSON line that has the pid and every address", async () => {
+  await using server = await spawnServer(["--memory"]);
+  const [line = ""] = server.lines;
+  expect(JSON.parse(line)).toMatchObject({
+    level: "info",
+    msg: "ready",
+    pid: server.child.pid,
+    listen: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    admin_listen: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+  });
+  expect(server.lines).toHaveLength(1);
+});
+
+test("nothing is lost at a restart", async () => {
+  await using folder = await temporaryFolder();
+  {
+    await using server = await spawnServer(["--data-dir", folder.path]);
+    expect(await call(server.address, "Set", { key: "k", value: "aGk=" })).toEqual({ success: true });
+    server.child.kill("SIGTERM");
+    expect(await server.exited).toBe(0);
+  }
+  await using server = await spawnServer(["--data-dir", folder.path]);
+  expect(await call(server.address, "Get", { key: "k" })).toEqual({ value: "aGk=" });
+});
+
+test("pretty logs are for people", async () => {
+  await using folder = await temporaryFolder();
+  const config = join(folder.path, "prism.yaml");
+  await writeFile(
+    config,
+    "database: {type: memory}\nlogging: {format: pretty}\nserver: {listen_address: 127.0.0.1:0}\n",
+  );
+  const child = execFile(process.execPath, [
+    MAIN,
+    "serve",
+    "--config",
+    config,
+    "--admin-listen",
+    "127.0.0.1:0",
+  ]);
+  const [line] = child.stdout ? await once(child.stdout, "data") : [""];
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  expect(String(line)).toMatch(/INFO.*ready/);
+});
+
+test("--version, --help, config check", async () => {
+  const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+  expect(await prism(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  expect((await prism(["--help"])).stdout).toContain("prism serve");
+  await using folder = await temporaryFolder();
+  const good = join(folder.path, "good.yaml");
+  const bad = join(folder.path, "bad.yaml");
+  await writeFile(good, "database:\n  type: memory\n");
+  await writeFile(bad, "database:\n  type: memory\nnamespaces:\n  - name: default\n    backend: pg\n");
+  expect(await prism(["config", "check", good])).toEqual({ code: 0, stdout: `${good}: ok\n`, stderr: "" });
+  const refused = await prism(["config", "check", bad]);
+  expect(refused).toMatchObject({ code: 2, stdout: "" });
+  expect(refused.stderr).toMatch(/bad\.yaml:5:5: namespaces\[0\]\.backend: /);
+});
+
+test("a wrong command line and a wrong variable are refused with exit code 2", async () => {
+  expect(await prism(["srve"])).toMatchObject({ code: 2, stderr: expect.stringContaining("serve") });
+  expect(await prism(["serve"], { PRISM_LISTEN: "nowhere" })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("PRISM_LISTEN"),
+  });
+});
+
+test("an address that is taken, and a file from a newer version, are told plainly", async () => {
+  await using folder = await temporaryFolder();
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const address = other.address();
+  const taken = `127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  const clash = await prism(["serve", "--memory", "--listen", taken]);
+  other.close();
+  expect(clash).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`EADDRINUSE: address already in use ${taken}`),
+  });
+  expect(clash.stderr).not.toContain("    at ");
+
+  {
+    await using server = await spawnServer(["--data-dir", folder.path]);
+    server.child.kill("SIGTERM");
+    await server.exited;
+  }
+  const file = join(folder.path, "prism.db");
+  const database = new DatabaseSync(file);
+  database.exec("PRAGMA user_version = 9999");
+  database.close();
+  const newer = await prism([
+    "serve",
+    "--data-dir",
+    folder.path,
+    "--listen",
+    "127.0.0.1:0",
+    "--admin-listen",
+    "127.0.0.1:0",
+  ]);
+  expect(newer).toMatchObject({ code: 1, stderr: expect.stringContaining(file) });
+  expect(newer.stderr).not.toContain("    at ");
+});

@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import type { Logger } from "pino";
+import type { App } from "./app.ts";
+import { helpText, parseCommand, UsageError } from "./cli.ts";
+import type { Config } from "./config/config.ts";
+import { loadConfig } from "./config/load.ts";
+import { ConfigError } from "./config/problem.ts";
+import type { Flags } from "./config/settings.ts";
+import { PrismError } from "./errors.ts";
+
+/** Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong. */
+const FAILED = 1;
+const MISUSED = 2;
+
+async function main(argv: readonly string[]): Promise<void> {
+  const command = parseCommand(argv);
+  switch (command.kind) {
+    case "serve":
+      return serve(command.file, command.flags);
+    case "config-check": {
+      loadConfig({ file: command.file, env: process.env, flags: {}, cwd: process.cwd() });
+      process.stdout.write(`${command.file}: ok\n`);
+      return;
+    }
+    case "help":
+      process.stdout.write(helpText(command.topic));
+      return;
+    case "version":
+      process.stdout.write(`${version()}\n`);
+      return;
+  }
+}
+
+async function serve(file: string | undefined, flags: Flags): Promise<void> {
+  const config = loadConfig({ file, env: process.env, flags, cwd: process.cwd() });
+  // Only now: the other commands need no server, and answer at once.
+  const { createApp } = await import("./app.ts");
+  const { createLog } = await import("./log.ts");
+  const log = createLog(config.logging);
+  const app = await createApp(config, { log });
+  // Before `start`, so that a signal during it is not lost.
+  const stopRequested = firstSignal();
+  const { data, admin } = await app.start();
+  log.info({ version: version(), listen: hostPort(data), admin_listen: hostPort(admin) }, "ready");
+  if (process.stdout.isTTY) {
+    process.stdout.write(tryThis(config, data.port));
+  }
+  await stop(app, await stopRequested, log);
+}
+
+async function stop(app: App, signal: NodeJS.Signals, log: Logger): Promise<void> {
+  log.info({ signal }, "stopping");
+  await app.stop();
+  log.info("stopped");
+}
+
+/** Resolves with the first SIGTERM or SIGINT. The second ends the process at once, as a shell expects: 128 + its number. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let first = true;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        if (!first) {
+          process.exit(128 + constants.signals[signal]);
+        }
+        first = false;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+function hostPort({ address, port }: { address: string; port: number }): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Two lines for whoever started the server by hand. */
+function tryThis(config: Config, port: number): string {
+  const namespace = config.namespaces[0]?.name ?? "";
+  const scheme = config.server.tls === undefined ? "http" : "https";
+  const url = `${scheme}://localhost:${port}/prism.interfaces.keyvalue.KeyValueBasicInterface`;
+  const curl = (call: string, request: object) =>
+    `curl ${url}/${call} -H 'Content-Type: application/json' -d '${JSON.stringify({ namespace, ...request })}'`;
+  const value = Buffer.from("world").toString("base64");
+  return `Try this:  ${curl("Set", { key: "hello", value })}\n           ${curl("Get", { key: "hello" })}\n`;
+}
+
+/** From package.json, which is one folder up in a checkout and two in the built package. */
+function version(): string {
+  for (const path of ["../package.json", "../../package.json"]) {
+    try {
+      const parsed: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
+      if (typeof parsed === "object" && parsed !== null && "version" in parsed) {
+        return String(parsed.version);
+      }
+    } catch {
+      // Not there: the next.
+    }
+  }
+  return "unknown";
+}
+
+/** What went wrong, for the operator on standard error; a stack only for a defect. */
+function report(error: unknown): number {
+  if (error instanceof UsageError || error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    return MISUSED;
+  }
+  const expected = error instanceof PrismError || (error instanceof Error && "syscall" in error);
+  process.stderr.write(
+    `prism: ${error instanceof Error ? (expected ? error.message : error.stack) : String(error)}\n`,
+  );
+  return FAILED;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = report(error);
+}

@@ -1,0 +1,63 @@
+import http from "node:http";
+import https from "node:https";
+import type { Duplex } from "node:stream";
+import type { PortOptions } from "./options.ts";
+
+/** The server of HTTP/1.1, over TLS where there is a certificate. It does not listen yet. */
+export function createHttp1(handler: http.RequestListener, options: PortOptions): http.Server {
+  const shared: http.ServerOptions = {
+    maxHeaderSize: options.maxHeaderBytes,
+    // Node would answer by itself, with no line in the log.
+    requireHostHeader: false,
+    headersTimeout: options.headerTimeoutMs,
+    // Later than the handler's own bound, which starts when the headers are there and can still answer.
+    requestTimeout: options.requestTimeoutMs && options.requestTimeoutMs + options.headerTimeoutMs,
+    keepAliveTimeout: options.idleTimeoutMs,
+    connectionsCheckingInterval: Math.min(options.headerTimeoutMs, 5_000),
+  };
+  const { tls } = options;
+  if (tls === undefined) {
+    return http.createServer(shared, handler);
+  }
+  const server = https.createServer(
+    {
+      ...shared,
+      cert: tls.cert,
+      key: tls.key,
+      ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+      ALPNProtocols: ["h2", "http/1.1"],
+      minVersion: "TLSv1.2",
+      handshakeTimeout: options.headerTimeoutMs,
+    },
+    handler,
+  );
+  // In place of Node's own listener, which makes a clientError of it: there is nobody to write an answer to.
+  server.removeAllListeners("tlsClientError");
+  server.on("tlsClientError", (error, socket) => {
+    options.onConnectionError(error);
+    socket.destroy();
+  });
+  return server;
+}
+
+/** Reads and drops what comes after the answer, or the next request on the connection would never be seen. */
+export function discard(request: http.IncomingMessage): void {
+  if (!request.complete) {
+    request.removeAllListeners("readable").removeAllListeners("data").resume();
+  }
+}
+
+/** Answers what is no HTTP/1.1 request, as far as the peer still listens. */
+export function refuse(error: Error & { code?: string }, socket: Duplex): void {
+  const status =
+    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      ? "408 Request Timeout"
+      : error.code === "HPE_HEADER_OVERFLOW"
+        ? "431 Request Header Fields Too Large"
+        : "400 Bad Request";
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}

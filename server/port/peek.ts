@@ -1,0 +1,55 @@
+import type net from "node:net";
+import type { PortOptions } from "./options.ts";
+
+/** The fixed bytes that an HTTP/2 connection starts with (RFC 9113 section 3.4). */
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+/** Reads as little as tells the protocol, and puts it back. A peer that does not send it in time is cut off. */
+export function peek(
+  socket: net.Socket,
+  { headerTimeoutMs, onConnectionError }: PortOptions,
+  found: (protocol: "h1" | "h2") => void,
+): void {
+  let seen: Buffer = Buffer.alloc(0);
+  const giveUp = (code: string, message: string) => {
+    onConnectionError(Object.assign(new Error(message), { code }));
+    socket.destroy();
+  };
+  const deadline = setTimeout(
+    () => giveUp("ETIMEDOUT", `no request within ${headerTimeoutMs} ms`),
+    headerTimeoutMs,
+  );
+  const ignore = () => {};
+  const finish = () => {
+    clearTimeout(deadline);
+    socket.off("readable", read);
+    socket.off("error", ignore);
+    socket.off("close", finish);
+  };
+  const read = () => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) {
+      // Readable with nothing to read: the peer closed its side before it said what it speaks.
+      if (socket.readableEnded || socket.readable === false) {
+        if (seen.length > 0) {
+          giveUp("ECONNRESET", "closed within the first bytes");
+        }
+        // With nothing sent it was no more than a look whether the port is there.
+        socket.destroy();
+      }
+      return;
+    }
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const compared = Math.min(seen.length, PREFACE.length);
+    const isPreface = seen.compare(PREFACE, 0, compared, 0, compared) === 0;
+    if (isPreface && compared < PREFACE.length) {
+      return;
+    }
+    finish();
+    socket.unshift(seen);
+    found(isPreface ? "h2" : "h1");
+  };
+  socket.on("readable", read);
+  socket.on("error", ignore);
+  socket.once("close", finish);
+}

@@ -1,0 +1,193 @@
+import type http from "node:http";
+import type http2 from "node:http2";
+import net from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { createHttp1, discard, refuse } from "./http1.ts";
+import { CONNECTION_WINDOW_BYTES, createHttp2, ping } from "./http2.ts";
+import type { PortOptions } from "./options.ts";
+import { peek } from "./peek.ts";
+
+/** How often connections that are alive but silent are looked at while draining. */
+const DRAIN_TICK_MS = 50;
+
+/** While draining, an idle HTTP/1.1 connection stays open this long for the request that may be on its way. */
+const DRAIN_LINGER_MS = 150;
+
+/** How long a connection is silent before the kernel asks whether the peer is still there. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** One TCP port that answers HTTP/1.1 and HTTP/2 with the same request handler. */
+export interface Port {
+  /** The HTTP/1.1 server, which owns the socket that listens. Fastify is given this one. */
+  readonly server: http.Server;
+  /** Starts to listen and answers where; port 0 takes a free one. Rejects with Node's own error (`EADDRINUSE`). */
+  listen(host: string, port: number): Promise<net.AddressInfo>;
+  /**
+   * Takes no new connections, tells every client to open no new calls here, and resolves when the last
+   * connection has ended its calls and is closed.
+   */
+  drain(): Promise<void>;
+  /** Cuts every connection that is left. */
+  destroy(): void;
+}
+
+/**
+ * Makes the port; it does not listen yet. Plaintext: the first bytes of a connection tell HTTP/2 (with prior
+ * knowledge) from HTTP/1.1. TLS: ALPN does.
+ */
+export function createPort(handler: http.RequestListener, options: PortOptions): Port {
+  const server = createHttp1(handler, options);
+  const h2 = createHttp2(handler, options);
+  const sockets = new Set<Duplex>();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const responses = new Set<http.ServerResponse>();
+  /** With a request of HTTP/1.1 that is not answered, or not received to its end. */
+  const busy = new WeakSet<Duplex>();
+  let draining = false;
+
+  server.maxConnections = options.maxConnections;
+  server.on("drop", () =>
+    options.onConnectionError(Object.assign(new Error("too many connections"), { code: "EMFILE" })),
+  );
+  routeConnections(server, h2, options);
+
+  server.on("connection", (socket: net.Socket) => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    // A peer that vanished without a word is found by the kernel.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.once("close", () => sockets.delete(socket));
+  });
+
+  server.on("clientError", (error: Error & { code?: string }, socket: Duplex) => {
+    if (busy.has(socket)) {
+      // In the middle of a request: its call is answered and logged in its own way.
+      socket.destroy();
+      return;
+    }
+    options.onConnectionError(error);
+    refuse(error, socket);
+  });
+
+  server.prependListener("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
+    const { socket } = request;
+    const done = () => void busy.delete(socket);
+    busy.add(socket);
+    response.once("finish", () => discard(request));
+    response.once("close", () => (request.complete ? done() : request.once("end", done)));
+    if (draining) {
+      response.setHeader("connection", "close");
+    }
+    responses.add(response);
+    response.once("close", () => responses.delete(response));
+  });
+
+  h2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    let calls = 0;
+    session.on("stream", (stream) => {
+      calls++;
+      stream.once("close", () => calls--);
+      // What comes after the answer is read and dropped, or its sender would wait for room for ever. (A reset,
+      // as in RFC 9113 section 8.1, is no way out: Node 26 aborts if trailers are still to be sent.)
+      stream.once("finish", () => stream.removeAllListeners("data").resume());
+    });
+    session.on("error", (error: Error & { code?: string }) => {
+      // Where the client is just gone, each of its calls says so.
+      if (error.code !== "ECONNRESET" && error.code !== "EPIPE") {
+        options.onConnectionError(error);
+      }
+    });
+    session.setTimeout(options.idleTimeoutMs, () => {
+      if (calls === 0) {
+        session.close();
+      } else {
+        // A quiet stream, or a dead peer: a ping tells.
+        ping(session);
+      }
+    });
+    if (draining) {
+      session.close();
+    }
+  });
+
+  return {
+    server,
+
+    listen(host, port) {
+      return new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host, port }, () => {
+          server.off("error", reject);
+          resolve(server.address() as net.AddressInfo);
+        });
+      });
+    },
+
+    drain() {
+      draining = true;
+      for (const response of responses) {
+        if (!response.headersSent) {
+          response.setHeader("connection", "close");
+        }
+      }
+      for (const session of sessions) {
+        // GOAWAY names the last call that was taken; a client knows that later ones were not, and may send
+        // them elsewhere (RFC 9113 section 6.8). nghttp2 takes none after a GOAWAY, whatever it names.
+        session.close();
+      }
+      return new Promise((resolve) => {
+        const drainingSince = performance.now();
+        const tick = setInterval(() => {
+          if (performance.now() - drainingSince >= DRAIN_LINGER_MS) {
+            server.closeIdleConnections();
+          }
+        }, DRAIN_TICK_MS);
+        // Not http.Server's own close: that cuts idle connections now, with requests on their way.
+        net.Server.prototype.close.call(server, () => {
+          clearInterval(tick);
+          resolve();
+        });
+      });
+    },
+
+    destroy() {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+    },
+  };
+}
+
+/** Takes over the event with which the HTTP/1.1 server starts on a connection, and hands HTTP/2's to the other one. */
+function routeConnections(server: http.Server, h2: http2.Http2Server, options: PortOptions): void {
+  const event = options.tls === undefined ? "connection" : "secureConnection";
+  const starters = server.listeners(event);
+  server.removeAllListeners(event);
+  const start = {
+    h1: (socket: Duplex) => startAll(starters, server, socket),
+    h2: (socket: Duplex) => {
+      // http.Server leaves its end open when the peer closes: the calls of a client that is gone would go on.
+      socket.once("end", () => socket.destroy());
+      h2.emit("connection", socket);
+    },
+  };
+  server.on(event, (socket: net.Socket | TLSSocket) => {
+    if ("alpnProtocol" in socket) {
+      start[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket);
+    } else {
+      peek(socket, options, (protocol) => start[protocol](socket));
+    }
+  });
+}
+
+function startAll(starters: readonly unknown[], server: http.Server, socket: Duplex): void {
+  for (const starter of starters) {
+    if (typeof starter === "function") {
+      starter.call(server, socket);
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
+import { PrismError, type Reason } from "../errors.ts";
+import { type CallLog, callRecord } from "./call-record.ts";
+import { toConnectError } from "./status.ts";
+import { errorForm, errorResponse, readError } from "./wire-error.ts";
+
+/** What the protocol layer does around Connect's handlers. */
+export interface ProtocolPolicy {
+  readonly log: CallLog;
+  /** Most time to receive the request message of a call that sends one, in milliseconds; 0 = any time. */
+  readonly requestTimeoutMs: number;
+}
+
+/**
+ * Puts a layer around every handler of a router, for the calls that never reach a handler of ours: a body
+ * that is broken, too large, too slow or in an unknown encoding. They are logged once, and answered with the
+ * same error detail as all others. (Connect answers broken protobuf with INTERNAL; the fault is the caller's,
+ * so here it is INVALID_ARGUMENT, as in connect-go.)
+ */
+export function applyProtocolPolicy(router: ConnectRouter, policy: ProtocolPolicy): void {
+  for (const [i, handler] of router.handlers.entries()) {
+    router.handlers[i] = wrap(handler, policy);
+  }
+}
+
+function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandler {
+  const single = handler.method.methodKind === "unary" || handler.method.methodKind === "server_streaming";
+
+  async function handle(request: UniversalServerRequest): Promise<UniversalServerResponse> {
+    const record = callRecord(request.contextValues);
+    boundTimeout(request.header);
+    const response = await handler(
+      single ? { ...request, body: timed(request.body, policy.requestTimeoutMs) } : request,
+    );
+    if (record.entered) {
+      return response;
+    }
+    const contentType = request.header.get("content-type") ?? "";
+    // A GET has no Content-Type; its errors are those of a unary call.
+    const form = request.method === "GET" ? "connect-unary" : errorForm(contentType);
+    const wireError = form === undefined ? undefined : await readError(form, response);
+    if (form === undefined || wireError === undefined) {
+      const error = new PrismError("request_unsupported", `HTTP ${response.status}`);
+      policy.log(handler.method, record, error);
+      return response;
+    }
+    const error = request.signal.aborted
+      ? new PrismError("canceled", "the caller left")
+      : requestError(wireError);
+    policy.log(handler.method, record, loggable(error));
+    return errorResponse(form, contentType, toConnectError(error, record));
+  }
+  return Object.assign(handle, handler);
+}
+
+/** Messages of parsers can echo what they read; the caller knows what it sent. */
+const MAX_MESSAGE_CHARACTERS = 256;
+
+/** What Connect tells of an error that is not its own, such as of bad base64. */
+const MASKED = "internal error";
+
+/** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Why a request could not be read, from what Connect says of it. */
+export function requestError(error: ConnectError): PrismError {
+  const message = error.rawMessage === MASKED ? "the request cannot be decoded" : error.rawMessage;
+  return new PrismError(requestReason(error.code), message.slice(0, MAX_MESSAGE_CHARACTERS));
+}
+
+/** The same error without its message, which can echo keys and values: those are not for the log. */
+export function loggable({ reason }: PrismError): PrismError {
+  return new PrismError(reason, "the request was not read; the answer says why");
+}
+
+/** Cuts a deadline that is further away than a timer can be. */
+function boundTimeout(header: Headers): void {
+  const grpc = /^(\d{1,8})([HMS])$/.exec(header.get("grpc-timeout") ?? "");
+  const unitMs = { H: 3_600_000, M: 60_000, S: 1_000 }[grpc?.[2] ?? ""] ?? 0;
+  if (Number(grpc?.[1]) * unitMs > MAX_TIMER_MS) {
+    header.set("grpc-timeout", `${Math.floor(MAX_TIMER_MS / 1000)}S`);
+  }
+  const connect = /^\d{1,10}$/.exec(header.get("connect-timeout-ms") ?? "");
+  if (Number(connect?.[0]) > MAX_TIMER_MS) {
+    header.set("connect-timeout-ms", String(MAX_TIMER_MS));
+  }
+}
+
+function requestReason(code: Code): Reason {
+  switch (code) {
+    case Code.ResourceExhausted:
+      return "value_too_large";
+    case Code.DeadlineExceeded:
+      return "deadline_exceeded";
+    case Code.Canceled:
+    case Code.Aborted:
+      return "canceled";
+    case Code.Unavailable:
+      return "shutting_down";
+    case Code.Unimplemented:
+      return "request_unsupported";
+    default:
+      return "malformed_request";
+  }
+}
+
+/**
+ * The same body, which must be received within `timeoutMs` (0 = any time): a request that dribbles in holds a
+ * stream no longer. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
+ */
+function timed(body: UniversalServerRequest["body"], timeoutMs: number): typeof body {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body
+    ? receive(body, timeoutMs)
+    : body;
+}
+
+async function* receive(body: AsyncIterable<Uint8Array>, timeoutMs: number): AsyncGenerator<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new ConnectError(
+      `the request was not received within ${timeoutMs} ms`,
+      Code.DeadlineExceeded,
+    );
+    if (timeoutMs > 0) {
+      timer = setTimeout(() => reject(error), timeoutMs);
+    }
+  });
+  // Without a reader between two chunks the rejection would be unhandled.
+  late.catch(() => {});
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), late]);
+      if (next.done === true) {
+        return;
+      }
+      yield next.value;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,41 @@
+import { pino } from "pino";
+import { createApp } from "../app.ts";
+import type { Clock } from "../backend/clock.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+
+/** A whole server in this process, on free ports of loopback, with a memory store unless configured otherwise. */
+export interface TestServer extends AsyncDisposable {
+  /** `127.0.0.1:PORT` of the data plane. */
+  readonly address: string;
+  readonly baseUrl: string;
+  /** `http://127.0.0.1:PORT` of the admin plane. */
+  readonly adminUrl: string;
+  /** Every log line so far, parsed. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+  stop(): Promise<void>;
+}
+
+/** Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. */
+export async function startTestServer(
+  options: { adjust?: (config: Config) => Config; clock?: Clock } = {},
+): Promise<TestServer> {
+  const { adjust = (config) => config, clock } = options;
+  const flags = { memory: true, listen: "127.0.0.1:0", adminListen: "127.0.0.1:0" };
+  const config = adjust(loadConfig({ env: {}, flags, cwd: process.cwd() }));
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: "debug" }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const app = await createApp(config, { log, ...(clock && { clock }) });
+  const { data, admin } = await app.start();
+  const address = `127.0.0.1:${data.port}`;
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= app.stop());
+  return {
+    address,
+    baseUrl: `${config.server.tls === undefined ? "http" : "https"}://${address}`,
+    adminUrl: `http://127.0.0.1:${admin.port}`,
+    log: lines,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
