@@ -1,0 +1,53 @@
+/** A server for a whole test file, and a connection of each kind to it that stays open from call to call. */
+import { afterAll, beforeAll, expect } from "vitest";
+import type { Config } from "../config/config.ts";
+import { startTestServer, type TestServer } from "../testing/server.ts";
+import { connect, type RawConnection } from "./raw.ts";
+import type { Wire } from "./wire.ts";
+
+/** So small that tests of it are quick. */
+export const MAX_VALUE_BYTES = 64 * 1024;
+
+/** What no message can reach: the largest value in base64, and 64 KiB for what is around it. */
+export const OVER_MESSAGE_BYTES = Math.ceil(MAX_VALUE_BYTES / 3) * 4 + 64 * 1024 + 1;
+
+/** The running server and its connections. */
+export interface Fixture {
+  readonly server: TestServer;
+  on(wire: Wire): RawConnection;
+}
+
+/** Starts the server before the file's tests and stops it after them; then each call must have had one line in the log. Values are bounded by {@link MAX_VALUE_BYTES}. */
+export function useServer(adjust: (config: Config) => Config = (config) => config): Fixture {
+  let started: { server: TestServer; connections: Record<1 | 2, RawConnection> } | undefined;
+  const running = () => {
+    if (started === undefined) {
+      throw new Error("the server is not started yet");
+    }
+    return started;
+  };
+
+  beforeAll(async () => {
+    const server = await startTestServer({
+      adjust: (config) => adjust({ ...config, limits: { ...config.limits, maxValueBytes: MAX_VALUE_BYTES } }),
+    });
+    started = { server, connections: { 1: connect(server, 1), 2: connect(server, 2) } };
+  });
+
+  afterAll(async () => {
+    const { server, connections } = running();
+    connections[1][Symbol.dispose]();
+    connections[2][Symbol.dispose]();
+    await server.stop();
+    // Now that no line can come any more: none has come twice.
+    const ids = server.log.map(({ request_id }) => request_id).filter((id) => id !== undefined);
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
+  });
+
+  return {
+    get server() {
+      return running().server;
+    },
+    on: (wire) => running().connections[wire.http],
+  };
+}
