@@ -1,0 +1,188 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { ErrorSchema, ReasonSchema, Reason as WireReason } from "../gen/prism/common/errors_pb.ts";
+import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
+import { PrismClient } from "./client.ts";
+import {
+  type FailedCall,
+  KeyNotFoundError,
+  NamespaceNotFoundError,
+  PrismError,
+  toPrismError,
+} from "./errors.ts";
+
+const CALL: FailedCall = { namespace: "default", idempotent: true, signal: new AbortController().signal };
+
+function gatewayError(code: Code, reason: number, extra: object = {}): ConnectError {
+  const value = create(ErrorSchema, { reason: reason as WireReason, message: "told", ...extra });
+  return new ConnectError("status", code, undefined, [{ desc: ErrorSchema, value }]);
+}
+
+describe("an error of the gateway", () => {
+  test.each(ReasonSchema.values)("keeps its reason: $localName", ({ number, localName }) => {
+    const error = toPrismError(gatewayError(Code.NotFound, number), CALL);
+    expect(error.reason).toBe(localName.toLowerCase());
+    expect(error.message).toBe("told");
+  });
+
+  test("of a reason that is newer than this client is unspecified", () => {
+    expect(toPrismError(gatewayError(Code.Internal, 999), CALL).reason).toBe("unspecified");
+  });
+
+  test("keeps what the detail says, and the cause", () => {
+    const cause = gatewayError(Code.ResourceExhausted, WireReason.OVERLOADED, {
+      retryable: true,
+      retryAfterMs: 100,
+      namespace: "orders",
+      requestId: "r-1",
+    });
+    expect(toPrismError(cause, CALL)).toMatchObject({
+      name: "PrismError",
+      reason: "overloaded",
+      code: Code.ResourceExhausted,
+      retryable: true,
+      retryAfterMs: 100,
+      namespace: "orders",
+      requestId: "r-1",
+      cause,
+    });
+  });
+
+  test("is a KeyNotFoundError for a missing key only", () => {
+    const get = { ...CALL, key: "user:1" };
+    const missing = toPrismError(gatewayError(Code.NotFound, WireReason.KEY_NOT_FOUND), get);
+    expect(missing).toBeInstanceOf(KeyNotFoundError);
+    expect(missing).toMatchObject({
+      name: "KeyNotFoundError",
+      key: "user:1",
+      message: "key not found: user:1",
+    });
+
+    const unknown = toPrismError(gatewayError(Code.NotFound, WireReason.NAMESPACE_NOT_FOUND), get);
+    expect(unknown).toBeInstanceOf(NamespaceNotFoundError);
+    expect(unknown).not.toBeInstanceOf(KeyNotFoundError);
+    // A proxy's 404, say.
+    const bare = toPrismError(new ConnectError("HTTP 404", Code.NotFound), get);
+    expect(bare).not.toBeInstanceOf(KeyNotFoundError);
+    expect(bare).toMatchObject({ reason: "unspecified", code: Code.NotFound, retryable: false });
+  });
+});
+
+describe("an error of the transport", () => {
+  const node = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  test.each([
+    ["a socket that closed", new ConnectError("closed", Code.Canceled)],
+    ["a reset", new ConnectError("reset", Code.Aborted)],
+    ["an error of Node", new ConnectError("read", Code.Internal, undefined, undefined, node)],
+    ["a failed fetch", new TypeError("Failed to fetch")],
+    ["a proxy's 503", new ConnectError("HTTP 503", Code.Unavailable)],
+  ])("is Unavailable: %s", (_what, thrown) => {
+    const failed = {
+      reason: "unspecified",
+      code: Code.Unavailable,
+      namespace: "default",
+      requestId: undefined,
+    };
+    expect(toPrismError(thrown, CALL)).toMatchObject({ ...failed, retryable: true });
+    expect(toPrismError(thrown, { ...CALL, idempotent: false })).toMatchObject({
+      ...failed,
+      retryable: false,
+    });
+  });
+
+  test("is canceled where the caller gave up, whatever the transport makes of it", () => {
+    const call = { ...CALL, signal: AbortSignal.abort() };
+    for (const thrown of [
+      node,
+      new DOMException("gone", "AbortError"),
+      new ConnectError("x", Code.Unknown),
+    ]) {
+      expect(toPrismError(thrown, call)).toMatchObject({ reason: "canceled", code: Code.Canceled });
+    }
+  });
+
+  test("is deadline_exceeded where the client's own timeout passed", () => {
+    const error = toPrismError(new ConnectError("late", Code.DeadlineExceeded), CALL);
+    expect(error).toMatchObject({ reason: "deadline_exceeded", retryable: false });
+  });
+
+  test("has a message, and stays as it is when converted twice", () => {
+    const all = new AggregateError([], "");
+    const error = toPrismError(Object.assign(all, { code: "ECONNREFUSED" }), CALL);
+    expect(error.message).toBe("the call failed: ECONNREFUSED");
+    expect(toPrismError(error, CALL)).toBe(error);
+  });
+});
+
+describe("a client over any transport", () => {
+  test("sends its defaults, and what a call names instead", async () => {
+    const seen: unknown[] = [];
+    await using client = new PrismClient(
+      createRouterTransport(({ service }) => {
+        service(KeyValueBasicInterface, {
+          set: ({ namespace, ttlSeconds }, { timeoutMs }) => {
+            seen.push([namespace, ttlSeconds, (timeoutMs() ?? 0) > 0]);
+            return { success: true };
+          },
+        });
+      }),
+      { namespace: "orders", timeoutMs: 60_000 },
+    );
+    await client.keyvalue.set("key", "value");
+    await client.keyvalue.set("key", "value", { namespace: "users", ttlSeconds: 0, timeoutMs: 0 });
+    expect(seen).toEqual([
+      ["orders", undefined, true],
+      ["users", 0n, false],
+    ]);
+  });
+
+  test("fails late calls, and numbers that it cannot tell exactly", async () => {
+    await using client = new PrismClient(
+      createRouterTransport(({ service }) => {
+        service(ListBasicInterface, {
+          length: () => ({ length: 2n ** 53n }),
+          popLeft: (_request, { signal }) =>
+            new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+        });
+      }),
+      { timeoutMs: 20 },
+    );
+    await expect(client.list.length("list", { timeoutMs: 0 })).rejects.toThrow(/not a safe integer/);
+    await expect(client.list.popLeft("list")).rejects.toMatchObject({ reason: "deadline_exceeded" });
+  });
+
+  test("makes the call of a scan when reading begins, and ends it when reading does", async () => {
+    const ended = Promise.withResolvers<void>();
+    let begun = 0;
+    await using client = new PrismClient(
+      createRouterTransport(({ service }) => {
+        service(KeyValueScanInterface, {
+          async *scanKeys(_request, { signal }) {
+            begun++;
+            signal.addEventListener("abort", () => ended.resolve());
+            for (;;) {
+              yield { key: "key" };
+            }
+          },
+        });
+      }),
+    );
+    const keys = client.keyvalue.scanKeys();
+    expect(begun).toBe(0);
+    for await (const key of keys) {
+      expect(key).toBe("key");
+      break;
+    }
+    await ended.promise;
+    expect(begun).toBe(1);
+  });
+
+  test("every failure is a PrismError", async () => {
+    await using client = new PrismClient(createRouterTransport(() => {}));
+    await expect(client.keyvalue.get("key")).rejects.toThrow(PrismError);
+    await expect(client.keyvalue.get("key")).rejects.toMatchObject({ code: Code.Unimplemented });
+  });
+});

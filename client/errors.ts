@@ -1,0 +1,210 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  type Error as ErrorDetail,
+  ErrorSchema,
+  Reason as WireReason,
+} from "../gen/prism/common/errors_pb.ts";
+
+/**
+ * Why a call failed. The gateway's own reasons (`prism.common.Reason` in lower case); `unspecified` where
+ * nothing but the code is known, such as a connection that broke before an answer came.
+ */
+export type PrismErrorReason =
+  | "unspecified"
+  | "invalid_field"
+  | "malformed_request"
+  | "request_unsupported"
+  | "method_not_found"
+  | "key_not_found"
+  | "namespace_not_found"
+  | "service_not_found"
+  | "interface_unsupported"
+  | "value_too_large"
+  | "store_full"
+  | "overloaded"
+  | "deadline_exceeded"
+  | "canceled"
+  | "store_unavailable"
+  | "outcome_unknown"
+  | "shutting_down"
+  | "corrupt_data"
+  | "internal";
+
+/** What a {@link PrismError} is made of beside its message. */
+export interface PrismErrorInit {
+  readonly reason: PrismErrorReason;
+  readonly code: Code;
+  readonly retryable?: boolean;
+  readonly retryAfterMs?: number;
+  readonly namespace?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly cause?: ConnectError;
+}
+
+/**
+ * Every failure of a call is one of these. Decide by `reason`, never by the message.
+ *
+ * ```ts
+ * try {
+ *   await client.list.pushRight("queue", "job");
+ * } catch (error) {
+ *   if (error instanceof PrismError && error.reason === "store_full") { ... }
+ * }
+ * ```
+ */
+export class PrismError extends Error {
+  override readonly name: string = "PrismError";
+  /** Why the call failed. */
+  readonly reason: PrismErrorReason;
+  /** The status code. `Unavailable` for every failure of the connection. */
+  readonly code: Code;
+  /** True: the same call may be made again, because it was not run or because running it twice does no harm. */
+  readonly retryable: boolean;
+  /** Milliseconds to wait before that; 0 = none advised. */
+  readonly retryAfterMs: number;
+  /** The namespace that the call was for. */
+  readonly namespace: string | undefined;
+  /** Finds the call in the gateway's log; `undefined` where the gateway did not answer. */
+  readonly requestId: string | undefined;
+
+  /** `init.cause` is the {@link ConnectError} as it came from the transport. */
+  constructor(message: string, init: PrismErrorInit) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.reason = init.reason;
+    this.code = init.code;
+    this.retryable = init.retryable ?? false;
+    this.retryAfterMs = init.retryAfterMs ?? 0;
+    this.namespace = init.namespace;
+    this.requestId = init.requestId;
+  }
+}
+
+/** The namespace exists, and the key is absent or has expired. */
+export class KeyNotFoundError extends PrismError {
+  override readonly name = "KeyNotFoundError";
+  /** The key that was asked for. */
+  readonly key: string;
+
+  constructor(key: string, init: Omit<PrismErrorInit, "reason" | "code">) {
+    super(`key not found: ${key}`, { ...init, reason: "key_not_found", code: Code.NotFound });
+    this.key = key;
+  }
+}
+
+/** The gateway has no namespace of that name. It says nothing about the key. */
+export class NamespaceNotFoundError extends PrismError {
+  override readonly name = "NamespaceNotFoundError";
+
+  constructor(message: string, init: Omit<PrismErrorInit, "reason" | "code">) {
+    super(message, { ...init, reason: "namespace_not_found", code: Code.NotFound });
+  }
+}
+
+/** What the conversion of an error has to know about the call that failed. */
+export interface FailedCall {
+  readonly namespace: string;
+  /** The key, for a call that fails where the key is absent. */
+  readonly key?: string;
+  /** Whether making the call twice is the same as making it once. */
+  readonly idempotent: boolean;
+  /** Aborted: the caller gave up, or closed the client. */
+  readonly signal: AbortSignal;
+}
+
+/** Turns whatever a transport threw into the {@link PrismError} that the caller sees. */
+export function toPrismError(thrown: unknown, call: FailedCall): PrismError {
+  if (thrown instanceof PrismError) {
+    return thrown;
+  }
+  const error = ConnectError.from(thrown);
+  const [detail] = error.findDetails(ErrorSchema);
+  return detail === undefined ? fromTransport(error, call) : fromGateway(error, detail, call);
+}
+
+/** A field that the wire cannot carry as it was given. The call was not made. */
+export function invalidField(message: string): PrismError {
+  return new PrismError(message, { reason: "invalid_field", code: Code.InvalidArgument });
+}
+
+/** By number on the wire. The type makes a new reason in the proto a compile error here. */
+const REASONS: Readonly<Record<(typeof WireReason)[keyof typeof WireReason], PrismErrorReason>> = {
+  [WireReason.UNSPECIFIED]: "unspecified",
+  [WireReason.INVALID_FIELD]: "invalid_field",
+  [WireReason.MALFORMED_REQUEST]: "malformed_request",
+  [WireReason.REQUEST_UNSUPPORTED]: "request_unsupported",
+  [WireReason.METHOD_NOT_FOUND]: "method_not_found",
+  [WireReason.KEY_NOT_FOUND]: "key_not_found",
+  [WireReason.NAMESPACE_NOT_FOUND]: "namespace_not_found",
+  [WireReason.SERVICE_NOT_FOUND]: "service_not_found",
+  [WireReason.INTERFACE_UNSUPPORTED]: "interface_unsupported",
+  [WireReason.VALUE_TOO_LARGE]: "value_too_large",
+  [WireReason.STORE_FULL]: "store_full",
+  [WireReason.OVERLOADED]: "overloaded",
+  [WireReason.DEADLINE_EXCEEDED]: "deadline_exceeded",
+  [WireReason.CANCELED]: "canceled",
+  [WireReason.STORE_UNAVAILABLE]: "store_unavailable",
+  [WireReason.OUTCOME_UNKNOWN]: "outcome_unknown",
+  [WireReason.SHUTTING_DOWN]: "shutting_down",
+  [WireReason.CORRUPT_DATA]: "corrupt_data",
+  [WireReason.INTERNAL]: "internal",
+};
+
+function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall): PrismError {
+  const byNumber: Readonly<Record<number, PrismErrorReason | undefined>> = REASONS;
+  // A newer gateway may send a reason that this client does not know.
+  const reason = byNumber[detail.reason] ?? "unspecified";
+  const message = detail.message || error.rawMessage;
+  const init = {
+    retryable: detail.retryable,
+    retryAfterMs: detail.retryAfterMs,
+    namespace: detail.namespace || call.namespace,
+    requestId: detail.requestId || undefined,
+    cause: error,
+  };
+  if (reason === "key_not_found" && call.key !== undefined) {
+    return new KeyNotFoundError(call.key, init);
+  }
+  if (reason === "namespace_not_found") {
+    return new NamespaceNotFoundError(message, init);
+  }
+  return new PrismError(message, { ...init, reason, code: error.code });
+}
+
+/** The gateway did not answer, or something between it and the client did. */
+function fromTransport(error: ConnectError, call: FailedCall): PrismError {
+  const { namespace } = call;
+  const message = error.rawMessage || `the call failed: ${systemCode(error.cause) ?? Code[error.code]}`;
+  if (error.code === Code.DeadlineExceeded) {
+    return new PrismError(message, {
+      reason: "deadline_exceeded",
+      code: error.code,
+      namespace,
+      cause: error,
+    });
+  }
+  if (call.signal.aborted) {
+    return new PrismError(message, { reason: "canceled", code: Code.Canceled, namespace, cause: error });
+  }
+  const code = isConnectionFailure(error) ? Code.Unavailable : error.code;
+  const retryable = code === Code.Unavailable && call.idempotent;
+  return new PrismError(message, { reason: "unspecified", code, retryable, namespace, cause: error });
+}
+
+/**
+ * Transports report a broken connection under many codes: connect-node uses `Canceled` for a socket that
+ * closed (though nobody canceled), `Aborted` for a reset, and `Internal` for other errors of Node; connect-web
+ * uses `Unknown` for the TypeError that fetch throws.
+ */
+function isConnectionFailure(error: ConnectError): boolean {
+  return (
+    error.code === Code.Canceled ||
+    error.code === Code.Aborted ||
+    error.cause instanceof TypeError ||
+    systemCode(error.cause) !== undefined
+  );
+}
+
+/** The code that errors of Node and of its operating system carry, such as `ECONNREFUSED`. */
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

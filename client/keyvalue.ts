@@ -1,0 +1,128 @@
+import type { Client } from "@connectrpc/connect";
+import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import type { Caller, CallOptions } from "./call.ts";
+import { fromInt64, ownBytes, toBytes, toInt32, toInt64, toText, type Value } from "./convert.ts";
+
+/** What a write of an entry can be given. */
+export interface SetOptions extends CallOptions {
+  /** Whole seconds after which the entry expires. Absent or 0: never, also where an older value would have. */
+  readonly ttlSeconds?: number | undefined;
+}
+
+/** What a scan can be given. */
+export interface ScanOptions extends CallOptions {
+  /** Most entries to return, the first ones in order of key. Absent or 0: all. */
+  readonly limit?: number | undefined;
+}
+
+const IDEMPOTENT = { idempotent: true };
+
+/**
+ * Entries: one key, one value. Keys are 1 to 1,024 bytes of UTF-8. Every call fails with a `PrismError`.
+ *
+ * ```ts
+ * await client.keyvalue.set("user:1", "alice", { ttlSeconds: 60 });
+ * const value = await client.keyvalue.get("user:1"); // Uint8Array
+ * ```
+ */
+export class KeyValueApi {
+  readonly #caller: Caller;
+  readonly #basic: Client<typeof KeyValueBasicInterface>;
+  readonly #scan: Client<typeof KeyValueScanInterface>;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+    this.#basic = caller.service(KeyValueBasicInterface);
+    this.#scan = caller.service(KeyValueScanInterface);
+  }
+
+  /** Writes an entry, in the place of one with the same key. Text is stored as UTF-8. */
+  async set(key: string, value: Value, options: SetOptions = {}): Promise<void> {
+    const { ttlSeconds } = options;
+    await this.#caller.unary(IDEMPOTENT, options, (namespace, call) => {
+      const request = { namespace, key: toText("key", key), value: toBytes(value) };
+      return this.#basic.set(
+        ttlSeconds === undefined ? request : { ...request, ttlSeconds: toInt64("ttlSeconds", ttlSeconds) },
+        call,
+      );
+    });
+  }
+
+  /**
+   * The value of an entry. Throws `KeyNotFoundError` where the key is absent or has expired, and
+   * `NamespaceNotFoundError` where the namespace is unknown.
+   *
+   * ```ts
+   * const text = new TextDecoder().decode(await client.keyvalue.get("greeting"));
+   * ```
+   */
+  async get(key: string, options: CallOptions = {}): Promise<Uint8Array> {
+    const response = await this.#caller.unary({ idempotent: true, key }, options, (namespace, call) =>
+      this.#basic.get({ namespace, key: toText("key", key) }, call),
+    );
+    return ownBytes(response.value);
+  }
+
+  /** Deletes an entry. True: it existed. */
+  async delete(key: string, options: CallOptions = {}): Promise<boolean> {
+    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+      this.#basic.delete({ namespace, key: toText("key", key) }, call),
+    );
+    return response.found;
+  }
+
+  /** Whether a key exists, with a value of any length. */
+  async exists(key: string, options: CallOptions = {}): Promise<boolean> {
+    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+      this.#basic.exists({ namespace, key: toText("key", key) }, call),
+    );
+    return response.exists;
+  }
+
+  /**
+   * The entries whose keys begin with `prefix` (empty: all), in ascending order of the keys' UTF-8 bytes. The
+   * gateway waits for a slow reader; leaving the loop ends the call. A timeout bounds the whole scan.
+   *
+   * ```ts
+   * for await (const [key, value] of client.keyvalue.scan("user:", { limit: 10 })) { ... }
+   * ```
+   */
+  scan(
+    prefix = "",
+    options: ScanOptions = {},
+  ): AsyncIterable<[key: string, value: Uint8Array], void, undefined> {
+    return this.#caller.stream(
+      IDEMPOTENT,
+      options,
+      (namespace, call) => this.#scan.scan(scanRequest(namespace, prefix, options), call),
+      ({ key, value }): [string, Uint8Array] => [key, ownBytes(value)],
+    );
+  }
+
+  /** The keys that {@link KeyValueApi.scan} would return, without their values. */
+  scanKeys(prefix = "", options: ScanOptions = {}): AsyncIterable<string, void, undefined> {
+    return this.#caller.stream(
+      IDEMPOTENT,
+      options,
+      (namespace, call) => this.#scan.scanKeys(scanRequest(namespace, prefix, options), call),
+      ({ key }) => key,
+    );
+  }
+
+  /** How many keys begin with `prefix` (empty: all), exactly. */
+  async count(prefix = "", options: CallOptions = {}): Promise<number> {
+    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+      this.#scan.count({ namespace, prefix: toText("prefix", prefix) }, call),
+    );
+    return fromInt64("count", response.count);
+  }
+}
+
+function scanRequest(namespace: string, prefix: string, options: ScanOptions) {
+  return {
+    namespace,
+    prefix: toText("prefix", prefix),
+    limit: toInt32("limit", options.limit ?? 0),
+  };
+}

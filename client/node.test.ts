@@ -1,0 +1,212 @@
+import { once } from "node:events";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
+import { parseAddress } from "./address.ts";
+import { PrismClient } from "./node.ts";
+
+/** Self-signed for prism.test and 127.0.0.1, until 2126. It protects nothing. */
+const CERT = `-----BEGIN CERTIFICATE-----
+MIIBnzCCAUSgAwIBAgIUb5LIv6Jkh9QzX/DKiH1qv59H+JEwCgYIKoZIzj0EAwIw
+FTETMBEGA1UEAwwKcHJpc20udGVzdDAgFw0yNjExMjIxODM0MjZaGA8yMTI2MTAy
+OTE4MzQyNlowFTETMBEGA1UEAwwKcHJpc20udGVzdDBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABA1EQEmKbu2uPQZHbkom//uP/EAaOBtJL5QdNnMcWmOgTEDW9/J+
+fgyHcF6SgxR9RvAetqtVKdTJcOdoun98oq+jcDBuMB0GA1UdDgQWBBQP09oUjkw/
+HPIU1oBOPYlCBvgTlDAfBgNVHSMEGDAWgBQP09oUjkw/HPIU1oBOPYlCBvgTlDAb
+BgNVHREEFDASggpwcmlzbS50ZXN0hwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYI
+KoZIzj0EAwIDSQAwRgIhANw0vxeoNRkk6+r3stdPmwM28L6oxvteqs8azy8/cGaw
+AiEAnqYbrtzcA8x/k6gBTteFTOrfZqX5Flg4GHYqZt5RaaI=
+-----END CERTIFICATE-----`;
+const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgX6udno9P5JyTKa0s
+64vy21yOLVI3b9dnNx16eY0rMruhRANCAAQNREBJim7trj0GR25KJv/7j/xAGjgb
+SS+UHTZzHFpjoExA1vfyfn4Mh3BekoMUfUbwHrarVSnUyXDnaLp/fKKv
+-----END PRIVATE KEY-----`;
+
+/** What a gateway does to connections at bad moments, from a plain HTTP/2 server that can be told to. */
+class Wayward {
+  /** Pushes that were run. */
+  ran = 0;
+  /** Streams that are refused before one is taken. */
+  refusals = 0;
+  readonly sessions: http2.ServerHttp2Session[] = [];
+  readonly server: http2.Http2Server;
+
+  constructor(tls = false) {
+    const handler = connectNodeAdapter({
+      routes: (router) => {
+        router.service(ListBasicInterface, { pushLeft: () => ({ newLength: BigInt(++this.ran) }) });
+        router.service(KeyValueScanInterface, { scanKeys: () => this.keys() });
+      },
+    });
+    const listener = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => {
+      if (this.refusals > 0) {
+        this.refusals--;
+        request.stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+      } else {
+        handler(request, response);
+      }
+    };
+    this.server = tls
+      ? http2.createSecureServer({ cert: CERT, key: KEY }, listener)
+      : http2.createServer(listener);
+    this.server.on("session", (session) => {
+      this.sessions.push(session);
+      session.on("error", () => {});
+    });
+  }
+
+  async *keys() {
+    yield { key: "first" };
+    yield { key: "second" };
+  }
+
+  async listen(): Promise<string> {
+    this.server.listen(0, "127.0.0.1");
+    await once(this.server, "listening");
+    onTestFinished(() => {
+      this.server.close();
+      for (const session of this.sessions) {
+        session.destroy();
+      }
+    });
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+}
+
+describe("an address", () => {
+  test.each([
+    ["localhost:8980", false, "http://localhost:8980"],
+    ["localhost:80", false, "http://localhost"],
+    ["prism", false, "http://prism:8980"],
+    ["prism", true, "https://prism:8980"],
+    ["[::1]:9000", false, "http://[::1]:9000"],
+    ["http://prism:9000/", false, "http://prism:9000"],
+    ["https://prism", false, "https://prism"],
+    ["https://prism/behind/", true, "https://prism/behind"],
+  ])("%s, tls %s, is %s", (address, tls, url) => {
+    expect(parseAddress(address, tls)).toBe(url);
+  });
+
+  test.each([
+    "",
+    ":8980",
+    "host:port",
+    "a b",
+    "host/path",
+    "ftp://host",
+    "http://",
+    "http://a:b@host",
+    "http://host/?q",
+  ])("%j is none", (address) => {
+    expect(() => new PrismClient(address)).toThrow(TypeError);
+  });
+
+  test("without TLS contradicts the tls option", () => {
+    expect(() => new PrismClient("http://localhost", { tls: true })).toThrow(/without TLS/);
+  });
+});
+
+test("speaks TLS, and checks whose certificate it is shown", async () => {
+  const address = await new Wayward(true).listen();
+  await using client = new PrismClient(address, { tls: { ca: CERT } });
+  expect(await client.list.pushLeft("list", "value")).toBe(1);
+  await using byName = new PrismClient(`https://${address}`, { tls: { ca: CERT, servername: "prism.test" } });
+  expect(await byName.list.pushLeft("list", "value")).toBe(2);
+  await using distrustful = new PrismClient(`https://${address}`);
+  await expect(distrustful.list.pushLeft("list", "value")).rejects.toMatchObject({
+    code: 14,
+    message: expect.stringMatching(/self-signed/),
+  });
+});
+
+describe("a call that the server refuses", () => {
+  test("is made once more, and runs once", async () => {
+    const server = new Wayward();
+    await using client = new PrismClient(await server.listen());
+    server.refusals = 1;
+    expect(await client.list.pushLeft("list", "value")).toBe(1);
+    server.refusals = 1;
+    expect(await Array.fromAsync(client.keyvalue.scanKeys())).toEqual(["first", "second"]);
+    expect(server.ran).toBe(1);
+  });
+
+  test("is not made a third time", async () => {
+    const server = new Wayward();
+    await using client = new PrismClient(await server.listen());
+    server.refusals = 3;
+    await expect(client.list.pushLeft("list", "value")).rejects.toMatchObject({
+      reason: "unspecified",
+      code: 14,
+      retryable: false,
+    });
+    expect(server.refusals).toBe(1);
+    expect(server.ran).toBe(0);
+  });
+});
+
+test("calls that race the end of their connection are made on the next one", async () => {
+  const server = new Wayward();
+  await using client = new PrismClient(await server.listen());
+  const calls = 50;
+  for (let i = 0; i < calls; i++) {
+    await client.list.pushLeft("list", "value");
+    server.sessions.at(-1)?.close();
+    // Now, or some turns of the event loop later, when the news is on its way or has come.
+    for (let turn = 0; turn < i % 10; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all([client.list.pushLeft("list", "value"), client.list.pushLeft("list", "value")]);
+  }
+  expect(server.ran).toBe(3 * calls);
+  expect(server.sessions.length).toBeGreaterThan(calls / 2);
+});
+
+test("a connection that breaks off is Unavailable, and its call not made again", async () => {
+  const server = new Wayward();
+  await using client = new PrismClient(await server.listen());
+  await client.list.pushLeft("list", "value");
+  let seen = 0;
+  server.server.removeAllListeners("request");
+  server.server.on("request", (request) => {
+    seen++;
+    request.stream.session?.destroy();
+  });
+  await expect(client.list.pushLeft("list", "value")).rejects.toMatchObject({ code: 14, retryable: false });
+  expect(seen).toBe(1);
+});
+
+test("leaving a scan ends its stream", async () => {
+  const server = new Wayward();
+  await using client = new PrismClient(await server.listen());
+  vi.spyOn(server, "keys").mockImplementation(async function* () {
+    for (;;) {
+      yield { key: "x".repeat(1024) };
+    }
+  });
+  let stream: http2.Http2Stream | undefined;
+  server.server.once("stream", (opened) => {
+    stream = opened;
+  });
+  for await (const _key of client.keyvalue.scanKeys()) {
+    break;
+  }
+  await vi.waitUntil(() => stream?.closed);
+  expect(stream?.rstCode).toBe(http2.constants.NGHTTP2_CANCEL);
+});
+
+test("close ends the connection, without an error to the server", async () => {
+  const server = new Wayward();
+  const client = new PrismClient(await server.listen());
+  await client.list.pushLeft("list", "value");
+  const [session] = server.sessions;
+  // Rejects on an "error" event.
+  const closed = session && once(session, "close");
+  await client.close();
+  await closed;
+  await expect(client.list.pushLeft("list", "value")).rejects.toMatchObject({ reason: "canceled" });
+  expect(server.sessions.length).toBe(1);
+});
