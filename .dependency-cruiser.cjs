@@ -1,0 +1,89 @@
+/**
+ * Which way imports run (docs/architecture.md): main -> app -> planes -> rpc -> namespace -> backend contract.
+ * `make check` fails on a cycle or a wrong-way import.
+ */
+const TEST = "\\.test\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
+
+const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
+
+module.exports = {
+  forbidden: [
+    never("no-cycle", {}, { circular: true }, "A cycle means that two rooms are one."),
+    never(
+      "room-imports-contract-only",
+      { path: "^server/backend/([^/]+)/", pathNot: TEST },
+      {
+        path: "^(server|gen|client)/",
+        pathNot:
+          "^server/backend/$1/|^server/backend/(contract|clock|utf8)\\.ts$|^server/(errors|limits)\\.ts$",
+      },
+      "A room knows its store and the contract; never another room, the wire or the configuration.",
+    ),
+    never(
+      "rooms-behind-factory",
+      {
+        path: "^server/",
+        pathNot: `^server/backend/([^/]+)/|^server/backend/(factory|config)\\.ts$|${TEST}`,
+      },
+      { path: "^server/backend/[^/]+/" },
+      "One file makes stores, one gathers their schemas; nobody else names a room.",
+    ),
+    never(
+      "backend-looks-up-to-nothing",
+      { path: "^server/backend/", pathNot: TEST },
+      {
+        path: "^(gen/|client/|server/(rpc|namespace|config)/|server/port/|server/(app|main|cli|log|data-plane|admin-plane)\\.ts$)",
+      },
+      "A backend never sees a wire message.",
+    ),
+    never(
+      "namespace-knows-contract-only",
+      { path: "^server/namespace/", pathNot: TEST },
+      {
+        path: "^(gen|server|client)/",
+        pathNot: "^server/namespace/|^server/backend/contract\\.ts$|^server/(errors|limits)\\.ts$",
+      },
+      "",
+    ),
+    never(
+      "rpc-knows-namespace-and-contract",
+      { path: "^server/rpc/", pathNot: TEST },
+      {
+        path: "^(server|client)/",
+        pathNot: "^server/(rpc|namespace)/|^server/backend/contract\\.ts$|^server/(errors|limits)\\.ts$",
+      },
+      "",
+    ),
+    never(
+      "wire-messages-in-rpc-and-client-only",
+      { path: "^server/", pathNot: `^server/rpc/|${TEST}` },
+      { path: "^gen/" },
+      "",
+    ),
+    never(
+      "client-apart-from-server",
+      { path: "^client/", pathNot: TEST },
+      { path: "^server/" },
+      "Who installs the client runs no server.",
+    ),
+    never("server-apart-from-client", { path: "^server/", pathNot: TEST }, { path: "^client/" }, ""),
+    never(
+      "browser-client-without-node",
+      { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
+      { dependencyTypes: ["core"] },
+      "What the browser loads imports nothing of Node's.",
+    ),
+    never(
+      "bottom-is-the-bottom",
+      { path: "^server/(errors|limits)\\.ts$" },
+      { path: "^(server|gen|client)/" },
+      "",
+    ),
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    detectProcessBuiltinModuleCalls: true,
+    enhancedResolveOptions: { extensions: [".ts", ".js", ".cjs"] },
+  },
+};

@@ -1,0 +1,24 @@
+# What is published, and what it needs to run; nothing else.
+FROM node:26-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY . .
+RUN node_modules/.bin/tsc -p tsconfig.build.json \
+ && cp -r server/backend/sqlite/migrations dist/server/backend/sqlite/ \
+ && npm ci --ignore-scripts --omit=dev
+
+FROM node:26-slim
+WORKDIR /app
+COPY --from=build /src/package.json ./
+COPY --from=build /src/node_modules node_modules
+COPY --from=build /src/dist dist
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+ENV PRISM_DATA_DIR=/data
+EXPOSE 8980 8090
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8090/health').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# Node is process 1 and gets SIGTERM itself.
+CMD ["node", "dist/server/main.js", "serve"]

@@ -1,0 +1,63 @@
+# On a fresh clone `make run` and `make test` need only make, npm and any Node from 20 on: the npm package
+# `node` brings the Node that everything here runs on.
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-crash test-build check proto build dev-up dev-down clean format
+
+# npm itself runs on the machine's own Node: installing replaces the other one.
+WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
+INSTALLED := node_modules/.installed
+ARGS ?=
+DIST ?= dist
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(INSTALLED): package.json package-lock.json
+	npm ci --loglevel=error
+	@touch $@
+
+run: $(INSTALLED) ## install and serve on port 8980; ARGS="--memory" and the like go to `prism serve`
+	@$(WITH_NODE) exec node server/main.ts serve $(ARGS)
+
+demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or one that it starts for itself
+	@$(WITH_NODE) node examples/run-demo.ts
+
+test: $(INSTALLED) ## all tests, with coverage; ARGS=server/rpc for a part
+	$(WITH_NODE) vitest run $(VITEST_FLAGS) $(if $(ARGS),$(ARGS),--coverage)
+
+test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` does ten
+	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run server/crash.test.ts
+
+test-build: $(INSTALLED) ## that what `make build` makes runs
+	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run server/build.test.ts
+
+check: $(INSTALLED) ## types, lint, format, schema, generated code, import direction, unused code
+	$(WITH_NODE) tsc
+	$(WITH_NODE) biome check --error-on-warnings
+	$(WITH_NODE) buf lint
+	$(WITH_NODE) buf format --diff --exit-code
+	$(WITH_NODE) sh .ci/check-gen
+	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs server client gen examples bench
+	$(WITH_NODE) knip
+
+format: $(INSTALLED) ## put code and schema in the house's format
+	$(WITH_NODE) biome check --write
+	$(WITH_NODE) buf format --write
+
+proto: $(INSTALLED) ## make gen/ from proto/
+	$(WITH_NODE) buf generate
+
+build: $(INSTALLED) ## dist/: what is published, JavaScript with types
+	rm -rf $(DIST)
+	$(WITH_NODE) tsc -p tsconfig.build.json --outDir $(DIST)
+	cp -r server/backend/sqlite/migrations $(DIST)/server/backend/sqlite/
+
+dev-up: ## the image, in Docker, on ports 8980 and 8090
+	docker compose up --build --detach --wait
+
+dev-down: ## stop it; its data stays
+	docker compose down
+
+clean: ## what was built or installed; ./data stays
+	rm -rf dist coverage node_modules

@@ -1,0 +1,81 @@
+/** Are Length, push and pop on a list of 1,000,000 as fast as on one of 10? Straight at the stores, in turn, medians of five. */
+import { join } from "node:path";
+import type { Backend } from "../server/backend/contract.ts";
+import { createBackend } from "../server/backend/factory.ts";
+import { temporaryFolder } from "../server/testing/process.ts";
+
+const LONG = 1_000_000;
+const SHORT = 10;
+const ROUNDS = 5;
+const IN_FLIGHT = 64;
+const VALUE = Buffer.alloc(100, "v");
+const CALL = { signal: new AbortController().signal };
+
+type Operation = (backend: Backend, key: string) => Promise<unknown> | undefined;
+
+const OPERATIONS: Record<string, Operation> = {
+  length: (backend, key) => backend.lists?.length("default", [key], CALL),
+  "push and pop, left": (backend, key) => pushPop(backend, key, "left"),
+  "push and pop, right": (backend, key) => pushPop(backend, key, "right"),
+};
+
+async function pushPop(backend: Backend, key: string, end: "left" | "right"): Promise<void> {
+  await backend.lists?.push("default", [{ key, end, value: VALUE }], CALL);
+  await backend.lists?.pop("default", [{ key, end }], CALL);
+}
+
+async function fill(backend: Backend, key: string, length: number): Promise<void> {
+  for (let i = 0; i < length; i += 10_000) {
+    const pushes = Array.from({ length: Math.min(10_000, length - i) }, () => ({
+      key,
+      end: "right" as const,
+      value: VALUE,
+    }));
+    await backend.lists?.push("default", pushes, CALL);
+  }
+}
+
+/** Calls per second over half a second, 64 in flight. */
+async function rate(run: () => Promise<unknown> | undefined): Promise<number> {
+  const startedAtMs = performance.now();
+  let calls = 0;
+  const lane = async () => {
+    while (performance.now() - startedAtMs < 500) {
+      await run();
+      calls++;
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  return calls / ((performance.now() - startedAtMs) / 1000);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+await using folder = await temporaryFolder();
+const rows: Record<string, object> = {};
+for (const config of [
+  { type: "memory" } as const,
+  { type: "sqlite", path: join(folder.path, "prism.db") } as const,
+]) {
+  const backend = createBackend(config);
+  await backend.open();
+  await fill(backend, "long", LONG);
+  await fill(backend, "short", SHORT);
+  for (const [name, operation] of Object.entries(OPERATIONS)) {
+    const rates = { long: [] as number[], short: [] as number[] };
+    for (let round = 0; round < ROUNDS; round++) {
+      rates.long.push(await rate(() => operation(backend, "long")));
+      rates.short.push(await rate(() => operation(backend, "short")));
+    }
+    const [long, short] = [median(rates.long), median(rates.short)];
+    rows[`${config.type}: ${name}`] = {
+      [`calls/s at ${SHORT}`]: Math.round(short),
+      [`calls/s at ${LONG}`]: Math.round(long),
+      ratio: Number((long / short).toFixed(2)),
+    };
+  }
+  await backend.close();
+}
+console.table(rows);
