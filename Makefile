@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-crash test-build check proto build dev-up dev-down clean format
+.PHONY: help run demo test test-crash test-connect test-build check proto build dev-up dev-down clean format
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -28,6 +28,9 @@ test: $(INSTALLED) ## all tests, with coverage; ARGS=server/rpc for a part
 
 test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` does ten
 	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run server/crash.test.ts
+
+test-connect: $(INSTALLED) ## the protocol tests with every call on Connect's own handlers
+	$(WITH_NODE) PRISM_TEST_PATH=connect vitest run server/protocol
 
 test-build: $(INSTALLED) ## that what `make build` makes runs
 	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run server/build.test.ts
