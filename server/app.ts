@@ -27,10 +27,12 @@ export interface App {
 export interface AppOptions {
   readonly log: Logger;
   readonly clock?: Clock;
+  /** False leaves every call to Connect's own handlers, which are the reference of the direct path. */
+  readonly directPath?: boolean;
 }
 
 /** Builds the server that `config` describes. Reads the TLS files; throws Node's error where one cannot be read. */
-export async function createApp(config: Config, { log, clock }: AppOptions): Promise<App> {
+export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
   const backends = createBackends(config, clock);
   const router = createNamespaceRouter(
     config.namespaces.map(({ name, backend }) => ({ name, backend: needed(backends, backend) })),
@@ -53,6 +55,7 @@ export async function createApp(config: Config, { log, clock }: AppOptions): Pro
     corsOrigins: server.corsOrigins,
     maxValueBytes: limits.maxValueBytes,
     maxTimeoutMs: limits.maxTimeoutMs,
+    directPath,
   });
   const adminPlane = await createAdminPlane({ router, health });
 

@@ -13,6 +13,7 @@ import {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
+import { createDirectPath } from "./direct-path.ts";
 import { PrismError } from "./errors.ts";
 import type { NamespaceRouter } from "./namespace/router.ts";
 import type { PortOptions } from "./port/options.ts";
@@ -22,7 +23,7 @@ import type { HealthState } from "./rpc/health.ts";
 import { applyProtocolPolicy } from "./rpc/protocol.ts";
 import { registerServices } from "./rpc/services.ts";
 import { toConnectError } from "./rpc/status.ts";
-import { errorForm, errorResponse } from "./rpc/wire-error.ts";
+import { errorForm, errorResponse, JSON_OPTIONS } from "./rpc/wire-error.ts";
 
 /** What the data plane serves, and within which bounds. */
 export interface DataPlaneOptions {
@@ -35,6 +36,8 @@ export interface DataPlaneOptions {
   readonly maxValueBytes: number;
   /** Most time that any call may take; 0 = only its own deadline and its method's. */
   readonly maxTimeoutMs: number;
+  /** False leaves every call to Connect's own handlers. */
+  readonly directPath: boolean;
 }
 
 /** The services on one port, over gRPC, gRPC-Web and Connect. */
@@ -89,7 +92,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       maxAge: 7200,
     });
   }
-  await registerConnect(app, options, shutdown.signal);
+  await registerRpc(app, options, shutdown.signal);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
@@ -118,37 +121,39 @@ function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController):
   };
 }
 
-async function registerConnect(
+/** The direct path in front, Connect's own handlers for all that it leaves to them. */
+async function registerRpc(
   app: FastifyInstance,
   options: DataPlaneOptions,
   shutdownSignal: AbortSignal,
 ): Promise<void> {
   const { router, health, maxValueBytes, maxTimeoutMs } = options;
+  const { requestTimeoutMs } = options.port;
   const log = createCallLog(options.log);
+  const readMaxBytes = maxMessageBytes(maxValueBytes);
+  const direct = createDirectPath({ log, readMaxBytes, requestTimeoutMs, shutdownSignal });
+  if (options.directPath) {
+    app.addHook("onRequest", direct.hook);
+  }
   await app.register(fastifyConnectPlugin, {
     routes(connect) {
-      registerServices(connect, {
+      const unary = registerServices(connect, {
         router,
         health,
         limits: { maxValueBytes },
         policy: { log, maxTimeoutMs },
       });
-      applyProtocolPolicy(connect, { log, requestTimeoutMs: options.port.requestTimeoutMs });
+      direct.add(unary);
+      applyProtocolPolicy(connect, { log, requestTimeoutMs });
     },
     contextValues: (request) => createCallValues(request.id),
     shutdownSignal,
     // Brotli at its default level costs milliseconds for kilobytes.
     acceptCompression: [compressionGzip],
-    readMaxBytes: maxMessageBytes(maxValueBytes),
-    // A request with text that is not UTF-8 is refused; the default decoder would put U+FFFD in its place.
-    jsonOptions: {
-      textDecoder: new TextDecoder("utf-8", { fatal: true }),
-      alwaysEmitImplicit: true,
-    } as JsonOptions,
+    readMaxBytes,
+    jsonOptions: JSON_OPTIONS,
   });
 }
-
-type JsonOptions = NonNullable<Parameters<typeof fastifyConnectPlugin>[1]["jsonOptions"]>;
 
 /** A message with the largest value in it, as base64 in JSON, and room for keys and names. */
 function maxMessageBytes(maxValueBytes: number): number {

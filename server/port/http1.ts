@@ -43,7 +43,11 @@ export function createHttp1(handler: http.RequestListener, options: PortOptions)
 /** Reads and drops what comes after the answer, or the next request on the connection would never be seen. */
 export function discard(request: http.IncomingMessage): void {
   if (!request.complete) {
-    request.removeAllListeners("readable").removeAllListeners("data").resume();
+    // Only where there are any: their removal ends, a moment later, a flow that is under way.
+    if (request.listenerCount("readable") > 0) {
+      request.removeAllListeners("readable");
+    }
+    request.removeAllListeners("data").resume();
   }
 }
 

@@ -18,14 +18,14 @@ export interface CallRecord {
 
 const recordKey = createContextKey<CallRecord | undefined>(undefined);
 
-/** Starts the record of a call, in the values that Connect hands to its handlers. */
+/** Starts the record of a call. */
+export function createCallRecord(requestId: string): CallRecord {
+  return { requestId, startedAtMs: performance.now(), entered: false, namespace: "" };
+}
+
+/** The same in the values that Connect hands to its handlers. */
 export function createCallValues(requestId: string): ContextValues {
-  return createContextValues().set(recordKey, {
-    requestId,
-    startedAtMs: performance.now(),
-    entered: false,
-    namespace: "",
-  });
+  return createContextValues().set(recordKey, createCallRecord(requestId));
 }
 
 /** The record of a call. Throws if the values are not from {@link createCallValues}. */

@@ -8,12 +8,13 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { timeout_ms as timeoutMsOption } from "../../gen/prism/options_pb.ts";
 import type { Call } from "../backend/contract.ts";
 import { abortError, asPrismError, PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { type CallLog, type CallRecord, callRecord } from "./call-record.ts";
+import { CallScope } from "./call-scope.ts";
 import { loggable, requestError } from "./protocol.ts";
 import { toConnectError } from "./status.ts";
 
@@ -42,55 +43,92 @@ export interface CallPolicy {
 type AnyUnary = (request: unknown, call: Call) => Promise<unknown>;
 type AnyStream = (request: unknown, call: Call) => AsyncIterable<unknown>;
 
+/** A unary method with its handler in the policies, ready to be called by whoever has read a request. */
+export interface UnaryMethod {
+  readonly method: DescMethod;
+  /** The method's own bound on a call, in milliseconds; 0 = none. */
+  readonly timeoutMs: number;
+  /** Runs the handler and logs the outcome; closes the scope. Throws ConnectError, ready for the wire. */
+  run(request: unknown, record: CallRecord, scope: CallScope): Promise<unknown>;
+}
+
+/** A service as it is registered with a Connect router, and its unary methods for the direct path. */
+export interface Implementation<Service extends DescService> {
+  readonly impl: ServiceImpl<Service>;
+  readonly unary: readonly UnaryMethod[];
+}
+
 /**
- * Wraps the handlers of a service in the policies that every call is under (deadline, cancellation, errors
- * to codes, one log line) and gives the implementation to register with a Connect router.
+ * Wraps the handlers of a service in the policies that every call is under: deadline, cancellation, errors to
+ * codes, one log line.
  */
 export function implement<Service extends DescService>(
   service: Service,
   handlers: Handlers<Service>,
   policy: CallPolicy,
-): ServiceImpl<Service> {
-  const wrapped = service.methods.map((method) => {
+): Implementation<Service> {
+  const unary: UnaryMethod[] = [];
+  const impl: Record<string, unknown> = {};
+  for (const method of service.methods) {
     const handler = handlers[method.localName as keyof Handlers<Service>];
     const timeoutMs = shortest(getOption(method, timeoutMsOption), policy.maxTimeoutMs);
-    const wrap =
-      method.methodKind === "unary"
-        ? wrapUnary(method, handler as AnyUnary, timeoutMs, policy.log)
-        : wrapStream(method, handler as AnyStream, timeoutMs, policy.log);
-    return [method.localName, wrap];
-  });
-  return Object.fromEntries(wrapped) as ServiceImpl<Service>;
+    if (method.methodKind === "unary") {
+      const wrapped = wrapUnary(method, handler as AnyUnary, timeoutMs, policy.log);
+      unary.push(wrapped);
+      impl[method.localName] = connectUnary(wrapped);
+    } else {
+      impl[method.localName] = wrapStream(method, handler as AnyStream, timeoutMs, policy.log);
+    }
+  }
+  return { impl: impl as ServiceImpl<Service>, unary };
 }
 
-function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log: CallLog) {
+function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log: CallLog): UnaryMethod {
+  return {
+    method,
+    timeoutMs,
+    async run(request, record, scope) {
+      enter(record, request);
+      try {
+        const response = await scope.race(handler(request, scope));
+        log(method, record, undefined);
+        return response;
+      } catch (thrown) {
+        const { error, logged } = failure(thrown);
+        log(method, record, logged);
+        throw toConnectError(error, record);
+      } finally {
+        scope.close();
+      }
+    },
+  };
+}
+
+function connectUnary({ timeoutMs, run }: UnaryMethod) {
   return async (request: unknown, context: HandlerContext): Promise<unknown> => {
-    const record = enter(context, request);
-    const scope = new CallScope(context.signal, timeoutMs);
+    const scope = new CallScope(timeoutMs);
+    const unfollow = scope.follow(context.signal);
     try {
-      const response = await scope.race(handler(request, scope));
-      log(method, record, undefined);
-      return response;
-    } catch (thrown) {
-      const { error, logged } = failure(thrown);
-      log(method, record, logged);
-      throw toConnectError(error, record);
+      return await run(request, callRecord(context.values), scope);
     } finally {
-      scope.close();
+      unfollow();
     }
   };
 }
 
 function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, log: CallLog) {
   return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
-    const record = enter(context, request);
-    const scope = new CallScope(context.signal, timeoutMs);
+    const record = callRecord(context.values);
+    enter(record, request);
+    const scope = new CallScope(timeoutMs);
+    const unfollow = scope.follow(context.signal);
     const iterator = handler(request, scope)[Symbol.asyncIterator]();
     let open = true;
     const end = (error: PrismError | undefined) => {
       if (open) {
         open = false;
         log(method, record, error);
+        unfollow();
         scope.close();
         // Not awaited: a `next()` that hangs would hold this up for ever.
         iterator.return?.().catch(() => {});
@@ -136,77 +174,12 @@ function failure(thrown: unknown): { error: PrismError; logged: PrismError } {
   return { error, logged: error };
 }
 
-function enter(context: HandlerContext, request: unknown): CallRecord {
-  const record = callRecord(context.values);
+function enter(record: CallRecord, request: unknown): void {
   record.entered = true;
   if (typeof request === "object" && request !== null && "namespace" in request) {
     const name = String(request.namespace) || DEFAULT_NAMESPACE;
     record.namespace = NAMESPACE_PATTERN.test(name) ? name : "";
   }
-  return record;
-}
-
-/** What a handler and a store see of a call: its signal, with the deadline in it. */
-class CallScope implements Call {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout | undefined;
-  readonly #outer: AbortSignal;
-  readonly #onOuterAbort = () => this.#controller.abort(abortedBy(this.#outer));
-
-  /** `timeoutMs` 0 = only the caller's own deadline, which `outer` has in it. */
-  constructor(outer: AbortSignal, timeoutMs: number) {
-    this.#outer = outer;
-    if (outer.aborted) {
-      this.#onOuterAbort();
-      return;
-    }
-    outer.addEventListener("abort", this.#onOuterAbort);
-    if (timeoutMs > 0) {
-      this.#timer = setTimeout(() => this.#controller.abort(deadlineExceeded()), timeoutMs);
-    }
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Settles as `work` does, or rejects when the call is aborted, whichever is first: a stuck store holds up no caller. */
-  race<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this;
-    return new Promise<T>((resolve, reject) => {
-      const onAbort = () => reject(abortError(signal));
-      const settled = () => signal.removeEventListener("abort", onAbort);
-      work.then(resolve, reject).finally(settled);
-      if (signal.aborted) {
-        onAbort();
-      } else {
-        signal.addEventListener("abort", onAbort, { once: true });
-      }
-    });
-  }
-
-  close(): void {
-    clearTimeout(this.#timer);
-    this.#outer.removeEventListener("abort", this.#onOuterAbort);
-  }
-}
-
-/** Why Connect's signal was aborted: shutdown (our own reason), the caller's deadline, or the caller left. */
-function abortedBy(signal: AbortSignal): PrismError | undefined {
-  if (!signal.aborted) {
-    return undefined;
-  }
-  const { reason } = signal;
-  if (reason instanceof PrismError) {
-    return reason;
-  }
-  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded
-    ? deadlineExceeded()
-    : new PrismError("canceled", "the call was canceled", { cause: reason });
-}
-
-function deadlineExceeded(): PrismError {
-  return new PrismError("deadline_exceeded", "the deadline of the call passed");
 }
 
 /** The shorter of two bounds of which 0 means none. */

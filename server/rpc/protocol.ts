@@ -6,6 +6,7 @@ import type {
 } from "@connectrpc/connect/protocol";
 import { PrismError, type Reason } from "../errors.ts";
 import { type CallLog, callRecord } from "./call-record.ts";
+import { MAX_TIMER_MS } from "./call-scope.ts";
 import { toConnectError } from "./status.ts";
 import { errorForm, errorResponse, readError } from "./wire-error.ts";
 
@@ -63,9 +64,6 @@ const MAX_MESSAGE_CHARACTERS = 256;
 
 /** What Connect tells of an error that is not its own, such as of bad base64. */
 const MASKED = "internal error";
-
-/** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Why a request could not be read, from what Connect says of it. */
 export function requestError(error: ConnectError): PrismError {

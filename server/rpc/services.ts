@@ -9,7 +9,7 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { NamespaceRouter } from "../namespace/router.ts";
 import { createHealth, type HealthState } from "./health.ts";
-import { type CallPolicy, type Handlers, implement } from "./implement.ts";
+import { type CallPolicy, type Handlers, implement, type UnaryMethod } from "./implement.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createListBasic } from "./list-basic.ts";
@@ -33,11 +33,18 @@ export interface ServiceOptions {
   readonly policy: CallPolicy;
 }
 
-/** Registers every service with a Connect router: the one place where wire and handlers meet. */
-export function registerServices(connect: ConnectRouter, options: ServiceOptions): void {
+/**
+ * Registers every service with a Connect router: the one place where wire and handlers meet. Answers the unary
+ * methods, for the direct path.
+ */
+export function registerServices(connect: ConnectRouter, options: ServiceOptions): UnaryMethod[] {
   const { router, health, limits, policy } = options;
-  const add = <S extends DescService>(service: S, handlers: Handlers<S>) =>
-    connect.service(service, implement(service, handlers, policy));
+  const methods: UnaryMethod[] = [];
+  const add = <S extends DescService>(service: S, handlers: Handlers<S>) => {
+    const { impl, unary } = implement(service, handlers, policy);
+    connect.service(service, impl);
+    methods.push(...unary);
+  };
 
   add(KeyValueBasicInterface, createKeyValueBasic(router, limits));
   add(KeyValueScanInterface, createKeyValueScan(router));
@@ -46,4 +53,5 @@ export function registerServices(connect: ConnectRouter, options: ServiceOptions
   const reflection = createReflection(SERVICES, [file_prism_common_errors]);
   add(ServerReflection, reflection);
   add(ServerReflectionV1Alpha, reflection);
+  return methods;
 }

@@ -6,6 +6,15 @@ import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
 
+/**
+ * How JSON is read and written, in every protocol: fields that are zero, false or empty are there, and text that
+ * is not UTF-8 is refused, where the default decoder would put U+FFFD in its place.
+ */
+export const JSON_OPTIONS = {
+  alwaysEmitImplicit: true,
+  textDecoder: new TextDecoder("utf-8", { fatal: true }),
+} as const;
+
 /** How a failed call is told, by the form of the request. */
 export type ErrorForm =
   /** Trailers after no message. */
@@ -32,42 +41,57 @@ export function errorForm(contentType: string | null | undefined): ErrorForm | u
   return connect.contentTypeUnaryRegExp.test(type) ? "connect-unary" : undefined;
 }
 
-/** A whole response that tells `error` and nothing else. `contentType` is the request's, and is answered in kind. */
+/** A whole answer, as bytes. */
+export interface WireReply {
+  readonly status: number;
+  readonly contentType: string;
+  /** `undefined` = none, not even an empty one with a length. */
+  readonly body: Uint8Array | undefined;
+  /** For gRPC only. */
+  readonly trailer: Headers | undefined;
+  /** Whether the body is (Connect), or may be (the others), compressed. */
+  readonly gzip: boolean;
+}
+
+/** The answer that tells `error` and nothing else. `contentType` is the request's, and is answered in kind. */
+export function errorReply(form: ErrorForm, contentType: string, error: ConnectError): WireReply {
+  switch (form) {
+    case "grpc":
+      return { status: 200, contentType, body: undefined, trailer: grpcTrailer(error), gzip: false };
+    case "grpc-web": {
+      const body = envelope(grpcWeb.trailerFlag, grpcWeb.trailerSerialize(grpcTrailer(error)));
+      return { status: 200, contentType, body, trailer: undefined, gzip: false };
+    }
+    case "connect-stream": {
+      const end = connect.endStreamToJson(new Headers(), error, JSON_OPTIONS);
+      const body = envelope(connect.endStreamFlag, encode(end));
+      return { status: 200, contentType, body, trailer: undefined, gzip: false };
+    }
+    case "connect-unary": {
+      const body = connect.errorToJsonBytes(error, JSON_OPTIONS);
+      const status = connect.codeToHttpStatus(error.code);
+      return { status, contentType: connect.contentTypeUnaryJson, body, trailer: undefined, gzip: false };
+    }
+  }
+}
+
+/** {@link errorReply} as Connect's adapters take it. */
 export function errorResponse(
   form: ErrorForm,
   contentType: string,
   error: ConnectError,
 ): UniversalServerResponse {
-  const header = new Headers({ "content-type": contentType });
-  switch (form) {
-    case "grpc":
-      return { status: 200, header, trailer: grpcTrailer(error) };
-    case "grpc-web":
-      return {
-        status: 200,
-        header,
-        body: envelope(grpcWeb.trailerFlag, grpcWeb.trailerSerialize(grpcTrailer(error))),
-      };
-    case "connect-stream":
-      return {
-        status: 200,
-        header,
-        body: envelope(
-          connect.endStreamFlag,
-          encode(connect.endStreamToJson(new Headers(), error, undefined)),
-        ),
-      };
-    case "connect-unary": {
-      const body = connect.errorToJsonBytes(error, undefined);
-      header.set("content-type", connect.contentTypeUnaryJson);
-      header.set("content-length", String(body.byteLength));
-      return {
-        status: connect.codeToHttpStatus(error.code),
-        header,
-        body: createAsyncIterable([body]),
-      };
-    }
+  const { status, body, trailer, contentType: answered } = errorReply(form, contentType, error);
+  const header = new Headers({ "content-type": answered });
+  if (form === "connect-unary" && body !== undefined) {
+    header.set("content-length", String(body.byteLength));
   }
+  return {
+    status,
+    header,
+    ...(body && { body: createAsyncIterable([body]) }),
+    ...(trailer && { trailer }),
+  };
 }
 
 /** The error that a response tells, if it has no message before it; `undefined` where it tells none. Consumes the body. */
@@ -102,12 +126,12 @@ function grpcTrailer(error: ConnectError): Headers {
 }
 
 /** Five bytes (flags, length) and the data, as gRPC and Connect frame a message. */
-function envelope(flags: number, data: Uint8Array): AsyncIterable<Uint8Array> {
+export function envelope(flags: number, data: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(5 + data.byteLength);
   bytes[0] = flags;
   new DataView(bytes.buffer).setUint32(1, data.byteLength);
   bytes.set(data, 5);
-  return createAsyncIterable([bytes]);
+  return bytes;
 }
 
 /** The data of the first envelope, unzipped where it is compressed (flag 1); `undefined` where there is none. */

@@ -25,7 +25,9 @@ export async function startTestServer(
   const config = adjust(loadConfig({ env: {}, flags, cwd: process.cwd() }));
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const app = await createApp(config, { log, ...(clock && { clock }) });
+  // `make test-connect` runs the protocol tests without the direct path: both have to pass them.
+  const directPath = process.env.PRISM_TEST_PATH !== "connect";
+  const app = await createApp(config, { log, directPath, ...(clock && { clock }) });
   const { data, admin } = await app.start();
   const address = `127.0.0.1:${data.port}`;
   let stopped: Promise<void> | undefined;

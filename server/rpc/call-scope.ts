@@ -1,0 +1,90 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Call } from "../backend/contract.ts";
+import { PrismError } from "../errors.ts";
+
+/** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** One call while it runs: ends its work when the deadline passes, the caller leaves or the server goes down. */
+export class CallScope implements Call {
+  /** Made when somebody asks for it. */
+  #controller: AbortController | undefined;
+  #reason: PrismError | undefined;
+  #onAbort: ((reason: PrismError) => void) | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  /** `timeoutMs` 0 = no deadline of its own. */
+  constructor(timeoutMs: number) {
+    if (timeoutMs > 0) {
+      this.#timer = setTimeout(() => this.abort(deadlineExceeded()), timeoutMs);
+    }
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) {
+        this.#controller.abort(this.#reason);
+      }
+    }
+    return this.#controller.signal;
+  }
+
+  /** Ends the call; only the first reason counts. */
+  abort(reason: PrismError): void {
+    if (this.#reason === undefined) {
+      this.#reason = reason;
+      this.#controller?.abort(reason);
+      this.#onAbort?.(reason);
+    }
+  }
+
+  /** Aborts when `signal` does, with what it says of the reason; until the call of what it answers. */
+  follow(signal: AbortSignal): () => void {
+    const onAbort = () => this.abort(abortedBy(signal));
+    if (signal.aborted) {
+      onAbort();
+    }
+    signal.addEventListener("abort", onAbort);
+    return () => signal.removeEventListener("abort", onAbort);
+  }
+
+  /**
+   * Settles as `work` does, or rejects when the call is aborted, whichever is first: a stuck store holds up no
+   * caller. One at a time.
+   */
+  race<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      work.then(resolve, reject);
+      if (this.#reason === undefined) {
+        this.#onAbort = reject;
+      } else {
+        reject(this.#reason);
+      }
+    });
+  }
+
+  /** Stops the clock. The call is over; nothing aborts it any more. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#reason ??= CLOSED;
+  }
+}
+
+/** Stands for the end in good order, which nobody waits for. */
+const CLOSED = new PrismError("canceled", "the call is over");
+
+/** The deadline of the call, or the one that its method has, passed. */
+export function deadlineExceeded(): PrismError {
+  return new PrismError("deadline_exceeded", "the deadline of the call passed");
+}
+
+/** Why Connect's signal was aborted: shutdown (our own reason), the caller's deadline, or the caller left. */
+function abortedBy({ reason }: AbortSignal): PrismError {
+  if (reason instanceof PrismError) {
+    return reason;
+  }
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded
+    ? deadlineExceeded()
+    : new PrismError("canceled", "the call was canceled", { cause: reason });
+}
