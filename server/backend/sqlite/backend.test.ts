@@ -144,7 +144,9 @@ describe("sqlite", () => {
       const backend = await open();
       const entries = present(backend.entries);
       await setTexts(entries, { a: "1" });
-      const sent = setTexts(entries, { a: "2" });
+      // So much that the thread is not done with it when it ends.
+      const many = Array.from({ length: 50_000 }, (_, i) => [`k${i}`, ""]);
+      const sent = setTexts(entries, { ...Object.fromEntries(many), a: "2" });
       await new Promise((resolve) => setImmediate(resolve));
       const notSent = setTexts(entries, { a: "3" });
       const results = Promise.allSettled([sent, notSent]);
