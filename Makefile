@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-crash test-connect test-build check proto build dev-up dev-down clean format
+.PHONY: help run demo test test-crash test-h2spec test-connect test-build check proto build dev-up dev-down clean format
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -29,6 +29,9 @@ test: $(INSTALLED) ## all tests; ARGS=server/rpc for a part, ARGS=--coverage to 
 test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` does ten
 	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run server/crash.test.ts
 
+test-h2spec: $(INSTALLED) ## h2spec, strict, against the engine in http2/; needs Go, which it installs h2spec with
+	@$(WITH_NODE) sh .ci/h2spec
+
 test-connect: $(INSTALLED) ## the protocol tests with every call on Connect's own handlers
 	$(WITH_NODE) PRISM_TEST_PATH=connect vitest run server/protocol
 
@@ -41,7 +44,7 @@ check: $(INSTALLED) ## types, lint, format, schema, generated code, import direc
 	$(WITH_NODE) buf lint
 	$(WITH_NODE) buf format --diff --exit-code
 	$(WITH_NODE) sh .ci/check-gen
-	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs server client gen examples bench
+	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client gen examples bench
 	$(WITH_NODE) knip
 
 format: $(INSTALLED) ## put code and schema in the house's format

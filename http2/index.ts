@@ -1,0 +1,12 @@
+/**
+ * HTTP/2 for RPC, over any Duplex: RFC 9113 and RFC 7541, without server push and priorities. It knows nothing of what
+ * it carries.
+ */
+export { type ClientConnection, type ClientStream, createClientConnection } from "./client-connection.ts";
+export { ConnectionError, ErrorCode } from "./errors.ts";
+export type { HeaderList } from "./header-list.ts";
+export { encodeHeaders, type HeaderBlock, type HeaderPairs, NO_HEADERS } from "./hpack-encoder.ts";
+export type { ConnectionOptions } from "./lifecycle.ts";
+export * from "./limits.ts";
+export { createServerConnection, type OnStream, type ServerConnection } from "./server-connection.ts";
+export type { OnCollected, OnData, Stream } from "./stream.ts";

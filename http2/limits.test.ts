@@ -1,0 +1,266 @@
+import { describe, expect, it } from "vitest";
+import { PREFACE } from "./frame.ts";
+import { ErrorCode, encodeHeaders, type Stream } from "./index.ts";
+import { resolveLimits } from "./limits.ts";
+import { FrameType, frame, headers, REQUEST, RESPONSE, Setting, serve, TRAILERS, u32 } from "./testing.ts";
+
+/** Answers nothing. */
+const hang = (stream: Stream) => stream.read(() => {});
+
+describe("floods end in GOAWAY ENHANCE_YOUR_CALM", () => {
+  const ping = frame(FrameType.PING, 0, 0, Buffer.alloc(8));
+  const empty = Buffer.alloc(0);
+  const floods: [name: string, first: Buffer, each: (i: number) => Buffer][] = [
+    ["PING", empty, () => ping],
+    ["SETTINGS", empty, () => frame(FrameType.SETTINGS, 0, 0)],
+    ["PRIORITY", empty, () => frame(FrameType.PRIORITY, 0, 1, [0, 0, 0, 0, 1])],
+    ["WINDOW_UPDATE", empty, () => frame(FrameType.WINDOW_UPDATE, 0, 0, u32(1))],
+    ["empty DATA", headers(1, false), () => frame(FrameType.DATA, 0, 1)],
+    ["unknown frames", empty, () => frame(99, 0, 0)],
+    [
+      "rapid reset",
+      empty,
+      (i) => Buffer.concat([headers(2 * i + 1, false), frame(FrameType.RST_STREAM, 0, 2 * i + 1, u32(8))]),
+    ],
+    [
+      "streams that we reset",
+      empty,
+      (i) => Buffer.concat([headers(2 * i + 1, false), frame(FrameType.WINDOW_UPDATE, 0, 2 * i + 1, u32(0))]),
+    ],
+    ["malformed requests", empty, (i) => headers(2 * i + 1, true, [":method", "GET"])],
+  ];
+  it.each(floods)("%s", async (_, first, each) => {
+    const { peer, connection, opened, closes, closed } = serve({ controlFramesPerSecond: 100 }, hang);
+    peer.start();
+    peer.send(first);
+    await peer.settle();
+    for (let i = 0; i < 3000 && !peer.ended; i++) {
+      peer.socket.write(each(i));
+    }
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    expect(connection.streamCount).toBe(0);
+    expect(closes).toHaveLength(opened.length);
+    peer.socket.end();
+    expect(await closed).toMatchObject({ code: ErrorCode.ENHANCE_YOUR_CALM });
+  });
+
+  it("not: ordinary calls of any number, with a WINDOW_UPDATE each", async () => {
+    const { peer, connection } = serve({ controlFramesPerSecond: 10, maxConcurrentStreams: 10 });
+    peer.start();
+    for (let i = 0; i < 2000; i++) {
+      const id = 2 * i + 1;
+      peer.send(
+        headers(id, false),
+        frame(FrameType.DATA, 1, id, [1]),
+        frame(FrameType.WINDOW_UPDATE, 0, 0, u32(1)),
+      );
+    }
+    await peer.until((f) => f.streamId === 3999 && f.flags === 5);
+    expect(connection.streamCount).toBe(0);
+    expect(peer.frames.some((f) => f.type === FrameType.GOAWAY)).toBe(false);
+  });
+});
+
+describe("header blocks", () => {
+  const start = frame(FrameType.HEADERS, 0, 1, REQUEST.bytes);
+  it("CONTINUATION without end, by count", async () => {
+    const { peer } = serve();
+    peer.start();
+    peer.send(start, ...Array.from({ length: 17 }, () => frame(FrameType.CONTINUATION, 0, 1, [0x82])));
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+  });
+  it("CONTINUATION without end, by bytes", async () => {
+    const { peer } = serve({ maxHeaderListBytes: 1000 });
+    peer.start();
+    peer.send(
+      start,
+      ...Array.from({ length: 5 }, () => frame(FrameType.CONTINUATION, 0, 1, Buffer.alloc(1000))),
+    );
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+  });
+  it("that stop in the middle", async () => {
+    const { peer } = serve({ prefaceTimeoutMs: 40 });
+    peer.start();
+    peer.send(start);
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+  });
+  it("a list above the limit is answered with 431, and the connection goes on", async () => {
+    const { peer, opened } = serve({ maxHeaderListBytes: 500 });
+    peer.start();
+    peer.send(headers(1, true, [...REQUEST.pairs, "a", "b".repeat(400)]), headers(3, true));
+    const answer = await peer.until((f) => f.type === FrameType.HEADERS && f.streamId === 1);
+    expect(answer.payload).toEqual(encodeHeaders([":status", "431"]).bytes);
+    await peer.until((f) => f.streamId === 3 && f.flags === 5);
+    expect(opened.map(({ id }) => id)).toEqual([3]);
+  });
+  it("a header bomb is answered with 431", async () => {
+    const { peer } = serve();
+    peer.start();
+    const value = Buffer.alloc(3900, 97);
+    const bomb = Buffer.concat([
+      REQUEST.bytes,
+      Buffer.from("4001617fbd1d", "hex"),
+      value,
+      Buffer.alloc(10000, 0xbe),
+    ]);
+    peer.send(frame(FrameType.HEADERS, 5, 1, bomb));
+    expect((await peer.until((f) => f.type === FrameType.HEADERS)).payload.toString("latin1")).toContain(
+      "431",
+    );
+  });
+});
+
+describe("streams", () => {
+  it("above the limit are refused, and the others served", async () => {
+    const { peer, opened, connection } = serve({ maxConcurrentStreams: 2 }, hang);
+    peer.start();
+    peer.send(headers(1, false), headers(3, false), headers(5, false));
+    expect(await peer.rst(5)).toBe(ErrorCode.REFUSED_STREAM);
+    expect(connection.streamCount).toBe(2);
+    for (const stream of opened) {
+      stream.reply(RESPONSE, Buffer.from("x"), TRAILERS);
+    }
+    peer.send(frame(FrameType.DATA, 1, 5), headers(7, false));
+    await peer.settle();
+    expect(opened.map(({ id }) => id)).toEqual([1, 3, 7]);
+  });
+
+  it("whose answers pile up are refused above half the connection's bound", async () => {
+    const { peer, opened } = serve({ maxConnectionBufferedBytes: 1000 }, (stream) =>
+      stream.collect(10, () => stream.reply(RESPONSE, Buffer.alloc(600), TRAILERS)),
+    );
+    peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
+    peer.send(headers(1, true), headers(3, true));
+    expect(await peer.rst(3)).toBe(ErrorCode.REFUSED_STREAM);
+    expect(opened).toHaveLength(1);
+  });
+
+  it("end the connection where they buffer above its bound", async () => {
+    const { peer, opened } = serve({ maxConnectionBufferedBytes: 1000 }, hang);
+    peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
+    peer.send(headers(1, true), headers(3, true));
+    await peer.settle();
+    for (const stream of opened) {
+      stream.reply(RESPONSE, Buffer.alloc(600), TRAILERS);
+    }
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+  });
+
+  it("that buffer above their own bound are reset", async () => {
+    const { peer, closes } = serve({ maxStreamBufferedBytes: 1000 }, (stream) => {
+      stream.respond(RESPONSE);
+      for (let i = 0; i < 3; i++) {
+        stream.write(Buffer.alloc(600));
+      }
+    });
+    peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
+    peer.send(headers(1, true));
+    expect(await peer.rst(1)).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    expect(closes).toEqual([ErrorCode.ENHANCE_YOUR_CALM]);
+  });
+
+  it("whose window the peer never opens are reset", async () => {
+    const { peer, closes, connection } = serve({ stallTimeoutMs: 40 });
+    peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
+    peer.send(headers(1, false), frame(FrameType.DATA, 1, 1, [1, 2, 3]));
+    expect(await peer.rst(1)).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    expect(closes).toEqual([ErrorCode.ENHANCE_YOUR_CALM]);
+    expect(connection.sender.bufferedBytes).toBe(0);
+  });
+});
+
+describe("flow control", () => {
+  it("DATA above the stream's window", async () => {
+    const { peer } = serve({ streamWindowBytes: 65535 }, (stream) => stream.pause());
+    peer.start();
+    peer.send(
+      headers(1, false),
+      ...Array.from({ length: 5 }, () => frame(FrameType.DATA, 0, 1, Buffer.alloc(16384))),
+    );
+    expect(await peer.rst(1)).toBe(ErrorCode.FLOW_CONTROL_ERROR);
+  });
+  it("DATA above the connection's window", async () => {
+    const { peer } = serve({ connectionWindowBytes: 65535 }, (stream) => stream.pause());
+    peer.start();
+    peer.send(
+      headers(1, false),
+      ...Array.from({ length: 5 }, () => frame(FrameType.DATA, 0, 1, Buffer.alloc(16384))),
+    );
+    expect(await peer.goaway()).toBe(ErrorCode.FLOW_CONTROL_ERROR);
+  });
+  it("a peer that does not read is cut off", async () => {
+    const { peer, closed } = serve({
+      maxOutputBytes: 10_000,
+      maxConnectionBufferedBytes: 10_000,
+      controlFramesPerSecond: 0,
+    });
+    peer.socket.pause();
+    peer.start();
+    for (let i = 0; i < 5000; i++) {
+      peer.socket.write(frame(FrameType.PING, 0, 0, Buffer.alloc(8)));
+    }
+    expect(await closed).toMatchObject({ code: ErrorCode.ENHANCE_YOUR_CALM });
+  });
+  it("a socket that stalls is cut off", async () => {
+    const { peer, closed } = serve({ stallTimeoutMs: 40 }, (stream) => {
+      stream.respond(RESPONSE);
+      stream.write(Buffer.alloc(2_000_000));
+    });
+    peer.start([Setting.INITIAL_WINDOW_SIZE, 10_000_000]);
+    peer.send(frame(FrameType.WINDOW_UPDATE, 0, 0, u32(10_000_000)), headers(1, true));
+    peer.socket.pause();
+    expect(await closed).toMatchObject({ code: ErrorCode.ENHANCE_YOUR_CALM });
+  });
+});
+
+describe("time", () => {
+  it.each([
+    ["no preface", Buffer.alloc(0)],
+    ["half a preface", PREFACE.subarray(0, 10)],
+    ["no SETTINGS", PREFACE],
+  ])("%s", async (_, bytes) => {
+    const { peer, closed } = serve({ prefaceTimeoutMs: 40, lingerMs: 20 });
+    peer.send(bytes);
+    expect(await peer.goaway()).toBe(ErrorCode.PROTOCOL_ERROR);
+    expect(await closed).toMatchObject({ message: "no preface in time" });
+  });
+  it("an idle connection is drained", async () => {
+    const { peer, closed } = serve({ idleTimeoutMs: 40, lingerMs: 20 });
+    peer.start();
+    expect(await peer.goaway(true)).toBe(ErrorCode.NO_ERROR);
+    expect(await closed).toBeUndefined();
+  });
+  it("a silent peer with streams is pinged, and cut off", async () => {
+    const { peer, closed, closes } = serve({ keepaliveMs: 40, keepaliveTimeoutMs: 40 }, hang);
+    peer.start();
+    peer.send(headers(1, false));
+    await peer.until((f) => f.type === FrameType.PING);
+    expect(await closed).toMatchObject({ code: ErrorCode.CONNECT_ERROR });
+    expect(closes).toEqual([ErrorCode.CONNECT_ERROR]);
+  });
+});
+
+it("a body above the bound of collect is told as undefined", async () => {
+  const bodies: (number | undefined)[] = [];
+  const { peer } = serve({}, (stream) =>
+    stream.collect(5, (_, body) => {
+      bodies.push(body?.length);
+      stream.reply(RESPONSE, Buffer.from("x"), TRAILERS);
+    }),
+  );
+  peer.start();
+  peer.send(
+    headers(1, false),
+    frame(FrameType.DATA, 0, 1, [1, 2, 3]),
+    frame(FrameType.DATA, 0, 1, [1, 2, 3]),
+  );
+  peer.send(headers(3, false), frame(FrameType.DATA, 0, 3, [1, 2, 3]), frame(FrameType.DATA, 1, 3, [1, 2]));
+  expect(await peer.rst(1)).toBe(ErrorCode.NO_ERROR);
+  await peer.settle();
+  expect(bodies).toEqual([undefined, 5]);
+});
+
+it("options out of range are refused", () => {
+  expect(() => resolveLimits({ maxFrameBytes: 100 })).toThrow(RangeError);
+  expect(() => resolveLimits({ idleTimeoutMs: -1 })).toThrow(RangeError);
+});

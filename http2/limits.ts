@@ -1,0 +1,105 @@
+import { MAX_31_BITS, MAX_MAX_FRAME_BYTES, MIN_MAX_FRAME_BYTES } from "./frame.ts";
+
+/** A received header list, counted as names + values + 32 bytes a field (RFC 9113 section 6.5.2). */
+export const MAX_HEADER_LIST_BYTES = 16 * 1024;
+/** The dynamic table that a peer may fill in our decoder, and the largest that our encoder fills in a peer's. */
+export const HEADER_TABLE_BYTES = 4096;
+/** A compressed header block may be this many times the header list; a longer one ends the connection. */
+export const HEADER_BLOCK_FACTOR = 4;
+/** CONTINUATION frames after one HEADERS frame. */
+export const MAX_CONTINUATION_FRAMES = 16;
+export const MAX_CONCURRENT_STREAMS = 1024;
+/** Payload of a received frame. */
+export const MAX_FRAME_BYTES = MIN_MAX_FRAME_BYTES;
+/** Body bytes that a peer may send on one stream, and on all, before they are consumed here. */
+export const STREAM_WINDOW_BYTES = 1024 * 1024;
+export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Unsent bytes of one stream above which `write` returns false. */
+export const STREAM_HIGH_WATER_BYTES = 64 * 1024;
+/** Unsent bytes above which a stream is reset, because its writer ignores `false` or its one answer is this large. */
+export const MAX_STREAM_BUFFERED_BYTES = 32 * 1024 * 1024;
+/** Unsent bytes of all streams; at half of it new streams are refused, above it the connection ends. */
+export const MAX_CONNECTION_BUFFERED_BYTES = 64 * 1024 * 1024;
+/** Bytes that are framed and wait for a peer that does not read its socket; answers to PING cannot grow above it. */
+export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+/** Frames a second that carry neither request nor body; see `control-budget.ts`. */
+export const CONTROL_FRAMES_PER_SECOND = 1000;
+/** Requests that wait in a client for a free stream. */
+export const MAX_QUEUED_STREAMS = 10_000;
+/** To receive preface and SETTINGS, and a header block that has begun. */
+export const PREFACE_TIMEOUT_MS = 10_000;
+/** A connection without streams is closed after it. */
+export const IDLE_TIMEOUT_MS = 300_000;
+/** A stream, or a socket, that takes no byte of what waits for it is given up after it. */
+export const STALL_TIMEOUT_MS = 120_000;
+/** A connection that is silent for so long, with streams on it, is pinged. */
+export const KEEPALIVE_MS = 60_000;
+/** To answer that ping. */
+export const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** Between the two GOAWAYs of a drain, where the PING is not answered. */
+export const DRAIN_PING_TIMEOUT_MS = 1000;
+/** To read our last frames and close its side, after we closed ours. */
+export const LINGER_MS = 1000;
+
+/** Bounds of a connection; each defaults to the constant beside it. Times in milliseconds, 0 = never. */
+export interface Limits {
+  readonly maxHeaderListBytes: number;
+  readonly headerTableBytes: number;
+  readonly maxContinuationFrames: number;
+  /** Of the peer's streams; a client allows none. */
+  readonly maxConcurrentStreams: number;
+  readonly maxFrameBytes: number;
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+  readonly streamHighWaterBytes: number;
+  readonly maxStreamBufferedBytes: number;
+  readonly maxConnectionBufferedBytes: number;
+  readonly maxOutputBytes: number;
+  readonly controlFramesPerSecond: number;
+  readonly maxQueuedStreams: number;
+  readonly prefaceTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly drainPingTimeoutMs: number;
+  readonly lingerMs: number;
+}
+
+/** The defaults, frozen. */
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  maxHeaderListBytes: MAX_HEADER_LIST_BYTES,
+  headerTableBytes: HEADER_TABLE_BYTES,
+  maxContinuationFrames: MAX_CONTINUATION_FRAMES,
+  maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+  maxFrameBytes: MAX_FRAME_BYTES,
+  streamWindowBytes: STREAM_WINDOW_BYTES,
+  connectionWindowBytes: CONNECTION_WINDOW_BYTES,
+  streamHighWaterBytes: STREAM_HIGH_WATER_BYTES,
+  maxStreamBufferedBytes: MAX_STREAM_BUFFERED_BYTES,
+  maxConnectionBufferedBytes: MAX_CONNECTION_BUFFERED_BYTES,
+  maxOutputBytes: MAX_OUTPUT_BYTES,
+  controlFramesPerSecond: CONTROL_FRAMES_PER_SECOND,
+  maxQueuedStreams: MAX_QUEUED_STREAMS,
+  prefaceTimeoutMs: PREFACE_TIMEOUT_MS,
+  idleTimeoutMs: IDLE_TIMEOUT_MS,
+  stallTimeoutMs: STALL_TIMEOUT_MS,
+  keepaliveMs: KEEPALIVE_MS,
+  keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
+  drainPingTimeoutMs: DRAIN_PING_TIMEOUT_MS,
+  lingerMs: LINGER_MS,
+});
+
+/** Defaults where nothing is said. Throws RangeError for what no SETTINGS frame can say. */
+export function resolveLimits(given: Partial<Limits>): Limits {
+  const limits = { ...DEFAULT_LIMITS, ...given };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isInteger(value) || value < 0 || value > MAX_31_BITS) {
+      throw new RangeError(`${name} must be a whole number from 0 to ${MAX_31_BITS}, not ${value}`);
+    }
+  }
+  if (limits.maxFrameBytes < MIN_MAX_FRAME_BYTES || limits.maxFrameBytes > MAX_MAX_FRAME_BYTES) {
+    throw new RangeError(`maxFrameBytes must be from ${MIN_MAX_FRAME_BYTES} to ${MAX_MAX_FRAME_BYTES}`);
+  }
+  return Object.freeze(limits);
+}

@@ -1,0 +1,181 @@
+import type { Duplex } from "node:stream";
+
+/** Frames are written into slabs of this size. */
+const SLAB_BYTES = 32 * 1024;
+/** A slab with less room is left to the garbage collector. */
+const MIN_ROOM_BYTES = 1024;
+/** Slabs that wait for the next connection with something to say. */
+const MAX_SPARE_SLABS = 64;
+/** Payload of this size or more goes to the socket by reference; below, a copy is cheaper. */
+export const REFERENCE_BYTES = 4096;
+/** So much is not gathered further: the socket gets it before the turn is over. */
+const FLUSH_BYTES = 128 * 1024;
+
+interface Slab {
+  readonly bytes: Buffer;
+  used: number;
+}
+
+/**
+ * Slabs are shared, so that idle connections hold none. One belongs to a connection from its first frame of a turn to
+ * its flush; what was written of it is never written again, since the socket may still hold it.
+ */
+const spare: Slab[] = [];
+
+/**
+ * Every output with something to flush in this turn. They are flushed by setImmediate, after all that the turn brought
+ * was read and most handlers have answered; a microtask measured the same where handlers answer at once.
+ */
+let dirty: Output[] = [];
+
+function flushAll(): void {
+  const outputs = dirty;
+  dirty = [];
+  for (const output of outputs) {
+    output.endTurn();
+  }
+}
+
+/** Gathers the frames of one connection into one write per turn of the event loop, and knows when the socket is full. */
+export class Output {
+  /** The socket asked for a pause; `onDrain` comes when it takes more. */
+  blocked = false;
+  /** Since when, by `performance.now()`; of no meaning while not blocked. */
+  blockedAt = 0;
+  onDrain: () => void = () => {};
+  private readonly socket: Duplex;
+  private slab: Slab | undefined;
+  private start = 0;
+  private queue: Uint8Array[] = [];
+  private queuedBytes = 0;
+  private scheduled = false;
+  private drained = false;
+
+  constructor(socket: Duplex) {
+    this.socket = socket;
+    socket.on("drain", () => {
+      this.blocked = false;
+      // Not now: a socket that takes everything at once and a writer that always has more would never yield.
+      this.drained = true;
+      this.touch();
+    });
+  }
+
+  /** Bytes that the peer has not taken: gathered here, and held by the socket. */
+  get waitingBytes(): number {
+    return this.gatheredBytes + this.socket.writableLength;
+  }
+
+  /** DATA has to wait; control frames do not. */
+  get congested(): boolean {
+    return this.blocked;
+  }
+
+  /** Room for `length` bytes in `slabBytes` at the returned offset. They must all be written before the next call. */
+  reserve(length: number): number {
+    let { slab } = this;
+    if (slab === undefined || slab.bytes.length - slab.used < length) {
+      slab = this.nextSlab(length);
+    }
+    const at = slab.used;
+    slab.used = at + length;
+    this.bytes = slab.bytes;
+    this.touch();
+    return at;
+  }
+
+  /** Where the last reservation is. */
+  bytes: Buffer = Buffer.alloc(0);
+
+  /** A large payload behind the last reservation, by reference: it must not change until it is sent. */
+  append(payload: Uint8Array): void {
+    this.seal();
+    this.queue.push(payload);
+    this.queuedBytes += payload.length;
+    if (this.queuedBytes >= FLUSH_BYTES) {
+      this.flush();
+    }
+  }
+
+  /** For the end of a turn: lets those who waited for the socket write, and flushes. */
+  endTurn(): void {
+    this.scheduled = false;
+    if (this.drained) {
+      this.drained = false;
+      this.onDrain();
+    }
+    this.flush();
+  }
+
+  /** Hands everything to the socket now. */
+  flush(): void {
+    this.seal();
+    if (this.slab !== undefined) {
+      if (this.slab.bytes.length - this.slab.used >= MIN_ROOM_BYTES && spare.length < MAX_SPARE_SLABS) {
+        spare.push(this.slab);
+      }
+      this.slab = undefined;
+    }
+    const { queue, socket } = this;
+    if (queue.length === 0) {
+      return;
+    }
+    this.queue = [];
+    this.queuedBytes = 0;
+    if (!socket.writable) {
+      return;
+    }
+    let more = true;
+    const [first] = queue;
+    if (queue.length === 1 && first !== undefined) {
+      more = socket.write(first);
+    } else {
+      socket.cork();
+      for (const bytes of queue) {
+        more = socket.write(bytes);
+      }
+      socket.uncork();
+    }
+    if (!more && !this.blocked) {
+      this.blocked = true;
+      this.blockedAt = performance.now();
+    }
+  }
+
+  private get gatheredBytes(): number {
+    return this.queuedBytes + (this.slab === undefined ? 0 : this.slab.used - this.start);
+  }
+
+  private touch(): void {
+    if (!this.scheduled) {
+      this.scheduled = true;
+      if (dirty.push(this) === 1) {
+        setImmediate(flushAll);
+      }
+    }
+  }
+
+  private nextSlab(length: number): Slab {
+    this.seal();
+    if (this.queuedBytes >= FLUSH_BYTES) {
+      this.flush();
+    }
+    let slab = spare.pop();
+    if (slab === undefined || slab.bytes.length - slab.used < length) {
+      slab = { bytes: Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, length)), used: 0 };
+    }
+    this.slab = slab;
+    this.start = slab.used;
+    return slab;
+  }
+
+  /** What the slab has of ours goes to the end of the queue. */
+  private seal(): void {
+    const { slab } = this;
+    if (slab !== undefined && slab.used > this.start) {
+      this.queue.push(slab.bytes.subarray(this.start, slab.used));
+      this.queuedBytes += slab.used - this.start;
+      this.start = slab.used;
+    }
+  }
+}

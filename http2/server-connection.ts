@@ -1,0 +1,113 @@
+import type { Duplex } from "node:stream";
+import { Connection } from "./connection.ts";
+import { ConnectionError, ErrorCode } from "./errors.ts";
+import type { HeaderList } from "./header-list.ts";
+import { encodeHeaders } from "./hpack-encoder.ts";
+import type { ConnectionOptions } from "./lifecycle.ts";
+import { Stream } from "./stream.ts";
+
+/** Called with each request, before any of its body; `read` or `collect` gets the body, now or later. */
+export type OnStream = (stream: Stream) => void;
+
+/** RFC 9113 section 10.5.1. */
+const TOO_LARGE = encodeHeaders([":status", "431"]);
+
+/**
+ * Serves HTTP/2 on a socket whose peer is a client with prior knowledge, or chose h2 by ALPN; bytes that were read
+ * before are given back with `unshift`. Throws RangeError for options that are out of range.
+ */
+export function createServerConnection(
+  socket: Duplex,
+  options: ConnectionOptions,
+  onStream: OnStream,
+): ServerConnection {
+  return new ServerConnection(socket, options, onStream);
+}
+
+/** The server's end of a connection. */
+export class ServerConnection extends Connection {
+  readonly isClient = false;
+  private readonly onStream: OnStream;
+
+  constructor(socket: Duplex, options: ConnectionOptions, onStream: OnStream) {
+    super(socket, options, true);
+    this.onStream = onStream;
+    this.announce();
+  }
+
+  protected override onHeaders(streamId: number, list: HeaderList, endStream: boolean): void {
+    if ((streamId & 1) === 0) {
+      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `a client opens stream ${streamId}`);
+    }
+    if (streamId <= this.lastPeerStreamId) {
+      // Section 5.1, closed.
+      throw new ConnectionError(ErrorCode.STREAM_CLOSED, `HEADERS on stream ${streamId}, which is closed`);
+    }
+    if (
+      this.streams.size >= this.limits.maxConcurrentStreams ||
+      streamId > this.goawaySentId ||
+      this.sender.bufferedBytes > this.limits.maxConnectionBufferedBytes / 2
+    ) {
+      // Not run: its client may send it again (section 8.7).
+      this.refuse(streamId, ErrorCode.REFUSED_STREAM);
+      return;
+    }
+    this.lastPeerStreamId = streamId;
+    if (list.tooLarge) {
+      this.sender.headers(streamId, TOO_LARGE.bytes, true);
+      this.refuse(streamId, ErrorCode.NO_ERROR);
+    } else if (!list.isRequest() || (endStream && list.contentLength > 0)) {
+      this.refuse(streamId, ErrorCode.PROTOCOL_ERROR);
+    } else {
+      this.open(streamId, list, endStream);
+    }
+  }
+
+  private open(streamId: number, list: HeaderList, endStream: boolean): void {
+    const stream = new Stream(streamId, this, this.sender.initialWindow, this.newReceiveWindow());
+    stream.headers = list;
+    stream.hasHeaders = true;
+    stream.bodyLeft = list.contentLength;
+    this.streams.set(streamId, stream);
+    if (endStream) {
+      stream.receiveEnd();
+    }
+    try {
+      this.onStream(stream);
+    } catch (error) {
+      this.callbackFailed(stream, error);
+    }
+  }
+
+  private refuse(streamId: number, code: ErrorCode): void {
+    this.lastPeerStreamId = Math.max(this.lastPeerStreamId, streamId);
+    this.spend();
+    this.resetId(streamId, code);
+  }
+
+  protected override isIdle(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId > this.lastPeerStreamId;
+  }
+
+  /** The client opens no more; what it has opened is answered (section 6.8). */
+  protected override onGoaway(): void {
+    void this.drain();
+  }
+
+  protected override startDrain(): void {
+    this.warnGoaway();
+  }
+
+  /** An answer that is complete ends the stream; a client that still sends is told to stop (section 8.1). */
+  override halfEnded(stream: Stream): void {
+    if (!stream.localEnded) {
+      return;
+    }
+    if (!stream.remoteEnded) {
+      this.resetId(stream.id, ErrorCode.NO_ERROR);
+    }
+    this.closeStream(stream, undefined);
+  }
+
+  protected override onCapacity(): void {}
+}
