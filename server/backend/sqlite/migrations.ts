@@ -31,9 +31,12 @@ export function loadMigrations(): Migration[] {
  * Changes nothing, so that another program's database stays as it was.
  */
 export function identify(db: DatabaseSync, migrations: readonly Migration[], path: string): void {
+  // In one transaction, so that all three are of one moment: another process may be making the file.
+  db.exec("BEGIN");
   const version = userVersion(db);
   const [id] = one<[number]>(db, "PRAGMA application_id");
   const [tables] = one<[number]>(db, "SELECT count(*) FROM sqlite_schema");
+  db.exec("COMMIT");
   if (id !== APPLICATION_ID && (id !== 0 || version !== 0 || tables !== 0)) {
     throw new PrismError(
       "store_unavailable",
