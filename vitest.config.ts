@@ -5,7 +5,7 @@ export default defineConfig({
     include: ["http2/**/*.test.ts", "server/**/*.test.ts", "client/**/*.test.ts"],
     // Compiles everything once more: `make test-build`.
     exclude: process.env.PRISM_TEST_BUILD === undefined ? ["server/build.test.ts"] : [],
-    // No test leaves anything behind in its process, and half of the time would go into loading modules again.
+    // No test leaves anything behind in its process, so modules need not be loaded again for each file.
     isolate: false,
     maxWorkers: 2,
     testTimeout: 20_000,

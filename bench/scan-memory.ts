@@ -1,6 +1,6 @@
 /**
  * How much does a server's memory grow while one slow reader scans 1,000,000 entries?
- * Fills a SQLite file, serves it in a process of its own, warms it up, and reads in bursts with pauses.
+ * Fills a SQLite file, serves it in a process of its own, and reads a tenth, then the whole, in bursts with pauses.
  */
 import { readFile } from "node:fs/promises";
 import http2 from "node:http2";
@@ -31,7 +31,7 @@ async function fill(path: string): Promise<void> {
   await backend.close();
 }
 
-/** Scans over gRPC with HTTP/2's own flow control and answers how many bytes came. `limit` 0 = all. */
+/** Scans over Connect's JSON stream, with HTTP/2's own flow control; answers how many bytes came. `limit` 0 = all. */
 async function scan(address: string, limit: number, restMs: number): Promise<number> {
   const session = http2.connect(`http://${address}`);
   const stream = session.request({
