@@ -1,6 +1,6 @@
 /** Are Length, push and pop on a list of 1,000,000 as fast as on one of 10? Straight at the stores, in turn, medians of five. */
 import { join } from "node:path";
-import type { Backend } from "../server/backend/contract.ts";
+import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
 import { temporaryFolder } from "../server/testing/process.ts";
 
@@ -9,7 +9,7 @@ const SHORT = 10;
 const ROUNDS = 5;
 const IN_FLIGHT = 64;
 const VALUE = Buffer.alloc(100, "v");
-const CALL = { signal: new AbortController().signal };
+const CALL = createCall();
 
 type Operation = (backend: Backend, key: string) => Promise<unknown> | undefined;
 

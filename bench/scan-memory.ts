@@ -6,12 +6,13 @@ import { readFile } from "node:fs/promises";
 import http2 from "node:http2";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
 import { spawnServer, temporaryFolder } from "../server/testing/process.ts";
 
 const ENTRIES = 1_000_000;
 const VALUE = Buffer.alloc(100, "v");
-const CALL = { signal: new AbortController().signal };
+const CALL = createCall();
 /** The reader takes this much, then rests. */
 const BURST_BYTES = 2 * 1024 * 1024;
 const REST_MS = 250;

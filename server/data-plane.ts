@@ -13,7 +13,8 @@ import {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
-import { createDirectPath } from "./direct-path.ts";
+import { NodeExchange } from "./direct/node-exchange.ts";
+import { createDirectPath } from "./direct/path.ts";
 import { PrismError } from "./errors.ts";
 import type { NamespaceRouter } from "./namespace/router.ts";
 import type { PortOptions } from "./port/options.ts";
@@ -133,17 +134,26 @@ async function registerRpc(
   const readMaxBytes = maxMessageBytes(maxValueBytes);
   const direct = createDirectPath({ log, readMaxBytes, requestTimeoutMs, shutdownSignal });
   if (options.directPath) {
-    app.addHook("onRequest", direct.hook);
+    app.addHook("onRequest", (request, reply, done) => {
+      const { method, url = "" } = request.raw;
+      if (
+        method === undefined ||
+        !direct.knows(method, url) ||
+        !direct.take(new NodeExchange(request, reply), url)
+      ) {
+        done();
+      }
+    });
   }
   await app.register(fastifyConnectPlugin, {
     routes(connect) {
-      const unary = registerServices(connect, {
+      const methods = registerServices(connect, {
         router,
         health,
         limits: { maxValueBytes },
         policy: { log, maxTimeoutMs },
       });
-      direct.add(unary);
+      direct.add(methods);
       applyProtocolPolicy(connect, { log, requestTimeoutMs });
     },
     contextValues: (request) => createCallValues(request.id),

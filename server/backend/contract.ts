@@ -14,11 +14,20 @@
 
 /** What every call to a store carries. */
 export interface Call {
-  /**
-   * Aborted when the caller went away or the deadline passed; work not yet begun is then dropped.
-   * Reading it may be what creates it: a store that answers at once has no need to.
-   */
+  /** The caller went away or the deadline passed: work not yet begun is dropped. */
+  readonly aborted: boolean;
+  /** Aborted at that moment. Reading it is what makes it: a store that answers at once asks for `aborted` only. */
   readonly signal: AbortSignal;
+}
+
+/** A call that ends when `signal` is aborted; without one, never. */
+export function createCall(signal: AbortSignal = new AbortController().signal): Call {
+  return {
+    signal,
+    get aborted() {
+      return signal.aborted;
+    },
+  };
 }
 
 /** One entry to write. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { PrismError } from "../errors.ts";
 import { CALL, present } from "./conformance/harness.ts";
-import type { Backend, EntryStore } from "./contract.ts";
+import { type Backend, createCall, type EntryStore } from "./contract.ts";
 import { createGuardedBackend } from "./guarded.ts";
 
 /** A store of entries alone, whose parts a test replaces. */
@@ -63,7 +63,7 @@ describe("createGuardedBackend", () => {
     const entries = present(guarded.entries);
     await expect(entries.get("a", ["k"], CALL)).rejects.toMatchObject({ reason: "store_unavailable" });
     await guarded.open();
-    await expect(entries.get("a", ["k"], { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    await expect(entries.get("a", ["k"], createCall(AbortSignal.abort()))).rejects.toMatchObject({
       reason: "canceled",
     });
     expect(calls).toBe(0);

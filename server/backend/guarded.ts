@@ -1,5 +1,12 @@
 import { abortError, asPrismError, PrismError } from "../errors.ts";
-import type { Backend, Call, EntryStore, ListStore, ScanStore } from "./contract.ts";
+import {
+  type Backend,
+  type Call,
+  createCall,
+  type EntryStore,
+  type ListStore,
+  type ScanStore,
+} from "./contract.ts";
 
 /** Where a guarded backend is in its life. */
 type State = "closed" | "opening" | "open" | "closing";
@@ -9,7 +16,7 @@ type Method<A, R> = (namespace: string, argument: A, call: Call) => Promise<R>;
 
 /**
  * Checks that every store needs, once, around any of them:
- * - a call while the store is not open throws `store_unavailable`, one whose signal is aborted already throws the abort's error;
+ * - a call while the store is not open throws `store_unavailable`, one that is aborted already throws the abort's error;
  *   neither reaches the store;
  * - whatever a store throws leaves as a {@link PrismError};
  * - `open` and `close` may be called at any time, in any order and more than once; they run one after another, and an opened store that
@@ -24,7 +31,7 @@ export function createGuardedBackend(inner: Backend): Backend {
   function guard<A, R>(method: Method<A, R>): Method<A, R> {
     return async (namespace, argument, call) => {
       if (state !== "open") throw notOpen();
-      if (call.signal.aborted) throw abortError(call.signal);
+      if (call.aborted) throw abortError(call.signal);
       callsUnderWay++;
       try {
         return await method(namespace, argument, call);
@@ -65,7 +72,7 @@ export function createGuardedBackend(inner: Backend): Backend {
 
   const serially = createSerial();
   const checkInner = guard(() => inner.check());
-  const checkCall: Call = { signal: new AbortController().signal };
+  const checkCall = createCall();
   return {
     type: inner.type,
     ...(inner.entries && { entries: guardEntries(inner.entries, guard) }),

@@ -3,29 +3,51 @@ import { type ContextValues, createContextKey, createContextValues } from "@conn
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "pino";
 import type { PrismError } from "../errors.ts";
+import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { statusCode } from "./status.ts";
 
 /** What is known of one RPC while it runs: made when its headers arrive, logged once when it ends. */
-export interface CallRecord {
+export class CallRecord {
   readonly requestId: string;
   /** From `performance.now()`, in milliseconds. */
-  readonly startedAtMs: number;
-  /** Set when the handler is entered: from then on the policy around it logs the outcome, before that the protocol layer does. */
-  entered: boolean;
-  /** The one that the request named; "" until the request was read, and where that is no valid name. */
-  namespace: string;
+  readonly startedAtMs = performance.now();
+  #entered = false;
+  #named: string | undefined;
+
+  constructor(requestId: string) {
+    this.requestId = requestId;
+  }
+
+  /** From the handler's start on the policy around it logs the outcome, before that the protocol layer does. */
+  get entered(): boolean {
+    return this.#entered;
+  }
+
+  /**
+   * The one that the request named; "" until the request was read, and where that is no valid name. Judged here and
+   * not in `enter`: most calls end well, and nobody asks.
+   */
+  get namespace(): string {
+    if (this.#named === "") {
+      return DEFAULT_NAMESPACE;
+    }
+    return this.#named !== undefined && NAMESPACE_PATTERN.test(this.#named) ? this.#named : "";
+  }
+
+  /** The handler is about to get the request. */
+  enter(request: unknown): void {
+    this.#entered = true;
+    if (typeof request === "object" && request !== null && "namespace" in request) {
+      this.#named = String(request.namespace);
+    }
+  }
 }
 
 const recordKey = createContextKey<CallRecord | undefined>(undefined);
 
-/** Starts the record of a call. */
-export function createCallRecord(requestId: string): CallRecord {
-  return { requestId, startedAtMs: performance.now(), entered: false, namespace: "" };
-}
-
-/** The same in the values that Connect hands to its handlers. */
+/** A record in the values that Connect hands to its handlers. */
 export function createCallValues(requestId: string): ContextValues {
-  return createContextValues().set(recordKey, createCallRecord(requestId));
+  return createContextValues().set(recordKey, new CallRecord(requestId));
 }
 
 /** The record of a call. Throws if the values are not from {@link createCallValues}. */

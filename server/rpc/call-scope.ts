@@ -20,6 +20,10 @@ export class CallScope implements Call {
     }
   }
 
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();

@@ -79,17 +79,21 @@ export function createHealth(state: HealthState): Handlers<typeof Health> {
     async *watch({ service }, call) {
       if (!state.services.has(service)) {
         // The protocol keeps the stream open: a service could come. None does before a restart.
-        yield { status: ServingStatus.SERVICE_UNKNOWN };
+        yield [{ status: ServingStatus.SERVICE_UNKNOWN }];
       }
       for (;;) {
+        const { serving } = state;
         if (state.services.has(service)) {
-          yield { status: status() };
+          yield [{ status: status() }];
         }
-        if (!state.serving) {
+        if (!serving) {
           // A watcher would hold up the shutdown that it was just told of.
           throw new PrismError("shutting_down", "the server is shutting down");
         }
-        await state.changed(call);
+        // It may have changed while the reader took what it was told.
+        if (state.serving) {
+          await state.changed(call);
+        }
       }
     },
   };

@@ -12,20 +12,25 @@ import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc
 import { timeout_ms as timeoutMsOption } from "../../gen/prism/options_pb.ts";
 import type { Call } from "../backend/contract.ts";
 import { abortError, asPrismError, PrismError } from "../errors.ts";
-import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { type CallLog, type CallRecord, callRecord } from "./call-record.ts";
 import { CallScope } from "./call-scope.ts";
 import { loggable, requestError } from "./protocol.ts";
 import { toConnectError } from "./status.ts";
 
-/** A handler of one method: takes the request, answers or throws {@link PrismError}. It knows no protocol. */
+/**
+ * A handler of one method: takes the request, answers or throws {@link PrismError}. It knows no protocol. A stream is answered
+ * in batches, because what is done for each message on its own costs more than the message.
+ */
 export type Handler<Method extends DescMethod> =
   Method extends DescMethodUnary<infer I, infer O>
     ? (request: MessageShape<I>, call: Call) => Promise<MessageInitShape<O>>
     : Method extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, call: Call) => AsyncIterable<MessageInitShape<O>>
+      ? (request: MessageShape<I>, call: Call) => AsyncIterable<readonly MessageInitShape<O>[]>
       : Method extends DescMethodBiDiStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => AsyncIterable<MessageInitShape<O>>
+        ? (
+            requests: AsyncIterable<MessageShape<I>>,
+            call: Call,
+          ) => AsyncIterable<readonly MessageInitShape<O>[]>
         : never;
 
 /** The handlers of a service: every method has one. */
@@ -40,22 +45,43 @@ export interface CallPolicy {
   readonly maxTimeoutMs: number;
 }
 
-type AnyUnary = (request: unknown, call: Call) => Promise<unknown>;
-type AnyStream = (request: unknown, call: Call) => AsyncIterable<unknown>;
+type AnyUnary = (request: unknown, call: Call) => Promise<object>;
+type AnyStream = (request: unknown, call: Call) => AsyncIterable<readonly object[]>;
 
-/** A unary method with its handler in the policies, ready to be called by whoever has read a request. */
-export interface UnaryMethod {
+interface AnyMethod {
   readonly method: DescMethod;
   /** The method's own bound on a call, in milliseconds; 0 = none. */
   readonly timeoutMs: number;
-  /** Runs the handler and logs the outcome; closes the scope. Throws ConnectError, ready for the wire. */
-  run(request: unknown, record: CallRecord, scope: CallScope): Promise<unknown>;
 }
 
-/** A service as it is registered with a Connect router, and its unary methods for the direct path. */
+/** A unary method with its handler in the policies, ready to be called by whoever has read a request. */
+export interface UnaryMethod extends AnyMethod {
+  readonly kind: "unary";
+  /** Runs the handler and logs the outcome; closes the scope. Throws ConnectError, ready for the wire. */
+  run(request: unknown, record: CallRecord, scope: CallScope): Promise<object>;
+}
+
+/** The same with a stream of responses. */
+export interface StreamMethod extends AnyMethod {
+  readonly kind: "stream";
+  /** Starts the handler. The outcome is logged once, when the stream ends; then the scope is closed. */
+  open(request: unknown, record: CallRecord, scope: CallScope): Batches;
+}
+
+/** The responses of a call as they come. */
+export interface Batches {
+  /** The next ones; `undefined` = that was all. Throws ConnectError, ready for the wire. One at a time. */
+  next(): Promise<readonly object[] | undefined>;
+  /** Waits for the reader. Throws as `next` does, when the call is aborted before. */
+  wait(work: Promise<void>): Promise<void>;
+  /** Nobody reads on; ends the handler too. No effect where the stream has ended. */
+  close(): void;
+}
+
+/** A service as it is registered with a Connect router, and those of its methods that take one request, for the direct path. */
 export interface Implementation<Service extends DescService> {
   readonly impl: ServiceImpl<Service>;
-  readonly unary: readonly UnaryMethod[];
+  readonly methods: readonly (UnaryMethod | StreamMethod)[];
 }
 
 /**
@@ -67,28 +93,33 @@ export function implement<Service extends DescService>(
   handlers: Handlers<Service>,
   policy: CallPolicy,
 ): Implementation<Service> {
-  const unary: UnaryMethod[] = [];
+  const methods: (UnaryMethod | StreamMethod)[] = [];
   const impl: Record<string, unknown> = {};
   for (const method of service.methods) {
     const handler = handlers[method.localName as keyof Handlers<Service>];
     const timeoutMs = shortest(getOption(method, timeoutMsOption), policy.maxTimeoutMs);
     if (method.methodKind === "unary") {
-      const wrapped = wrapUnary(method, handler as AnyUnary, timeoutMs, policy.log);
-      unary.push(wrapped);
-      impl[method.localName] = connectUnary(wrapped);
+      const unary = wrapUnary(method, handler as AnyUnary, timeoutMs, policy.log);
+      methods.push(unary);
+      impl[method.localName] = connectUnary(unary);
     } else {
-      impl[method.localName] = wrapStream(method, handler as AnyStream, timeoutMs, policy.log);
+      const stream = wrapStream(method, handler as AnyStream, timeoutMs, policy.log);
+      if (method.methodKind === "server_streaming") {
+        methods.push(stream);
+      }
+      impl[method.localName] = connectStream(stream);
     }
   }
-  return { impl: impl as ServiceImpl<Service>, unary };
+  return { impl: impl as ServiceImpl<Service>, methods };
 }
 
 function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log: CallLog): UnaryMethod {
   return {
+    kind: "unary",
     method,
     timeoutMs,
     async run(request, record, scope) {
-      enter(record, request);
+      record.enter(request);
       try {
         const response = await scope.race(handler(request, scope));
         log(method, record, undefined);
@@ -116,52 +147,70 @@ function connectUnary({ timeoutMs, run }: UnaryMethod) {
   };
 }
 
-function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, log: CallLog) {
-  return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
-    const record = callRecord(context.values);
-    enter(record, request);
-    const scope = new CallScope(timeoutMs);
-    const unfollow = scope.follow(context.signal);
-    const iterator = handler(request, scope)[Symbol.asyncIterator]();
-    let open = true;
-    const end = (error: PrismError | undefined) => {
-      if (open) {
-        open = false;
-        log(method, record, error);
-        unfollow();
-        scope.close();
-        // Not awaited: a `next()` that hangs would hold this up for ever.
-        iterator.return?.().catch(() => {});
-      }
-    };
-    // A reader that leaves while it owes us room may never resume this generator.
-    scope.signal.addEventListener("abort", () => end(abortError(scope.signal)));
-    try {
-      for (;;) {
-        const next = await scope.race(iterator.next());
-        if (next.done === true) {
-          end(undefined);
-          return;
+function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, log: CallLog): StreamMethod {
+  return {
+    kind: "stream",
+    method,
+    timeoutMs,
+    open(request, record, scope) {
+      record.enter(request);
+      let iterator: AsyncIterator<readonly object[]> | undefined;
+      // A handler may throw before it answers with a stream.
+      const nextBatch = async () => {
+        iterator ??= handler(request, scope)[Symbol.asyncIterator]();
+        return await iterator.next();
+      };
+      let open = true;
+      const end = (error: PrismError | undefined) => {
+        if (open) {
+          open = false;
+          log(method, record, error);
+          scope.close();
+          // Not awaited: a `next()` that hangs would hold this up for ever.
+          iterator?.return?.().catch(() => {});
         }
-        yield* handOver(next.value);
-      }
-    } catch (thrown) {
-      const { error, logged } = failure(thrown);
-      end(logged);
-      throw toConnectError(error, record);
-    } finally {
-      end(new PrismError("canceled", "the caller left"));
-    }
+      };
+      const guard = async <T>(work: Promise<T>): Promise<T> => {
+        try {
+          return await scope.race(work);
+        } catch (thrown) {
+          const { error, logged } = failure(thrown);
+          end(logged);
+          throw toConnectError(error, record);
+        }
+      };
+      // A reader that leaves while it owes us room may never ask for more.
+      scope.signal.addEventListener("abort", () => end(abortError(scope.signal)));
+      return {
+        async next() {
+          const { done, value } = await guard(nextBatch());
+          if (done === true) {
+            end(undefined);
+            return undefined;
+          }
+          return value;
+        },
+        wait: guard,
+        close: () => end(new PrismError("canceled", "the caller left")),
+      };
+    },
   };
 }
 
-/** Yields one message. What is thrown at that point comes from the connection: the reader is gone. */
-function* handOver(message: unknown): Generator<unknown> {
-  try {
-    yield message;
-  } catch (cause) {
-    throw new PrismError("canceled", "the caller left", { cause });
-  }
+function connectStream({ timeoutMs, open }: StreamMethod) {
+  return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
+    const scope = new CallScope(timeoutMs);
+    const unfollow = scope.follow(context.signal);
+    const batches = open(request, callRecord(context.values), scope);
+    try {
+      for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
+        yield* batch;
+      }
+    } finally {
+      unfollow();
+      batches.close();
+    }
+  };
 }
 
 /** A handler that reads a stream of requests meets what Connect cannot read of it; all else is ours. */
@@ -172,14 +221,6 @@ function failure(thrown: unknown): { error: PrismError; logged: PrismError } {
   }
   const error = asPrismError(thrown);
   return { error, logged: error };
-}
-
-function enter(record: CallRecord, request: unknown): void {
-  record.entered = true;
-  if (typeof request === "object" && request !== null && "namespace" in request) {
-    const name = String(request.namespace) || DEFAULT_NAMESPACE;
-    record.namespace = NAMESPACE_PATTERN.test(name) ? name : "";
-  }
 }
 
 /** The shorter of two bounds of which 0 means none. */

@@ -5,29 +5,21 @@ import type { NamespaceRouter, Route } from "../namespace/router.ts";
 import { checkLimit, checkPrefix } from "./check.ts";
 import type { Handlers } from "./implement.ts";
 
-/** prism.interfaces.keyvalue.KeyValueScanInterface: check, route, page by page, reply. */
+/** prism.interfaces.keyvalue.KeyValueScanInterface: check, route, reply page by page. */
 export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof KeyValueScanInterface> {
   return {
-    async *scan(request, call) {
-      checkPrefix(request.prefix);
-      const limit = checkLimit(request.limit);
-      const route = router.scans(request.namespace);
-      for await (const { keys, values } of pages(route, request.prefix, limit, false, call)) {
-        for (const [i, key] of keys.entries()) {
-          yield { key, value: values[i] ?? NO_BYTES };
-        }
-      }
+    scan({ namespace, prefix, limit }, call) {
+      checkPrefix(prefix);
+      const range = { prefix, limit: checkLimit(limit), keysOnly: false };
+      return pages(router.scans(namespace), range, call, ({ keys, values }) =>
+        keys.map((key, i) => ({ key, value: values[i] ?? NO_BYTES })),
+      );
     },
 
-    async *scanKeys(request, call) {
-      checkPrefix(request.prefix);
-      const limit = checkLimit(request.limit);
-      const route = router.scans(request.namespace);
-      for await (const { keys } of pages(route, request.prefix, limit, true, call)) {
-        for (const key of keys) {
-          yield { key };
-        }
-      }
+    scanKeys({ namespace, prefix, limit }, call) {
+      checkPrefix(prefix);
+      const range = { prefix, limit: checkLimit(limit), keysOnly: true };
+      return pages(router.scans(namespace), range, call, ({ keys }) => keys.map((key) => ({ key })));
     },
 
     async count(request, call) {
@@ -40,30 +32,39 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
 
 const NO_BYTES = new Uint8Array(0);
 
-/** The pages of a whole scan. The next is fetched when the reader wants it, so memory stays that of one page. */
-async function* pages(
-  route: Route<ScanStore>,
-  prefix: string,
-  limit: number,
-  keysOnly: boolean,
+/** What a scan goes over. */
+interface ScanRange {
+  readonly prefix: string;
+  /** Infinity = all. */
+  readonly limit: number;
+  readonly keysOnly: boolean;
+}
+
+/**
+ * The pages of a whole scan, as responses. The next is fetched when the reader wants it, so memory stays that of one page. No
+ * generator, because that would hold on to the last page for as long as a slow reader takes for it.
+ */
+function pages<T>(
+  { namespace, store }: Route<ScanStore>,
+  { prefix, limit, keysOnly }: ScanRange,
   call: Call,
-): AsyncGenerator<Page> {
-  let after: string | undefined;
+  toResponses: (page: Page) => T[],
+): AsyncIterable<readonly T[]> {
   let left = limit;
-  do {
-    const page = await route.store.scanPage(
-      route.namespace,
-      {
-        prefix,
-        after,
-        maxEntries: Math.min(left, SCAN_PAGE_ENTRIES),
-        maxBytes: SCAN_PAGE_BYTES,
-        keysOnly,
-      },
-      call,
-    );
-    yield page;
+  let after: string | undefined;
+  let more = true;
+
+  async function next(): Promise<IteratorResult<readonly T[], undefined>> {
+    if (!more) {
+      return { done: true, value: undefined };
+    }
+    const maxEntries = Math.min(left, SCAN_PAGE_ENTRIES);
+    const query = { prefix, after, maxEntries, maxBytes: SCAN_PAGE_BYTES, keysOnly };
+    const page = await store.scanPage(namespace, query, call);
     left -= page.keys.length;
     after = page.next;
-  } while (after !== undefined && left > 0);
+    more = after !== undefined && left > 0;
+    return { done: false, value: toResponses(page) };
+  }
+  return { [Symbol.asyncIterator]: () => ({ next }) };
 }

@@ -45,11 +45,13 @@ export function createReflection(services: readonly DescService[], others: reado
   return {
     async *serverReflectionInfo(requests: AsyncIterable<Request>) {
       for await (const { host, messageRequest } of requests) {
-        yield {
-          validHost: host,
-          originalRequest: { host, messageRequest },
-          messageResponse: answer(messageRequest, schema),
-        };
+        yield [
+          {
+            validHost: host,
+            originalRequest: { host, messageRequest },
+            messageResponse: answer(messageRequest, schema),
+          },
+        ];
       }
     },
   };

@@ -9,7 +9,13 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { NamespaceRouter } from "../namespace/router.ts";
 import { createHealth, type HealthState } from "./health.ts";
-import { type CallPolicy, type Handlers, implement, type UnaryMethod } from "./implement.ts";
+import {
+  type CallPolicy,
+  type Handlers,
+  implement,
+  type StreamMethod,
+  type UnaryMethod,
+} from "./implement.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createListBasic } from "./list-basic.ts";
@@ -34,16 +40,19 @@ export interface ServiceOptions {
 }
 
 /**
- * Registers every service with a Connect router: the one place where wire and handlers meet. Answers the unary
- * methods, for the direct path.
+ * Registers every service with a Connect router: the one place where wire and handlers meet. Answers the methods that
+ * take one request, for the direct path.
  */
-export function registerServices(connect: ConnectRouter, options: ServiceOptions): UnaryMethod[] {
+export function registerServices(
+  connect: ConnectRouter,
+  options: ServiceOptions,
+): (UnaryMethod | StreamMethod)[] {
   const { router, health, limits, policy } = options;
-  const methods: UnaryMethod[] = [];
+  const methods: (UnaryMethod | StreamMethod)[] = [];
   const add = <S extends DescService>(service: S, handlers: Handlers<S>) => {
-    const { impl, unary } = implement(service, handlers, policy);
-    connect.service(service, impl);
-    methods.push(...unary);
+    const implementation = implement(service, handlers, policy);
+    connect.service(service, implementation.impl);
+    methods.push(...implementation.methods);
   };
 
   add(KeyValueBasicInterface, createKeyValueBasic(router, limits));

@@ -5,6 +5,8 @@ import { createAsyncIterable, type UniversalServerResponse } from "@connectrpc/c
 import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
+import type { Answer, AnswerHead, FieldPairs } from "./exchange.ts";
+import { envelope } from "./response-codec.ts";
 
 /**
  * How JSON is read and written, in every protocol: fields that are zero, false or empty are there, and text that
@@ -41,57 +43,92 @@ export function errorForm(contentType: string | null | undefined): ErrorForm | u
   return connect.contentTypeUnaryRegExp.test(type) ? "connect-unary" : undefined;
 }
 
-/** A whole answer, as bytes. */
-export interface WireReply {
-  readonly status: number;
-  readonly contentType: string;
-  /** `undefined` = none, not even an empty one with a length. */
-  readonly body: Uint8Array | undefined;
-  /** For gRPC only. */
-  readonly trailer: Headers | undefined;
-  /** Whether the body is (Connect), or may be (the others), compressed. */
-  readonly gzip: boolean;
+/** The answer that tells `error` and nothing else. `head` is that of an answer in the request's own form. */
+export function errorAnswer(form: ErrorForm, head: AnswerHead, error: ConnectError): Answer {
+  if (form === "connect-unary") {
+    const body = connect.errorToJsonBytes(error, JSON_OPTIONS);
+    return { head: unaryErrorHead(connect.codeToHttpStatus(error.code)), body, trailer: undefined };
+  }
+  return { head, ...endOfStream(form, error) };
 }
 
-/** The answer that tells `error` and nothing else. `contentType` is the request's, and is answered in kind. */
-export function errorReply(form: ErrorForm, contentType: string, error: ConnectError): WireReply {
+/** One for each status: there are few. */
+const unaryErrorHeads = new Map<number, AnswerHead>();
+
+function unaryErrorHead(status: number): AnswerHead {
+  let head = unaryErrorHeads.get(status);
+  if (head === undefined) {
+    head = { status, fields: ["content-type", connect.contentTypeUnaryJson], sized: true };
+    unaryErrorHeads.set(status, head);
+  }
+  return head;
+}
+
+/** What ends an answer: bytes behind the last envelope, or trailers, or (for a single message) nothing. `undefined` = it went well. */
+export function endOfStream(
+  form: ErrorForm,
+  error: ConnectError | undefined,
+): { readonly body: Uint8Array | undefined; readonly trailer: FieldPairs | undefined } {
+  if (error === undefined) {
+    return OK_END[form];
+  }
   switch (form) {
+    case "connect-unary":
+      return NO_END;
     case "grpc":
-      return { status: 200, contentType, body: undefined, trailer: grpcTrailer(error), gzip: false };
-    case "grpc-web": {
-      const body = envelope(grpcWeb.trailerFlag, grpcWeb.trailerSerialize(grpcTrailer(error)));
-      return { status: 200, contentType, body, trailer: undefined, gzip: false };
-    }
-    case "connect-stream": {
-      const end = connect.endStreamToJson(new Headers(), error, JSON_OPTIONS);
-      const body = envelope(connect.endStreamFlag, encode(end));
-      return { status: 200, contentType, body, trailer: undefined, gzip: false };
-    }
-    case "connect-unary": {
-      const body = connect.errorToJsonBytes(error, JSON_OPTIONS);
-      const status = connect.codeToHttpStatus(error.code);
-      return { status, contentType: connect.contentTypeUnaryJson, body, trailer: undefined, gzip: false };
-    }
+      return { body: undefined, trailer: [...grpcTrailer(error)].flat() };
+    case "grpc-web":
+      return { body: grpcWebEnd(grpcTrailer(error)), trailer: undefined };
+    case "connect-stream":
+      return { body: connectEnd(error), trailer: undefined };
   }
 }
 
-/** {@link errorReply} as Connect's adapters take it. */
+const OK_FIELDS = ["grpc-status", grpc.grpcStatusOk] as const;
+
+const NO_END = { body: undefined, trailer: undefined };
+
+const OK_END = {
+  "connect-unary": NO_END,
+  grpc: { body: undefined, trailer: OK_FIELDS },
+  "grpc-web": { body: grpcWebEnd(new Headers([[...OK_FIELDS]])), trailer: undefined },
+  "connect-stream": { body: connectEnd(undefined), trailer: undefined },
+} as const;
+
+function grpcWebEnd(trailer: Headers): Uint8Array {
+  return envelope(grpcWeb.trailerFlag, grpcWeb.trailerSerialize(trailer));
+}
+
+function connectEnd(error: ConnectError | undefined): Uint8Array {
+  return envelope(connect.endStreamFlag, encode(connect.endStreamToJson(new Headers(), error, JSON_OPTIONS)));
+}
+
+/** {@link errorAnswer} as Connect's adapters take it. `contentType` is the request's, and is answered in kind. */
 export function errorResponse(
   form: ErrorForm,
   contentType: string,
   error: ConnectError,
 ): UniversalServerResponse {
-  const { status, body, trailer, contentType: answered } = errorReply(form, contentType, error);
-  const header = new Headers({ "content-type": answered });
-  if (form === "connect-unary" && body !== undefined) {
+  const inKind = { status: 200, fields: ["content-type", contentType], sized: false };
+  const { head, body, trailer } = errorAnswer(form, inKind, error);
+  const header = toHeaders(head.fields);
+  if (head.sized && body !== undefined) {
     header.set("content-length", String(body.byteLength));
   }
   return {
-    status,
+    status: head.status,
     header,
     ...(body && { body: createAsyncIterable([body]) }),
-    ...(trailer && { trailer }),
+    ...(trailer && { trailer: toHeaders(trailer) }),
   };
+}
+
+function toHeaders(fields: FieldPairs): Headers {
+  const headers = new Headers();
+  for (let i = 0; i < fields.length; i += 2) {
+    headers.append(fields[i] ?? "", fields[i + 1] ?? "");
+  }
+  return headers;
 }
 
 /** The error that a response tells, if it has no message before it; `undefined` where it tells none. Consumes the body. */
@@ -123,15 +160,6 @@ function grpcTrailer(error: ConnectError): Headers {
   const trailer = new Headers();
   grpc.setTrailerStatus(trailer, error);
   return trailer;
-}
-
-/** Five bytes (flags, length) and the data, as gRPC and Connect frame a message. */
-export function envelope(flags: number, data: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(5 + data.byteLength);
-  bytes[0] = flags;
-  new DataView(bytes.buffer).setUint32(1, data.byteLength);
-  bytes.set(data, 5);
-  return bytes;
 }
 
 /** The data of the first envelope, unzipped where it is compressed (flag 1); `undefined` where there is none. */

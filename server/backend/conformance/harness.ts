@@ -1,5 +1,12 @@
 import { afterAll, afterEach, beforeEach, describe, test } from "vitest";
-import type { Backend, Call, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import {
+  type Backend,
+  type Call,
+  createCall,
+  type EntryStore,
+  type ListStore,
+  type ScanStore,
+} from "../contract.ts";
 
 /** The interfaces of the contract, as a store declares them by having them. */
 export type Capability = "entries" | "scans" | "lists";
@@ -39,7 +46,7 @@ export const NAMESPACES = ["default", "a", "ab", "a.b", "a-b", "a_b", `z${"9".re
 export const NAMESPACE = "default";
 
 /** A call that nothing aborts. */
-export const CALL: Call = { signal: new AbortController().signal };
+export const CALL: Call = createCall();
 
 /** An open store, with nothing in it when a test begins. */
 export interface OpenStore {

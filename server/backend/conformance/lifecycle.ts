@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
-import type { Backend, Call } from "../contract.ts";
+import { type Backend, type Call, createCall } from "../contract.ts";
 import { bytes, CALL, type Harness, NAMESPACE, present, type Subject } from "./harness.ts";
 
 const UNAVAILABLE = { name: "PrismError", reason: "store_unavailable" };
@@ -118,7 +118,7 @@ function describeStates(store: () => Backend, durable: boolean): void {
 function describeAborts(store: () => Backend): void {
   test("a call that was aborted before it began is canceled and has no effect", async () => {
     await store().open();
-    await expectAllReject(everyCall(store(), { signal: AbortSignal.abort() }), {
+    await expectAllReject(everyCall(store(), createCall(AbortSignal.abort())), {
       name: "PrismError",
       reason: "canceled",
     });
@@ -129,7 +129,7 @@ function describeAborts(store: () => Backend): void {
   test("the abort's own error is the call's", async () => {
     await store().open();
     const signal = AbortSignal.abort(new PrismError("deadline_exceeded", "the deadline passed"));
-    await expectAllReject(everyCall(store(), { signal }), {
+    await expectAllReject(everyCall(store(), createCall(signal)), {
       name: "PrismError",
       reason: "deadline_exceeded",
     });
@@ -138,7 +138,7 @@ function describeAborts(store: () => Backend): void {
   test("calls that are aborted under way end, with an answer or the abort's error", async () => {
     await store().open();
     const controller = new AbortController();
-    const calls = everyCall(store(), { signal: controller.signal });
+    const calls = everyCall(store(), createCall(controller.signal));
     controller.abort();
     for (const result of await Promise.allSettled(calls)) {
       if (result.status === "rejected") expect(result.reason).toMatchObject({ reason: "canceled" });

@@ -4,6 +4,7 @@ import { createSystemClock } from "../clock.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
+import { createCall } from "../contract.ts";
 import { createGuardedBackend } from "../guarded.ts";
 import { createMemoryBackend } from "./backend.ts";
 
@@ -49,7 +50,7 @@ describe("expiry in the background", () => {
     await backend.entries?.set("a", writes, CALL);
     vi.setSystemTime(1);
     const controller = new AbortController();
-    const count = present(backend.scans).count("a", "", { signal: controller.signal });
+    const count = present(backend.scans).count("a", "", createCall(controller.signal));
     controller.abort();
     await expect(count).rejects.toMatchObject({ reason: "canceled" });
     await backend.close();

@@ -83,7 +83,7 @@ function createScans(space: (namespace: string) => Space, clock: Clock): ScanSto
         // Nothing that is held is expired now, so what is held is what counts.
         if (soonestMs === undefined || soonestMs > nowMs) return entries.count(prefix);
         await nextTurn();
-        if (call.signal.aborted) throw abortError(call.signal);
+        if (call.aborted) throw abortError(call.signal);
       }
     },
   };

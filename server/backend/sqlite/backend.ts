@@ -118,15 +118,11 @@ function createEntries(current: () => Session, clock: Clock): EntryStore {
     },
     async set(namespace, entries, call) {
       const copies = entries.map(({ key, value, ttlMs }) => ({ key, value: new Uint8Array(value), ttlMs }));
-      await current().writes.write(
-        { type: "set", namespace, entries: copies },
-        totalBytes(copies),
-        call.signal,
-      );
+      await current().writes.write({ type: "set", namespace, entries: copies }, totalBytes(copies), call);
     },
     async delete(namespace, keys, call) {
       const bytes = keys.reduce((sum, key) => sum + key.length, 0);
-      return current().writes.write({ type: "delete", namespace, keys }, bytes, call.signal);
+      return current().writes.write({ type: "delete", namespace, keys }, bytes, call);
     },
   };
 }
@@ -139,7 +135,7 @@ function createScans(current: () => Session, clock: Clock): ScanStore {
     },
     async count(namespace, prefix, call) {
       try {
-        return await current().count(namespace, prefix, clock.now(), call.signal);
+        return await current().count(namespace, prefix, clock.now(), call);
       } catch (error) {
         throw toPrismError(error);
       }
@@ -151,15 +147,11 @@ function createLists(current: () => Session): ListStore {
   return {
     async push(namespace, pushes, call) {
       const copies = pushes.map(({ key, end, value }) => ({ key, end, value: new Uint8Array(value) }));
-      return current().writes.write(
-        { type: "push", namespace, pushes: copies },
-        totalBytes(copies),
-        call.signal,
-      );
+      return current().writes.write({ type: "push", namespace, pushes: copies }, totalBytes(copies), call);
     },
     async pop(namespace, pops, call) {
       const bytes = pops.reduce((sum, { key }) => sum + key.length, 0);
-      return current().writes.write({ type: "pop", namespace, pops }, bytes, call.signal);
+      return current().writes.write({ type: "pop", namespace, pops }, bytes, call);
     },
     async length(namespace, keys) {
       const { reader } = current();

@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createCall } from "../contract.ts";
 import { type Counter, createCounter } from "./counter.ts";
 import { openReader, openWriter } from "./database.ts";
 import { loadMigrations } from "./migrations.ts";
 
 const ENTRIES = 10_000;
-const NEVER_ABORTED = new AbortController().signal;
+const NEVER_ABORTED = createCall();
 
 describe("createCounter", () => {
   let directory = "";
@@ -47,7 +48,7 @@ describe("createCounter", () => {
 
   test("ends when its call is aborted; so many at once and no more", async () => {
     const controller = new AbortController();
-    const counts = Array.from({ length: 17 }, () => count("a", "", 0, controller.signal));
+    const counts = Array.from({ length: 17 }, () => count("a", "", 0, createCall(controller.signal)));
     controller.abort();
     const results = await Promise.allSettled(counts);
     expect(results.map((result) => result.status === "rejected" && result.reason.reason)).toEqual([

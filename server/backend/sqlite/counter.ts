@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError, PrismError } from "../../errors.ts";
+import type { Call } from "../contract.ts";
 import { openReader } from "./database.ts";
 import { type KeyRange, keyRange } from "./key-range.ts";
 import { createCountStep } from "./reader.ts";
@@ -9,12 +10,7 @@ import { createCountStep } from "./reader.ts";
 const MAX_LONG_COUNTS = 16;
 
 /** Counts the live entries that have a prefix; the count is of one moment, however long it takes. */
-export type Counter = (
-  namespace: string,
-  prefix: string,
-  nowMs: number,
-  signal: AbortSignal,
-) => Promise<number>;
+export type Counter = (namespace: string, prefix: string, nowMs: number, call: Call) => Promise<number>;
 
 /**
  * A count that one step answers is read from `db`. A longer one gets a connection of its own, and in it a transaction: it sees the
@@ -26,12 +22,7 @@ export function createCounter(db: DatabaseSync, path: string): Counter {
   const firstStep = createCountStep(db);
   let longCounts = 0;
 
-  async function countLong(
-    namespace: string,
-    all: KeyRange,
-    nowMs: number,
-    signal: AbortSignal,
-  ): Promise<number> {
+  async function countLong(namespace: string, all: KeyRange, nowMs: number, call: Call): Promise<number> {
     const snapshot = openReader(path);
     try {
       snapshot.exec("BEGIN");
@@ -42,7 +33,7 @@ export function createCounter(db: DatabaseSync, path: string): Counter {
         total += step.live;
         range = step.next;
         await nextTurn();
-        if (signal.aborted) throw abortError(signal);
+        if (call.aborted) throw abortError(call.signal);
       }
       return total;
     } finally {
@@ -50,14 +41,14 @@ export function createCounter(db: DatabaseSync, path: string): Counter {
     }
   }
 
-  return async (namespace, prefix, nowMs, signal) => {
+  return async (namespace, prefix, nowMs, call) => {
     const all = keyRange(prefix, undefined);
     const step = firstStep(namespace, all, nowMs);
     if (step.next === undefined) return step.live;
     if (longCounts === MAX_LONG_COUNTS) throw new PrismError("overloaded", "too many counts are under way");
     longCounts++;
     try {
-      return await countLong(namespace, all, nowMs, signal);
+      return await countLong(namespace, all, nowMs, call);
     } finally {
       longCounts--;
     }

@@ -2,7 +2,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
-import { openError } from "./errors.ts";
+import { isBusy, openError } from "./errors.ts";
 import { identify, type Migration, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
 
@@ -11,6 +11,9 @@ const WRITER_BUSY_TIMEOUT_MS = 5000;
 
 /** How long a reader waits. In WAL mode it has to only while another process recovers or removes the log. It waits on the main thread. */
 const READER_BUSY_TIMEOUT_MS = 250;
+
+/** Between two tries where SQLite itself does not wait. */
+const BUSY_RETRY_MS = 5;
 
 /** Pages in the log at which a commit also copies them to the database. */
 const CHECKPOINT_PAGES = 1000;
@@ -37,7 +40,7 @@ export function openWriter(options: DatabaseOptions, migrations: readonly Migrat
   try {
     db = new DatabaseSync(path, { timeout: WRITER_BUSY_TIMEOUT_MS });
     identify(db, migrations, path);
-    db.exec("PRAGMA journal_mode = WAL");
+    enableLog(db);
     db.exec(`PRAGMA synchronous = FULL;
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
       PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
@@ -48,6 +51,21 @@ export function openWriter(options: DatabaseOptions, migrations: readonly Migrat
   } catch (error) {
     db?.close();
     throw openError(error, path);
+  }
+}
+
+/** SQLite does not wait for the lock where two processes change a new file to WAL at once: here it does. */
+function enableLog(db: DatabaseSync): void {
+  const giveUpAtMs = performance.now() + WRITER_BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      db.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > giveUpAtMs) throw error;
+      // On the writer's own thread, as SQLite waits too.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_RETRY_MS);
+    }
   }
 }
 

@@ -61,6 +61,11 @@ export function isIoError(error: unknown): boolean {
   return (errorCode(error) & 0xff) === IOERR;
 }
 
+/** Whether another process holds a lock that is in the way. */
+export function isBusy(error: unknown): boolean {
+  return (errorCode(error) & 0xff) === BUSY;
+}
+
 /** The error as a caller of the API may see it; SQLite's own is its cause. */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;

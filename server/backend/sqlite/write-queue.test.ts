@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
+import { createCall } from "../contract.ts";
 import type { Operation } from "./write-batch.ts";
 import { createWriteQueue, type WriteQueue, type WriterThread } from "./write-queue.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
@@ -136,9 +137,9 @@ describe("aborts", () => {
   test("a call that was aborted before its group was sent is dropped; one that was sent is answered", async () => {
     const sent = new AbortController();
     const waiting = new AbortController();
-    const first = queue.write(remove("yes"), 1, sent.signal);
+    const first = queue.write(remove("yes"), 1, createCall(sent.signal));
     await nextTurn();
-    const second = queue.write(remove("yes"), 1, waiting.signal);
+    const second = queue.write(remove("yes"), 1, createCall(waiting.signal));
     const third = queue.write(remove("no"), 1);
     const reasons = reasonsOf([second, third]);
     sent.abort();
@@ -152,7 +153,7 @@ describe("aborts", () => {
 
   test("a group of which nothing is left is not sent", async () => {
     const controller = new AbortController();
-    const write = queue.write(remove("yes"), 1, controller.signal);
+    const write = queue.write(remove("yes"), 1, createCall(controller.signal));
     const closed = queue.close();
     controller.abort();
     expect(await reasonsOf([write])).toEqual(["canceled"]);

@@ -1,5 +1,6 @@
 import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
+import type { Call } from "../contract.ts";
 import { fromFailure } from "./errors.ts";
 import { isFailure, type Operation, type Outcome, type Result, type Results } from "./write-batch.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
@@ -24,13 +25,13 @@ export interface WriteQueue {
   /**
    * Resolves when the operation is on the disk. `bytes` is the size of what it carries; the operation belongs to the queue from now on, so
    * its values must not be views of a request's buffer. Rejects with {@link PrismError}: `overloaded`; the abort's
-   * own error where `signal` was aborted before the operation was sent; `store_unavailable` or `outcome_unknown` where the thread died
+   * own error where `call` was aborted before the operation was sent; `store_unavailable` or `outcome_unknown` where the thread died
    * before or after that; what SQLite said.
    */
   write<T extends Operation["type"]>(
     operation: Extract<Operation, { type: T }>,
     bytes: number,
-    signal?: AbortSignal,
+    call?: Call,
   ): Promise<Results[T]>;
   /** Throws `store_unavailable` if the thread died. */
   check(): void;
@@ -41,7 +42,7 @@ export interface WriteQueue {
 interface WaitingCall {
   readonly operation: Operation;
   readonly bytes: number;
-  readonly signal: AbortSignal | undefined;
+  readonly call: Call | undefined;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: PrismError) => void;
 }
@@ -120,15 +121,15 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
     const group: WaitingCall[] = [];
     let bytes = 0;
     let taken = 0;
-    for (const call of waiting) {
+    for (const next of waiting) {
       if (group.length >= MAX_GROUP_CALLS || bytes >= MAX_GROUP_BYTES) break;
       taken++;
-      if (call.signal?.aborted === true) {
-        unansweredBytes -= call.bytes;
-        call.reject(abortError(call.signal));
+      if (next.call?.aborted === true) {
+        unansweredBytes -= next.bytes;
+        next.reject(abortError(next.call.signal));
       } else {
-        group.push(call);
-        bytes += call.bytes;
+        group.push(next);
+        bytes += next.bytes;
       }
     }
     waiting = taken === waiting.length ? [] : waiting.slice(taken);
@@ -140,7 +141,7 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
   }
 
   return {
-    async write(operation, operationBytes, signal) {
+    async write(operation, operationBytes, call) {
       check();
       const bytes = operationBytes + CALL_BYTES;
       const calls = waiting.length + sent.length;
@@ -150,7 +151,7 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
       unansweredBytes += bytes;
       return new Promise((resolve, reject) => {
         // The writer answers each operation with the result of its type.
-        waiting.push({ operation, bytes, signal, resolve: resolve as WaitingCall["resolve"], reject });
+        waiting.push({ operation, bytes, call, resolve: resolve as WaitingCall["resolve"], reject });
         schedule();
       });
     },

@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Answer, AnswerHead, Exchange, FieldPairs } from "../rpc/exchange.ts";
+
+/** A request that came through Fastify: HTTP/1.1, or what has the shape of node:http's requests. */
+export class NodeExchange implements Exchange {
+  readonly requestId: string;
+  readonly hasTrailers: boolean;
+  onDrain: (() => void) | undefined = undefined;
+  onClose: (() => void) | undefined = undefined;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #reply: FastifyReply;
+
+  constructor(request: FastifyRequest, reply: FastifyReply) {
+    this.requestId = request.id;
+    this.hasTrailers = request.raw.httpVersionMajor === 2;
+    this.#request = request.raw;
+    this.#response = reply.raw;
+    this.#reply = reply;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return typeof value === "string" ? value : value?.join(", ");
+  }
+
+  collect(maxBytes: number, done: (body: Uint8Array | undefined) => void): void {
+    // From here on the answer is ours, and Fastify keeps its hands off.
+    this.#reply.hijack();
+    this.#response.once("close", () => this.onClose?.());
+    const request = this.#request;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const finish = (body: Uint8Array | undefined) => {
+      request.off("data", onData).off("end", onEnd);
+      done(body);
+    };
+    const onData = (chunk: Buffer) => {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        finish(undefined);
+      }
+    };
+    const onEnd = () => {
+      const [first] = chunks;
+      finish(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks));
+    };
+    request.on("data", onData).on("end", onEnd);
+  }
+
+  reply({ head, body, trailer }: Answer): void {
+    if (this.#response.destroyed) {
+      return;
+    }
+    this.#writeHead(head, head.sized ? (body?.byteLength ?? 0) : undefined);
+    this.#end(body, trailer);
+  }
+
+  begin(head: AnswerHead): void {
+    if (!this.#response.destroyed) {
+      this.#writeHead(head, undefined);
+      this.#response.on("drain", () => this.onDrain?.());
+    }
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#response.destroyed || this.#response.write(bytes);
+  }
+
+  end(trailer: FieldPairs | undefined): void {
+    if (!this.#response.destroyed) {
+      this.#end(undefined, trailer);
+    }
+  }
+
+  #writeHead(head: AnswerHead, length: number | undefined): void {
+    const headers: Record<string, string | string[] | number | undefined> = this.#reply.getHeaders();
+    const { fields } = head;
+    for (let i = 0; i < fields.length; i += 2) {
+      headers[fields[i] ?? ""] = fields[i + 1];
+    }
+    if (length !== undefined) {
+      headers["content-length"] = length;
+    }
+    this.#response.writeHead(head.status, headers);
+  }
+
+  #end(body: Uint8Array | undefined, trailer: FieldPairs | undefined): void {
+    if (trailer !== undefined) {
+      const trailers: Record<string, string> = {};
+      for (let i = 0; i < trailer.length; i += 2) {
+        trailers[trailer[i] ?? ""] = trailer[i + 1] ?? "";
+      }
+      this.#response.addTrailers(trailers);
+    }
+    this.#response.end(body);
+  }
+}

@@ -1,0 +1,145 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { PrismError } from "../errors.ts";
+import { type CallLog, CallRecord } from "../rpc/call-record.ts";
+import { CallScope, deadlineExceeded, MAX_TIMER_MS } from "../rpc/call-scope.ts";
+import { createDirectMethod, type DirectCall, type DirectMethod } from "../rpc/direct.ts";
+import type { Exchange } from "../rpc/exchange.ts";
+import { DIRECT_FORMS, type DirectForm } from "../rpc/forms.ts";
+import type { StreamMethod, UnaryMethod } from "../rpc/implement.ts";
+
+/** Bounds of the direct path. */
+export interface DirectPathOptions {
+  readonly log: CallLog;
+  readonly readMaxBytes: number;
+  /** To receive a whole request; 0 = any time. */
+  readonly requestTimeoutMs: number;
+  /** Ends the calls that are open, with its reason. */
+  readonly shutdownSignal: AbortSignal;
+}
+
+/** Answers the calls that it can, in front of Connect's own handlers, which get the others. */
+export interface DirectPath {
+  /** Puts methods on the path. */
+  add(methods: readonly (UnaryMethod | StreamMethod)[]): void;
+  /** Whether a request of this method and path could be one for {@link DirectPath.take}; cheap. */
+  knows(httpMethod: string, path: string): boolean;
+  /** Takes the exchange and answers it, or leaves it alone: false = it is for Connect. */
+  take(exchange: Exchange, path: string): boolean;
+}
+
+/** Makes the path; there are no methods on it yet. */
+export function createDirectPath(options: DirectPathOptions): DirectPath {
+  const { log, readMaxBytes, shutdownSignal } = options;
+  const methods = new Map<string, DirectMethod>();
+  const open = new Set<CallScope>();
+  shutdownSignal.addEventListener("abort", () => {
+    for (const scope of open) {
+      scope.abort(shutdownSignal.reason);
+    }
+  });
+
+  return {
+    add(added) {
+      for (const target of added) {
+        const { parent, name } = target.method;
+        methods.set(`/${parent.typeName}/${name}`, createDirectMethod(target, log, readMaxBytes));
+      }
+    },
+
+    knows: (httpMethod, path) => httpMethod === "POST" && methods.has(path),
+
+    take(exchange, path) {
+      const method = methods.get(path);
+      const form = formOf(exchange);
+      if (method === undefined || form === undefined || !method.takes(form)) {
+        return false;
+      }
+      const scope = createScope(exchange, form, method.timeoutMs);
+      if (scope === undefined) {
+        return false;
+      }
+      open.add(scope);
+      exchange.onClose = () => {
+        open.delete(scope);
+        scope.abort(new PrismError("canceled", "the caller left"));
+      };
+      const gzip = acceptsGzip(exchange.header(form.acceptHeader));
+      const call = { exchange, form, gzip, record: new CallRecord(exchange.requestId), scope };
+      receive(call, method, options);
+      return true;
+    },
+  };
+}
+
+/** The form of a request that the direct path takes, `undefined` where Connect's own handlers must. */
+function formOf(exchange: Exchange): DirectForm | undefined {
+  const form = DIRECT_FORMS.get(exchange.header("content-type"));
+  if (form === undefined) {
+    return undefined;
+  }
+  const encoding = exchange.header(form.encodingHeader);
+  const plain = encoding === undefined || encoding === "identity";
+  // The few who speak gRPC over HTTP/1.1 are Connect's matter.
+  return plain && (form.form !== "grpc" || exchange.hasTrailers) ? form : undefined;
+}
+
+/** The call's scope, with the caller's deadline and the method's; `undefined` where the header is broken. */
+function createScope(exchange: Exchange, form: DirectForm, methodTimeoutMs: number): CallScope | undefined {
+  const header = exchange.header(form.timeoutHeader);
+  if (header === undefined) {
+    return new CallScope(methodTimeoutMs);
+  }
+  const { timeoutMs, error } = form.parseTimeout(header, Number.MAX_SAFE_INTEGER);
+  if (timeoutMs === undefined || error !== undefined) {
+    return undefined;
+  }
+  const scope = new CallScope(Math.min(timeoutMs, methodTimeoutMs || MAX_TIMER_MS, MAX_TIMER_MS));
+  if (timeoutMs === 0) {
+    scope.abort(deadlineExceeded());
+  }
+  return scope;
+}
+
+function acceptsGzip(accepted: string | undefined): boolean {
+  return accepted !== undefined && /(^|,)\s*gzip\s*(,|$)/.test(accepted);
+}
+
+/** Reads the request whole and has it answered, or says why not. */
+function receive(call: DirectCall, method: DirectMethod, options: DirectPathOptions): void {
+  const { exchange } = call;
+  const { readMaxBytes, requestTimeoutMs } = options;
+  let received = false;
+  let timer: NodeJS.Timeout | undefined;
+  const refuse = (message: string, code: Code) => {
+    received = true;
+    clearTimeout(timer);
+    method.refuse(call, new ConnectError(message, code));
+  };
+  // An envelope has five bytes before its message; what is too large by less is found when it is read.
+  exchange.collect(readMaxBytes + 5, (body) => {
+    if (received) {
+      return;
+    }
+    if (body === undefined) {
+      refuse(`message size is larger than configured readMaxBytes ${readMaxBytes}`, Code.ResourceExhausted);
+      return;
+    }
+    received = true;
+    clearTimeout(timer);
+    void method.answer(call, body);
+  });
+  if (received) {
+    return;
+  }
+  if (requestTimeoutMs > 0) {
+    const message = `the request was not received within ${requestTimeoutMs} ms`;
+    timer = setTimeout(() => refuse(message, Code.DeadlineExceeded), requestTimeoutMs);
+  }
+  const { onClose } = exchange;
+  exchange.onClose = () => {
+    if (!received) {
+      refuse("the caller left", Code.Canceled);
+    }
+    onClose?.();
+  };
+}

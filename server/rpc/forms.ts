@@ -1,0 +1,80 @@
+import type { ConnectError } from "@connectrpc/connect";
+import * as connect from "@connectrpc/connect/protocol-connect";
+import * as grpc from "@connectrpc/connect/protocol-grpc";
+import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
+import type { AnswerHead } from "./exchange.ts";
+import type { ErrorForm } from "./wire-error.ts";
+
+/** How a request on the direct path is framed and encoded, and its answer like it. */
+export interface DirectForm {
+  readonly form: ErrorForm;
+  /** Whether messages are protobuf; else they are JSON. */
+  readonly binary: boolean;
+  /** Names the compression of the request. */
+  readonly encodingHeader: string;
+  /** Names the compressions that the caller can read. */
+  readonly acceptHeader: string;
+  /** Carries the caller's deadline. */
+  readonly timeoutHeader: string;
+  readonly parseTimeout: (
+    value: string | null,
+    maxTimeoutMs: number,
+  ) => { timeoutMs?: number; error?: ConnectError | undefined };
+  /** Of an answer that went well. */
+  readonly head: AnswerHead;
+  /** The same where messages are compressed, or (in envelopes) can be. */
+  readonly gzipHead: AnswerHead;
+}
+
+function define(
+  form: ErrorForm,
+  binary: boolean,
+  contentType: string,
+  names: Pick<DirectForm, "encodingHeader" | "acceptHeader" | "timeoutHeader" | "parseTimeout">,
+): DirectForm {
+  const fields = ["content-type", contentType];
+  const head = { status: 200, fields, sized: form === "connect-unary" };
+  return {
+    form,
+    binary,
+    head,
+    gzipHead: { ...head, fields: [...fields, names.encodingHeader, "gzip"] },
+    ...names,
+  };
+}
+
+const UNARY = {
+  encodingHeader: "content-encoding",
+  acceptHeader: "accept-encoding",
+  timeoutHeader: "connect-timeout-ms",
+  parseTimeout: connect.parseTimeout,
+};
+const STREAM = {
+  ...UNARY,
+  encodingHeader: "connect-content-encoding",
+  acceptHeader: "connect-accept-encoding",
+};
+const GRPC = {
+  encodingHeader: "grpc-encoding",
+  acceptHeader: "grpc-accept-encoding",
+  timeoutHeader: "grpc-timeout",
+  parseTimeout: grpc.parseTimeout,
+};
+
+const GRPC_PROTO = define("grpc", true, grpc.contentTypeProto, GRPC);
+const GRPC_WEB_PROTO = define("grpc-web", true, grpcWeb.contentTypeProto, GRPC);
+
+/** By the request's Content-Type, which must match to the letter. */
+export const DIRECT_FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<
+  string | undefined,
+  DirectForm
+>([
+  ["application/json", define("connect-unary", false, "application/json", UNARY)],
+  ["application/proto", define("connect-unary", true, "application/proto", UNARY)],
+  ["application/connect+json", define("connect-stream", false, "application/connect+json", STREAM)],
+  ["application/connect+proto", define("connect-stream", true, "application/connect+proto", STREAM)],
+  ["application/grpc", GRPC_PROTO],
+  ["application/grpc+proto", GRPC_PROTO],
+  ["application/grpc-web", GRPC_WEB_PROTO],
+  ["application/grpc-web+proto", GRPC_WEB_PROTO],
+]);

@@ -1,0 +1,88 @@
+import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
+import type { Serialization } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
+import { encoderOf } from "./encoder.ts";
+import { MessageWriter } from "./message-writer.ts";
+
+/** Messages below this size are not compressed, as in Connect. */
+const COMPRESS_MIN_BYTES = 1024;
+
+/** Of an envelope (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Compressed-Flag"). */
+const COMPRESSED_FLAG = 1;
+
+const NOTHING = new Uint8Array(0);
+
+/** Shared by all calls: what is written into it is taken out in the same turn. */
+const writer = new MessageWriter();
+
+/** From responses, or what `create` makes them of, to bytes. */
+export interface ResponseCodec {
+  /** One response, in protobuf or JSON. */
+  message(response: object, binary: boolean): Uint8Array;
+  /** Each response in an envelope of its own, and `suffix` behind them. */
+  envelopes(responses: readonly object[], binary: boolean, suffix?: Uint8Array): Uint8Array;
+  /** The same, with what is large enough compressed. */
+  gzipEnvelopes(responses: readonly object[], binary: boolean, suffix?: Uint8Array): Promise<Uint8Array>;
+}
+
+/** The codec of a response type; `json` is how it is written in JSON. */
+export function createResponseCodec(output: DescMessage, json: Serialization<Message>): ResponseCodec {
+  const encode = encoderOf(output);
+
+  function write(response: object, binary: boolean): void {
+    if (binary) {
+      encode(response, writer);
+    } else {
+      writer.raw(json.serialize(create(output, response as Record<string, unknown>)));
+    }
+  }
+
+  function message(response: object, binary: boolean): Uint8Array {
+    writer.clear();
+    write(response, binary);
+    return writer.take();
+  }
+
+  return {
+    message,
+
+    envelopes(responses, binary, suffix = NOTHING) {
+      // Where writing threw before, something is left.
+      writer.clear();
+      for (const response of responses) {
+        const start = writer.beginEnvelope();
+        write(response, binary);
+        writer.endEnvelope(start, 0);
+      }
+      writer.raw(suffix);
+      return writer.take();
+    },
+
+    async gzipEnvelopes(responses, binary, suffix = NOTHING) {
+      const chunks: Uint8Array[] = [];
+      for (const response of responses) {
+        chunks.push(await gzipEnvelope(message(response, binary)));
+      }
+      return Buffer.concat([...chunks, suffix]);
+    },
+  };
+}
+
+/** Compresses a message that is worth it; `undefined` where it is not. */
+export async function gzipped(message: Uint8Array): Promise<Uint8Array | undefined> {
+  return message.length < COMPRESS_MIN_BYTES ? undefined : await compressionGzip.compress(message);
+}
+
+async function gzipEnvelope(message: Uint8Array): Promise<Uint8Array> {
+  const compressed = await gzipped(message);
+  return compressed === undefined ? envelope(0, message) : envelope(COMPRESSED_FLAG, compressed);
+}
+
+/** Five bytes (flags, length) and the data, as gRPC and Connect frame a message. */
+export function envelope(flags: number, data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(5 + data.byteLength);
+  bytes[0] = flags;
+  new DataView(bytes.buffer).setUint32(1, data.byteLength);
+  bytes.set(data, 5);
+  return bytes;
+}

@@ -1,0 +1,43 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/**
+ * The message of a body that must hold exactly one envelope: five bytes of flags and length, and the data. Throws
+ * ConnectError in Connect's words; `kind` is that of the method.
+ */
+export function readSingleEnvelope(
+  body: Uint8Array,
+  kind: "unary" | "server-streaming",
+  readMaxBytes: number,
+): Uint8Array {
+  if (body.byteLength === 0) {
+    throw new ConnectError(`protocol error: missing input message for ${kind} method`, Code.Unimplemented);
+  }
+  const length = envelopeLength(body);
+  if (length > readMaxBytes && length !== Number.POSITIVE_INFINITY) {
+    throw new ConnectError(
+      `message size ${length} is larger than configured readMaxBytes ${readMaxBytes}`,
+      Code.ResourceExhausted,
+    );
+  }
+  const rest = body.byteLength - 5 - length;
+  if (rest < 0 || (rest > 0 && rest < 5 + envelopeLength(body.subarray(5 + length)))) {
+    throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+  }
+  if (body[0] !== 0) {
+    throw new ConnectError("protocol error: a flag without its meaning", Code.InvalidArgument);
+  }
+  if (rest > 0) {
+    throw new ConnectError(
+      `protocol error: received extra input message for ${kind} method`,
+      Code.Unimplemented,
+    );
+  }
+  return body.subarray(5);
+}
+
+/** The length that an envelope promises; Infinity where not even its head is whole. */
+function envelopeLength(bytes: Uint8Array): number {
+  return bytes.byteLength < 5
+    ? Number.POSITIVE_INFINITY
+    : (bytes[1] ?? 0) * 0x100_0000 + (((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0));
+}
