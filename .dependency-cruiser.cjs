@@ -49,7 +49,7 @@ module.exports = {
       "rpc-knows-namespace-and-contract",
       { path: "^server/rpc/", pathNot: TEST },
       {
-        path: "^(server|client)/",
+        path: "^(server|client|http2)/",
         pathNot: "^server/(rpc|namespace)/|^server/backend/contract\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
@@ -72,6 +72,18 @@ module.exports = {
       { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
       { dependencyTypes: ["core"] },
       "What the browser loads imports nothing of Node's.",
+    ),
+    never(
+      "engine-stands-alone",
+      { path: "^http2/", pathNot: TEST },
+      { path: "^(server|gen|client)/|^node_modules/" },
+      "HTTP/2 knows nothing of what it carries.",
+    ),
+    never(
+      "engine-by-its-index",
+      { path: "^(server|client)/", pathNot: TEST },
+      { path: "^http2/", pathNot: "^http2/index\\.ts$" },
+      "",
     ),
     never(
       "bottom-is-the-bottom",

@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-crash test-h2spec test-connect test-build check proto build dev-up dev-down clean format
+.PHONY: help run demo test test-crash test-h2spec test-paths test-build check proto build dev-up dev-down clean format
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -32,8 +32,10 @@ test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` doe
 test-h2spec: $(INSTALLED) ## h2spec, strict, against the engine in http2/; needs Go, which it installs h2spec with
 	@$(WITH_NODE) sh .ci/h2spec
 
-test-connect: $(INSTALLED) ## the protocol tests with every call on Connect's own handlers
+test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every call on Connect's own handlers
+	$(WITH_NODE) PRISM_TEST_HTTP2=node vitest run server/protocol
 	$(WITH_NODE) PRISM_TEST_PATH=connect vitest run server/protocol
+	$(WITH_NODE) PRISM_TEST_HTTP2=node PRISM_TEST_PATH=connect vitest run server/protocol
 
 test-build: $(INSTALLED) ## that what `make build` makes runs
 	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run server/build.test.ts

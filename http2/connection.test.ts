@@ -240,7 +240,7 @@ describe("a stream", () => {
   });
 
   it("that is answered early tells the peer to stop", async () => {
-    const { peer, closes, connection } = serve({}, (stream) =>
+    const { peer, closes, connection } = serve({ lingerMs: 20 }, (stream) =>
       stream.reply(RESPONSE, Buffer.from("no"), undefined),
     );
     peer.start();

@@ -36,10 +36,10 @@ export abstract class Connection extends Lifecycle {
     this.decoder = new HpackDecoder(INITIAL_TABLE_BYTES, this.limits.maxHeaderListBytes);
     this.reader = new FrameReader(this.limits.maxFrameBytes, expectPreface);
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
-    this.schedule();
+    this.clock.schedule();
   }
 
-  protected override get started(): boolean {
+  override get started(): boolean {
     return this.reader.started;
   }
 
@@ -59,7 +59,7 @@ export abstract class Connection extends Lifecycle {
       return;
     }
     this.receiving = true;
-    this.now = performance.now();
+    this.receivedAt = performance.now();
     for (let next: Buffer | undefined = chunk; next !== undefined; next = this.held.shift()) {
       try {
         this.reader.push(next, this);
@@ -197,8 +197,8 @@ export abstract class Connection extends Lifecycle {
     }
     const endStream = (flags & Flag.END_STREAM) !== 0;
     if ((flags & Flag.END_HEADERS) === 0) {
-      this.assembler.begin(streamId, endStream, dependsOn, bytes.subarray(start, end), this.now);
-      this.schedule();
+      this.assembler.begin(streamId, endStream, dependsOn, bytes.subarray(start, end), this.receivedAt);
+      this.clock.schedule();
       return;
     }
     this.onHeaderBlock(streamId, endStream, dependsOn, bytes, start, end);

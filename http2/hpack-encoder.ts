@@ -11,11 +11,14 @@ import { encodeHuffman, huffmanBytes } from "./huffman.ts";
 /** Header fields to send: name, value, name, value; names in lower case, one char per byte. */
 export type HeaderPairs = readonly string[];
 
-/** Header fields, encoded once, for any number of streams and connections. See `encodeHeaders`. */
-export interface HeaderBlock {
-  readonly pairs: HeaderPairs;
-  /** HPACK that refers to no dynamic table. */
+/** Header fields as HPACK that refers to no dynamic table: the bytes mean the same on every connection. */
+export interface EncodedHeaders {
   readonly bytes: Buffer;
+}
+
+/** Header fields, encoded once, for any number of streams and connections. See `encodeHeaders`. */
+export interface HeaderBlock extends EncodedHeaders {
+  readonly pairs: HeaderPairs;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -43,6 +46,38 @@ export function encodeHeaders(pairs: HeaderPairs, base: HeaderBlock = NO_HEADERS
     pairs: base.pairs.length === 0 ? pairs : [...base.pairs, ...pairs],
     bytes: writer.take(),
   });
+}
+
+/** A field's name as `appendField` takes it. */
+export interface FieldName {
+  readonly bytes: Buffer;
+}
+
+/** Prepares a name for `appendField`. Throws TypeError for one that RFC 9113 section 8.2 forbids. */
+export function fieldName(name: string): FieldName {
+  // Without its last byte, which is the length of the value.
+  return { bytes: encodeHeaders([name, ""]).bytes.subarray(0, -1) };
+}
+
+/** A value that `appendField` takes is shorter than this, so that its length fits one byte. */
+const MAX_APPENDED_CHARS = 126;
+
+/**
+ * A block and one more field, for what differs from stream to stream; cheaper than `encodeHeaders`. Throws TypeError for a
+ * value that RFC 9113 section 8.2 forbids or that has more than 126 characters.
+ */
+export function appendField(block: HeaderBlock, { bytes: name }: FieldName, value: string): EncodedHeaders {
+  const { length } = value;
+  if (length > MAX_APPENDED_CHARS || (length > 0 && !VALUE.test(value))) {
+    throw new TypeError("not a value to append");
+  }
+  const head = block.bytes.length;
+  const bytes = Buffer.allocUnsafe(head + name.length + 1 + length);
+  bytes.set(block.bytes);
+  bytes.set(name, head);
+  bytes[head + name.length] = length;
+  bytes.write(value, head + name.length + 1, "latin1");
+  return { bytes };
 }
 
 /** Blocks that an encoder remembers in the form that the current state of its table gives them. */

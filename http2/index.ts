@@ -3,9 +3,19 @@
  * it carries.
  */
 export { type ClientConnection, type ClientStream, createClientConnection } from "./client-connection.ts";
+export { type CompatRequest, type CompatResponse, createCompat } from "./compat.ts";
 export { ConnectionError, ErrorCode } from "./errors.ts";
 export type { HeaderList } from "./header-list.ts";
-export { encodeHeaders, type HeaderBlock, type HeaderPairs, NO_HEADERS } from "./hpack-encoder.ts";
+export {
+  appendField,
+  type EncodedHeaders,
+  encodeHeaders,
+  type FieldName,
+  fieldName,
+  type HeaderBlock,
+  type HeaderPairs,
+  NO_HEADERS,
+} from "./hpack-encoder.ts";
 export type { ConnectionOptions } from "./lifecycle.ts";
 export * from "./limits.ts";
 export { createServerConnection, type OnStream, type ServerConnection } from "./server-connection.ts";

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { Clock, type Timed } from "./clock.ts";
 import { ControlBudget } from "./control-budget.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import { INITIAL_WINDOW_BYTES, MAX_31_BITS, Setting } from "./frame.ts";
@@ -14,29 +15,25 @@ export interface ConnectionOptions extends Partial<Limits> {
 }
 
 const DRAIN_PING = Buffer.from("drain   ", "latin1");
-const KEEPALIVE_PING = Buffer.from("alive   ", "latin1");
 const USER_PING = Buffer.from("ping    ", "latin1");
 
-/** No clock of a connection ticks more often, or more seldom. */
-const MIN_TICK_MS = 5;
-const MAX_TICK_MS = 15_000;
-
 /**
- * How a connection lives: its streams, its clock, what it does about errors (RFC 9113 section 5.4), and its end
+ * How a connection lives: its streams, what it does about errors (RFC 9113 section 5.4), and its end
  * (section 6.8). `connection.ts` reads the frames.
  */
-export abstract class Lifecycle implements StreamHost {
+export abstract class Lifecycle implements StreamHost, Timed {
   readonly limits: Limits;
+  readonly socket: Duplex;
   readonly sender: Sender;
   /** Called once, when the socket is closed; undefined = in good order. */
   onClose: ((error: Error | undefined) => void) | undefined = undefined;
 
-  protected readonly socket: Duplex;
-  protected readonly streams = new Map<number, Stream>();
-  protected readonly budget: ControlBudget;
-  protected readonly assembler: HeaderAssembler;
+  readonly streams = new Map<number, Stream>();
+  readonly assembler: HeaderAssembler;
   /** When the last chunk came, by `performance.now()`. */
-  protected now = performance.now();
+  receivedAt = performance.now();
+  protected readonly budget: ControlBudget;
+  protected readonly clock = new Clock(this, this.receivedAt);
   /** The highest stream of the peer that was taken. */
   protected lastPeerStreamId = 0;
   /** The stream that the final GOAWAY named; later ones are refused. */
@@ -44,7 +41,7 @@ export abstract class Lifecycle implements StreamHost {
   /** No new streams; those that there are end. */
   protected draining = false;
   /** The last GOAWAY is out, and nothing more is read. */
-  protected ending = false;
+  ending = false;
   /** What the peer may still send, of DATA on all streams. */
   protected receiveWindow = INITIAL_WINDOW_BYTES;
   /** Streams that we reset: what the peer sent before it knew is no error of its (section 5.1, closed). */
@@ -56,13 +53,6 @@ export abstract class Lifecycle implements StreamHost {
   private readonly onCallbackError: (error: unknown) => void;
   private readonly pings: { readonly sentAt: number; readonly done: (ms: number | undefined) => void }[] = [];
   private readonly closedWaiters: (() => void)[] = [];
-  /** Times of `performance.now()`; 0 = not so. */
-  private readonly startedAt = this.now;
-  private idleSince = this.now;
-  private keepaliveSentAt = 0;
-  private drainSentAt = 0;
-  private endedAt = 0;
-  private timer: NodeJS.Timeout | undefined = undefined;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
     const { onCallbackError, ...limits } = options;
@@ -81,7 +71,7 @@ export abstract class Lifecycle implements StreamHost {
   }
 
   /** The preface and SETTINGS of the peer came. */
-  protected abstract get started(): boolean;
+  abstract get started(): boolean;
   /** The first step of a drain; `finalGoaway` is the last. */
   protected abstract startDrain(): void;
   /** A stream closed, or SETTINGS came: a waiting one may begin. */
@@ -133,6 +123,22 @@ export abstract class Lifecycle implements StreamHost {
   /** Closes now, with GOAWAY; streams end with `code`, or CANCEL for NO_ERROR. */
   destroy(code: ErrorCode = ErrorCode.NO_ERROR): void {
     this.fail(code, "", code === ErrorCode.NO_ERROR ? undefined : new ConnectionError(code, "destroyed"));
+  }
+
+  // What the clock needs.
+
+  get awaitsDrainPing(): boolean {
+    return this.draining && !this.ending && this.goawaySentId === MAX_31_BITS;
+  }
+
+  destroySocket(): void {
+    this.socket.destroy();
+  }
+
+  /** RFC 9113 section 8.1: the client is told to stop, without a fault of its own. */
+  endLinger(stream: Stream): void {
+    this.resetId(stream.id, ErrorCode.NO_ERROR);
+    this.closeStream(stream, undefined);
   }
 
   // What streams need.
@@ -215,7 +221,7 @@ export abstract class Lifecycle implements StreamHost {
     }
     stream.close(code);
     if (this.streams.size === 0) {
-      this.idleSince = Math.max(this.idleSince, this.now);
+      this.clock.becameIdle(this.receivedAt);
       this.endIfDrained();
     }
     this.onCapacity();
@@ -223,13 +229,13 @@ export abstract class Lifecycle implements StreamHost {
 
   /** Counts a frame that does nothing for the peer's requests. Throws ConnectionError above the limit. */
   protected spend(): void {
-    if (!this.budget.spend(this.now)) {
+    if (!this.budget.spend(this.receivedAt)) {
       throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many control frames");
     }
   }
 
   /** Section 5.4.1: GOAWAY, and the end. */
-  protected fail(code: ErrorCode, reason: string, error: Error | undefined): void {
+  fail(code: ErrorCode, reason: string, error: Error | undefined): void {
     if (this.ending || this.socketClosed) {
       return;
     }
@@ -239,7 +245,7 @@ export abstract class Lifecycle implements StreamHost {
   }
 
   /** No words: the peer would not read them. */
-  protected cut(error: Error): void {
+  cut(error: Error): void {
     this.error ??= error;
     this.socket.destroy();
     this.socketEnded(error);
@@ -251,8 +257,7 @@ export abstract class Lifecycle implements StreamHost {
     this.sender.output.flush();
     // What still comes is read and dropped: closing with bytes unread would take our last words back.
     this.socket.end();
-    this.endedAt = performance.now();
-    this.schedule();
+    this.clock.ended();
   }
 
   private socketEnded(error: Error | undefined): void {
@@ -280,7 +285,7 @@ export abstract class Lifecycle implements StreamHost {
       return;
     }
     this.socketClosed = true;
-    clearTimeout(this.timer);
+    this.clock.stop();
     for (const { done } of this.pings.splice(0)) {
       done(undefined);
     }
@@ -301,11 +306,11 @@ export abstract class Lifecycle implements StreamHost {
   protected warnGoaway(): void {
     this.sender.goaway(MAX_31_BITS, ErrorCode.NO_ERROR, "");
     this.sender.ping(DRAIN_PING, false);
-    this.drainSentAt = performance.now();
-    this.schedule();
+    this.clock.drainSentAt = performance.now();
+    this.clock.schedule();
   }
 
-  protected finalGoaway(): void {
+  finalGoaway(): void {
     if (this.draining && !this.ending && this.goawaySentId === MAX_31_BITS) {
       this.goawaySentId = this.lastPeerStreamId;
       this.sender.goaway(this.goawaySentId, ErrorCode.NO_ERROR, "");
@@ -325,85 +330,6 @@ export abstract class Lifecycle implements StreamHost {
     } else if (payload.equals(USER_PING)) {
       const ping = this.pings.shift();
       ping?.done(performance.now() - ping.sentAt);
-    }
-  }
-
-  // Clock.
-
-  /** Ticks four times within the shortest time that may run out now; what runs out is noticed that much late. */
-  protected schedule(): void {
-    clearTimeout(this.timer);
-    if (this.socketClosed) {
-      return;
-    }
-    const { limits } = this;
-    let least = MAX_TICK_MS * 4;
-    for (const ms of this.endedAt !== 0
-      ? [limits.lingerMs]
-      : [
-          !this.started || this.assembler.open ? limits.prefaceTimeoutMs : 0,
-          this.draining && this.goawaySentId === MAX_31_BITS ? limits.drainPingTimeoutMs : 0,
-          this.keepaliveSentAt === 0 ? limits.keepaliveMs : limits.keepaliveTimeoutMs,
-          limits.idleTimeoutMs,
-          limits.stallTimeoutMs,
-        ]) {
-      least = ms === 0 ? least : Math.min(least, ms);
-    }
-    this.timer = setTimeout(() => this.tick(), Math.max(MIN_TICK_MS, least / 4));
-    // The socket keeps the process alive, as long as it should.
-    this.timer.unref();
-  }
-
-  private tick(): void {
-    const now = performance.now();
-    const { limits } = this;
-    const over = (since: number, ms: number) => ms !== 0 && now - since >= ms;
-    if (this.ending) {
-      if (over(this.endedAt, limits.lingerMs)) {
-        this.socket.destroy();
-      }
-    } else if (!this.started && over(this.startedAt, limits.prefaceTimeoutMs)) {
-      this.fail(ErrorCode.PROTOCOL_ERROR, "no preface in time", undefined);
-    } else if (this.assembler.open && over(this.assembler.openedAt, limits.prefaceTimeoutMs)) {
-      this.fail(ErrorCode.ENHANCE_YOUR_CALM, "header block without end", undefined);
-    } else if (this.streams.size === 0 && over(this.idleSince, limits.idleTimeoutMs)) {
-      void this.drain();
-    } else {
-      this.tickStreams(now, over);
-    }
-    if (this.draining && !this.ending && over(this.drainSentAt, limits.drainPingTimeoutMs)) {
-      this.finalGoaway();
-    }
-    this.schedule();
-  }
-
-  private tickStreams(now: number, over: (since: number, ms: number) => boolean): void {
-    const { output } = this.sender;
-    if (this.streams.size > 0) {
-      this.idleSince = now;
-    }
-    if (output.blocked && over(output.blockedAt, this.limits.stallTimeoutMs)) {
-      this.cut(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read"));
-      return;
-    }
-    for (const stream of this.streams.values()) {
-      if (stream.outbox.bytes === 0 || stream.turns !== stream.turnsSeen) {
-        stream.turnsSeen = stream.turns;
-        stream.stalledSince = now;
-      } else if (over(stream.stalledSince, this.limits.stallTimeoutMs)) {
-        this.resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
-      }
-    }
-    if (this.keepaliveSentAt !== 0 && this.now >= this.keepaliveSentAt) {
-      this.keepaliveSentAt = 0;
-    }
-    if (this.keepaliveSentAt !== 0) {
-      if (over(this.keepaliveSentAt, this.limits.keepaliveTimeoutMs)) {
-        this.cut(new ConnectionError(ErrorCode.CONNECT_ERROR, "no answer to a ping"));
-      }
-    } else if (this.streams.size > 0 && over(this.now, this.limits.keepaliveMs)) {
-      this.keepaliveSentAt = now;
-      this.sender.ping(KEEPALIVE_PING, false);
     }
   }
 

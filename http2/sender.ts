@@ -11,8 +11,7 @@ import {
   MIN_MAX_FRAME_BYTES,
   writeFrameHead,
 } from "./frame.ts";
-import type { HeaderBlock } from "./hpack-encoder.ts";
-import { HpackEncoder } from "./hpack-encoder.ts";
+import { type EncodedHeaders, type HeaderBlock, HpackEncoder } from "./hpack-encoder.ts";
 import { Output, REFERENCE_BYTES } from "./output.ts";
 
 /** Longer DATA frames than this would keep other streams and control frames waiting. */
@@ -45,7 +44,7 @@ export interface Outgoing {
   /** Whether the stream ends behind what waits. */
   readonly ending: boolean;
   /** To send at the end; `undefined` = none. */
-  readonly trailersToSend: HeaderBlock | undefined;
+  readonly trailersToSend: EncodedHeaders | undefined;
   /** Told when everything of it was sent, or some of what waited was. */
   sent(done: boolean): void;
 }
@@ -93,7 +92,7 @@ export class Sender {
   }
 
   /** HEADERS of a request: fields that come again, through the dynamic table, and those of this call alone. */
-  request(streamId: number, base: HeaderBlock, more: HeaderBlock | undefined): void {
+  request(streamId: number, base: HeaderBlock, more: EncodedHeaders | undefined): void {
     const { output, encoder } = this;
     if (encoder.hasPrefix) {
       const prefix = encoder.takePrefix();
@@ -116,9 +115,9 @@ export class Sender {
   /** A whole small answer in one piece, where nothing is in its way; false = nothing was sent. */
   reply(
     stream: Outgoing,
-    headers: HeaderBlock,
+    headers: EncodedHeaders,
     data: Uint8Array,
-    trailers: HeaderBlock | undefined,
+    trailers: EncodedHeaders | undefined,
   ): boolean {
     const { output, maxFrameBytes } = this;
     const { length } = data;

@@ -98,15 +98,17 @@ export class ServerConnection extends Connection {
     this.warnGoaway();
   }
 
-  /** An answer that is complete ends the stream; a client that still sends is told to stop (section 8.1). */
+  /**
+   * An answer that is complete ends the stream. A client that still sends may do so for a moment, and is then told to stop
+   * (section 8.1): with the reset right behind the answer, node:http2's client loses the answer.
+   */
   override halfEnded(stream: Stream): void {
-    if (!stream.localEnded) {
-      return;
+    if (stream.localEnded && stream.remoteEnded) {
+      this.closeStream(stream, undefined);
+    } else if (stream.localEnded && stream.lingersSince === 0) {
+      this.clock.linger(stream);
+      stream.discard();
     }
-    if (!stream.remoteEnded) {
-      this.resetId(stream.id, ErrorCode.NO_ERROR);
-    }
-    this.closeStream(stream, undefined);
   }
 
   protected override onCapacity(): void {}

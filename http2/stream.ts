@@ -1,12 +1,15 @@
+import type { Duplex } from "node:stream";
 import { BodyCollector } from "./body-collector.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
 import { ErrorCode } from "./errors.ts";
 import { HeaderList } from "./header-list.ts";
-import type { HeaderBlock } from "./hpack-encoder.ts";
+import type { EncodedHeaders } from "./hpack-encoder.ts";
 import type { Sender } from "./sender.ts";
 
 /** What a stream needs of its connection. */
 export interface StreamHost {
+  /** For looking at (addresses, TLS), not for reading or writing. */
+  readonly socket: Duplex;
   readonly sender: Sender;
   readonly streamHighWaterBytes: number;
   /** Body bytes were taken by whoever reads them: window updates may be due. */
@@ -63,12 +66,14 @@ export class Stream {
   outbox: ChunkQueue = NOTHING;
   /** `end` was called: after the outbox comes the end, with trailers or without. */
   ending = false;
-  trailersToSend: HeaderBlock | undefined = undefined;
+  trailersToSend: EncodedHeaders | undefined = undefined;
   wantsDrain = false;
   /** Frames sent in turns; the connection's clock sees by it whether the stream moves. */
   turns = 0;
   turnsSeen = -1;
   stalledSince = 0;
+  /** Since when the peer sends on after a complete answer; 0 = it does not. */
+  lingersSince = 0;
 
   /** For the engine: the peer's half. */
   receiveWindow: number;
@@ -136,7 +141,7 @@ export class Stream {
   }
 
   /** Response headers, of a server's stream; once, before any `write`. `end`: nothing follows, they are all. */
-  respond(headers: HeaderBlock, end = false): void {
+  respond(headers: EncodedHeaders, end = false): void {
     if (this.closed || this.ending) {
       return;
     }
@@ -163,7 +168,7 @@ export class Stream {
   }
 
   /** Ends our half, after what was written. */
-  end(trailers?: HeaderBlock): void {
+  end(trailers?: EncodedHeaders): void {
     if (this.closed || this.ending) {
       return;
     }
@@ -173,7 +178,7 @@ export class Stream {
   }
 
   /** The last of the body and the end, in one frame where it can be. */
-  endWith(data: Uint8Array, trailers?: HeaderBlock): void {
+  endWith(data: Uint8Array, trailers?: EncodedHeaders): void {
     if (this.closed || this.ending) {
       return;
     }
@@ -191,7 +196,7 @@ export class Stream {
   }
 
   /** A whole response, of a server's stream: the shortest way where windows and socket have room for it. */
-  reply(headers: HeaderBlock, data: Uint8Array, trailers: HeaderBlock | undefined): void {
+  reply(headers: EncodedHeaders, data: Uint8Array, trailers: EncodedHeaders | undefined): void {
     if (this.closed || this.ending) {
       return;
     }
@@ -201,6 +206,12 @@ export class Stream {
     }
     this.respond(headers);
     this.endWith(data, trailers);
+  }
+
+  /** For the connection: what still comes is read and dropped. */
+  discard(): void {
+    this.paused = false;
+    this.read(ignoreChunk);
   }
 
   /** Ends both halves at once. */

@@ -7,6 +7,7 @@ import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
 import type { Config } from "./config/config.ts";
 import { createDataPlane } from "./data-plane.ts";
+import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { createNamespaceRouter } from "./namespace/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./rpc/health.ts";
@@ -48,10 +49,14 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       maxConnections: limits.maxConnections,
       maxConcurrentStreams: limits.maxConcurrentStreams,
       maxHeaderBytes: limits.maxHeaderBytes,
+      streamWindowBytes: STREAM_WINDOW_BYTES,
+      connectionWindowBytes: CONNECTION_WINDOW_BYTES,
       headerTimeoutMs: server.headerTimeoutMs,
       requestTimeoutMs: server.requestTimeoutMs,
       idleTimeoutMs: server.idleTimeoutMs,
+      pingTimeoutMs: PING_TIMEOUT_MS,
     },
+    http2: server.http2,
     corsOrigins: server.corsOrigins,
     maxValueBytes: limits.maxValueBytes,
     maxTimeoutMs: limits.maxTimeoutMs,

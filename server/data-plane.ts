@@ -14,9 +14,12 @@ import {
 } from "fastify";
 import type { Logger } from "pino";
 import { NodeExchange } from "./direct/node-exchange.ts";
-import { createDirectPath } from "./direct/path.ts";
+import { createOnStream } from "./direct/on-stream.ts";
+import { createDirectPath, type DirectPath } from "./direct/path.ts";
 import { PrismError } from "./errors.ts";
 import type { NamespaceRouter } from "./namespace/router.ts";
+import { createEngineHttp2 } from "./port/http2-engine.ts";
+import { createNodeHttp2 } from "./port/http2-node.ts";
 import type { PortOptions } from "./port/options.ts";
 import { createPort, type Port } from "./port/port.ts";
 import { createCallLog, createCallValues } from "./rpc/call-record.ts";
@@ -31,7 +34,9 @@ export interface DataPlaneOptions {
   readonly router: NamespaceRouter;
   readonly health: HealthState;
   readonly log: Logger;
-  readonly port: Omit<PortOptions, "onConnectionError">;
+  readonly port: Omit<PortOptions, "maxMessageBytes" | "onConnectionError" | "onDefect">;
+  /** What speaks HTTP/2: the engine in `http2/`, or node:http2. */
+  readonly http2: "engine" | "node";
   /** Origins of web pages that may call; [] = none, "*" = any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly maxValueBytes: number;
@@ -58,11 +63,22 @@ const LAST_WORDS_MS = 500;
 export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const { log } = options;
   const shutdown = new AbortController();
+  const readMaxBytes = maxMessageBytes(options.maxValueBytes);
+  const { requestTimeoutMs } = options.port;
+  const shutdownSignal = shutdown.signal;
+  const direct = createDirectPath({
+    log: createCallLog(log),
+    readMaxBytes,
+    requestTimeoutMs,
+    shutdownSignal,
+  });
+  const requestId = createRequestIds();
   let port: Port | undefined;
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: requestIds(),
+    genReqId: ({ headers: { "x-request-id": given } }) =>
+      requestId(typeof given === "string" ? given : undefined),
     // A path that is no URL names no method either.
     frameworkErrors: (_error, request, reply) => {
       reply.header("x-request-id", request.id);
@@ -71,11 +87,17 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     // port/http1.ts answers what is not HTTP.
     clientErrorHandler: () => {},
     serverFactory: (handler) => {
-      port = createPort(handler, {
+      const portOptions: PortOptions = {
         ...options.port,
-        onConnectionError: (error) =>
-          log.info({ code: error.code, error: error.message }, "connection failed"),
-      });
+        maxMessageBytes: readMaxBytes,
+        onConnectionError: ({ code, message }) => log.info({ code, error: message }, "connection failed"),
+        onDefect: (err) => log.error({ err }, "stream failed"),
+      };
+      const h2 =
+        options.http2 === "node"
+          ? createNodeHttp2(handler, portOptions)
+          : createEngineHttp2(createOnStream(options, direct, requestId, handler), portOptions);
+      port = createPort(handler, h2, portOptions);
       return port.server;
     },
   });
@@ -93,7 +115,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       maxAge: 7200,
     });
   }
-  await registerRpc(app, options, shutdown.signal);
+  await registerRpc(app, options, direct, readMaxBytes, shutdownSignal);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
@@ -126,13 +148,13 @@ function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController):
 async function registerRpc(
   app: FastifyInstance,
   options: DataPlaneOptions,
+  direct: DirectPath,
+  readMaxBytes: number,
   shutdownSignal: AbortSignal,
 ): Promise<void> {
   const { router, health, maxValueBytes, maxTimeoutMs } = options;
   const { requestTimeoutMs } = options.port;
   const log = createCallLog(options.log);
-  const readMaxBytes = maxMessageBytes(maxValueBytes);
-  const direct = createDirectPath({ log, readMaxBytes, requestTimeoutMs, shutdownSignal });
   if (options.directPath) {
     app.addHook("onRequest", (request, reply, done) => {
       const { method, url = "" } = request.raw;
@@ -171,15 +193,11 @@ function maxMessageBytes(maxValueBytes: number): number {
 }
 
 /** Takes the caller's X-Request-Id where it is one, so that a call can be followed from end to end; else makes one. */
-function requestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {
+function createRequestIds(): (given: string | undefined) => string {
   const boot = randomBytes(4).toString("hex");
   let count = 0;
-  return ({ headers }) => {
-    const given = headers["x-request-id"];
-    return typeof given === "string" && /^[\w.:-]{1,64}$/.test(given)
-      ? given
-      : `${boot}-${(++count).toString(36)}`;
-  };
+  return (given) =>
+    given !== undefined && /^[\w.:-]{1,64}$/.test(given) ? given : `${boot}-${(++count).toString(36)}`;
 }
 
 /** Connect builds a URL of the Host header and the path, and has no answer where that fails. */

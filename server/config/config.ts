@@ -30,6 +30,7 @@ export interface Config {
     readonly listen: Address;
     /** `undefined` = plaintext. */
     readonly tls: TlsConfig | undefined;
+    readonly http2: "engine" | "node";
     /** "*" = every origin, [] = none. */
     readonly corsOrigins: "*" | readonly string[];
     readonly shutdownGraceMs: number;
@@ -97,6 +98,7 @@ export function compile(
         keyFile: resolve(folder, server.tls.key),
         clientCaFile: server.tls.client_ca && resolve(folder, server.tls.client_ca),
       },
+      http2: server.http2,
       corsOrigins: origins.includes("*") ? "*" : origins,
       shutdownGraceMs: server.shutdown_grace_ms,
       idleTimeoutMs: server.idle_timeout_ms,

@@ -33,6 +33,7 @@ const DEFAULTS = {
   server: {
     listen: { host: "0.0.0.0", port: 8980 },
     tls: undefined,
+    http2: "engine",
     corsOrigins: [],
     shutdownGraceMs: 10_000,
     idleTimeoutMs: 300_000,
@@ -67,6 +68,7 @@ describe("what is loaded", () => {
 server:
   listen_address: "[::1]:443"
   tls: {cert: tls/cert.pem, key: /etc/key.pem, client_ca: ../ca.pem}
+  http2: node
   cors: {origins: ["https://app.example.com", "http://localhost:3000"]}
   shutdown_grace_ms: 0
   idle_timeout_ms: 1
@@ -94,6 +96,7 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
           keyFile: "/etc/key.pem",
           clientCaFile: join(folder, "../ca.pem"),
         },
+        http2: "node",
         corsOrigins: ["https://app.example.com", "http://localhost:3000"],
         shutdownGraceMs: 0,
         idleTimeoutMs: 1,

@@ -74,6 +74,8 @@ const serverSchema = z
     listen_address: addressSchema.prefault("0.0.0.0:8980"),
     /** Absent = plaintext. */
     tls: tlsSchema.optional(),
+    /** What speaks HTTP/2: Prism's own engine, which is several times as fast, or Node's. */
+    http2: z.enum(["engine", "node"]).default("engine"),
     /** Absent = no page of another origin may call. */
     cors: corsSchema.prefault({ origins: [] }),
     /** How long calls in flight may go on after SIGTERM. 0 = they are cut at once. */

@@ -1,13 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Answer, AnswerHead, Exchange, FieldPairs } from "../rpc/exchange.ts";
+import type { Answer, AnswerHead, Exchange, ExchangeListener, FieldPairs } from "../rpc/exchange.ts";
 
 /** A request that came through Fastify: HTTP/1.1, or what has the shape of node:http's requests. */
 export class NodeExchange implements Exchange {
   readonly requestId: string;
   readonly hasTrailers: boolean;
-  onDrain: (() => void) | undefined = undefined;
-  onClose: (() => void) | undefined = undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #reply: FastifyReply;
@@ -25,16 +23,17 @@ export class NodeExchange implements Exchange {
     return typeof value === "string" ? value : value?.join(", ");
   }
 
-  collect(maxBytes: number, done: (body: Uint8Array | undefined) => void): void {
+  collect(maxBytes: number, listener: ExchangeListener): void {
     // From here on the answer is ours, and Fastify keeps its hands off.
     this.#reply.hijack();
-    this.#response.once("close", () => this.onClose?.());
+    this.#response.once("close", () => listener.onClose());
+    this.#response.on("drain", () => listener.onDrain());
     const request = this.#request;
     const chunks: Buffer[] = [];
     let bytes = 0;
     const finish = (body: Uint8Array | undefined) => {
       request.off("data", onData).off("end", onEnd);
-      done(body);
+      listener.onBody(body);
     };
     const onData = (chunk: Buffer) => {
       chunks.push(chunk);
@@ -61,7 +60,6 @@ export class NodeExchange implements Exchange {
   begin(head: AnswerHead): void {
     if (!this.#response.destroyed) {
       this.#writeHead(head, undefined);
-      this.#response.on("drain", () => this.onDrain?.());
     }
   }
 

@@ -1,11 +1,10 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import { PrismError } from "../errors.ts";
 import { type CallLog, CallRecord } from "../rpc/call-record.ts";
 import { CallScope, deadlineExceeded, MAX_TIMER_MS } from "../rpc/call-scope.ts";
-import { createDirectMethod, type DirectCall, type DirectMethod } from "../rpc/direct.ts";
+import { createDirectMethod, type DirectMethod } from "../rpc/direct.ts";
 import type { Exchange } from "../rpc/exchange.ts";
 import { DIRECT_FORMS, type DirectForm } from "../rpc/forms.ts";
 import type { StreamMethod, UnaryMethod } from "../rpc/implement.ts";
+import { OpenCall, type OpenCalls } from "./open-call.ts";
 
 /** Bounds of the direct path. */
 export interface DirectPathOptions {
@@ -21,7 +20,7 @@ export interface DirectPathOptions {
 export interface DirectPath {
   /** Puts methods on the path. */
   add(methods: readonly (UnaryMethod | StreamMethod)[]): void;
-  /** Whether a request of this method and path could be one for {@link DirectPath.take}; cheap. */
+  /** Whether a request of this HTTP method and path could be one for {@link DirectPath.take}; cheap. */
   knows(httpMethod: string, path: string): boolean;
   /** Takes the exchange and answers it, or leaves it alone: false = it is for Connect. */
   take(exchange: Exchange, path: string): boolean;
@@ -29,11 +28,11 @@ export interface DirectPath {
 
 /** Makes the path; there are no methods on it yet. */
 export function createDirectPath(options: DirectPathOptions): DirectPath {
-  const { log, readMaxBytes, shutdownSignal } = options;
+  const { log, readMaxBytes, requestTimeoutMs, shutdownSignal } = options;
   const methods = new Map<string, DirectMethod>();
-  const open = new Set<CallScope>();
+  const calls: OpenCalls = { open: new Set(), readMaxBytes, requestTimeoutMs };
   shutdownSignal.addEventListener("abort", () => {
-    for (const scope of open) {
+    for (const { scope } of calls.open) {
       scope.abort(shutdownSignal.reason);
     }
   });
@@ -58,14 +57,8 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
       if (scope === undefined) {
         return false;
       }
-      open.add(scope);
-      exchange.onClose = () => {
-        open.delete(scope);
-        scope.abort(new PrismError("canceled", "the caller left"));
-      };
       const gzip = acceptsGzip(exchange.header(form.acceptHeader));
-      const call = { exchange, form, gzip, record: new CallRecord(exchange.requestId), scope };
-      receive(call, method, options);
+      new OpenCall(exchange, form, gzip, new CallRecord(exchange.requestId), scope, method, calls).receive();
       return true;
     },
   };
@@ -102,44 +95,4 @@ function createScope(exchange: Exchange, form: DirectForm, methodTimeoutMs: numb
 
 function acceptsGzip(accepted: string | undefined): boolean {
   return accepted !== undefined && /(^|,)\s*gzip\s*(,|$)/.test(accepted);
-}
-
-/** Reads the request whole and has it answered, or says why not. */
-function receive(call: DirectCall, method: DirectMethod, options: DirectPathOptions): void {
-  const { exchange } = call;
-  const { readMaxBytes, requestTimeoutMs } = options;
-  let received = false;
-  let timer: NodeJS.Timeout | undefined;
-  const refuse = (message: string, code: Code) => {
-    received = true;
-    clearTimeout(timer);
-    method.refuse(call, new ConnectError(message, code));
-  };
-  // An envelope has five bytes before its message; what is too large by less is found when it is read.
-  exchange.collect(readMaxBytes + 5, (body) => {
-    if (received) {
-      return;
-    }
-    if (body === undefined) {
-      refuse(`message size is larger than configured readMaxBytes ${readMaxBytes}`, Code.ResourceExhausted);
-      return;
-    }
-    received = true;
-    clearTimeout(timer);
-    void method.answer(call, body);
-  });
-  if (received) {
-    return;
-  }
-  if (requestTimeoutMs > 0) {
-    const message = `the request was not received within ${requestTimeoutMs} ms`;
-    timer = setTimeout(() => refuse(message, Code.DeadlineExceeded), requestTimeoutMs);
-  }
-  const { onClose } = exchange;
-  exchange.onClose = () => {
-    if (!received) {
-      refuse("the caller left", Code.Canceled);
-    }
-    onClose?.();
-  };
 }

@@ -1,3 +1,5 @@
+import type { Duplex } from "node:stream";
+
 /** Certificate, key and (for client certificates) authority, as PEM. */
 export interface TlsMaterial {
   readonly cert: Buffer;
@@ -13,12 +15,30 @@ export interface PortOptions {
   readonly maxConnections: number;
   readonly maxConcurrentStreams: number;
   readonly maxHeaderBytes: number;
+  /** The largest message that a call can have, either way. */
+  readonly maxMessageBytes: number;
+  /** What an HTTP/2 stream may have sent that no handler has read. */
+  readonly streamWindowBytes: number;
+  /** What all streams of an HTTP/2 connection together may have sent that no handler has read. */
+  readonly connectionWindowBytes: number;
   /** To send the first bytes, to finish the TLS handshake, and to send the headers of an HTTP/1.1 request. */
   readonly headerTimeoutMs: number;
   /** To send a whole HTTP/1.1 request; 0 = any time. */
   readonly requestTimeoutMs: number;
   /** After this long with nothing sent either way a connection is closed, or, with calls on it, pinged; 0 = never. */
   readonly idleTimeoutMs: number;
+  /** How long an HTTP/2 peer has to answer that ping before its connection counts as dead. */
+  readonly pingTimeoutMs: number;
   /** Told of connections that broke off with an error: garbage, bad framing, a failed handshake, silence, one too many. */
   readonly onConnectionError: (error: Error & { code?: string }) => void;
+  /** Told what a handler of an HTTP/2 stream threw; the stream is reset. */
+  readonly onDefect: (error: unknown) => void;
+}
+
+/** The HTTP/2 half of a port. The sockets stay the port's. */
+export interface Http2 {
+  /** Serves a connection whose first bytes, or ALPN, said HTTP/2. */
+  accept(socket: Duplex): void;
+  /** Tells every client, now and later, to open no new calls here; connections close as their calls end. */
+  drain(): void;
 }

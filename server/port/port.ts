@@ -1,11 +1,9 @@
 import type http from "node:http";
-import type http2 from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { createHttp1, discard, refuse } from "./http1.ts";
-import { CONNECTION_WINDOW_BYTES, createHttp2, ping } from "./http2.ts";
-import type { PortOptions } from "./options.ts";
+import type { Http2, PortOptions } from "./options.ts";
 import { peek } from "./peek.ts";
 
 /** How often connections that are alive but silent are looked at while draining. */
@@ -33,14 +31,12 @@ export interface Port {
 }
 
 /**
- * Makes the port; it does not listen yet. Plaintext: the first bytes of a connection tell HTTP/2 (with prior
- * knowledge) from HTTP/1.1. TLS: ALPN does.
+ * Makes the port; it does not listen yet. `handler` gets the calls of HTTP/1.1, `h2` the connections of HTTP/2. Plaintext: the
+ * first bytes of a connection tell HTTP/2 (with prior knowledge) from HTTP/1.1. TLS: ALPN does.
  */
-export function createPort(handler: http.RequestListener, options: PortOptions): Port {
+export function createPort(handler: http.RequestListener, h2: Http2, options: PortOptions): Port {
   const server = createHttp1(handler, options);
-  const h2 = createHttp2(handler, options);
   const sockets = new Set<Duplex>();
-  const sessions = new Set<http2.ServerHttp2Session>();
   const responses = new Set<http.ServerResponse>();
   /** With a request of HTTP/1.1 that is not answered, or not received to its end. */
   const busy = new WeakSet<Duplex>();
@@ -83,37 +79,6 @@ export function createPort(handler: http.RequestListener, options: PortOptions):
     response.once("close", () => responses.delete(response));
   });
 
-  h2.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    let calls = 0;
-    session.on("stream", (stream) => {
-      calls++;
-      stream.once("close", () => calls--);
-      // What comes after the answer is read and dropped, or its sender would wait for room for ever. (A reset,
-      // as in RFC 9113 section 8.1, is no way out: Node 26 aborts if trailers are still to be sent.)
-      stream.once("finish", () => stream.removeAllListeners("data").resume());
-    });
-    session.on("error", (error: Error & { code?: string }) => {
-      // Where the client is just gone, each of its calls says so.
-      if (error.code !== "ECONNRESET" && error.code !== "EPIPE") {
-        options.onConnectionError(error);
-      }
-    });
-    session.setTimeout(options.idleTimeoutMs, () => {
-      if (calls === 0) {
-        session.close();
-      } else {
-        // A quiet stream, or a dead peer: a ping tells.
-        ping(session);
-      }
-    });
-    if (draining) {
-      session.close();
-    }
-  });
-
   return {
     server,
 
@@ -134,11 +99,7 @@ export function createPort(handler: http.RequestListener, options: PortOptions):
           response.setHeader("connection", "close");
         }
       }
-      for (const session of sessions) {
-        // GOAWAY names the last call that was taken; a client knows that later ones were not, and may send
-        // them elsewhere (RFC 9113 section 6.8). nghttp2 takes none after a GOAWAY, whatever it names.
-        session.close();
-      }
+      h2.drain();
       return new Promise((resolve) => {
         const drainingSince = performance.now();
         const tick = setInterval(() => {
@@ -162,18 +123,14 @@ export function createPort(handler: http.RequestListener, options: PortOptions):
   };
 }
 
-/** Takes over the event with which the HTTP/1.1 server starts on a connection, and hands HTTP/2's to the other one. */
-function routeConnections(server: http.Server, h2: http2.Http2Server, options: PortOptions): void {
+/** Takes over the event with which the HTTP/1.1 server starts on a connection, and hands HTTP/2's to the other half. */
+function routeConnections(server: http.Server, h2: Http2, options: PortOptions): void {
   const event = options.tls === undefined ? "connection" : "secureConnection";
   const starters = server.listeners(event);
   server.removeAllListeners(event);
   const start = {
     h1: (socket: Duplex) => startAll(starters, server, socket),
-    h2: (socket: Duplex) => {
-      // http.Server leaves its end open when the peer closes: the calls of a client that is gone would go on.
-      socket.once("end", () => socket.destroy());
-      h2.emit("connection", socket);
-    },
+    h2: (socket: Duplex) => h2.accept(socket),
   };
   server.on(event, (socket: net.Socket | TLSSocket) => {
     if ("alpnProtocol" in socket) {

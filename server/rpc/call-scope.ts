@@ -34,6 +34,13 @@ export class CallScope implements Call {
     return this.#controller.signal;
   }
 
+  /** The caller went away; no effect where the call is over, as most are when their exchange closes. */
+  leave(): void {
+    if (this.#reason === undefined) {
+      this.abort(new PrismError("canceled", "the caller left"));
+    }
+  }
+
   /** Ends the call; only the first reason counts. */
   abort(reason: PrismError): void {
     if (this.#reason === undefined) {

@@ -27,6 +27,8 @@ export interface DirectCall {
   readonly gzip: boolean;
   readonly record: CallRecord;
   readonly scope: CallScope;
+  /** Resolves when more can be written. */
+  drained(): Promise<void>;
 }
 
 /** A method on the direct path. Neither function throws; each answers the call, logs it once and closes its scope. */
@@ -137,7 +139,7 @@ async function answerStream(
         exchange.begin(headOf(call));
       }
       // A store that answers at once and a socket that takes all would else leave no turn to any other call.
-      await batches.wait(exchange.write(bytes) ? nextTurn() : drained(exchange));
+      await batches.wait(exchange.write(bytes) ? nextTurn() : call.drained());
     }
   } catch (error) {
     failure = masked(error);
@@ -155,12 +157,6 @@ async function answerStream(
     exchange.write(body);
   }
   exchange.end(trailer);
-}
-
-function drained(exchange: Exchange): Promise<void> {
-  return new Promise((resolve) => {
-    exchange.onDrain = resolve;
-  });
 }
 
 function headOf({ form, gzip }: DirectCall): AnswerHead {

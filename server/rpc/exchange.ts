@@ -23,6 +23,16 @@ export interface Answer {
   readonly trailer: FieldPairs | undefined;
 }
 
+/** Told what becomes of an exchange. */
+export interface ExchangeListener {
+  /** The whole body came; `undefined` = it is longer than the bound. Not called if the exchange closes before. */
+  onBody(body: Uint8Array | undefined): void;
+  /** `write` answered false before, and more can be written now. */
+  onDrain(): void;
+  /** Called once, last: nothing more can be read or sent. Also after an answer. */
+  onClose(): void;
+}
+
 /** One request that waits for its answer. */
 export interface Exchange {
   readonly requestId: string;
@@ -30,20 +40,13 @@ export interface Exchange {
   readonly hasTrailers: boolean;
   /** The value of a request header, by its name in lower case; `undefined` = not sent. */
   header(name: string): string | undefined;
-  /**
-   * Reads the body whole and calls `done` once: now, later, or not at all if the exchange closes before; without a body
-   * where that is longer than `maxBytes`.
-   */
-  collect(maxBytes: number, done: (body: Uint8Array | undefined) => void): void;
-  /** Answers; nothing else may be sent. */
+  /** Takes the exchange: reads the body, up to `maxBytes`, and tells the listener. Before any answer. */
+  collect(maxBytes: number, listener: ExchangeListener): void;
+  /** Answers; nothing else may be sent. No effect on an exchange that is closed, as for the calls below. */
   reply(answer: Answer): void;
   /** Starts an answer that comes in pieces: then any number of `write`, then `end`. */
   begin(head: AnswerHead): void;
   /** False = enough waits to be sent: go on at `onDrain`. The bytes must not change afterwards. */
   write(bytes: Uint8Array): boolean;
   end(trailer: FieldPairs | undefined): void;
-  /** Set by whoever answers. */
-  onDrain: (() => void) | undefined;
-  /** Set by whoever answers; called once, when nothing more can be read or sent, also after an answer. */
-  onClose: (() => void) | undefined;
 }

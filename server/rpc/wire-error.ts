@@ -84,14 +84,15 @@ export function endOfStream(
   }
 }
 
-const OK_FIELDS = ["grpc-status", grpc.grpcStatusOk] as const;
+/** Of a gRPC call that went well. */
+export const OK_TRAILER: FieldPairs = ["grpc-status", grpc.grpcStatusOk];
 
 const NO_END = { body: undefined, trailer: undefined };
 
 const OK_END = {
   "connect-unary": NO_END,
-  grpc: { body: undefined, trailer: OK_FIELDS },
-  "grpc-web": { body: grpcWebEnd(new Headers([[...OK_FIELDS]])), trailer: undefined },
+  grpc: { body: undefined, trailer: OK_TRAILER },
+  "grpc-web": { body: grpcWebEnd(toHeaders(OK_TRAILER)), trailer: undefined },
   "connect-stream": { body: connectEnd(undefined), trailer: undefined },
 } as const;
 

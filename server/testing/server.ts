@@ -22,10 +22,12 @@ export async function startTestServer(
 ): Promise<TestServer> {
   const { adjust = (config) => config, clock } = options;
   const flags = { memory: true, listen: "127.0.0.1:0", adminListen: "127.0.0.1:0" };
-  const config = adjust(loadConfig({ env: {}, flags, cwd: process.cwd() }));
+  const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
+  // `make test-paths` runs the protocol tests on node:http2, and without the direct path: all have to pass them.
+  const http2 = process.env.PRISM_TEST_HTTP2 === "node" ? "node" : "engine";
+  const config = adjust({ ...defaults, server: { ...defaults.server, http2 } });
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  // `make test-connect` runs the protocol tests without the direct path: both have to pass them.
   const directPath = process.env.PRISM_TEST_PATH !== "connect";
   const app = await createApp(config, { log, directPath, ...(clock && { clock }) });
   const { data, admin } = await app.start();

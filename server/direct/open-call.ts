@@ -1,0 +1,123 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { CallRecord } from "../rpc/call-record.ts";
+import type { CallScope } from "../rpc/call-scope.ts";
+import type { DirectCall, DirectMethod } from "../rpc/direct.ts";
+import type { Exchange, ExchangeListener } from "../rpc/exchange.ts";
+import type { DirectForm } from "../rpc/forms.ts";
+
+/** Five bytes before the message in an envelope. What is too large by less is found when it is read. */
+const ENVELOPE_HEAD_BYTES = 5;
+
+/** The calls that are open, and the bounds of receiving one. */
+export interface OpenCalls {
+  readonly open: Set<OpenCall>;
+  readonly readMaxBytes: number;
+  /** To receive a whole request; 0 = any time. */
+  readonly requestTimeoutMs: number;
+}
+
+/** A call on the direct path, from its headers to the end of its exchange. */
+export class OpenCall implements DirectCall, ExchangeListener {
+  readonly exchange: Exchange;
+  readonly form: DirectForm;
+  readonly gzip: boolean;
+  readonly record: CallRecord;
+  readonly scope: CallScope;
+  readonly #method: DirectMethod;
+  readonly #calls: OpenCalls;
+  /** Received whole, or refused. */
+  #received = false;
+  #timer: NodeJS.Timeout | undefined = undefined;
+  #whenDrained: (() => void) | undefined = undefined;
+
+  constructor(
+    exchange: Exchange,
+    form: DirectForm,
+    gzip: boolean,
+    record: CallRecord,
+    scope: CallScope,
+    method: DirectMethod,
+    calls: OpenCalls,
+  ) {
+    this.exchange = exchange;
+    this.form = form;
+    this.gzip = gzip;
+    this.record = record;
+    this.scope = scope;
+    this.#method = method;
+    this.#calls = calls;
+  }
+
+  /** Reads the request, and has it answered once it is whole. */
+  receive(): void {
+    this.#calls.open.add(this);
+    this.exchange.collect(this.#calls.readMaxBytes + ENVELOPE_HEAD_BYTES, this);
+    if (!this.#received && this.#calls.requestTimeoutMs > 0) {
+      armLater(this);
+    }
+  }
+
+  onBody(body: Uint8Array | undefined): void {
+    if (this.#received) {
+      return;
+    }
+    if (body === undefined) {
+      const message = `message size is larger than configured readMaxBytes ${this.#calls.readMaxBytes}`;
+      this.#refuse(message, Code.ResourceExhausted);
+      return;
+    }
+    this.#received = true;
+    clearTimeout(this.#timer);
+    void this.#method.answer(this, body);
+  }
+
+  onDrain(): void {
+    this.#whenDrained?.();
+  }
+
+  onClose(): void {
+    this.#calls.open.delete(this);
+    if (!this.#received) {
+      this.#refuse("the caller left", Code.Canceled);
+    }
+    this.scope.leave();
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenDrained = resolve;
+    });
+  }
+
+  /** Starts the clock of a request that is not there yet. */
+  arm(): void {
+    if (!this.#received) {
+      const { requestTimeoutMs } = this.#calls;
+      const message = `the request was not received within ${requestTimeoutMs} ms`;
+      this.#timer = setTimeout(() => this.#refuse(message, Code.DeadlineExceeded), requestTimeoutMs);
+    }
+  }
+
+  #refuse(message: string, code: Code): void {
+    this.#received = true;
+    clearTimeout(this.#timer);
+    this.#method.refuse(this, new ConnectError(message, code));
+  }
+}
+
+/** Most requests are whole before the turn is over in which they came, and need no timer. */
+let young: OpenCall[] = [];
+
+function armLater(call: OpenCall): void {
+  if (young.push(call) === 1) {
+    setImmediate(armAll);
+  }
+}
+
+function armAll(): void {
+  const calls = young;
+  young = [];
+  for (const call of calls) {
+    call.arm();
+  }
+}

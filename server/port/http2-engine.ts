@@ -1,0 +1,56 @@
+import {
+  ConnectionError,
+  createServerConnection,
+  ErrorCode,
+  MAX_CONNECTION_BUFFERED_BYTES,
+  MAX_STREAM_BUFFERED_BYTES,
+  type OnStream,
+  type ServerConnection,
+} from "../../http2/index.ts";
+import type { Http2, PortOptions } from "./options.ts";
+
+/** HTTP/2 by the engine in `http2/`; each call goes to `onStream`. */
+export function createEngineHttp2(onStream: OnStream, options: PortOptions): Http2 {
+  const connections = new Set<ServerConnection>();
+  let draining = false;
+  const settings = {
+    maxConcurrentStreams: options.maxConcurrentStreams,
+    maxHeaderListBytes: options.maxHeaderBytes,
+    streamWindowBytes: options.streamWindowBytes,
+    connectionWindowBytes: options.connectionWindowBytes,
+    // One answer is written at once, and there may be a trailer behind it.
+    maxStreamBufferedBytes: Math.max(MAX_STREAM_BUFFERED_BYTES, 2 * options.maxMessageBytes),
+    maxConnectionBufferedBytes: Math.max(MAX_CONNECTION_BUFFERED_BYTES, 4 * options.maxMessageBytes),
+    prefaceTimeoutMs: options.headerTimeoutMs,
+    idleTimeoutMs: options.idleTimeoutMs,
+    keepaliveMs: options.idleTimeoutMs,
+    keepaliveTimeoutMs: options.pingTimeoutMs,
+    onCallbackError: options.onDefect,
+  };
+  return {
+    accept(socket) {
+      const connection = createServerConnection(socket, settings, onStream);
+      connections.add(connection);
+      connection.onClose = (error) => {
+        connections.delete(connection);
+        // Where the client is just gone, each of its calls says so.
+        if (error instanceof ConnectionError && error.code !== ErrorCode.CONNECT_ERROR) {
+          options.onConnectionError(Object.assign(new Error(error.message), { code: nameOf(error.code) }));
+        }
+      };
+      if (draining) {
+        void connection.drain();
+      }
+    },
+    drain() {
+      draining = true;
+      for (const connection of connections) {
+        void connection.drain();
+      }
+    },
+  };
+}
+
+function nameOf(code: ErrorCode): string {
+  return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
+}
