@@ -2,7 +2,8 @@
  * Which way imports run (docs/architecture.md): main -> app -> planes -> rpc -> namespace -> backend contract.
  * `make check` fails on a cycle or a wrong-way import.
  */
-const TEST = "\\.test\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
+const TEST =
+  "\\.test\\.ts$|^(http2|client/transport)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
 
 const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 
@@ -66,10 +67,16 @@ module.exports = {
       { path: "^server/" },
       "Who installs the client runs no server.",
     ),
+    never(
+      "browser-client-without-engine",
+      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/)|${TEST}` },
+      { path: "^(http2|client/transport)/" },
+      "",
+    ),
     never("server-apart-from-client", { path: "^server/", pathNot: TEST }, { path: "^client/" }, ""),
     never(
       "browser-client-without-node",
-      { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
+      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/)|${TEST}` },
       { dependencyTypes: ["core"] },
       "What the browser loads imports nothing of Node's.",
     ),

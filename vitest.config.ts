@@ -18,6 +18,7 @@ export default defineConfig({
         "**/*.test.ts",
         "http2/testing.ts",
         "http2/h2spec-server.ts",
+        "client/transport/testing.ts",
         "server/testing/**",
         "server/protocol/**",
         "server/backend/conformance/**",

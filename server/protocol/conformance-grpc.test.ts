@@ -1,4 +1,5 @@
 import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import * as prism from "../../client/node.ts";
 import { describeProtocol, http1, http2 } from "./conformance.ts";
 
 describeProtocol("gRPC-Web, HTTP/1.1", (baseUrl) =>
@@ -8,3 +9,8 @@ describeProtocol("gRPC-Web, HTTP/1.1", (baseUrl) =>
 describeProtocol("gRPC", (baseUrl) =>
   http2(baseUrl, (sessionManager) => createGrpcTransport({ baseUrl, sessionManager })),
 );
+
+describeProtocol("gRPC, Prism's own transport", (baseUrl) => {
+  const transport = prism.createGrpcTransport({ baseUrl });
+  return { transport, close: () => transport.close() };
+});

@@ -7,6 +7,7 @@ import * as web from "@connectrpc/connect-web";
 import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { loadSync, type MethodDefinition } from "@grpc/proto-loader";
 import { afterAll, beforeAll, describe } from "vitest";
+import * as prism from "../../client/node.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
@@ -23,6 +24,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 describe.each<[string, (baseUrl: string) => Transport]>([
+  ["Prism's own transport", (baseUrl) => prism.createGrpcTransport({ baseUrl })],
   ["connect-node, gRPC", (baseUrl) => node.createGrpcTransport({ baseUrl })],
   [
     "connect-node, gRPC, gzip",

@@ -1,0 +1,135 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { ClientConnection, ClientStream, ErrorCode, HeaderBlock, Stream } from "../../http2/index.ts";
+import type { Channel } from "./channel.ts";
+import { resetError } from "./reset.ts";
+import { markRefused } from "./retry.ts";
+
+/** What is the same for every kind of call. */
+export interface CallRequest {
+  /** Fields that come again from call to call. */
+  readonly fields: HeaderBlock;
+  /** The fields of this call alone. */
+  readonly ownFields: HeaderBlock | undefined;
+  /** `undefined` = any time. */
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Whether `opened` can send the request once more, where the server did not run it. */
+  readonly canSendAgain: boolean;
+}
+
+/**
+ * A call from its request to its end: a stream on one of a channel's connections, ended by its deadline and its signal. What the
+ * server says that it did not run is sent once more, and nothing else (RFC 9113 sections 6.8 and 8.7).
+ */
+export abstract class Call {
+  protected stream: ClientStream | undefined = undefined;
+  /** The call is over: answered, or failed. */
+  protected over = false;
+  readonly #channel: Channel;
+  readonly #request: CallRequest;
+  #timer: NodeJS.Timeout | undefined = undefined;
+  #sentAgain = false;
+
+  constructor(channel: Channel, request: CallRequest) {
+    this.#channel = channel;
+    this.#request = request;
+  }
+
+  /** A stream for the call: sends the request and reads the response. `context` is the call. */
+  protected abstract opened(stream: ClientStream): void;
+  /** The call is over, with an error. */
+  protected abstract failed(error: ConnectError): void;
+
+  /** Makes the call; once. */
+  protected start(): void {
+    this.#channel.begin();
+    const { signal, timeoutMs } = this.#request;
+    if (signal?.aborted === true) {
+      this.fail(aborted(signal));
+      return;
+    }
+    signal?.addEventListener("abort", this);
+    if (timeoutMs !== undefined) {
+      this.#timer = setTimeout(() => this.fail(deadlineExceeded()), timeoutMs);
+    }
+    this.#send();
+  }
+
+  /** For the signal: it was aborted. */
+  handleEvent(): void {
+    const { signal } = this.#request;
+    if (signal !== undefined) {
+      this.fail(aborted(signal));
+    }
+  }
+
+  /** For the stream: it closed. */
+  closed(stream: Stream, code: ErrorCode | undefined): void {
+    if (this.over) {
+      return;
+    }
+    if (stream.refused && this.#request.canSendAgain && !this.#sentAgain) {
+      this.#sentAgain = true;
+      this.#send();
+      return;
+    }
+    const error = resetError(code);
+    this.fail(stream.refused ? markRefused(error) : error);
+  }
+
+  /** Ends the call with an error, if it is not over. */
+  fail(error: ConnectError): void {
+    if (!this.over) {
+      this.end();
+      this.stream?.reset();
+      this.failed(error);
+    }
+  }
+
+  /** Ends the call; nothing happens to it any more. */
+  protected end(): void {
+    this.over = true;
+    clearTimeout(this.#timer);
+    this.#request.signal?.removeEventListener("abort", this);
+    this.#channel.end();
+  }
+
+  #send(): void {
+    const connection = this.#channel.ready();
+    if (connection !== undefined) {
+      this.#sendOn(connection);
+      return;
+    }
+    this.#channel.connect().then(
+      (made) => {
+        if (!this.over) {
+          this.#sendOn(made);
+        }
+      },
+      (error) => this.fail(ConnectError.from(error)),
+    );
+  }
+
+  #sendOn(connection: ClientConnection): void {
+    const stream = connection.request(this.#request.fields, this.#request.ownFields);
+    this.stream = stream;
+    stream.context = this;
+    stream.onClose = onClose;
+    this.opened(stream);
+  }
+}
+
+/** One function for all streams: a call needs no closure of its own. */
+function onClose(stream: Stream, code: ErrorCode | undefined): void {
+  (stream.context as Call).closed(stream, code);
+}
+
+/** What the caller said when it aborted, as the error of the call. */
+function aborted(signal: AbortSignal): ConnectError {
+  return ConnectError.from(signal.reason, Code.Canceled);
+}
+
+/** In Connect's words. */
+function deadlineExceeded(): ConnectError {
+  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+}

@@ -1,0 +1,85 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** Flags (one byte) and length (four) in front of a message. */
+export const ENVELOPE_HEAD_BYTES = 5;
+
+/** A message in its envelope. */
+export function envelope(message: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(ENVELOPE_HEAD_BYTES + message.length);
+  bytes[0] = 0;
+  bytes.writeUInt32BE(message.length, 1);
+  bytes.set(message, ENVELOPE_HEAD_BYTES);
+  return bytes;
+}
+
+/**
+ * Takes messages out of their envelopes, however the bytes are cut into chunks. Each is a copy: a chunk is a view of all that the
+ * socket brought with it, and a message lives as long as its reader likes.
+ */
+export class EnvelopeReader {
+  readonly #maxBytes: number;
+  /** Put together only once a message is whole: each byte is moved at most twice. */
+  #chunks: Buffer[] = [];
+  /** Where the next envelope begins in the first chunk. */
+  #at = 0;
+  #bytes = 0;
+
+  /** Throws, in `next`, for a message above `maxBytes`. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes that are not taken. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(chunk: Buffer): void {
+    if (chunk.length > 0) {
+      this.#chunks.push(chunk);
+      this.#bytes += chunk.length;
+    }
+  }
+
+  /** The next message; `undefined` = it is not there whole. Throws ConnectError. */
+  next(): Uint8Array | undefined {
+    if (this.#bytes < ENVELOPE_HEAD_BYTES) {
+      return undefined;
+    }
+    const length = this.#first(ENVELOPE_HEAD_BYTES).readUInt32BE(this.#at + 1);
+    if (length > this.#maxBytes) {
+      throw new ConnectError(
+        `message size ${length} is larger than configured readMaxBytes ${this.#maxBytes}`,
+        Code.ResourceExhausted,
+      );
+    }
+    const total = ENVELOPE_HEAD_BYTES + length;
+    if (this.#bytes < total) {
+      return undefined;
+    }
+    const chunk = this.#first(total);
+    const start = this.#at;
+    if (chunk[start] !== 0) {
+      throw new ConnectError("protocol error: a compressed message, and none was asked for", Code.Internal);
+    }
+    this.#at += total;
+    this.#bytes -= total;
+    if (this.#at === chunk.length) {
+      this.#chunks.shift();
+      this.#at = 0;
+    }
+    return Uint8Array.prototype.slice.call(chunk, start + ENVELOPE_HEAD_BYTES, start + total);
+  }
+
+  /** The first chunk, with at least so many bytes in it that are not taken; there are as many. */
+  #first(bytes: number): Buffer {
+    const [first] = this.#chunks;
+    if (first !== undefined && first.length - this.#at >= bytes) {
+      return first;
+    }
+    const joined = Buffer.concat(this.#chunks).subarray(this.#at);
+    this.#chunks = [joined];
+    this.#at = 0;
+    return joined;
+  }
+}

@@ -1,0 +1,65 @@
+import type { Transport } from "@connectrpc/connect";
+import { encodeHeaders, type HeaderBlock, type HeaderList } from "../../http2/index.ts";
+
+/** As gRPC writes the deadline of a call: eight digits at most, so longer ones are in seconds. */
+export function timeoutField(timeoutMs: number): readonly [name: string, value: string] {
+  return [
+    "grpc-timeout",
+    timeoutMs < 100_000_000 ? `${timeoutMs}m` : `${Math.min(99_999_999, Math.ceil(timeoutMs / 1000))}S`,
+  ];
+}
+
+/** As the calls of a transport are given them. */
+export type GivenHeaders = Parameters<Transport["unary"]>[3];
+
+/** The fields that say what a request is, and are not the caller's to set. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "content-type",
+  "te",
+  "host",
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "content-length",
+  "grpc-timeout",
+  "grpc-encoding",
+  "grpc-accept-encoding",
+]);
+
+/** What one call sends that others do not; `undefined` = nothing. Throws TypeError for what cannot be a field. */
+export function ownFields(timeoutMs: number | undefined, header: GivenHeaders): HeaderBlock | undefined {
+  if (header === undefined) {
+    return timeoutMs === undefined ? undefined : timeoutBlock(timeoutMs);
+  }
+  const pairs: string[] = [];
+  for (const [name, value] of new Headers(header)) {
+    if (!RESERVED.has(name)) {
+      pairs.push(name, value);
+    }
+  }
+  if (timeoutMs !== undefined) {
+    pairs.push(...timeoutField(timeoutMs));
+  }
+  return pairs.length === 0 ? undefined : encodeHeaders(pairs);
+}
+
+/** Of the last call: mostly all calls of a client have one. */
+let lastTimeout: { readonly ms: number; readonly block: HeaderBlock } | undefined;
+
+function timeoutBlock(ms: number): HeaderBlock {
+  if (lastTimeout?.ms !== ms) {
+    lastTimeout = { ms, block: encodeHeaders(timeoutField(ms)) };
+  }
+  return lastTimeout.block;
+}
+
+/** Received fields as Connect wants them; added to `headers`. */
+export function toHeaders(list: HeaderList | undefined, headers = new Headers()): Headers {
+  const fields = list?.fields ?? [];
+  for (let i = 0; i < fields.length; i += 2) {
+    headers.append(fields[i] ?? "", fields[i + 1] ?? "");
+  }
+  return headers;
+}

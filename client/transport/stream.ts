@@ -1,0 +1,145 @@
+import type { DescMessage, DescMethodStreaming, MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type StreamResponse } from "@connectrpc/connect";
+import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
+import { Call, type CallRequest } from "./call.ts";
+import type { Channel } from "./channel.ts";
+import { EnvelopeReader } from "./envelope.ts";
+import { toHeaders } from "./fields.ts";
+import { checkHeaders, checkStatus } from "./status.ts";
+
+/** More than this is not read ahead of the reader: the server waits. */
+const READ_AHEAD_BYTES = 64 * 1024;
+
+/** What all calls of a method have in common. */
+export interface StreamTarget<I extends DescMessage, O extends DescMessage> {
+  readonly method: DescMethodStreaming<I, O>;
+  /** Reads a response; throws ConnectError. */
+  readonly parse: (bytes: Uint8Array) => MessageShape<O>;
+  readonly readMaxBytes: number;
+}
+
+/** A call with one request and a stream of answers, straight on a stream of the engine. */
+export class StreamCall<I extends DescMessage, O extends DescMessage> extends Call {
+  readonly #target: StreamTarget<I, O>;
+  readonly #body: Uint8Array;
+  readonly #envelopes: EnvelopeReader;
+  #headers: HeaderList | undefined = undefined;
+  #trailers: HeaderList | undefined = undefined;
+  #ended = false;
+  #error: ConnectError | undefined = undefined;
+  /** Somebody waits for what is next. */
+  #wake: () => void = () => {};
+
+  /** `body` is the message in its envelope. */
+  constructor(channel: Channel, request: CallRequest, target: StreamTarget<I, O>, body: Uint8Array) {
+    super(channel, request);
+    this.#target = target;
+    this.#body = body;
+    this.#envelopes = new EnvelopeReader(target.readMaxBytes);
+  }
+
+  /** Makes the call; once. Resolves with the headers; rejects with ConnectError. */
+  async run(): Promise<StreamResponse<I, O>> {
+    const trailer = new Headers();
+    this.start();
+    while (this.#headers === undefined) {
+      await this.#progress();
+    }
+    checkHeaders(this.#headers);
+    const { method } = this.#target;
+    return {
+      stream: true,
+      method,
+      service: method.parent,
+      header: toHeaders(this.#headers),
+      message: this.#messages(trailer),
+      trailer,
+    };
+  }
+
+  protected override opened(stream: ClientStream): void {
+    stream.onHeaders = onHeaders;
+    stream.read(onData);
+    stream.endWith(this.#body);
+  }
+
+  protected override failed(error: ConnectError): void {
+    this.#error = error;
+    this.#wake();
+  }
+
+  /** For the stream: the response begins. */
+  answered({ headers }: Stream): void {
+    this.#headers = headers;
+    this.#wake();
+  }
+
+  /** For the stream. */
+  received(stream: Stream, chunk: Buffer, end: boolean): void {
+    if (this.over) {
+      return;
+    }
+    this.#envelopes.push(chunk);
+    if (end) {
+      this.#ended = true;
+      this.#trailers = stream.trailers;
+      this.end();
+    } else if (this.#envelopes.bytes >= READ_AHEAD_BYTES) {
+      stream.pause();
+    }
+    this.#wake();
+  }
+
+  async *#messages(trailer: Headers): AsyncGenerator<MessageShape<O>, void, undefined> {
+    const { parse } = this.#target;
+    try {
+      for (;;) {
+        for (let bytes = this.#envelopes.next(); bytes !== undefined; bytes = this.#envelopes.next()) {
+          yield parse(bytes);
+          // What was aborted ends at once, whatever has come by then.
+          this.#throwError();
+        }
+        if (this.#ended) {
+          break;
+        }
+        await this.#progress();
+      }
+      if (this.#headers !== undefined) {
+        toHeaders(this.#trailers, trailer);
+        checkStatus(this.#headers, this.#trailers);
+      }
+      if (this.#envelopes.bytes > 0) {
+        throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+      }
+    } finally {
+      this.fail(new ConnectError("the reader left", Code.Canceled));
+    }
+  }
+
+  /** Waits for more. */
+  async #progress(): Promise<void> {
+    this.#throwError();
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.stream?.resume();
+    });
+    this.#throwError();
+  }
+
+  #throwError(): void {
+    if (this.#error !== undefined) {
+      throw this.#error;
+    }
+  }
+}
+
+type AnyCall = StreamCall<DescMessage, DescMessage>;
+
+// One function for all streams.
+function onHeaders(stream: Stream): void {
+  (stream.context as AnyCall).answered(stream);
+}
+
+function onData(stream: Stream, chunk: Buffer, end: boolean): void {
+  (stream.context as AnyCall).received(stream, chunk, end);
+}
