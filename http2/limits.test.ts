@@ -226,7 +226,7 @@ describe("time", () => {
     expect(await closed).toMatchObject({ message: "no preface in time" });
   });
   it("an idle connection is drained", async () => {
-    const { peer, closed } = serve({ idleTimeoutMs: 40, lingerMs: 20 });
+    const { peer, closed } = serve({ idleTimeoutMs: 40, drainPingTimeoutMs: 20, lingerMs: 20 });
     peer.start();
     expect(await peer.goaway(true)).toBe(ErrorCode.NO_ERROR);
     expect(await closed).toBeUndefined();
@@ -243,7 +243,7 @@ describe("time", () => {
 
 it("a body above the bound of collect is told as undefined", async () => {
   const bodies: (number | undefined)[] = [];
-  const { peer } = serve({}, (stream) =>
+  const { peer } = serve({ lingerMs: 20 }, (stream) =>
     stream.collect(5, (_, body) => {
       bodies.push(body?.length);
       stream.reply(RESPONSE, Buffer.from("x"), TRAILERS);

@@ -38,10 +38,16 @@ function twinned(connection: RawConnection, twin: RawConnection): RawConnection 
   };
 }
 
-/** All of it but for the time. */
+/** All of it but for the time. The body as text, which is compared at once and not byte by byte. */
 function onTheWire({ httpStatus, headers, trailers, body, rstCode }: RawAnswer) {
   const { date, ...others } = headers;
-  return { httpStatus, headers: { ...others, date: typeof date }, trailers, body, rstCode };
+  return {
+    httpStatus,
+    headers: { ...others, date: typeof date },
+    trailers,
+    body: body.toString("latin1"),
+    rstCode,
+  };
 }
 
 /** Starts the server before the file's tests and stops it after them; then each call must have had one line in the log. Values are bounded by {@link MAX_VALUE_BYTES}. */
