@@ -16,7 +16,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|clock|utf8)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
@@ -42,7 +42,7 @@ module.exports = {
       { path: "^server/namespace/", pathNot: TEST },
       {
         path: "^(gen|server|client)/",
-        pathNot: "^server/namespace/|^server/backend/contract\\.ts$|^server/(errors|limits)\\.ts$",
+        pathNot: "^server/namespace/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),
@@ -51,7 +51,8 @@ module.exports = {
       { path: "^server/rpc/", pathNot: TEST },
       {
         path: "^(server|client|http2)/",
-        pathNot: "^server/(rpc|namespace)/|^server/backend/contract\\.ts$|^server/(errors|limits)\\.ts$",
+        pathNot:
+          "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),

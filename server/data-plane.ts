@@ -10,6 +10,7 @@ import {
   type FastifyReply,
   type FastifyRequest,
   fastify,
+  type HookHandlerDoneFunction,
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
@@ -27,7 +28,8 @@ import type { HealthState } from "./rpc/health.ts";
 import { applyProtocolPolicy } from "./rpc/protocol.ts";
 import { registerServices } from "./rpc/services.ts";
 import { toConnectError } from "./rpc/status.ts";
-import { errorForm, errorResponse, JSON_OPTIONS } from "./rpc/wire-error.ts";
+import { errorForm, errorResponse } from "./rpc/wire-error.ts";
+import { JSON_OPTIONS } from "./rpc/wire-format.ts";
 
 /** What the data plane serves, and within which bounds. */
 export interface DataPlaneOptions {
@@ -77,6 +79,8 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
+    // Each line names its request by itself.
+    childLoggerFactory: (logger) => logger,
     genReqId: ({ headers: { "x-request-id": given } }) =>
       requestId(typeof given === "string" ? given : undefined),
     // A path that is no URL names no method either.
@@ -103,7 +107,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   });
   // Connect reads bodies by itself; Fastify's own parsers would answer for paths that are not there.
   app.removeAllContentTypeParsers();
-  app.addHook("onRequest", checkRequest);
+  app.addHook("onRequest", createRequestCheck(log));
   app.setNotFoundHandler(answerNotFound(log));
   app.setErrorHandler(answerUnread(log));
   if (options.corsOrigins.length > 0) {
@@ -201,22 +205,33 @@ function createRequestIds(): (given: string | undefined) => string {
 }
 
 /** Connect builds a URL of the Host header and the path, and has no answer where that fails. */
-async function checkRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  reply.header("x-request-id", request.id);
-  const { headers } = request.raw;
-  const [, address, portNumber] = /^([\da-f:.]+):(\d+)$/i.exec(String(headers[":authority"])) ?? [];
-  if (address !== undefined && isIPv6(address)) {
-    // Node's own HTTP/2 client leaves out the brackets.
-    headers[":authority"] = `[${address}]:${portNumber}`;
-  }
-  const host = headers[":authority"] ?? headers.host;
-  if (!URL.canParse(request.url, `http://${host ?? ""}`)) {
-    request.log.info(
-      { ...callFields(request, reply), code: "invalid_argument", error: "no host" },
-      "call failed",
-    );
-    await reply.code(400).send({ code: "invalid_argument", message: "the request names no host" });
-  }
+function createRequestCheck(log: Logger) {
+  // Of the last request: mostly those of all.
+  let good = { host: "", url: "" };
+
+  return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
+    reply.header("x-request-id", request.id);
+    const { headers } = request.raw;
+    const [, address, portNumber] = /^([\da-f:.]+):(\d+)$/i.exec(String(headers[":authority"])) ?? [];
+    if (address !== undefined && isIPv6(address)) {
+      // Node's own HTTP/2 client leaves out the brackets.
+      headers[":authority"] = `[${address}]:${portNumber}`;
+    }
+    const host = String(headers[":authority"] ?? headers.host ?? "");
+    const { url } = request;
+    if (host !== good.host || url !== good.url) {
+      if (!URL.canParse(url, `http://${host}`)) {
+        log.info(
+          { ...callFields(request, reply), code: "invalid_argument", error: "no host" },
+          "call failed",
+        );
+        reply.code(400).send({ code: "invalid_argument", message: "the request names no host" });
+        return;
+      }
+      good = { host, url };
+    }
+    done();
+  };
 }
 
 /** What the log says of a call that reached no handler: the fields of `rpc/call-record.ts`. */

@@ -1,3 +1,5 @@
+import type { Values } from "./values.ts";
+
 /**
  * What a store is to the rest of Prism. Rooms (`memory/`, `sqlite/`, ...) implement this and import nothing
  * else of the server; handlers call it and know no store.
@@ -69,7 +71,7 @@ export interface PageQuery {
 export interface Page {
   readonly keys: string[];
   /** As long as `keys`, or empty where only keys were asked for. */
-  readonly values: Uint8Array[];
+  readonly values: Values;
   /** Where the next page starts (its `after`); `undefined` = there is nothing more. A page may be empty and not the last. */
   readonly next: string | undefined;
 }

@@ -4,27 +4,30 @@ import type { CallScope } from "../rpc/call-scope.ts";
 import type { DirectCall, DirectMethod } from "../rpc/direct.ts";
 import type { Exchange, ExchangeListener } from "../rpc/exchange.ts";
 import type { DirectForm } from "../rpc/forms.ts";
+import type { Indexed, OpenCalls } from "./open-calls.ts";
+import { TurnQueue } from "./turn-queue.ts";
 
 /** Five bytes before the message in an envelope. What is too large by less is found when it is read. */
 const ENVELOPE_HEAD_BYTES = 5;
 
-/** The calls that are open, and the bounds of receiving one. */
-export interface OpenCalls {
-  readonly open: Set<OpenCall>;
+/** Where calls are kept while they are open, and the bounds of receiving one. */
+export interface CallBounds {
+  readonly open: OpenCalls<OpenCall>;
   readonly readMaxBytes: number;
   /** To receive a whole request; 0 = any time. */
   readonly requestTimeoutMs: number;
 }
 
 /** A call on the direct path, from its headers to the end of its exchange. */
-export class OpenCall implements DirectCall, ExchangeListener {
+export class OpenCall implements DirectCall, ExchangeListener, Indexed {
+  index = -1;
   readonly exchange: Exchange;
   readonly form: DirectForm;
   readonly gzip: boolean;
   readonly record: CallRecord;
   readonly scope: CallScope;
   readonly #method: DirectMethod;
-  readonly #calls: OpenCalls;
+  readonly #bounds: CallBounds;
   /** Received whole, or refused. */
   #received = false;
   #timer: NodeJS.Timeout | undefined = undefined;
@@ -37,7 +40,7 @@ export class OpenCall implements DirectCall, ExchangeListener {
     record: CallRecord,
     scope: CallScope,
     method: DirectMethod,
-    calls: OpenCalls,
+    bounds: CallBounds,
   ) {
     this.exchange = exchange;
     this.form = form;
@@ -45,15 +48,15 @@ export class OpenCall implements DirectCall, ExchangeListener {
     this.record = record;
     this.scope = scope;
     this.#method = method;
-    this.#calls = calls;
+    this.#bounds = bounds;
   }
 
   /** Reads the request, and has it answered once it is whole. */
   receive(): void {
-    this.#calls.open.add(this);
-    this.exchange.collect(this.#calls.readMaxBytes + ENVELOPE_HEAD_BYTES, this);
-    if (!this.#received && this.#calls.requestTimeoutMs > 0) {
-      armLater(this);
+    this.#bounds.open.add(this);
+    this.exchange.collect(this.#bounds.readMaxBytes + ENVELOPE_HEAD_BYTES, this);
+    if (!this.#received && this.#bounds.requestTimeoutMs > 0) {
+      young.push(this);
     }
   }
 
@@ -62,7 +65,7 @@ export class OpenCall implements DirectCall, ExchangeListener {
       return;
     }
     if (body === undefined) {
-      const message = `message size is larger than configured readMaxBytes ${this.#calls.readMaxBytes}`;
+      const message = `message size is larger than configured readMaxBytes ${this.#bounds.readMaxBytes}`;
       this.#refuse(message, Code.ResourceExhausted);
       return;
     }
@@ -76,7 +79,7 @@ export class OpenCall implements DirectCall, ExchangeListener {
   }
 
   onClose(): void {
-    this.#calls.open.delete(this);
+    this.#bounds.open.delete(this);
     if (!this.#received) {
       this.#refuse("the caller left", Code.Canceled);
     }
@@ -92,7 +95,7 @@ export class OpenCall implements DirectCall, ExchangeListener {
   /** Starts the clock of a request that is not there yet. */
   arm(): void {
     if (!this.#received) {
-      const { requestTimeoutMs } = this.#calls;
+      const { requestTimeoutMs } = this.#bounds;
       const message = `the request was not received within ${requestTimeoutMs} ms`;
       this.#timer = setTimeout(() => this.#refuse(message, Code.DeadlineExceeded), requestTimeoutMs);
     }
@@ -106,18 +109,4 @@ export class OpenCall implements DirectCall, ExchangeListener {
 }
 
 /** Most requests are whole before the turn is over in which they came, and need no timer. */
-let young: OpenCall[] = [];
-
-function armLater(call: OpenCall): void {
-  if (young.push(call) === 1) {
-    setImmediate(armAll);
-  }
-}
-
-function armAll(): void {
-  const calls = young;
-  young = [];
-  for (const call of calls) {
-    call.arm();
-  }
-}
+const young = new TurnQueue<OpenCall>((call) => call.arm());

@@ -4,7 +4,8 @@ import { createDirectMethod, type DirectMethod } from "../rpc/direct.ts";
 import type { Exchange } from "../rpc/exchange.ts";
 import { DIRECT_FORMS, type DirectForm } from "../rpc/forms.ts";
 import type { StreamMethod, UnaryMethod } from "../rpc/implement.ts";
-import { OpenCall, type OpenCalls } from "./open-call.ts";
+import { type CallBounds, OpenCall } from "./open-call.ts";
+import { OpenCalls } from "./open-calls.ts";
 
 /** Bounds of the direct path. */
 export interface DirectPathOptions {
@@ -30,9 +31,10 @@ export interface DirectPath {
 export function createDirectPath(options: DirectPathOptions): DirectPath {
   const { log, readMaxBytes, requestTimeoutMs, shutdownSignal } = options;
   const methods = new Map<string, DirectMethod>();
-  const calls: OpenCalls = { open: new Set(), readMaxBytes, requestTimeoutMs };
+  const open = new OpenCalls<OpenCall>();
+  const bounds: CallBounds = { open, readMaxBytes, requestTimeoutMs };
   shutdownSignal.addEventListener("abort", () => {
-    for (const { scope } of calls.open) {
+    for (const { scope } of [...open.all]) {
       scope.abort(shutdownSignal.reason);
     }
   });
@@ -58,7 +60,7 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
         return false;
       }
       const gzip = acceptsGzip(exchange.header(form.acceptHeader));
-      new OpenCall(exchange, form, gzip, new CallRecord(exchange.requestId), scope, method, calls).receive();
+      new OpenCall(exchange, form, gzip, new CallRecord(exchange.requestId), scope, method, bounds).receive();
       return true;
     },
   };

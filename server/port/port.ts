@@ -37,9 +37,7 @@ export interface Port {
 export function createPort(handler: http.RequestListener, h2: Http2, options: PortOptions): Port {
   const server = createHttp1(handler, options);
   const sockets = new Set<Duplex>();
-  const responses = new Set<http.ServerResponse>();
-  /** With a request of HTTP/1.1 that is not answered, or not received to its end. */
-  const busy = new WeakSet<Duplex>();
+  const http1 = new Http1Connections();
   let draining = false;
 
   server.maxConnections = options.maxConnections;
@@ -57,7 +55,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   });
 
   server.on("clientError", (error: Error & { code?: string }, socket: Duplex) => {
-    if (busy.has(socket)) {
+    if (http1.of(socket).busy) {
       // In the middle of a request: its call is answered and logged in its own way.
       socket.destroy();
       return;
@@ -67,16 +65,26 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   });
 
   server.prependListener("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
-    const { socket } = request;
-    const done = () => void busy.delete(socket);
-    busy.add(socket);
-    response.once("finish", () => discard(request));
-    response.once("close", () => (request.complete ? done() : request.once("end", done)));
+    const connection = http1.of(request.socket);
+    const done = () => {
+      connection.busy = false;
+    };
+    connection.busy = true;
+    connection.response = response;
     if (draining) {
       response.setHeader("connection", "close");
     }
-    responses.add(response);
-    response.once("close", () => responses.delete(response));
+    response.once("finish", () => discard(request));
+    response.once("close", () => {
+      if (connection.response === response) {
+        connection.response = undefined;
+      }
+      if (request.complete) {
+        done();
+      } else {
+        request.once("end", done);
+      }
+    });
   });
 
   return {
@@ -94,8 +102,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
 
     drain() {
       draining = true;
-      for (const response of responses) {
-        if (!response.headersSent) {
+      for (const { response } of http1.all) {
+        if (response?.headersSent === false) {
           response.setHeader("connection", "close");
         }
       }
@@ -121,6 +129,32 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
       }
     },
   };
+}
+
+/** What is known of a connection of HTTP/1.1. */
+interface Http1Connection {
+  /** Has a request that is not answered, or not received to its end. */
+  busy: boolean;
+  /** The last answer that is under way. */
+  response: http.ServerResponse | undefined;
+}
+
+/** Made once for a connection and not for a request: see `direct/open-calls.ts` for why no Set changes with every request. */
+class Http1Connections {
+  readonly all = new Set<Http1Connection>();
+  readonly #bySocket = new WeakMap<Duplex, Http1Connection>();
+
+  of(socket: Duplex): Http1Connection {
+    let connection = this.#bySocket.get(socket);
+    if (connection === undefined) {
+      const made: Http1Connection = { busy: false, response: undefined };
+      connection = made;
+      this.#bySocket.set(socket, made);
+      this.all.add(made);
+      socket.once("close", () => this.all.delete(made));
+    }
+    return connection;
+  }
 }
 
 /** Takes over the event with which the HTTP/1.1 server starts on a connection, and hands HTTP/2's to the other half. */

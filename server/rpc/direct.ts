@@ -11,7 +11,8 @@ import { loggable, requestError } from "./protocol.ts";
 import { createResponseCodec, gzipped, type ResponseCodec } from "./response-codec.ts";
 import { readSingleEnvelope } from "./single-envelope.ts";
 import { toConnectError } from "./status.ts";
-import { endOfStream, errorAnswer, JSON_OPTIONS } from "./wire-error.ts";
+import { endOfStream, errorAnswer } from "./wire-error.ts";
+import { JSON_OPTIONS } from "./wire-format.ts";
 
 /*
  * The direct path: calls with one uncompressed request in a common codec, from bytes to bytes. Connect's own
@@ -54,7 +55,7 @@ export function createDirectMethod(
     readMaxBytes,
     writeMaxBytes: 0xffffffff,
   });
-  const codec = createResponseCodec(method.output, serialization.getO(false));
+  const codec = createResponseCodec(method.output);
   const kind = target.kind === "unary" ? "unary" : "server-streaming";
   const otherForm = target.kind === "unary" ? "connect-stream" : "connect-unary";
 

@@ -16,7 +16,10 @@ import {
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
-import { encoderOf } from "./encoder.ts";
+import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ArrayValues } from "../backend/values.ts";
+import { Columns } from "./columns.ts";
+import { columnsEncoder, encoderOf } from "./encoder.ts";
 import { MessageWriter } from "./message-writer.ts";
 import { SERVICES } from "./services.ts";
 
@@ -236,6 +239,38 @@ describe("the same bytes as protobuf-es", () => {
         expect(hex(encode(every, mixed))).toBe(hex(toBinary(every, mixed)));
       }),
       { numRuns: 100 },
+    );
+  });
+});
+
+describe("columns", () => {
+  const { output } = KeyValueScanInterface.method.scan;
+  const anyRows = fc.array(fc.record({ key: anyText, value: fc.uint8Array({ maxLength: 300 }) }), {
+    maxLength: 20,
+  });
+
+  test("the same bytes as of message after message, and the same messages", () => {
+    fc.assert(
+      fc.property(anyRows, (rows) => {
+        const columns = new Columns<{ key: string; value: Uint8Array }>(rows.length, {
+          key: rows.map(({ key }) => key),
+          value: new ArrayValues(rows.map(({ value }) => value)),
+        });
+        expect([...columns]).toEqual(rows);
+        const encodeRow = columnsEncoder(output, columns);
+        for (const [i, row] of rows.entries()) {
+          encodeRow(i, writer);
+          expect(hex(writer.take())).toBe(hex(encode(output, row)));
+        }
+      }),
+    );
+  });
+
+  test("a field that is not there, or no scalar", () => {
+    expect(() => columnsEncoder(output, new Columns<object>(0, { no: [] } as object))).toThrow("no");
+    const { output: list } = Health.method.list;
+    expect(() => columnsEncoder(list, new Columns<object>(0, { statuses: [] } as object))).toThrow(
+      "statuses",
     );
   });
 });

@@ -1,4 +1,5 @@
 import { create, type DescField, type DescMessage, ScalarType, toBinary } from "@bufbuild/protobuf";
+import type { AnyColumn, Columns } from "./columns.ts";
 import type { MessageWriter } from "./message-writer.ts";
 
 /*
@@ -41,6 +42,56 @@ export function encoderOf(desc: DescMessage): Encoder {
     }
   }
   return encoder;
+}
+
+/**
+ * Encodes the messages of a batch by their place in it, without making them. Throws TypeError for a column that is no scalar
+ * field.
+ */
+export function columnsEncoder(
+  { fields }: DescMessage,
+  columns: Columns<object>,
+): (row: number, writer: MessageWriter) => void {
+  const writers = Object.entries(columns.fields)
+    .map(([name, column]) => {
+      const field = fields.find(({ localName }) => localName === name);
+      if (field?.fieldKind !== "scalar" || field.oneof !== undefined) {
+        throw new TypeError(`not a scalar field: ${name}`);
+      }
+      return { field, column };
+    })
+    .sort((a, b) => a.field.number - b.field.number)
+    .map(({ field, column }) => columnWriter(field, column));
+  return (row, writer) => {
+    for (const write of writers) {
+      write(row, writer);
+    }
+  };
+}
+
+function columnWriter(
+  field: DescField & { fieldKind: "scalar" },
+  column: AnyColumn,
+): (row: number, writer: MessageWriter) => void {
+  const { tag, write } = taggedValue(field.number, field);
+  const implicit = !field.proto.proto3Optional;
+  if ("copyTo" in column) {
+    return (row, writer) => {
+      const bytes = column.bytesOf(row);
+      if (!(implicit && bytes === 0)) {
+        writer.varint(tag);
+        writer.varint(bytes);
+        writer.value(column, row, bytes);
+      }
+    };
+  }
+  return (row, writer) => {
+    const value = column[row];
+    if (!(implicit && isZero(value))) {
+      writer.varint(tag);
+      write(value, writer);
+    }
+  };
 }
 
 /** proto3 outside of google.protobuf, whose types have forms of their own in `create`. */

@@ -14,6 +14,7 @@ import type { Call } from "../backend/contract.ts";
 import { abortError, asPrismError, PrismError } from "../errors.ts";
 import { type CallLog, type CallRecord, callRecord } from "./call-record.ts";
 import { CallScope } from "./call-scope.ts";
+import type { AnyBatch, Batch } from "./columns.ts";
 import { loggable, requestError } from "./protocol.ts";
 import { toConnectError } from "./status.ts";
 
@@ -25,12 +26,9 @@ export type Handler<Method extends DescMethod> =
   Method extends DescMethodUnary<infer I, infer O>
     ? (request: MessageShape<I>, call: Call) => Promise<MessageInitShape<O>>
     : Method extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, call: Call) => AsyncIterable<readonly MessageInitShape<O>[]>
+      ? (request: MessageShape<I>, call: Call) => AsyncIterable<Batch<O>>
       : Method extends DescMethodBiDiStreaming<infer I, infer O>
-        ? (
-            requests: AsyncIterable<MessageShape<I>>,
-            call: Call,
-          ) => AsyncIterable<readonly MessageInitShape<O>[]>
+        ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => AsyncIterable<Batch<O>>
         : never;
 
 /** The handlers of a service: every method has one. */
@@ -46,7 +44,7 @@ export interface CallPolicy {
 }
 
 type AnyUnary = (request: unknown, call: Call) => Promise<object>;
-type AnyStream = (request: unknown, call: Call) => AsyncIterable<readonly object[]>;
+type AnyStream = (request: unknown, call: Call) => AsyncIterable<AnyBatch>;
 
 interface AnyMethod {
   readonly method: DescMethod;
@@ -71,7 +69,7 @@ export interface StreamMethod extends AnyMethod {
 /** The responses of a call as they come. */
 export interface Batches {
   /** The next ones; `undefined` = that was all. Throws ConnectError, ready for the wire. One at a time. */
-  next(): Promise<readonly object[] | undefined>;
+  next(): Promise<AnyBatch | undefined>;
   /** Waits for the reader. Throws as `next` does, when the call is aborted before. */
   wait(work: Promise<void>): Promise<void>;
   /** Nobody reads on; ends the handler too. No effect where the stream has ended. */
@@ -154,7 +152,7 @@ function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, l
     timeoutMs,
     open(request, record, scope) {
       record.enter(request);
-      let iterator: AsyncIterator<readonly object[]> | undefined;
+      let iterator: AsyncIterator<AnyBatch> | undefined;
       // A handler may throw before it answers with a stream.
       const nextBatch = async () => {
         iterator ??= handler(request, scope)[Symbol.asyncIterator]();

@@ -3,6 +3,7 @@ import type { Call, Page, ScanStore } from "../backend/contract.ts";
 import { SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";
 import type { NamespaceRouter, Route } from "../namespace/router.ts";
 import { checkLimit, checkPrefix } from "./check.ts";
+import { Columns } from "./columns.ts";
 import type { Handlers } from "./implement.ts";
 
 /** prism.interfaces.keyvalue.KeyValueScanInterface: check, route, reply page by page. */
@@ -11,15 +12,23 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
     scan({ namespace, prefix, limit }, call) {
       checkPrefix(prefix);
       const range = { prefix, limit: checkLimit(limit), keysOnly: false };
-      return pages(router.scans(namespace), range, call, ({ keys, values }) =>
-        keys.map((key, i) => ({ key, value: values[i] ?? NO_BYTES })),
+      return pages(
+        router.scans(namespace),
+        range,
+        call,
+        ({ keys, values }) => new Columns(keys.length, { key: keys, value: values }),
       );
     },
 
     scanKeys({ namespace, prefix, limit }, call) {
       checkPrefix(prefix);
       const range = { prefix, limit: checkLimit(limit), keysOnly: true };
-      return pages(router.scans(namespace), range, call, ({ keys }) => keys.map((key) => ({ key })));
+      return pages(
+        router.scans(namespace),
+        range,
+        call,
+        ({ keys }) => new Columns(keys.length, { key: keys }),
+      );
     },
 
     async count(request, call) {
@@ -29,8 +38,6 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
     },
   };
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 /** What a scan goes over. */
 interface ScanRange {
@@ -44,17 +51,17 @@ interface ScanRange {
  * The pages of a whole scan, as responses. The next is fetched when the reader wants it, so memory stays that of one page. No
  * generator, because that would hold on to the last page for as long as a slow reader takes for it.
  */
-function pages<T>(
+function pages<B>(
   { namespace, store }: Route<ScanStore>,
   { prefix, limit, keysOnly }: ScanRange,
   call: Call,
-  toResponses: (page: Page) => T[],
-): AsyncIterable<readonly T[]> {
+  toResponses: (page: Page) => B,
+): AsyncIterable<B> {
   let left = limit;
   let after: string | undefined;
   let more = true;
 
-  async function next(): Promise<IteratorResult<readonly T[], undefined>> {
+  async function next(): Promise<IteratorResult<B, undefined>> {
     if (!more) {
       return { done: true, value: undefined };
     }

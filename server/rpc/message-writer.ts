@@ -1,3 +1,5 @@
+import type { Values } from "../backend/values.ts";
+
 /** Where a writer starts; it grows by doubling, and keeps up to MAX_KEPT_BYTES for the next message. */
 const START_BYTES = 16 * 1024;
 const MAX_KEPT_BYTES = 1024 * 1024;
@@ -135,6 +137,13 @@ export class MessageWriter {
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.at);
     this.at += bytes.length;
+  }
+
+  /** One of a page's values, which has so many bytes. */
+  value(values: Values, index: number, bytes: number): void {
+    this.reserve(bytes);
+    values.copyTo(index, this.buffer, this.at);
+    this.at += bytes;
   }
 
   string(text: string): void {

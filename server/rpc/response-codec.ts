@@ -1,8 +1,9 @@
-import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
-import type { Serialization } from "@connectrpc/connect/protocol";
+import { create, type DescMessage, toJsonString } from "@bufbuild/protobuf";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { encoderOf } from "./encoder.ts";
+import { type AnyBatch, Columns } from "./columns.ts";
+import { columnsEncoder, encoderOf } from "./encoder.ts";
 import { MessageWriter } from "./message-writer.ts";
+import { envelope, JSON_OPTIONS } from "./wire-format.ts";
 
 /** Messages below this size are not compressed, as in Connect. */
 const COMPRESS_MIN_BYTES = 1024;
@@ -20,20 +21,22 @@ export interface ResponseCodec {
   /** One response, in protobuf or JSON. */
   message(response: object, binary: boolean): Uint8Array;
   /** Each response in an envelope of its own, and `suffix` behind them. */
-  envelopes(responses: readonly object[], binary: boolean, suffix?: Uint8Array): Uint8Array;
+  envelopes(responses: AnyBatch, binary: boolean, suffix?: Uint8Array): Uint8Array;
   /** The same, with what is large enough compressed. */
-  gzipEnvelopes(responses: readonly object[], binary: boolean, suffix?: Uint8Array): Promise<Uint8Array>;
+  gzipEnvelopes(responses: AnyBatch, binary: boolean, suffix?: Uint8Array): Promise<Uint8Array>;
 }
 
-/** The codec of a response type; `json` is how it is written in JSON. */
-export function createResponseCodec(output: DescMessage, json: Serialization<Message>): ResponseCodec {
+/** The codec of a response type. */
+export function createResponseCodec(output: DescMessage): ResponseCodec {
   const encode = encoderOf(output);
 
   function write(response: object, binary: boolean): void {
     if (binary) {
       encode(response, writer);
     } else {
-      writer.raw(json.serialize(create(output, response as Record<string, unknown>)));
+      writer.raw(
+        Buffer.from(toJsonString(output, create(output, response as Record<string, unknown>), JSON_OPTIONS)),
+      );
     }
   }
 
@@ -49,10 +52,19 @@ export function createResponseCodec(output: DescMessage, json: Serialization<Mes
     envelopes(responses, binary, suffix = NOTHING) {
       // Where writing threw before, something is left.
       writer.clear();
-      for (const response of responses) {
-        const start = writer.beginEnvelope();
-        write(response, binary);
-        writer.endEnvelope(start, 0);
+      if (binary && responses instanceof Columns) {
+        const encodeRow = columnsEncoder(output, responses);
+        for (let i = 0; i < responses.length; i++) {
+          const start = writer.beginEnvelope();
+          encodeRow(i, writer);
+          writer.endEnvelope(start, 0);
+        }
+      } else {
+        for (const response of responses) {
+          const start = writer.beginEnvelope();
+          write(response, binary);
+          writer.endEnvelope(start, 0);
+        }
       }
       writer.raw(suffix);
       return writer.take();
@@ -76,13 +88,4 @@ export async function gzipped(message: Uint8Array): Promise<Uint8Array | undefin
 async function gzipEnvelope(message: Uint8Array): Promise<Uint8Array> {
   const compressed = await gzipped(message);
   return compressed === undefined ? envelope(0, message) : envelope(COMPRESSED_FLAG, compressed);
-}
-
-/** Five bytes (flags, length) and the data, as gRPC and Connect frame a message. */
-export function envelope(flags: number, data: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(5 + data.byteLength);
-  bytes[0] = flags;
-  new DataView(bytes.buffer).setUint32(1, data.byteLength);
-  bytes.set(data, 5);
-  return bytes;
 }

@@ -6,16 +6,7 @@ import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
 import type { Answer, AnswerHead, FieldPairs } from "./exchange.ts";
-import { envelope } from "./response-codec.ts";
-
-/**
- * How JSON is read and written, in every protocol: fields that are zero, false or empty are there, and text that
- * is not UTF-8 is refused, where the default decoder would put U+FFFD in its place.
- */
-export const JSON_OPTIONS = {
-  alwaysEmitImplicit: true,
-  textDecoder: new TextDecoder("utf-8", { fatal: true }),
-} as const;
+import { envelope, JSON_OPTIONS } from "./wire-format.ts";
 
 /** How a failed call is told, by the form of the request. */
 export type ErrorForm =

@@ -4,6 +4,7 @@ import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { Backend, Page } from "../backend/contract.ts";
+import { ArrayValues } from "../backend/values.ts";
 import { PrismError, type Reason } from "../errors.ts";
 import { MAX_KEY_BYTES } from "../limits.ts";
 
@@ -48,9 +49,11 @@ export function createWireBackend(transport: Transport): Backend {
     },
     scans: {
       async scanPage(namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, { signal }) {
-        const page: Page = { keys: [], values: [], next: undefined };
+        const keys: string[] = [];
+        const values: Uint8Array[] = [];
+        const page = (next?: string): Page => ({ keys, values: new ArrayValues(values), next });
         if (Buffer.byteLength(prefix) > MAX_KEY_BYTES) {
-          return page;
+          return page();
         }
         let bytes = 0;
         const found = keysOnly
@@ -61,20 +64,20 @@ export function createWireBackend(transport: Transport): Backend {
             if (after !== undefined && Buffer.from(item.key).compare(Buffer.from(after)) <= 0) {
               continue;
             }
-            if (page.keys.length === maxEntries || bytes >= maxBytes) {
-              return { ...page, next: page.keys.at(-1) };
+            if (keys.length === maxEntries || bytes >= maxBytes) {
+              return page(keys.at(-1));
             }
-            page.keys.push(item.key);
+            keys.push(item.key);
             bytes += Buffer.byteLength(item.key);
             if ("value" in item) {
-              page.values.push(item.value);
+              values.push(item.value);
               bytes += item.value.byteLength;
             }
           }
         } catch (error) {
           throw asPrismError(error);
         }
-        return page;
+        return page();
       },
       count: async (namespace, prefix, { signal }) =>
         Buffer.byteLength(prefix) > MAX_KEY_BYTES

@@ -133,8 +133,8 @@ export function bytes(text: string): Uint8Array {
 }
 
 /** Stored values as text, `undefined` where there was none. */
-export function texts(values: readonly (Uint8Array | undefined)[]): (string | undefined)[] {
-  return values.map((value) => (value === undefined ? undefined : Buffer.from(value).toString()));
+export function texts(values: Iterable<Uint8Array | undefined>): (string | undefined)[] {
+  return Array.from(values).map((value) => (value === undefined ? undefined : Buffer.from(value).toString()));
 }
 
 /** Writes entries whose values are given as text. */

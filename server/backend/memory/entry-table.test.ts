@@ -38,11 +38,8 @@ describe("EntryTable", () => {
     table.set({ key: "z", value: VALUE, ttlMs: 0 }, 0);
     const query = { prefix: "", after: undefined, maxEntries: 1, maxBytes: 1, keysOnly: true };
     const page = table.page(query, 10);
-    expect(page).toEqual({ keys: [], values: [], next: "k1023" });
-    expect(table.page({ ...query, after: "k2500" }, 10)).toEqual({
-      keys: ["z"],
-      values: [],
-      next: undefined,
-    });
+    expect([page.keys, page.next]).toEqual([[], "k1023"]);
+    const last = table.page({ ...query, after: "k2500" }, 10);
+    expect([last.keys, last.next]).toEqual([["z"], undefined]);
   });
 });

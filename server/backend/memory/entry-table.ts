@@ -2,8 +2,8 @@ import type { EntryWrite, Page, PageQuery } from "../contract.ts";
 import { compareUtf8 } from "../utf8.ts";
 import { type Expiring, ExpiryHeap, NOT_IN_HEAP } from "./expiry-heap.ts";
 import { KeyMap } from "./key-map.ts";
-import { OrderedKeys } from "./ordered-keys.ts";
-import { load, type StoredValue, store } from "./stored-value.ts";
+import { OrderedItems } from "./ordered-items.ts";
+import { load, type StoredValue, StoredValues, store } from "./stored-value.ts";
 
 /** Most entries that one {@link EntryTable.reclaim} takes: a few milliseconds of work at five million keys. */
 const RECLAIM_SLICE = 256;
@@ -25,7 +25,7 @@ interface Entry extends Expiring {
  */
 export class EntryTable {
   readonly #entries = new KeyMap<Entry>();
-  readonly #keys = new OrderedKeys();
+  readonly #ordered = new OrderedItems<Entry>();
   readonly #expiries = new ExpiryHeap<Entry>();
 
   /** Entries held, those included that are expired and not yet reclaimed. */
@@ -49,7 +49,7 @@ export class EntryTable {
     if (entry === undefined) {
       entry = { key: write.key, value, expiresAtMs: NEVER, heapIndex: NOT_IN_HEAP };
       this.#entries.add(write.key, entry);
-      this.#keys.insert(write.key);
+      this.#ordered.insert(entry);
     } else {
       entry.value = value;
     }
@@ -74,22 +74,22 @@ export class EntryTable {
   page(query: PageQuery, nowMs: number): Page {
     const { prefix, after, maxEntries, maxBytes, keysOnly } = query;
     const keys: string[] = [];
-    const values: Uint8Array[] = [];
+    const stored: StoredValue[] = [];
     let bytes = 0;
     let expired = 0;
     let full = false;
     let last: string | undefined;
     let next: string | undefined;
     const fromPrefix = after === undefined || compareUtf8(after, prefix) < 0;
-    this.#keys.walk(fromPrefix ? prefix : after, fromPrefix ? "at" : "after", (key) => {
+    this.#ordered.walk(fromPrefix ? prefix : after, fromPrefix ? "at" : "after", (entry) => {
+      const { key } = entry;
       if (!key.startsWith(prefix)) return false;
       if (full) {
         next = last;
         return false;
       }
       last = key;
-      const entry = this.#live(key, nowMs);
-      if (entry === undefined) {
+      if (!isLive(entry, nowMs)) {
         expired++;
         full = expired === MAX_EXPIRED_PER_PAGE;
         return true;
@@ -97,18 +97,18 @@ export class EntryTable {
       keys.push(key);
       bytes += Buffer.byteLength(key);
       if (!keysOnly) {
-        values.push(load(entry.value));
+        stored.push(entry.value);
         bytes += entry.value.length;
       }
       full = keys.length >= maxEntries || bytes >= maxBytes;
       return true;
     });
-    return { keys, values, next };
+    return { keys, values: new StoredValues(stored), next };
   }
 
   /** How many entries have the prefix, expired ones included that are not reclaimed. */
   count(prefix: string): number {
-    return this.#keys.rank(prefix, "past") - this.#keys.rank(prefix, "at");
+    return this.#ordered.rank(prefix, "past") - this.#ordered.rank(prefix, "at");
   }
 
   /** Removes some of what is expired at `nowMs`; answers the soonest expiry that is left, `undefined` = none. */
@@ -128,7 +128,7 @@ export class EntryTable {
 
   #remove(entry: Entry): void {
     this.#entries.delete(entry.key);
-    this.#keys.delete(entry.key);
+    this.#ordered.delete(entry.key);
     this.#expiries.remove(entry);
   }
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Page, PageQuery } from "../contract.ts";
+import { ArrayValues } from "../values.ts";
 import { type KeyRange, keyRange, successor } from "./key-range.ts";
 import { prepare, type Query } from "./query.ts";
 
@@ -78,10 +79,10 @@ function createPage(db: DatabaseSync): Reader["page"] {
         bytes += keyBytes + (value?.length ?? 0);
       }
       if (keys.length >= maxEntries || bytes >= maxBytes || rows === MAX_ROWS_PER_STEP) {
-        return { keys, values, next: key };
+        return { keys, values: new ArrayValues(values), next: key };
       }
     }
-    return { keys, values, next: undefined };
+    return { keys, values: new ArrayValues(values), next: undefined };
   };
 }
 

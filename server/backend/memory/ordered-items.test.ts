@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareUtf8 } from "../utf8.ts";
-import { OrderedKeys, type Side } from "./ordered-keys.ts";
+import { type Keyed, OrderedItems, type Side } from "./ordered-items.ts";
 
-function walked(keys: OrderedKeys, probe: string, side: Side, most = Infinity): string[] {
+function walked(keys: OrderedItems<Keyed>, probe: string, side: Side, most = Infinity): string[] {
   const found: string[] = [];
   if (most === 0) return found;
-  keys.walk(probe, side, (key) => found.push(key) < most);
+  keys.walk(probe, side, ({ key }) => found.push(key) < most);
   return found;
 }
 
@@ -18,7 +18,7 @@ function isBefore(key: string, probe: string, side: Side): boolean {
   return order < 0 || key.startsWith(probe);
 }
 
-function expectSame(keys: OrderedKeys, model: ReadonlySet<string>, probes: readonly string[]): void {
+function expectSame(keys: OrderedItems<Keyed>, model: ReadonlySet<string>, probes: readonly string[]): void {
   const sorted = [...model].sort(compareUtf8);
   expect(walked(keys, "", "at")).toEqual(sorted);
   for (const probe of probes) {
@@ -30,9 +30,9 @@ function expectSame(keys: OrderedKeys, model: ReadonlySet<string>, probes: reado
   }
 }
 
-describe("OrderedKeys", () => {
+describe("OrderedItems", () => {
   test("an empty set", () => {
-    const keys = new OrderedKeys();
+    const keys = new OrderedItems<Keyed>();
     keys.delete("a");
     expectSame(keys, new Set(), ["", "a"]);
   });
@@ -42,14 +42,14 @@ describe("OrderedKeys", () => {
     const key = fc.string({ unit, minLength: 1, maxLength: 3 });
     fc.assert(
       fc.property(fc.array(key, { maxLength: 60 }), fc.array(key, { maxLength: 5 }), (inserted, probes) => {
-        const keys = new OrderedKeys();
+        const keys = new OrderedItems<Keyed>();
         const model = new Set<string>();
         for (const key of inserted) {
           if (model.has(key)) {
             keys.delete(key);
             model.delete(key);
           } else {
-            keys.insert(key);
+            keys.insert({ key });
             model.add(key);
           }
         }
@@ -63,12 +63,12 @@ describe("OrderedKeys", () => {
     ["backwards", (i: number) => 19_999 - i],
     ["scattered", (i: number) => (i * 7919) % 20_000],
   ])("blocks split and join: %s", (_, place) => {
-    const keys = new OrderedKeys();
+    const keys = new OrderedItems<Keyed>();
     const model = new Set<string>();
     const name = (i: number) => `k${String(place(i)).padStart(5, "0")}`;
     const probes = ["", "k", "k0", "k00511", "k00512", "k00513", "k10000", "k19999", "k2", "z"];
     for (let i = 0; i < 20_000; i++) {
-      keys.insert(name(i));
+      keys.insert({ key: name(i) });
       model.add(name(i));
     }
     expectSame(keys, model, probes);
@@ -82,7 +82,7 @@ describe("OrderedKeys", () => {
       if (i % 10 === 3) {
         keys.delete(name(i));
       } else {
-        keys.insert(name(i));
+        keys.insert({ key: name(i) });
       }
     }
     for (let i = 0; i < 20_000; i++) if (i % 10 !== 3) keys.delete(name(i));
@@ -90,9 +90,9 @@ describe("OrderedKeys", () => {
   });
 
   test("deleting a key that is not there changes nothing", () => {
-    const keys = new OrderedKeys();
-    keys.insert("a");
-    keys.insert("c");
+    const keys = new OrderedItems<Keyed>();
+    keys.insert({ key: "a" });
+    keys.insert({ key: "c" });
     keys.delete("b");
     keys.delete("d");
     expect(walked(keys, "", "at")).toEqual(["a", "c"]);

@@ -1,57 +1,62 @@
 import { compareUtf8, ordersNatively } from "../utf8.ts";
 
-const MAX_BLOCK_KEYS = 512;
-const MIN_BLOCK_KEYS = 128;
+const MAX_BLOCK_ITEMS = 512;
+const MIN_BLOCK_ITEMS = 128;
 
 /**
- * Which keys count as before a probe. `at`: those less than it. `after`: those less and itself.
+ * Which items count as before a probe, by their keys. `at`: those less than it. `after`: those less and itself.
  * `past`: those less and every key that starts with it.
  */
 export type Side = "at" | "after" | "past";
 
+/** What can be kept in an {@link OrderedItems}. */
+export interface Keyed {
+  readonly key: string;
+}
+
 /**
- * A set of keys in ascending order of their UTF-8 bytes: a sorted array of sorted blocks. Two binary searches find a
- * place; a change moves at most one block's keys. Ten thousand blocks hold five million keys.
+ * Items in ascending order of the UTF-8 bytes of their keys, each key once: a sorted array of sorted blocks. Two binary searches
+ * find a place; a change moves at most one block's items. Ten thousand blocks hold five million items.
  */
-export class OrderedKeys {
+export class OrderedItems<T extends Keyed> {
   /** No block is empty. */
-  readonly #blocks: string[][] = [];
+  readonly #blocks: T[][] = [];
   /** The first key of each block, once more: side by side they stay in the processor's cache, which halves the time of a search. */
   readonly #firsts: string[] = [];
   /** Where the last `#seek` ended: the block, and the place in it. */
   #block = 0;
   #offset = 0;
 
-  /** Adds a key that is not in the set. */
-  insert(key: string): void {
-    this.#seek(key, "at");
+  /** Adds an item whose key none has. */
+  insert(item: T): void {
+    this.#seek(item.key, "at");
     const block = this.#blocks[this.#block];
     if (block === undefined) {
-      this.#insertBlock(0, [key]);
-    } else if (block.length < MAX_BLOCK_KEYS) {
-      this.#insertAt(this.#block, this.#offset, key);
+      this.#insertBlock(0, [item]);
+    } else if (block.length < MAX_BLOCK_ITEMS) {
+      this.#insertAt(this.#block, this.#offset, item);
     } else if (this.#offset === block.length) {
-      // Keys that arrive in order fill each block to the end instead of leaving halves behind.
-      this.#insertBlock(this.#block + 1, [key]);
+      // Items that arrive in order fill each block to the end instead of leaving halves behind.
+      this.#insertBlock(this.#block + 1, [item]);
     } else {
-      this.#insertBlock(this.#block + 1, block.splice(MAX_BLOCK_KEYS / 2));
-      if (this.#offset <= block.length) this.#insertAt(this.#block, this.#offset, key);
-      else this.#insertAt(this.#block + 1, this.#offset - block.length, key);
+      this.#insertBlock(this.#block + 1, block.splice(MAX_BLOCK_ITEMS / 2));
+      if (this.#offset <= block.length) this.#insertAt(this.#block, this.#offset, item);
+      else this.#insertAt(this.#block + 1, this.#offset - block.length, item);
     }
   }
 
-  /** Takes out a key that is in the set. */
+  /** Takes out the item with the key. */
   delete(key: string): void {
     this.#seek(key, "at");
     this.#leaveBlockEnd();
     const block = this.#blocks[this.#block];
-    if (block === undefined || block[this.#offset] !== key) return;
+    if (block === undefined || block[this.#offset]?.key !== key) return;
     block.splice(this.#offset, 1);
-    if (this.#offset === 0) this.#firsts[this.#block] = block[0] ?? "";
-    if (block.length < MIN_BLOCK_KEYS) this.#shrink(this.#block, block);
+    if (this.#offset === 0) this.#firsts[this.#block] = block[0]?.key ?? "";
+    if (block.length < MIN_BLOCK_ITEMS) this.#shrink(this.#block, block);
   }
 
-  /** How many keys are before the probe. O(blocks). */
+  /** How many items are before the probe. O(blocks). */
   rank(probe: string, side: Side): number {
     this.#seek(probe, side);
     let rank = this.#offset;
@@ -59,20 +64,21 @@ export class OrderedKeys {
     return rank;
   }
 
-  /** Hands out the keys that are not before the probe, in order, until `visit` answers false. `visit` must not change the set. */
-  walk(probe: string, side: Side, visit: (key: string) => boolean): void {
+  /** Hands out the items that are not before the probe, in order, until `visit` answers false. `visit` must not change the set. */
+  walk(probe: string, side: Side, visit: (item: T) => boolean): void {
     this.#seek(probe, side);
     let offset = this.#offset;
     for (let i = this.#block; i < this.#blocks.length; i++) {
       const block = this.#blocks[i] ?? [];
       for (; offset < block.length; offset++) {
-        if (!visit(block[offset] ?? "")) return;
+        const item = block[offset];
+        if (item !== undefined && !visit(item)) return;
       }
       offset = 0;
     }
   }
 
-  /** Goes to the first key that is not before the probe, or to the end of the block before that key's. */
+  /** Goes to the first item that is not before the probe, or to the end of the block before that item's. */
   #seek(probe: string, side: Side): void {
     const native = ordersNatively(probe);
     let low = 0;
@@ -88,15 +94,15 @@ export class OrderedKeys {
     high = block.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (isBefore(block[middle] ?? "", probe, side, native)) low = middle + 1;
+      if (isBefore(block[middle]?.key ?? "", probe, side, native)) low = middle + 1;
       else high = middle;
     }
     this.#offset = low;
   }
 
-  #insertBlock(index: number, block: string[]): void {
+  #insertBlock(index: number, block: T[]): void {
     this.#blocks.splice(index, 0, block);
-    this.#firsts.splice(index, 0, block[0] ?? "");
+    this.#firsts.splice(index, 0, block[0]?.key ?? "");
   }
 
   #removeBlock(index: number): void {
@@ -104,9 +110,9 @@ export class OrderedKeys {
     this.#firsts.splice(index, 1);
   }
 
-  #insertAt(index: number, offset: number, key: string): void {
-    this.#blocks[index]?.splice(offset, 0, key);
-    if (offset === 0) this.#firsts[index] = key;
+  #insertAt(index: number, offset: number, item: T): void {
+    this.#blocks[index]?.splice(offset, 0, item);
+    if (offset === 0) this.#firsts[index] = item.key;
   }
 
   #leaveBlockEnd(): void {
@@ -117,7 +123,7 @@ export class OrderedKeys {
   }
 
   /** Joins a small block to the next (or the last to the one before it), unless the two would have to be split again soon. */
-  #shrink(index: number, block: string[]): void {
+  #shrink(index: number, block: T[]): void {
     if (block.length === 0) {
       this.#removeBlock(index);
       return;
@@ -126,7 +132,7 @@ export class OrderedKeys {
     const left = this.#blocks[lower];
     const right = this.#blocks[lower + 1];
     if (left === undefined || right === undefined) return;
-    if (left.length + right.length > MAX_BLOCK_KEYS - MIN_BLOCK_KEYS) return;
+    if (left.length + right.length > MAX_BLOCK_ITEMS - MIN_BLOCK_ITEMS) return;
     left.push(...right);
     this.#removeBlock(lower + 1);
   }

@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Peer, startPeer } from "./process.ts";
+
+const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
+
+/** Starts Prism, whole, with the given configuration over a memory store and free ports; `args` go to `prism serve`. */
+export async function startPrism(
+  settings: { readonly http2?: "engine" | "node" } = {},
+  args: readonly string[] = ["--memory"],
+): Promise<Peer> {
+  const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
+  const file = join(folder, "prism.yaml");
+  writeFileSync(file, `server: {http2: ${settings.http2 ?? "engine"}}\n`);
+  const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+  try {
+    return await startPeer(process.execPath, [MAIN, "serve", "--config", file, ...ports, ...args], (line) =>
+      line.includes('"msg":"ready"') ? Number(/"listen":"[^"]*:(\d+)"/.exec(line)?.[1]) : undefined,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Starts one of the servers in `bench/peers/`. */
+export async function startOther(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+  const file = fileURLToPath(new URL(`../peers/${name}.ts`, import.meta.url));
+  return await startPeer(
+    process.execPath,
+    [file, ...args],
+    (line) => (line.startsWith("ready ") ? Number(line.slice("ready ".length)) : undefined),
+    env,
+  );
+}
+
+/** Starts a Redis that keeps nothing on disk. */
+export async function startRedis(): Promise<Peer> {
+  // It does not tell which free port it took.
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+  return await startPeer("redis-server", args, (line) =>
+    line.includes("Ready to accept") ? port : undefined,
+  );
+}

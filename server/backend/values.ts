@@ -1,0 +1,40 @@
+/**
+ * The values of a page. They are copied out one by one: a page has a thousand, and as many arrays would cost more, in time and in
+ * the garbage collector's, than all that is done with them.
+ */
+export interface Values extends Iterable<Uint8Array> {
+  /** How many there are. */
+  readonly length: number;
+  /** The bytes that one has. */
+  bytesOf(index: number): number;
+  /** Copies one into `target`, which has room for it from `at` on. */
+  copyTo(index: number, target: Buffer, at: number): void;
+}
+
+/** Values that are arrays already. */
+export class ArrayValues implements Values {
+  readonly #values: readonly Uint8Array[];
+
+  constructor(values: readonly Uint8Array[]) {
+    this.#values = values;
+  }
+
+  get length(): number {
+    return this.#values.length;
+  }
+
+  bytesOf(index: number): number {
+    return this.#values[index]?.length ?? 0;
+  }
+
+  copyTo(index: number, target: Buffer, at: number): void {
+    const value = this.#values[index];
+    if (value !== undefined) {
+      target.set(value, at);
+    }
+  }
+
+  [Symbol.iterator](): Iterator<Uint8Array> {
+    return this.#values.values();
+  }
+}

@@ -1,0 +1,43 @@
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import type { Values } from "../backend/values.ts";
+
+/** The values of one field, for each message of a batch. */
+type Column<T> = readonly Exclude<T, undefined>[] | (Uint8Array extends T ? Values : never);
+
+/** Which fields a batch has; the others are zero in all its messages. */
+export type ColumnFields<T> = {
+  readonly [K in keyof T as K extends `$${string}` ? never : K]?: Column<T[K]>;
+};
+
+/** A column of any field. */
+export type AnyColumn = readonly unknown[] | Values;
+
+/**
+ * A batch of messages, field by field in place of message by message: the direct path's encoder needs no object for any of them.
+ * Whoever does, gets them by iterating.
+ */
+export class Columns<T> implements Iterable<T> {
+  readonly length: number;
+  readonly fields: Readonly<Record<string, AnyColumn>>;
+
+  /** Each column has `length` values. */
+  constructor(length: number, fields: ColumnFields<T>) {
+    this.length = length;
+    this.fields = fields as Record<string, AnyColumn>;
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    const columns = Object.entries(this.fields).map(
+      ([name, column]) => [name, column[Symbol.iterator]()] as const,
+    );
+    for (let i = 0; i < this.length; i++) {
+      yield Object.fromEntries(columns.map(([name, values]) => [name, values.next().value])) as T;
+    }
+  }
+}
+
+/** Responses of a stream that are there at once. */
+export type Batch<O extends DescMessage> = readonly MessageInitShape<O>[] | Columns<MessageInitShape<O>>;
+
+/** The same of any type. */
+export type AnyBatch = readonly object[] | Columns<object>;

@@ -1,0 +1,17 @@
+/**
+ * How JSON is read and written, in every protocol: fields that are zero, false or empty are there, and text that
+ * is not UTF-8 is refused, where the default decoder would put U+FFFD in its place.
+ */
+export const JSON_OPTIONS = {
+  alwaysEmitImplicit: true,
+  textDecoder: new TextDecoder("utf-8", { fatal: true }),
+} as const;
+
+/** Five bytes (flags, length) and the data, as gRPC and Connect frame a message. */
+export function envelope(flags: number, data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(5 + data.byteLength);
+  bytes[0] = flags;
+  new DataView(bytes.buffer).setUint32(1, data.byteLength);
+  bytes.set(data, 5);
+  return bytes;
+}
