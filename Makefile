@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-crash test-h2spec test-paths test-build check proto build dev-up dev-down clean format
+.PHONY: help run demo test test-crash test-h2spec test-paths test-build bench check proto build dev-up dev-down clean format
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -39,6 +39,9 @@ test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every cal
 
 test-build: $(INSTALLED) ## that what `make build` makes runs
 	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run server/build.test.ts
+
+bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS=unary for one question
+	@$(WITH_NODE) node bench/run.ts $(ARGS)
 
 check: $(INSTALLED) ## types, lint, format, schema, generated code, import direction, unused code
 	$(WITH_NODE) tsc

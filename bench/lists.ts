@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
 import { temporaryFolder } from "../server/testing/process.ts";
+import { median, report, rounded, spread, writeReport } from "./harness/report.ts";
 
 const LONG = 1_000_000;
 const SHORT = 10;
@@ -49,12 +50,9 @@ async function rate(run: () => Promise<unknown> | undefined): Promise<number> {
   return calls / ((performance.now() - startedAtMs) / 1000);
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-}
-
 await using folder = await temporaryFolder();
 const rows: Record<string, object> = {};
+const runs: Record<string, unknown> = {};
 for (const config of [
   { type: "memory" } as const,
   { type: "sqlite", path: join(folder.path, "prism.db") } as const,
@@ -70,12 +68,15 @@ for (const config of [
       rates.short.push(await rate(() => operation(backend, "short")));
     }
     const [long, short] = [median(rates.long), median(rates.short)];
+    runs[`${config.type}: ${name}`] = rates;
     rows[`${config.type}: ${name}`] = {
       [`calls/s at ${SHORT}`]: Math.round(short),
       [`calls/s at ${LONG}`]: Math.round(long),
-      ratio: Number((long / short).toFixed(2)),
+      spread: spread(rates.long),
+      ratio: rounded(long / short),
     };
   }
   await backend.close();
 }
-console.table(rows);
+report(`Lists of ${LONG} and of ${SHORT}, straight at the stores, ${IN_FLIGHT} in flight`, rows, runs);
+writeReport("lists");

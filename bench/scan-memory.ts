@@ -9,6 +9,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
 import { spawnServer, temporaryFolder } from "../server/testing/process.ts";
+import { report, writeReport } from "./harness/report.ts";
 
 const ENTRIES = 1_000_000;
 const VALUE = Buffer.alloc(100, "v");
@@ -96,8 +97,10 @@ async function watched(pid: number, address: string, limit: number) {
 const cold = Math.round(await residentMib(pid));
 const tenth = await watched(pid, server.address, ENTRIES / 10);
 const whole = await watched(pid, server.address, 0);
-console.table({
+const table = {
   "cold server": { "MiB peak": cold },
   [`${ENTRIES / 10} entries, slow reader`]: { ...tenth, "MiB grown": tenth["MiB peak"] - cold },
-  [`${ENTRIES} entries, slow reader`]: { ...whole, "MiB grown": whole["MiB peak"] - tenth["MiB peak"] },
-});
+  [`${ENTRIES} entries, slow reader`]: { ...whole, "MiB grown": whole["MiB peak"] - cold },
+};
+report("Memory of a server while one slow reader scans: over what it was when cold", table, table);
+writeReport("scan-memory");

@@ -1,5 +1,7 @@
 /** How long does `prism serve` take from start to ready? Ten starts each, memory and SQLite in turn. */
+
 import { spawnServer, temporaryFolder } from "../server/testing/process.ts";
+import { median, report, writeReport } from "./harness/report.ts";
 
 const STARTS = 10;
 
@@ -11,11 +13,11 @@ for (let i = 0; i < STARTS; i++) {
     times.push(Math.round(server.readyMs));
   }
 }
-console.table(
-  Object.fromEntries(
-    Object.entries(readyMs).map(([store, times]) => {
-      const sorted = times.toSorted((a, b) => a - b);
-      return [store, { "min ms": sorted[0], "median ms": sorted[STARTS >> 1], "max ms": sorted.at(-1) }];
-    }),
-  ),
+const table = Object.fromEntries(
+  Object.entries(readyMs).map(([store, times]) => [
+    store,
+    { "min ms": Math.min(...times), "median ms": median(times), "max ms": Math.max(...times) },
+  ]),
 );
+report("From start to ready", table, readyMs);
+writeReport("start");

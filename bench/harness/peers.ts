@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,10 +37,19 @@ export async function startOther(name: string, args: readonly string[] = [], env
   );
 }
 
+/** For a server that cannot be told to take any free port. */
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 /** Starts a Redis that keeps nothing on disk. */
 export async function startRedis(): Promise<Peer> {
-  // It does not tell which free port it took.
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await freePort();
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
   return await startPeer("redis-server", args, (line) =>
     line.includes("Ready to accept") ? port : undefined,

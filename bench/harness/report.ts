@@ -38,14 +38,14 @@ export function rounded(value: number): number {
 
 /** Median and spread of each contender, and the ratio of the first one to each. */
 export function compared(runs: Runs, unit: string): Record<string, object> {
-  const [first = []] = Object.values(runs);
+  const [[firstName, first] = ["", []]] = Object.entries(runs);
   return Object.fromEntries(
     Object.entries(runs).map(([name, values]) => [
       name,
       {
         [unit]: Math.round(median(values)),
         spread: spread(values),
-        "Prism / it": rounded(median(first) / median(values)),
+        [`${firstName} / it`]: rounded(median(first) / median(values)),
       },
     ]),
   );
