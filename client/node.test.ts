@@ -5,26 +5,9 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
+import { CERT, KEY } from "../server/testing/certificate.ts";
 import { parseAddress } from "./address.ts";
 import { PrismClient } from "./node.ts";
-
-/** Self-signed for prism.test and 127.0.0.1, until 2126. It protects nothing. */
-const CERT = `-----BEGIN CERTIFICATE-----
-MIIBnzCCAUSgAwIBAgIUb5LIv6Jkh9QzX/DKiH1qv59H+JEwCgYIKoZIzj0EAwIw
-FTETMBEGA1UEAwwKcHJpc20udGVzdDAgFw0yNjExMjIxODM0MjZaGA8yMTI2MTAy
-OTE4MzQyNlowFTETMBEGA1UEAwwKcHJpc20udGVzdDBZMBMGByqGSM49AgEGCCqG
-SM49AwEHA0IABA1EQEmKbu2uPQZHbkom//uP/EAaOBtJL5QdNnMcWmOgTEDW9/J+
-fgyHcF6SgxR9RvAetqtVKdTJcOdoun98oq+jcDBuMB0GA1UdDgQWBBQP09oUjkw/
-HPIU1oBOPYlCBvgTlDAfBgNVHSMEGDAWgBQP09oUjkw/HPIU1oBOPYlCBvgTlDAb
-BgNVHREEFDASggpwcmlzbS50ZXN0hwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYI
-KoZIzj0EAwIDSQAwRgIhANw0vxeoNRkk6+r3stdPmwM28L6oxvteqs8azy8/cGaw
-AiEAnqYbrtzcA8x/k6gBTteFTOrfZqX5Flg4GHYqZt5RaaI=
------END CERTIFICATE-----`;
-const KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgX6udno9P5JyTKa0s
-64vy21yOLVI3b9dnNx16eY0rMruhRANCAAQNREBJim7trj0GR25KJv/7j/xAGjgb
-SS+UHTZzHFpjoExA1vfyfn4Mh3BekoMUfUbwHrarVSnUyXDnaLp/fKKv
------END PRIVATE KEY-----`;
 
 /** What a gateway does to connections at bad moments, from a plain HTTP/2 server that can be told to. */
 class Wayward {

@@ -1,7 +1,7 @@
 import { duplexPair } from "node:stream";
 import { expect, it } from "vitest";
 import { PREFACE } from "./frame.ts";
-import { createClientConnection, createServerConnection, type Stream } from "./index.ts";
+import { createClientConnection, createCompat, createServerConnection, type Stream } from "./index.ts";
 import { FrameType, frame, headers, REQUEST, RESPONSE, Setting, settings, TRAILERS, u32 } from "./testing.ts";
 
 /** Cases of one run; a longer one: HTTP2_FUZZ_CASES=1000000 vitest run fuzz. HTTP2_FUZZ_SEED repeats one. */
@@ -122,6 +122,17 @@ function behave(stream: Stream, how: number): void {
     setImmediate(() => stream.resume());
   } else if (how === 3) {
     stream.reply(RESPONSE, BODY, undefined);
+  } else if (how === 4) {
+    const { onClose: watched } = stream;
+    const { request, response } = createCompat(stream);
+    const { onClose: own } = stream;
+    stream.onClose = (...closed) => {
+      own?.(...closed);
+      watched?.(...closed);
+    };
+    request.on("error", () => {}).on("end", () => response.end(BODY));
+    response.on("error", () => {}).writeHead(200);
+    request.on("data", (chunk) => response.write(chunk));
   } else {
     stream.reset();
   }
@@ -147,7 +158,7 @@ async function runCase(seed: number): Promise<void> {
   const connection = asServer
     ? createServerConnection(near, options, (stream) => {
         watch(stream);
-        behave(stream, pick(5));
+        behave(stream, pick(6));
       })
     : createClientConnection(near, options);
   const closed = new Promise<void>((resolve) => {
