@@ -1,39 +1,27 @@
 import type { Duplex } from "node:stream";
 import { ConnectionError, ErrorCode, toErrorCode } from "./errors.ts";
-import { Flag, FrameType, INITIAL_WINDOW_BYTES, MAX_31_BITS } from "./frame.ts";
+import { Flag, FrameType, MAX_31_BITS, Setting } from "./frame.ts";
+import { requireSize, requireStreamZero } from "./frame-checks.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { HeaderList } from "./header-list.ts";
-import { HpackDecoder } from "./hpack-decoder.ts";
-import { type ConnectionOptions, Lifecycle } from "./lifecycle.ts";
+import { Incoming } from "./incoming.ts";
+import type { ConnectionOptions } from "./lifecycle.ts";
 import { applySettings } from "./settings.ts";
 import type { Stream } from "./stream.ts";
-
-const EMPTY = Buffer.alloc(0);
-
-/** Stands for the headers of a stream that depends on itself. */
-const MALFORMED = new HeaderList();
-MALFORMED.malformed = true;
-
-/** The table that a peer may use until it knows our SETTINGS (RFC 9113 section 6.5.2). */
-const INITIAL_TABLE_BYTES = 4096;
 
 /**
  * One HTTP/2 connection over a socket: reads its frames and keeps the states of its streams. Errors of the peer
  * are answered with RST_STREAM or GOAWAY (RFC 9113 section 5.4); nothing that it sends makes the engine throw.
  */
-export abstract class Connection extends Lifecycle {
+export abstract class Connection extends Incoming {
   /** What the peer lets us open; until it says, an honest guess. */
   peerMaxStreams = 100;
-  private readonly decoder: HpackDecoder;
   private readonly reader: FrameReader;
   private settingsSeen = false;
-  private settingsAcked = false;
   private receiving = false;
   private readonly held: Buffer[] = [];
 
   constructor(socket: Duplex, options: ConnectionOptions, expectPreface: boolean) {
     super(socket, options);
-    this.decoder = new HpackDecoder(INITIAL_TABLE_BYTES, this.limits.maxHeaderListBytes);
     this.reader = new FrameReader(this.limits.maxFrameBytes, expectPreface);
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
     this.clock.schedule();
@@ -43,10 +31,6 @@ export abstract class Connection extends Lifecycle {
     return this.reader.started;
   }
 
-  /** A header block that opens a stream or answers one; malformed and too large ones too. */
-  protected abstract onHeaders(streamId: number, list: HeaderList, endStream: boolean): void;
-  /** Whether a stream that is not in `streams` was never opened (section 5.1, idle). */
-  protected abstract isIdle(streamId: number): boolean;
   protected abstract onGoaway(lastStreamId: number, code: ErrorCode): void;
 
   private receive(chunk: Buffer): void {
@@ -121,133 +105,6 @@ export abstract class Connection extends Lifecycle {
         this.spend();
     }
     return !this.ending;
-  }
-
-  /** Section 6.1. */
-  private onData(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    const frameBytes = end - start;
-    this.receiveWindow -= frameBytes;
-    if (this.receiveWindow < 0) {
-      throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window");
-    }
-    const stream = this.streams.get(streamId);
-    const endStream = (flags & Flag.END_STREAM) !== 0;
-    if ((flags & Flag.PADDED) !== 0) {
-      end -= paddingOf(bytes, start, end);
-      start++;
-    }
-    if (end === start && !endStream) {
-      this.spend();
-    }
-    if (stream === undefined) {
-      this.requireOpened(streamId);
-      this.consumed(undefined, frameBytes);
-      if (!this.recentResets.has(streamId)) {
-        this.spend();
-        this.resetId(streamId, ErrorCode.STREAM_CLOSED);
-      }
-      return;
-    }
-    stream.receiveWindow -= frameBytes;
-    const code = stream.remoteEnded
-      ? ErrorCode.STREAM_CLOSED
-      : stream.receiveWindow < 0
-        ? ErrorCode.FLOW_CONTROL_ERROR
-        : this.bodyError(stream, end - start, endStream);
-    if (code !== undefined) {
-      this.consumed(undefined, frameBytes);
-      this.streamError(stream, code);
-      return;
-    }
-    if (frameBytes > end - start) {
-      // Nobody reads the padding.
-      this.consumed(stream, frameBytes - (end - start));
-    }
-    stream.receive(end === start ? EMPTY : bytes.subarray(start, end), endStream);
-  }
-
-  /** Sections 8.1 and 8.1.1: DATA only after headers, and as much as content-length says. */
-  private bodyError(stream: Stream, length: number, end: boolean): ErrorCode | undefined {
-    if (!stream.hasHeaders) {
-      return ErrorCode.PROTOCOL_ERROR;
-    }
-    if (stream.bodyLeft >= 0) {
-      stream.bodyLeft -= length;
-      if (stream.bodyLeft < 0 || (end && stream.bodyLeft > 0)) {
-        return ErrorCode.PROTOCOL_ERROR;
-      }
-    }
-    return undefined;
-  }
-
-  /** Section 6.2. */
-  private onHeadersFrame(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (streamId === 0) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0");
-    }
-    if ((flags & Flag.PADDED) !== 0) {
-      end -= paddingOf(bytes, start, end);
-      start++;
-    }
-    let dependsOn = 0;
-    if ((flags & Flag.PRIORITY) !== 0) {
-      requireSize(end - start >= 5, "HEADERS");
-      dependsOn = bytes.readUInt32BE(start) & MAX_31_BITS;
-      start += 5;
-    }
-    const endStream = (flags & Flag.END_STREAM) !== 0;
-    if ((flags & Flag.END_HEADERS) === 0) {
-      this.assembler.begin(streamId, endStream, dependsOn, bytes.subarray(start, end), this.receivedAt);
-      this.clock.schedule();
-      return;
-    }
-    this.onHeaderBlock(streamId, endStream, dependsOn, bytes, start, end);
-  }
-
-  /** Section 6.10. */
-  private onContinuation(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    const { assembler } = this;
-    if (!assembler.open || assembler.streamId !== streamId) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of nothing");
-    }
-    this.spend();
-    assembler.add(bytes.subarray(start, end));
-    if ((flags & Flag.END_HEADERS) !== 0) {
-      const block = assembler.take();
-      this.onHeaderBlock(streamId, assembler.endStream, assembler.dependsOn, block, 0, block.length);
-    }
-  }
-
-  private onHeaderBlock(
-    streamId: number,
-    endStream: boolean,
-    dependsOn: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-  ): void {
-    const list = this.decoder.decode(bytes, start, end);
-    const stream = this.streams.get(streamId);
-    if (stream === undefined) {
-      if (this.recentResets.has(streamId)) {
-        return;
-      }
-      this.onHeaders(streamId, dependsOn === streamId ? MALFORMED : list, endStream);
-      return;
-    }
-    if (stream.remoteEnded) {
-      this.streamError(stream, ErrorCode.STREAM_CLOSED);
-    } else if (dependsOn === streamId) {
-      this.streamError(stream, ErrorCode.PROTOCOL_ERROR);
-    } else if (!stream.hasHeaders) {
-      this.onHeaders(streamId, list, endStream);
-    } else if (!endStream || list.hasPseudo || list.malformed || list.tooLarge || stream.bodyLeft > 0) {
-      // Trailers end a stream and have no pseudo-header fields (section 8.1).
-      this.streamError(stream, ErrorCode.PROTOCOL_ERROR);
-    } else {
-      stream.trailers = list;
-      stream.receive(EMPTY, true);
-    }
   }
 
   /** Section 6.9. */
@@ -377,38 +234,21 @@ export abstract class Connection extends Lifecycle {
     }
   }
 
-  /** Section 5.1: on an idle stream only HEADERS and PRIORITY may come. */
-  private requireOpened(streamId: number): void {
-    if (streamId === 0 || this.isIdle(streamId)) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `a frame on stream ${streamId}, which is idle`);
+  /** Our SETTINGS, and the connection's window (sections 6.5 and 6.9.2). */
+  protected announce(): void {
+    const { limits } = this;
+    this.sender.settings([
+      ...(this.isClient ? ([[Setting.ENABLE_PUSH, 0]] as const) : []),
+      [Setting.HEADER_TABLE_SIZE, limits.headerTableBytes],
+      [Setting.MAX_CONCURRENT_STREAMS, this.isClient ? 0 : limits.maxConcurrentStreams],
+      [Setting.INITIAL_WINDOW_SIZE, limits.streamWindowBytes],
+      [Setting.MAX_FRAME_SIZE, limits.maxFrameBytes],
+      [Setting.MAX_HEADER_LIST_SIZE, limits.maxHeaderListBytes],
+    ]);
+    const extra = limits.connectionWindowBytes - this.receiveWindow;
+    if (extra > 0) {
+      this.receiveWindow += extra;
+      this.sender.windowUpdate(0, extra);
     }
-  }
-
-  /** The least that a peer may think its stream's window is, as long as our SETTINGS are on their way. */
-  protected newReceiveWindow(): number {
-    const { streamWindowBytes } = this.limits;
-    return this.settingsAcked ? streamWindowBytes : Math.max(streamWindowBytes, INITIAL_WINDOW_BYTES);
-  }
-}
-
-/** Section 6.1: the padding must leave room for its own length. */
-function paddingOf(bytes: Buffer, start: number, end: number): number {
-  requireSize(end > start, "a padded frame");
-  const padding = bytes.readUInt8(start);
-  if (padding >= end - start) {
-    throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame");
-  }
-  return padding;
-}
-
-function requireStreamZero(streamId: number, what: string): void {
-  if (streamId !== 0) {
-    throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `${what} on stream ${streamId}`);
-  }
-}
-
-function requireSize(holds: boolean, what: string): void {
-  if (!holds) {
-    throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `${what} of the wrong size`);
   }
 }

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { Clock, type Timed } from "./clock.ts";
 import { ControlBudget } from "./control-budget.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
-import { INITIAL_WINDOW_BYTES, MAX_31_BITS, Setting } from "./frame.ts";
+import { INITIAL_WINDOW_BYTES, MAX_31_BITS } from "./frame.ts";
 import { HeaderAssembler } from "./header-assembler.ts";
 import { HEADER_BLOCK_FACTOR, type Limits, resolveLimits } from "./limits.ts";
 import { Sender } from "./sender.ts";
@@ -70,6 +70,7 @@ export abstract class Lifecycle implements StreamHost, Timed {
     socket.on("close", () => this.finish());
   }
 
+  abstract readonly isClient: boolean;
   /** The preface and SETTINGS of the peer came. */
   abstract get started(): boolean;
   /** The first step of a drain; `finalGoaway` is the last. */
@@ -332,26 +333,6 @@ export abstract class Lifecycle implements StreamHost, Timed {
       ping?.done(performance.now() - ping.sentAt);
     }
   }
-
-  /** Our SETTINGS, and the connection's window (sections 6.5 and 6.9.2). */
-  protected announce(): void {
-    const { limits } = this;
-    this.sender.settings([
-      ...(this.isClient ? ([[Setting.ENABLE_PUSH, 0]] as const) : []),
-      [Setting.HEADER_TABLE_SIZE, limits.headerTableBytes],
-      [Setting.MAX_CONCURRENT_STREAMS, this.isClient ? 0 : limits.maxConcurrentStreams],
-      [Setting.INITIAL_WINDOW_SIZE, limits.streamWindowBytes],
-      [Setting.MAX_FRAME_SIZE, limits.maxFrameBytes],
-      [Setting.MAX_HEADER_LIST_SIZE, limits.maxHeaderListBytes],
-    ]);
-    const extra = limits.connectionWindowBytes - this.receiveWindow;
-    if (extra > 0) {
-      this.receiveWindow += extra;
-      this.sender.windowUpdate(0, extra);
-    }
-  }
-
-  abstract readonly isClient: boolean;
 }
 
 function throwLater(error: unknown): void {

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { BodyCollector } from "./body-collector.ts";
+import { BodyCollector, type OnWhole } from "./body-collector.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
 import { ErrorCode } from "./errors.ts";
 import { HeaderList } from "./header-list.ts";
@@ -28,7 +28,7 @@ export interface StreamHost {
 export type OnData = (stream: Stream, chunk: Buffer, end: boolean) => void;
 
 /** Takes a whole body; undefined = longer than the bound. */
-export type OnCollected = (stream: Stream, body: Buffer | undefined) => void;
+export type OnCollected = OnWhole<Stream>;
 
 const EMPTY = Buffer.alloc(0);
 /** Stands for a queue that nothing was put into: most streams need none. */
@@ -87,9 +87,8 @@ export class Stream {
   private onData: OnData | undefined = undefined;
   /** The peer's half was read to its end. */
   endDelivered = false;
-  private onCollected: OnCollected | undefined = undefined;
-  private collector: BodyCollector | undefined = undefined;
-  private maxCollectBytes = 0;
+  /** For `collectChunk`. */
+  collector: BodyCollector<Stream> | undefined = undefined;
 
   constructor(id: number, host: StreamHost, sendWindow: number, receiveWindow: number) {
     this.id = id;
@@ -135,8 +134,7 @@ export class Stream {
 
   /** Reads the whole body and calls `done` once with it, unless the stream closes before. */
   collect(maxBytes: number, done: OnCollected): void {
-    this.maxCollectBytes = maxBytes;
-    this.onCollected = done;
+    this.collector = new BodyCollector(maxBytes, done);
     this.read(collectChunk);
   }
 
@@ -355,32 +353,10 @@ export class Stream {
       this.host.callbackFailed(this, error);
     }
   }
-
-  /** For `collectChunk`: a body of one chunk, as most are, is not copied. */
-  gather(chunk: Buffer, end: boolean): void {
-    if (end && this.collector === undefined && chunk.length <= this.maxCollectBytes) {
-      this.finishCollect(chunk);
-      return;
-    }
-    this.collector ??= new BodyCollector(this.maxCollectBytes);
-    if (!this.collector.add(chunk)) {
-      this.onData = ignoreChunk;
-      this.finishCollect(undefined);
-    } else if (end) {
-      this.finishCollect(this.collector.take());
-    }
-  }
-
-  private finishCollect(body: Buffer | undefined): void {
-    const done = this.onCollected;
-    this.onCollected = undefined;
-    this.collector = undefined;
-    done?.(this, body);
-  }
 }
 
 function collectChunk(stream: Stream, chunk: Buffer, end: boolean): void {
-  stream.gather(chunk, end);
+  stream.collector?.add(stream, chunk, end);
 }
 
 function ignoreChunk(): void {}
