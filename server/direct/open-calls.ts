@@ -6,7 +6,7 @@ export interface Indexed {
 
 /**
  * The calls that are open. Not a Set: V8's tables of a Set that changes all the time form a chain, and once one of them is old
- * the garbage collector keeps all that the later ones held until its next full run (JSON calls fell from 41k to 29k a second).
+ * the garbage collector keeps all that the later ones held until its next full run, which cost JSON calls a third of their speed.
  */
 export class OpenCalls<T extends Indexed> {
   readonly #items: T[] = [];
