@@ -33,7 +33,7 @@ module.exports = {
       "backend-looks-up-to-nothing",
       { path: "^server/backend/", pathNot: TEST },
       {
-        path: "^(gen/|client/|server/(rpc|namespace|config)/|server/port/|server/(app|main|cli|log|data-plane|admin-plane)\\.ts$)",
+        path: "^(gen/|client/|server/(rpc|namespace|config)/|server/(port|direct)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
       },
       "A backend never sees a wire message.",
     ),

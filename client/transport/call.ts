@@ -1,10 +1,19 @@
+import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ClientConnection, ClientStream, ErrorCode, HeaderBlock, Stream } from "../../http2/index.ts";
 import type { Channel } from "./channel.ts";
 import { resetError } from "./reset.ts";
 import { markRefused } from "./retry.ts";
 
-/** What is the same for every kind of call. */
+/** What all calls of a method have in common. */
+export interface CallTarget<M extends DescMethod, O extends DescMessage> {
+  readonly method: M;
+  /** Reads a response; throws ConnectError. */
+  readonly parse: (bytes: Uint8Array) => MessageShape<O>;
+  readonly readMaxBytes: number;
+}
+
+/** What a call has of its own. */
 export interface CallRequest {
   /** Fields that come again from call to call. */
   readonly fields: HeaderBlock;

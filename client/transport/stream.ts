@@ -1,7 +1,7 @@
 import type { DescMessage, DescMethodStreaming, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type StreamResponse } from "@connectrpc/connect";
 import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
-import { Call, type CallRequest } from "./call.ts";
+import { Call, type CallRequest, type CallTarget } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import { toHeaders } from "./fields.ts";
@@ -10,17 +10,9 @@ import { checkHeaders, checkStatus } from "./status.ts";
 /** More than this is not read ahead of the reader: the server waits. */
 const READ_AHEAD_BYTES = 64 * 1024;
 
-/** What all calls of a method have in common. */
-export interface StreamTarget<I extends DescMessage, O extends DescMessage> {
-  readonly method: DescMethodStreaming<I, O>;
-  /** Reads a response; throws ConnectError. */
-  readonly parse: (bytes: Uint8Array) => MessageShape<O>;
-  readonly readMaxBytes: number;
-}
-
 /** A call with one request and a stream of answers, straight on a stream of the engine. */
 export class StreamCall<I extends DescMessage, O extends DescMessage> extends Call {
-  readonly #target: StreamTarget<I, O>;
+  readonly #target: CallTarget<DescMethodStreaming<I, O>, O>;
   readonly #body: Uint8Array;
   readonly #envelopes: EnvelopeReader;
   #headers: HeaderList | undefined = undefined;
@@ -31,7 +23,12 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
   #wake: () => void = () => {};
 
   /** `body` is the message in its envelope. */
-  constructor(channel: Channel, request: CallRequest, target: StreamTarget<I, O>, body: Uint8Array) {
+  constructor(
+    channel: Channel,
+    request: CallRequest,
+    target: CallTarget<DescMethodStreaming<I, O>, O>,
+    body: Uint8Array,
+  ) {
     super(channel, request);
     this.#target = target;
     this.#body = body;

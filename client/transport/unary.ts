@@ -1,29 +1,26 @@
 import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type UnaryResponse } from "@connectrpc/connect";
 import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
-import { Call, type CallRequest } from "./call.ts";
+import { Call, type CallRequest, type CallTarget } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { ENVELOPE_HEAD_BYTES, EnvelopeReader } from "./envelope.ts";
 import { toHeaders } from "./fields.ts";
 import { checkStatus } from "./status.ts";
 
-/** What all calls of a method have in common. */
-export interface UnaryTarget<I extends DescMessage, O extends DescMessage> {
-  readonly method: DescMethodUnary<I, O>;
-  /** Reads a response; throws ConnectError. */
-  readonly parse: (bytes: Uint8Array) => MessageShape<O>;
-  readonly readMaxBytes: number;
-}
-
 /** A call with one answer, straight on a stream of the engine. */
 export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Call {
-  readonly #target: UnaryTarget<I, O>;
+  readonly #target: CallTarget<DescMethodUnary<I, O>, O>;
   readonly #body: Uint8Array;
   #resolve: (response: UnaryResponse<I, O>) => void = () => {};
   #reject: (error: ConnectError) => void = () => {};
 
   /** `body` is the message in its envelope. */
-  constructor(channel: Channel, request: CallRequest, target: UnaryTarget<I, O>, body: Uint8Array) {
+  constructor(
+    channel: Channel,
+    request: CallRequest,
+    target: CallTarget<DescMethodUnary<I, O>, O>,
+    body: Uint8Array,
+  ) {
     super(channel, request);
     this.#target = target;
     this.#body = body;
