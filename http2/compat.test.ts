@@ -163,10 +163,63 @@ describe("a response", () => {
     expect([headers[":status"], body.length]).toEqual([status, 0]);
   });
 
+  it("finishes and closes, each once", async () => {
+    const events: string[] = [];
+    const closed = Promise.withResolvers<void>();
+    const session = await connect((_, response) => {
+      response.on("finish", () => events.push("finish"));
+      response.on("close", () => {
+        events.push("close");
+        closed.resolve();
+      });
+      response.end("body");
+    });
+    expect((await call(session, {})).body.toString()).toBe("body");
+    await closed.promise;
+    expect(events).toEqual(["finish", "close"]);
+  });
+
+  it.each([
+    ["", undefined, http2.constants.NGHTTP2_CANCEL],
+    [" with an error", new Error("broken"), http2.constants.NGHTTP2_INTERNAL_ERROR],
+  ])("that is destroyed%s resets its stream", async (_, error, code) => {
+    const session = await connect((_, response) => {
+      response.on("error", () => {});
+      response.write("half", () => response.destroy(error));
+    });
+    const stream = session.request({});
+    stream.on("error", () => {});
+    await new Promise<void>((resolve) => stream.once("close", resolve));
+    expect(stream.rstCode).toBe(code);
+  });
+
+  it("does not leave who waits for room waiting when its stream is reset", async () => {
+    const told = Promise.withResolvers<void>();
+    const session = await connect((_, response) => {
+      response.on("error", () => {});
+      response.write(LARGE, () => told.resolve());
+    });
+    const stream = session.request({});
+    stream.on("error", () => {});
+    await once(stream, "response");
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    await told.promise;
+  });
+
+  it("has its headers once", async () => {
+    const session = await connect((_, response) => {
+      response.writeHead(200);
+      expect(() => response.writeHead(201)).toThrow("headers were sent");
+      response.end();
+    });
+    expect((await call(session, {})).headers[":status"]).toBe(200);
+  });
+
   it("refuses what must not be on the wire", async () => {
     const session = await connect((_, response) => {
       expect(() => response.writeHead(200, { "x-a": "a\r\nb: c" })).toThrow(TypeError);
-      response.removeHeader("x-a");
+      expect(() => response.setHeader("x a", "b")).toThrow(TypeError);
+      expect(() => response.addTrailers({ "x-a": "\0" })).toThrow(TypeError);
       response.end("well");
     });
     expect((await call(session, {})).body.toString()).toBe("well");

@@ -93,6 +93,8 @@ export class CompatResponse extends Writable {
   readonly #stream: Stream;
   readonly #headers = new Map<string, OutgoingHttpHeader>();
   readonly #trailers = new Map<string, OutgoingHttpHeader>();
+  /** Of the chunk that waits for room. */
+  #written: () => void = () => {};
 
   constructor(stream: Stream, request: CompatRequest) {
     super({ autoDestroy: false });
@@ -107,8 +109,9 @@ export class CompatResponse extends Writable {
     return this.writableEnded;
   }
 
+  /** Throws TypeError for a field that must not be on the wire, as all calls that set some. */
   setHeader(name: string, value: OutgoingHttpHeader): this {
-    this.#headers.set(name.toLowerCase(), value);
+    setAll(this.#headers, { [name]: value });
     return this;
   }
 
@@ -142,12 +145,15 @@ export class CompatResponse extends Writable {
     }
   }
 
-  /** Throws TypeError for a header that must not be on the wire; a phrase for the status is left out (section 8.3.2). */
+  /** Once; throws where headers were sent. A phrase for the status is left out (section 8.3.2). */
   writeHead(
     statusCode: number,
     phrase?: string | OutgoingHttpHeaders,
     headers: OutgoingHttpHeaders | undefined = typeof phrase === "object" ? phrase : undefined,
   ): this {
+    if (this.headersSent) {
+      throw Object.assign(new Error("headers were sent"), { code: "ERR_HTTP_HEADERS_SENT" });
+    }
     this.statusCode = statusCode;
     setAll(this.#headers, headers ?? {});
     this.#respond(false);
@@ -159,17 +165,25 @@ export class CompatResponse extends Writable {
     if (this.#hasNoBody || this.#stream.write(chunk) || this.#stream.closed) {
       done();
     } else {
+      this.#written = done;
       this.#stream.onDrain = () => done();
     }
   }
 
   override _final(done: () => void): void {
+    // First, because the stream may close now, and what is destroyed by then does not finish.
+    done();
     const trailers = pairsOf(this.#trailers);
     if (!this.headersSent) {
       this.#respond(trailers.length === 0);
     }
     this.#stream.end(trailers.length === 0 ? undefined : encodeHeaders(trailers));
-    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#stream.reset(error === null ? ErrorCode.CANCEL : ErrorCode.INTERNAL_ERROR);
+    this.#written();
+    done(error);
   }
 
   /** RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5. */
@@ -216,16 +230,28 @@ function headersOf(stream: Stream): IncomingHttpHeaders {
   const { fields } = stream.headers;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
-    headers[name] ??= name === "set-cookie" ? [fields[i + 1] ?? ""] : stream.header(name);
+    const value = fields[i + 1] ?? "";
+    const before = headers[name];
+    if (name === "set-cookie") {
+      headers[name] = [...(before ?? []), value];
+    } else {
+      headers[name] = before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`;
+    }
   }
   return headers;
 }
 
+/** All of them, or none: throws TypeError for one that must not be on the wire. */
 function setAll(fields: Map<string, OutgoingHttpHeader>, more: OutgoingHttpHeaders): void {
+  const added = new Map<string, OutgoingHttpHeader>();
   for (const [name, value] of Object.entries(more)) {
     if (value !== undefined) {
-      fields.set(name.toLowerCase(), value);
+      added.set(name.toLowerCase(), value);
     }
+  }
+  encodeHeaders(pairsOf(added));
+  for (const [name, value] of added) {
+    fields.set(name, value);
   }
 }
 

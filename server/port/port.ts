@@ -55,7 +55,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   });
 
   server.on("clientError", (error: Error & { code?: string }, socket: Duplex) => {
-    if (http1.of(socket).busy) {
+    if (http1.of(socket).requests > 0) {
       // In the middle of a request: its call is answered and logged in its own way.
       socket.destroy();
       return;
@@ -67,13 +67,15 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   server.prependListener("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
     const connection = http1.of(request.socket);
     const done = () => {
-      connection.busy = false;
+      connection.requests--;
     };
-    connection.busy = true;
+    connection.requests++;
     connection.response = response;
     if (draining) {
       response.setHeader("connection", "close");
     }
+    // Of a connection that closes in the middle of it: whoever answers it knows by then, or does not read it.
+    request.on("error", () => {});
     response.once("finish", () => discard(request));
     response.once("close", () => {
       if (connection.response === response) {
@@ -133,8 +135,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
 
 /** What is known of a connection of HTTP/1.1. */
 interface Http1Connection {
-  /** Has a request that is not answered, or not received to its end. */
-  busy: boolean;
+  /** Those that are not answered, or not received to their end. */
+  requests: number;
   /** The last answer that is under way. */
   response: http.ServerResponse | undefined;
 }
@@ -147,7 +149,7 @@ class Http1Connections {
   of(socket: Duplex): Http1Connection {
     let connection = this.#bySocket.get(socket);
     if (connection === undefined) {
-      const made: Http1Connection = { busy: false, response: undefined };
+      const made: Http1Connection = { requests: 0, response: undefined };
       connection = made;
       this.#bySocket.set(socket, made);
       this.all.add(made);
