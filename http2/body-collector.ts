@@ -1,16 +1,43 @@
-/** Takes a whole body; undefined = longer than the bound. */
-export type OnWhole<S> = (stream: S, body: Buffer | undefined) => void;
+/** Memory that bodies share while they come in: those of one chunk need none. */
+export class BodyBudget {
+  private left: number;
+
+  constructor(maxBytes: number) {
+    this.left = maxBytes;
+  }
+
+  /** False = there is not so much left. */
+  take(bytes: number): boolean {
+    if (bytes > this.left) {
+      return false;
+    }
+    this.left -= bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.left += bytes;
+  }
+}
+
+/** Why there is no whole body: it is longer than its bound, or the budget has no room for it. */
+export type NoBody = "too long" | "no room";
+
+/** Takes a whole body. */
+export type OnWhole<S> = (stream: S, body: Buffer | NoBody) => void;
 
 /** Puts a body together that comes in pieces; a body of single bytes costs no more memory than one of large chunks. */
 export class BodyCollector<S> {
   private readonly maxBytes: number;
+  private readonly budget: BodyBudget | undefined;
   private readonly done: OnWhole<S>;
   private buffer: Buffer | undefined = undefined;
   private length = 0;
   private over = false;
 
-  constructor(maxBytes: number, done: OnWhole<S>) {
+  constructor(maxBytes: number, budget: BodyBudget | undefined, done: OnWhole<S>) {
     this.maxBytes = maxBytes;
+    this.budget = budget;
     this.done = done;
   }
 
@@ -21,31 +48,44 @@ export class BodyCollector<S> {
     }
     const total = this.length + chunk.length;
     if (total > this.maxBytes) {
-      this.finish(stream, undefined);
+      this.finish(stream, "too long");
     } else if (end && this.buffer === undefined) {
       // A body of one chunk, as most are, is not copied.
       this.finish(stream, chunk);
-    } else {
-      this.append(chunk, total);
-      if (end) {
-        this.finish(stream, this.buffer?.subarray(0, total));
-      }
+    } else if (!this.append(chunk, total)) {
+      this.finish(stream, "no room");
+    } else if (end) {
+      this.finish(stream, (this.buffer ?? chunk).subarray(0, total));
     }
   }
 
-  private append(chunk: Buffer, total: number): void {
-    if (this.buffer === undefined || this.buffer.length < total) {
-      const larger = Buffer.allocUnsafe(Math.min(total * 2, this.maxBytes));
-      this.buffer?.copy(larger, 0, 0, this.length);
-      this.buffer = larger;
-    }
-    chunk.copy(this.buffer, this.length);
-    this.length = total;
-  }
-
-  private finish(stream: S, body: Buffer | undefined): void {
+  /** The rest does not come; what there is, is dropped. */
+  abandon(): void {
     this.over = true;
+    this.budget?.give(this.buffer?.length ?? 0);
     this.buffer = undefined;
+  }
+
+  /** False = the budget has no room. */
+  private append(chunk: Buffer, total: number): boolean {
+    const { buffer } = this;
+    if (buffer === undefined || buffer.length < total) {
+      const size = Math.min(total * 2, this.maxBytes);
+      if (this.budget?.take(size - (buffer?.length ?? 0)) === false) {
+        return false;
+      }
+      this.buffer = Buffer.allocUnsafe(size);
+      buffer?.copy(this.buffer, 0, 0, this.length);
+    }
+    if (this.buffer !== undefined) {
+      chunk.copy(this.buffer, this.length);
+    }
+    this.length = total;
+    return true;
+  }
+
+  private finish(stream: S, body: Buffer | NoBody): void {
+    this.abandon();
     this.done(stream, body);
   }
 }

@@ -106,6 +106,13 @@ export class ClientConnection extends Connection {
     }
   }
 
+  protected override onChunk(): void {}
+
+  override answered(): void {}
+
+  /** What waits is the caller's own. */
+  override buffered(): void {}
+
   protected override onCapacity(): void {
     for (const stream of this.queue) {
       if (this.closing || this.streams.size >= this.peerMaxStreams) {

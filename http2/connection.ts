@@ -33,6 +33,9 @@ export abstract class Connection extends Incoming {
 
   protected abstract onGoaway(lastStreamId: number, code: ErrorCode): void;
 
+  /** Another chunk of the peer's is about to be read. */
+  protected abstract onChunk(): void;
+
   private receive(chunk: Buffer): void {
     if (this.ending) {
       return;
@@ -44,6 +47,7 @@ export abstract class Connection extends Incoming {
     }
     this.receiving = true;
     this.receivedAt = performance.now();
+    this.onChunk();
     for (let next: Buffer | undefined = chunk; next !== undefined; next = this.held.shift()) {
       try {
         this.reader.push(next, this);
@@ -210,7 +214,7 @@ export abstract class Connection extends Incoming {
       }
       this.sender.pump();
     }
-    this.onCapacity();
+    this.onCapacity(undefined);
   }
 
   /** Section 6.3; priorities are not used (section 5.3.2), only checked. */

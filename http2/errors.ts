@@ -39,3 +39,8 @@ export class ConnectionError extends Error {
     this.code = code;
   }
 }
+
+/** How RFC 9113 calls a code. */
+export function errorName(code: ErrorCode): string {
+  return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
+}

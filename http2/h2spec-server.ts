@@ -1,12 +1,12 @@
 // A server for h2spec and curl: answers every request with a body of a few bytes. `node h2spec-server.ts PORT` (0: a free one) prints its port.
 import net from "node:net";
-import { createServerConnection, encodeHeaders, type Stream } from "./index.ts";
+import { createServerConnection, encodeHeaders, type NoBody, type Stream } from "./index.ts";
 
 const HEADERS = encodeHeaders([":status", "200", "content-type", "text/plain"]);
 const BODY = Buffer.from("hello, this is a body\n");
 
-function answer(stream: Stream, body: Buffer | undefined): void {
-  stream.reply(HEADERS, body !== undefined && body.length > 0 ? body : BODY, undefined);
+function answer(stream: Stream, body: Buffer | NoBody): void {
+  stream.reply(HEADERS, typeof body !== "string" && body.length > 0 ? body : BODY, undefined);
 }
 
 const server = net.createServer((socket) => {

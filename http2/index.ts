@@ -2,9 +2,10 @@
  * HTTP/2 for RPC, over any Duplex: RFC 9113 and RFC 7541, without server push and priorities. It knows nothing of what
  * it carries.
  */
+export { BodyBudget, BodyCollector, type NoBody, type OnWhole } from "./body-collector.ts";
 export { type ClientConnection, type ClientStream, createClientConnection } from "./client-connection.ts";
 export { type CompatRequest, type CompatResponse, createCompat } from "./compat.ts";
-export { ConnectionError, ErrorCode } from "./errors.ts";
+export { ConnectionError, ErrorCode, errorName } from "./errors.ts";
 export type { HeaderList } from "./header-list.ts";
 export {
   appendField,
@@ -19,4 +20,4 @@ export {
 export type { ConnectionOptions } from "./lifecycle.ts";
 export * from "./limits.ts";
 export { createServerConnection, type OnStream, type ServerConnection } from "./server-connection.ts";
-export type { OnCollected, OnData, Stream } from "./stream.ts";
+export type { OnData, Stream } from "./stream.ts";

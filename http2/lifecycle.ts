@@ -75,9 +75,11 @@ export abstract class Lifecycle implements StreamHost, Timed {
   abstract get started(): boolean;
   /** The first step of a drain; `finalGoaway` is the last. */
   protected abstract startDrain(): void;
-  /** A stream closed, or SETTINGS came: a waiting one may begin. */
-  protected abstract onCapacity(): void;
+  /** A stream closed, or (undefined) SETTINGS came: a waiting one may begin. */
+  protected abstract onCapacity(closed: Stream | undefined): void;
   abstract halfEnded(stream: Stream): void;
+  abstract buffered(stream: Stream): void;
+  abstract answered(bytes: number | undefined): void;
 
   /** Streams that are not closed. */
   get streamCount(): number {
@@ -169,14 +171,6 @@ export abstract class Lifecycle implements StreamHost, Timed {
     }
   }
 
-  buffered(stream: Stream): void {
-    if (stream.outbox.bytes > this.limits.maxStreamBufferedBytes) {
-      this.resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
-    } else if (this.sender.bufferedBytes > this.limits.maxConnectionBufferedBytes) {
-      this.fail(ErrorCode.ENHANCE_YOUR_CALM, "the peer takes too little", undefined);
-    }
-  }
-
   resetStream(stream: Stream, code: ErrorCode): void {
     this.resetId(stream.id, code);
     this.closeStream(stream, code);
@@ -225,7 +219,7 @@ export abstract class Lifecycle implements StreamHost, Timed {
       this.clock.becameIdle(this.receivedAt);
       this.endIfDrained();
     }
-    this.onCapacity();
+    this.onCapacity(stream);
   }
 
   /** Counts a frame that does nothing for the peer's requests. Throws ConnectionError above the limit. */

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { PREFACE } from "./frame.ts";
-import { ErrorCode, encodeHeaders, type Stream } from "./index.ts";
+import { BodyBudget, ErrorCode, encodeHeaders, type Stream } from "./index.ts";
 import { resolveLimits } from "./limits.ts";
 import { FrameType, frame, headers, REQUEST, RESPONSE, Setting, serve, TRAILERS, u32 } from "./testing.ts";
 
@@ -126,25 +127,54 @@ describe("streams", () => {
     expect(opened.map(({ id }) => id)).toEqual([1, 3, 7]);
   });
 
-  it("whose answers pile up are refused above half the connection's bound", async () => {
+  it("wait while the answers before them pile up, and are run as the peer takes those", async () => {
     const { peer, opened } = serve({ maxConnectionBufferedBytes: 1000 }, (stream) =>
       stream.collect(10, () => stream.reply(RESPONSE, Buffer.alloc(600), TRAILERS)),
     );
     peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
-    peer.send(headers(1, true), headers(3, true));
-    expect(await peer.rst(3)).toBe(ErrorCode.REFUSED_STREAM);
-    expect(opened).toHaveLength(1);
+    for (let i = 0; i < 50; i++) {
+      peer.send(headers(2 * i + 1, true));
+    }
+    await peer.settle();
+    expect(opened).toHaveLength(2);
+    for (let i = 0; i < 50; i++) {
+      peer.send(frame(FrameType.WINDOW_UPDATE, 0, 2 * i + 1, u32(600)));
+    }
+    await peer.until((f) => f.streamId === 99 && f.type === FrameType.HEADERS && (f.flags & 1) === 1);
+    expect(opened.map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, i) => 2 * i + 1));
+    expect(peer.frames.filter((f) => f.type === FrameType.RST_STREAM)).toEqual([]);
   });
 
-  it("end the connection where they buffer above its bound", async () => {
-    const { peer, opened } = serve({ maxConnectionBufferedBytes: 1000 }, hang);
+  it("that wait and are canceled are never run", async () => {
+    const { peer, opened, connection } = serve({ maxConnectionBufferedBytes: 1000 }, (stream) =>
+      stream.collect(10, () => stream.reply(RESPONSE, Buffer.alloc(1000), TRAILERS)),
+    );
     peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
-    peer.send(headers(1, true), headers(3, true));
+    peer.send(headers(1, true), headers(3, true), headers(5, true));
+    peer.send(frame(FrameType.RST_STREAM, 0, 3, u32(8)), frame(FrameType.RST_STREAM, 0, 1, u32(8)));
     await peer.settle();
-    for (const stream of opened) {
-      stream.reply(RESPONSE, Buffer.alloc(600), TRAILERS);
+    expect(opened.map(({ id }) => id)).toEqual([1, 5]);
+    expect(connection.streamCount).toBe(1);
+  });
+
+  it("more than a few wait where nothing is answered yet, for answers that are expected to be large", async () => {
+    const { peer, opened } = serve({ maxConnectionBufferedBytes: 64_000 }, hang);
+    peer.start();
+    for (let i = 0; i < 200; i++) {
+      peer.send(headers(2 * i + 1, true));
     }
-    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    await peer.settle();
+    expect(opened).toHaveLength(64);
+    // One that comes in pieces waits for room by itself, and makes way.
+    opened[0]?.respond(RESPONSE);
+    opened[1]?.reply(RESPONSE, Buffer.from("x"), TRAILERS);
+    await peer.settle();
+    expect(opened.length).toBeGreaterThan(64);
+    for (let i = 2; i < opened.length; i++) {
+      opened[i]?.reply(RESPONSE, Buffer.from("x"), TRAILERS);
+    }
+    await peer.settle();
+    expect(opened).toHaveLength(200);
   });
 
   it("that buffer above their own bound are reset", async () => {
@@ -160,13 +190,25 @@ describe("streams", () => {
     expect(closes).toEqual([ErrorCode.ENHANCE_YOUR_CALM]);
   });
 
-  it("whose window the peer never opens are reset", async () => {
-    const { peer, closes, connection } = serve({ stallTimeoutMs: 40 });
+  it("whose window the peer never opens are reset, where they hold much", async () => {
+    const { peer, closes, connection } = serve({ stallTimeoutMs: 40, stallBytes: 2 });
     peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
     peer.send(headers(1, false), frame(FrameType.DATA, 1, 1, [1, 2, 3]));
     expect(await peer.rst(1)).toBe(ErrorCode.ENHANCE_YOUR_CALM);
     expect(closes).toEqual([ErrorCode.ENHANCE_YOUR_CALM]);
     expect(connection.sender.bufferedBytes).toBe(0);
+  });
+
+  it("whose window the peer opens late are waited for, where they hold little", async () => {
+    const { peer, closes } = serve({ stallTimeoutMs: 10, stallBytes: 3, keepaliveMs: 200 });
+    peer.start([Setting.INITIAL_WINDOW_SIZE, 0]);
+    peer.send(headers(1, false), frame(FrameType.DATA, 1, 1, [1, 2, 3]));
+    // By then the others would long be given up.
+    await peer.until((f) => f.type === FrameType.PING);
+    expect(closes).toEqual([]);
+    peer.send(frame(FrameType.WINDOW_UPDATE, 0, 1, u32(3)));
+    await peer.until((f) => f.type === FrameType.HEADERS && (f.flags & 1) === 1);
+    expect(closes).toEqual([undefined]);
   });
 });
 
@@ -225,6 +267,21 @@ describe("time", () => {
     expect(await peer.goaway()).toBe(ErrorCode.PROTOCOL_ERROR);
     expect(await closed).toMatchObject({ message: "no preface in time" });
   });
+  it.each([
+    ["that stops", []],
+    ["that is put off with frames of its own", [1, 2, 3, 4, 5, 6, 7, 8, 9]],
+  ])("a header block %s", async (_, pieces) => {
+    const { peer, closed } = serve({ prefaceTimeoutMs: 40, lingerMs: 20, controlFramesPerSecond: 0 });
+    peer.start();
+    peer.send(frame(FrameType.HEADERS, 1, 1, REQUEST.bytes));
+    for (const piece of pieces) {
+      // Less than the time that a whole block has, and all of them more.
+      await delay(15);
+      peer.send(frame(FrameType.CONTINUATION, 0, 1, [piece]));
+    }
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    expect(await closed).toMatchObject({ message: "header block without end" });
+  });
   it("an idle connection is drained", async () => {
     const { peer, closed } = serve({ idleTimeoutMs: 40, drainPingTimeoutMs: 20, lingerMs: 20 });
     peer.start();
@@ -241,11 +298,11 @@ describe("time", () => {
   });
 });
 
-it("a body above the bound of collect is told as undefined", async () => {
-  const bodies: (number | undefined)[] = [];
+it("a body above the bound of collect is told as such", async () => {
+  const bodies: (number | string)[] = [];
   const { peer } = serve({ lingerMs: 20 }, (stream) =>
     stream.collect(5, (_, body) => {
-      bodies.push(body?.length);
+      bodies.push(typeof body === "string" ? body : body.length);
       stream.reply(RESPONSE, Buffer.from("x"), TRAILERS);
     }),
   );
@@ -258,7 +315,36 @@ it("a body above the bound of collect is told as undefined", async () => {
   peer.send(headers(3, false), frame(FrameType.DATA, 0, 3, [1, 2, 3]), frame(FrameType.DATA, 1, 3, [1, 2]));
   expect(await peer.rst(1)).toBe(ErrorCode.NO_ERROR);
   await peer.settle();
-  expect(bodies).toEqual([undefined, 5]);
+  expect(bodies).toEqual(["too long", 5]);
+});
+
+it("bodies in pieces share a budget, and give back what they took", async () => {
+  const budget = new BodyBudget(20);
+  const bodies: (number | string)[] = [];
+  const { peer } = serve({ lingerMs: 20 }, (stream) =>
+    stream.collect(
+      10,
+      (_, body) => {
+        bodies.push(typeof body === "string" ? body : body.length);
+        stream.reply(RESPONSE, Buffer.from("x"), TRAILERS);
+      },
+      budget,
+    ),
+  );
+  peer.start();
+  const piece = (id: number, end: boolean) => frame(FrameType.DATA, end ? 1 : 0, id, [1, 2, 3]);
+  peer.send(headers(1, false), piece(1, false), headers(3, false), piece(3, false));
+  peer.send(headers(5, false), piece(5, false), headers(7, false), piece(7, false));
+  await peer.settle();
+  // Six bytes for each of the first three, with room to grow; there is none left for the fourth.
+  expect(bodies).toEqual(["no room"]);
+  peer.send(headers(9, false), piece(9, true));
+  await peer.settle();
+  expect(bodies).toEqual(["no room", 3]);
+  peer.send(piece(1, true), frame(FrameType.RST_STREAM, 0, 3, u32(8)), piece(5, true));
+  await peer.settle();
+  expect(bodies).toEqual(["no room", 3, 6, 6]);
+  expect(budget.take(20)).toBe(true);
 });
 
 it("options out of range are refused", () => {

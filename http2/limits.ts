@@ -16,10 +16,12 @@ export const STREAM_WINDOW_BYTES = 1024 * 1024;
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes of one stream above which `write` returns false. */
 export const STREAM_HIGH_WATER_BYTES = 64 * 1024;
-/** Unsent bytes above which a stream is reset, because its writer ignores `false` or its one answer is this large. */
+/** Unsent bytes above which a server's stream is reset, because its writer ignores `false` or its one answer is this large. */
 export const MAX_STREAM_BUFFERED_BYTES = 32 * 1024 * 1024;
-/** Unsent bytes of all streams; at half of it new streams are refused, above it the connection ends. */
-export const MAX_CONNECTION_BUFFERED_BYTES = 64 * 1024 * 1024;
+/** Unsent bytes of all streams above which a server's further requests wait. */
+export const MAX_CONNECTION_BUFFERED_BYTES = 16 * 1024 * 1024;
+/** Unsent bytes of all streams up to which none is given up because its peer does not open its window. */
+export const STALL_BYTES = 4 * 1024 * 1024;
 /** Bytes that are framed and wait for a peer that does not read its socket; answers to PING cannot grow above it. */
 export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** Frames a second that carry neither request nor body; see `control-budget.ts`. */
@@ -30,7 +32,10 @@ export const MAX_QUEUED_STREAMS = 10_000;
 export const PREFACE_TIMEOUT_MS = 10_000;
 /** A connection without streams is closed after it. */
 export const IDLE_TIMEOUT_MS = 300_000;
-/** A stream, or a socket, that takes no byte of what waits for it is given up after it. */
+/**
+ * A socket that does not take what it was handed is given up after it, and so is, above STALL_BYTES, a stream that takes no byte of
+ * what waits for it. A live peer that just reads slowly may do so for as long as it likes.
+ */
 export const STALL_TIMEOUT_MS = 120_000;
 /** A connection that is silent for so long, with streams on it, is pinged. */
 export const KEEPALIVE_MS = 60_000;
@@ -54,6 +59,7 @@ export interface Limits {
   readonly streamHighWaterBytes: number;
   readonly maxStreamBufferedBytes: number;
   readonly maxConnectionBufferedBytes: number;
+  readonly stallBytes: number;
   readonly maxOutputBytes: number;
   readonly controlFramesPerSecond: number;
   readonly maxQueuedStreams: number;
@@ -78,6 +84,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   streamHighWaterBytes: STREAM_HIGH_WATER_BYTES,
   maxStreamBufferedBytes: MAX_STREAM_BUFFERED_BYTES,
   maxConnectionBufferedBytes: MAX_CONNECTION_BUFFERED_BYTES,
+  stallBytes: STALL_BYTES,
   maxOutputBytes: MAX_OUTPUT_BYTES,
   controlFramesPerSecond: CONTROL_FRAMES_PER_SECOND,
   maxQueuedStreams: MAX_QUEUED_STREAMS,

@@ -38,7 +38,7 @@ function flushAll(): void {
 
 /** Gathers the frames of one connection into one write per turn of the event loop, and knows when the socket is full. */
 export class Output {
-  /** The socket asked for a pause; `onDrain` comes when it takes more. */
+  /** The socket asked for a pause: DATA has to wait, control frames do not. `onDrain` comes when it takes more. */
   blocked = false;
   /** Since when, by `performance.now()`; of no meaning while not blocked. */
   blockedAt = 0;
@@ -64,11 +64,6 @@ export class Output {
   /** Bytes that the peer has not taken: gathered here, and held by the socket. */
   get waitingBytes(): number {
     return this.gatheredBytes + this.socket.writableLength;
-  }
-
-  /** DATA has to wait; control frames do not. */
-  get congested(): boolean {
-    return this.blocked;
   }
 
   /** Room for `length` bytes in `slabBytes` at the returned offset. They must all be written before the next call. */

@@ -60,6 +60,8 @@ export class Sender {
   window = INITIAL_WINDOW_BYTES;
   /** Body bytes that wait, of all streams. */
   bufferedBytes = 0;
+  /** Some of them went out. */
+  onRoom: (() => void) | undefined = undefined;
   /** Streams that could send if the connection's window and the socket let them, in the order of their turns. */
   private readonly ready = new Set<Outgoing>();
   private readonly budget: ControlBudget;
@@ -130,7 +132,7 @@ export class Sender {
       length > MAX_COPY_BYTES ||
       head.length > maxFrameBytes ||
       (tail !== undefined && tail.length > maxFrameBytes) ||
-      output.congested ||
+      output.blocked ||
       this.encoder.hasPrefix
     ) {
       return false;
@@ -164,7 +166,7 @@ export class Sender {
       length > stream.sendWindow ||
       length > this.maxFrameBytes ||
       length > MAX_DATA_FRAME_BYTES ||
-      this.output.congested
+      this.output.blocked
     ) {
       return false;
     }
@@ -242,7 +244,7 @@ export class Sender {
     }
     this.pumping = true;
     for (const stream of this.ready) {
-      if (this.output.congested) {
+      if (this.output.blocked) {
         break;
       }
       const turn = this.sendOne(stream);
@@ -259,6 +261,7 @@ export class Sender {
       }
     }
     this.pumping = false;
+    this.onRoom?.();
   }
 
   private sendOne(stream: Outgoing): Turn {

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { Admission } from "./admission.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import type { HeaderList } from "./header-list.ts";
@@ -28,11 +29,19 @@ export function createServerConnection(
 export class ServerConnection extends Connection {
   readonly isClient = false;
   private readonly onStream: OnStream;
+  private readonly admission: Admission;
 
   constructor(socket: Duplex, options: ConnectionOptions, onStream: OnStream) {
     super(socket, options, true);
     this.onStream = onStream;
+    this.admission = new Admission(this.sender, this.limits.maxConnectionBufferedBytes, (stream) =>
+      this.run(stream),
+    );
     this.announce();
+  }
+
+  protected override onChunk(): void {
+    this.admission.begin();
   }
 
   protected override onHeaders(streamId: number, list: HeaderList, endStream: boolean): void {
@@ -43,11 +52,7 @@ export class ServerConnection extends Connection {
       // Section 5.1, closed.
       throw new ConnectionError(ErrorCode.STREAM_CLOSED, `HEADERS on stream ${streamId}, which is closed`);
     }
-    if (
-      this.streams.size >= this.limits.maxConcurrentStreams ||
-      streamId > this.goawaySentId ||
-      this.sender.bufferedBytes > this.limits.maxConnectionBufferedBytes / 2
-    ) {
+    if (this.streams.size >= this.limits.maxConcurrentStreams || streamId > this.goawaySentId) {
       // Not run: its client may send it again (section 8.7).
       this.refuse(streamId, ErrorCode.REFUSED_STREAM);
       return;
@@ -72,6 +77,10 @@ export class ServerConnection extends Connection {
     if (endStream) {
       stream.receiveEnd();
     }
+    this.admission.admit(stream);
+  }
+
+  private run(stream: Stream): void {
     try {
       this.onStream(stream);
     } catch (error) {
@@ -111,5 +120,20 @@ export class ServerConnection extends Connection {
     }
   }
 
-  protected override onCapacity(): void {}
+  override answered(bytes: number | undefined): void {
+    this.admission.answered(bytes);
+  }
+
+  /** Its writer ignores that `write` answered false, or its one answer is this large. */
+  override buffered(stream: Stream): void {
+    if (stream.outbox.bytes > this.limits.maxStreamBufferedBytes) {
+      this.resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
+    }
+  }
+
+  protected override onCapacity(stream: Stream | undefined): void {
+    if (stream !== undefined) {
+      this.admission.closed(stream);
+    }
+  }
 }

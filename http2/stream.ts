@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { BodyCollector, type OnWhole } from "./body-collector.ts";
+import { type BodyBudget, BodyCollector, type OnWhole } from "./body-collector.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
 import { ErrorCode } from "./errors.ts";
 import { HeaderList } from "./header-list.ts";
@@ -16,6 +16,8 @@ export interface StreamHost {
   consumed(stream: Stream, bytes: number): void;
   /** More waits to be sent than before; closes what is over a limit. */
   buffered(stream: Stream): void;
+  /** The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces. */
+  answered(bytes: number | undefined): void;
   /** Our half was sent to its end, or the peer's was read to its end: decides what is left to say, and closes. */
   halfEnded(stream: Stream): void;
   /** Sends RST_STREAM and closes. */
@@ -26,9 +28,6 @@ export interface StreamHost {
 
 /** Takes body bytes as they come. `end` comes once, with the last chunk or with an empty one. */
 export type OnData = (stream: Stream, chunk: Buffer, end: boolean) => void;
-
-/** Takes a whole body; undefined = longer than the bound. */
-export type OnCollected = OnWhole<Stream>;
 
 const EMPTY = Buffer.alloc(0);
 /** Stands for a queue that nothing was put into: most streams need none. */
@@ -55,6 +54,9 @@ export class Stream {
   /** Called once, last. undefined = both sides ended as they should; else who reset the stream said why. */
   onClose: ((stream: Stream, code: ErrorCode | undefined) => void) | undefined = undefined;
 
+  /** For `admission.ts`: the request was run, and its answer begun. */
+  admitted = false;
+  responded = false;
   localEnded = false;
   remoteEnded = false;
   closed = false;
@@ -132,9 +134,9 @@ export class Stream {
     this.deliverInbox();
   }
 
-  /** Reads the whole body and calls `done` once with it, unless the stream closes before. */
-  collect(maxBytes: number, done: OnCollected): void {
-    this.collector = new BodyCollector(maxBytes, done);
+  /** Reads the whole body and calls `done` once with it, or with why not, unless the stream closes before. */
+  collect(maxBytes: number, done: OnWhole<Stream>, budget?: BodyBudget): void {
+    this.collector = new BodyCollector(maxBytes, budget, done);
     this.read(collectChunk);
   }
 
@@ -143,6 +145,7 @@ export class Stream {
     if (this.closed || this.ending) {
       return;
     }
+    this.answering(undefined);
     this.host.sender.headers(this.id, headers.bytes, end);
     if (end) {
       this.ended();
@@ -198,6 +201,7 @@ export class Stream {
     if (this.closed || this.ending) {
       return;
     }
+    this.answering(data.length);
     if (this.host.sender.reply(this, headers, data, trailers)) {
       this.ended();
       return;
@@ -216,6 +220,13 @@ export class Stream {
   reset(code: ErrorCode = ErrorCode.CANCEL): void {
     if (!this.closed) {
       this.host.resetStream(this, code);
+    }
+  }
+
+  private answering(bytes: number | undefined): void {
+    if (!this.responded) {
+      this.responded = true;
+      this.host.answered(bytes);
     }
   }
 
@@ -293,6 +304,7 @@ export class Stream {
     this.localEnded = true;
     this.remoteEnded = true;
     this.host.sender.forget(this);
+    this.collector?.abandon();
     if (this.inbox !== undefined && this.inbox.bytes > 0) {
       this.host.consumed(this, this.inbox.bytes);
     }

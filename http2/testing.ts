@@ -144,7 +144,11 @@ export class RawPeer {
 
 /** Answers with the body that came, and trailers. */
 export function echo(stream: Stream): void {
-  stream.collect(64 * 1024 * 1024, (_, body) => stream.reply(RESPONSE, body ?? Buffer.alloc(0), TRAILERS));
+  stream.collect(64 * 1024 * 1024, (_, body) => {
+    if (typeof body !== "string") {
+      stream.reply(RESPONSE, body, TRAILERS);
+    }
+  });
 }
 
 /** A server and a peer, joined in memory. `closes` gets the code of every stream that closes. */

@@ -59,6 +59,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     http2: server.http2,
     corsOrigins: server.corsOrigins,
     maxValueBytes: limits.maxValueBytes,
+    maxReceivingBytes: limits.maxReceivingBytes,
     maxTimeoutMs: limits.maxTimeoutMs,
     directPath,
   });

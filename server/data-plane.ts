@@ -6,6 +6,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import corsPlugin from "@fastify/cors";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
+import { BodyBudget } from "../http2/index.ts";
 import { NodeExchange } from "./direct/node-exchange.ts";
 import { createOnStream } from "./direct/on-stream.ts";
 import { createDirectPath, type DirectPath } from "./direct/path.ts";
@@ -33,6 +34,8 @@ export interface DataPlaneOptions {
   /** Origins of web pages that may call; [] = none, "*" = any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly maxValueBytes: number;
+  /** Of requests that are coming in, all together. */
+  readonly maxReceivingBytes: number;
   /** Most time that any call may take; 0 = only its own deadline and its method's. */
   readonly maxTimeoutMs: number;
   /** False leaves every call to Connect's own handlers. */
@@ -55,6 +58,7 @@ const LAST_WORDS_MS = 500;
 /** Builds the data plane; it does not listen yet. */
 export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const { log } = options;
+  const onDefect = (err: unknown) => log.error({ err }, "stream failed");
   const shutdown = new AbortController();
   const readMaxBytes = maxMessageBytes(options.maxValueBytes);
   const { requestTimeoutMs } = options.port;
@@ -63,8 +67,10 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     log: createCallLog(log),
     readMaxBytes,
     requestTimeoutMs,
+    onDefect,
     shutdownSignal,
   });
+  const bodies = new BodyBudget(Math.max(options.maxReceivingBytes, 2 * readMaxBytes));
   const requestId = createRequestIds();
   let port: Port | undefined;
   const app = fastify({
@@ -86,12 +92,12 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
         ...options.port,
         maxMessageBytes: readMaxBytes,
         onConnectionError: ({ code, message }) => log.info({ code, error: message }, "connection failed"),
-        onDefect: (err) => log.error({ err }, "stream failed"),
+        onDefect,
       };
       const h2 =
         options.http2 === "node"
           ? createNodeHttp2(handler, portOptions)
-          : createEngineHttp2(createOnStream(options, direct, requestId, handler), portOptions);
+          : createEngineHttp2(createOnStream(options, direct, bodies, requestId, handler), portOptions);
       port = createPort(handler, h2, portOptions);
       return port.server;
     },
@@ -110,7 +116,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       maxAge: 7200,
     });
   }
-  await registerRpc(app, options, direct, readMaxBytes, shutdownSignal);
+  await registerRpc(app, options, direct, bodies, readMaxBytes, shutdownSignal);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
@@ -144,6 +150,7 @@ async function registerRpc(
   app: FastifyInstance,
   options: DataPlaneOptions,
   direct: DirectPath,
+  bodies: BodyBudget,
   readMaxBytes: number,
   shutdownSignal: AbortSignal,
 ): Promise<void> {
@@ -156,7 +163,7 @@ async function registerRpc(
       if (
         method === undefined ||
         !direct.knows(method, url) ||
-        !direct.take(new NodeExchange(request, reply), url)
+        !direct.take(new NodeExchange(request, reply, bodies), url)
       ) {
         done();
       }
@@ -171,7 +178,7 @@ async function registerRpc(
         policy: { log, maxTimeoutMs },
       });
       direct.add(methods);
-      applyProtocolPolicy(connect, { log, requestTimeoutMs });
+      applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies });
     },
     contextValues: (request) => createCallValues(request.id),
     shutdownSignal,

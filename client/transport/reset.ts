@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorCode } from "../../http2/index.ts";
+import { ErrorCode, errorName } from "../../http2/index.ts";
 
 /**
  * What a call ends with whose stream was closed with an HTTP/2 error code
@@ -20,7 +20,7 @@ export function resetError(code: ErrorCode | undefined): ConnectError {
       return new ConnectError("the server is asked too much", Code.ResourceExhausted);
     case ErrorCode.INADEQUATE_SECURITY:
     case ErrorCode.HTTP_1_1_REQUIRED:
-      return new ConnectError(`the server closed the stream: ${nameOf(code)}`, Code.PermissionDenied);
+      return new ConnectError(`the server closed the stream: ${errorName(code)}`, Code.PermissionDenied);
     case ErrorCode.PROTOCOL_ERROR:
     case ErrorCode.INTERNAL_ERROR:
     case ErrorCode.FLOW_CONTROL_ERROR:
@@ -28,10 +28,6 @@ export function resetError(code: ErrorCode | undefined): ConnectError {
     case ErrorCode.STREAM_CLOSED:
     case ErrorCode.FRAME_SIZE_ERROR:
     case ErrorCode.COMPRESSION_ERROR:
-      return new ConnectError(`the stream was closed: ${nameOf(code)}`, Code.Internal);
+      return new ConnectError(`the stream was closed: ${errorName(code)}`, Code.Internal);
   }
-}
-
-function nameOf(code: ErrorCode): string {
-  return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
 }

@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type UnaryResponse } from "@connectrpc/connect";
-import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
+import type { ClientStream, HeaderList, NoBody, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { ENVELOPE_HEAD_BYTES, EnvelopeReader } from "./envelope.ts";
@@ -44,8 +44,8 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Cal
     this.#reject(error);
   }
 
-  /** For the stream: the whole body; `undefined` = it is longer than the bound. */
-  answered(stream: Stream, body: Buffer | undefined): void {
+  /** For the stream: the whole body, or why there is none. */
+  answered(stream: Stream, body: Buffer | NoBody): void {
     if (this.over) {
       return;
     }
@@ -58,9 +58,9 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Cal
     }
   }
 
-  #read({ headers, trailers }: Stream, body: Buffer | undefined): UnaryResponse<I, O> {
+  #read({ headers, trailers }: Stream, body: Buffer | NoBody): UnaryResponse<I, O> {
     const { readMaxBytes, method, parse } = this.#target;
-    if (body === undefined) {
+    if (typeof body === "string") {
       throw new ConnectError(
         `message size is larger than configured readMaxBytes ${readMaxBytes}`,
         Code.ResourceExhausted,
@@ -84,7 +84,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Cal
 }
 
 /** One function for all streams: a call needs no closure of its own. */
-function onBody(stream: Stream, body: Buffer | undefined): void {
+function onBody(stream: Stream, body: Buffer | NoBody): void {
   (stream.context as UnaryCall<DescMessage, DescMessage>).answered(stream, body);
 }
 

@@ -54,6 +54,7 @@ export interface Config {
     readonly maxConcurrentStreams: number;
     readonly maxConnections: number;
     readonly maxHeaderBytes: number;
+    readonly maxReceivingBytes: number;
     /** 0 = no cap. */
     readonly maxTimeoutMs: number;
   };
@@ -114,6 +115,7 @@ export function compile(
       maxConcurrentStreams: limits.max_concurrent_streams,
       maxConnections: limits.max_connections,
       maxHeaderBytes: limits.max_header_bytes,
+      maxReceivingBytes: limits.max_receiving_bytes,
       maxTimeoutMs: limits.max_timeout_ms,
     },
   });

@@ -49,6 +49,7 @@ const DEFAULTS = {
     maxConcurrentStreams: 1024,
     maxConnections: 10_000,
     maxHeaderBytes: 16_384,
+    maxReceivingBytes: 256 * 1024 * 1024,
     maxTimeoutMs: 0,
   },
 };
@@ -84,7 +85,7 @@ namespaces:
   - {name: a.b_c-1, backend: constructor}
   - {name: scratch, backend: database}
 logging: {level: silent, format: pretty}
-limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_header_bytes: 1024, max_timeout_ms: 5}
+limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_header_bytes: 1024, max_receiving_bytes: 1048576, max_timeout_ms: 5}
 `,
     );
     expect(config).toEqual({
@@ -120,6 +121,7 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
         maxConcurrentStreams: 2,
         maxConnections: 3,
         maxHeaderBytes: 1024,
+        maxReceivingBytes: 1_048_576,
         maxTimeoutMs: 5,
       },
     });

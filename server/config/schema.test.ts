@@ -171,6 +171,10 @@ test.each<[string, ...string[]]>([
   ],
   ["limits: {max_value_bytes: 4 MiB}", "1:10: limits.max_value_bytes: expected a number, found text"],
   ["limits: {max_header_bytes: 0x10}", "1:10: limits.max_header_bytes: expected at least 1024, found 0x10"],
+  [
+    "limits: {max_receiving_bytes: 1}",
+    "1:10: limits.max_receiving_bytes: expected at least 1048576, found 1",
+  ],
   ["limits: {max_connections: 0}", "1:10: limits.max_connections: expected at least 1, found 0"],
   [
     "limits: {max_concurrent_streams: 99999999999999999999}",

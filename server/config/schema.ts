@@ -84,7 +84,7 @@ const serverSchema = z
     idle_timeout_ms: whole(0, DAY_MS).default(300_000),
     /** How long the first bytes of a connection, and the header of an HTTP/1.1 request, may take. 0 is refused: silent connections would pile up. */
     header_timeout_ms: whole(1, DAY_MS).default(10_000),
-    /** How long a whole HTTP/1.1 request, body included, may take to arrive. 0 = any time; else no less than header_timeout_ms. */
+    /** How long a whole request, body included, may take to arrive. 0 = any time; else no less than header_timeout_ms. */
     request_timeout_ms: whole(0, DAY_MS).default(60_000),
   })
   .refine(
@@ -127,6 +127,11 @@ const limitsSchema = z.strictObject({
   max_connections: whole(1, 1_000_000).default(10_000),
   /** All header fields of one call together. 0 is refused; under 1 KiB real clients would fail. */
   max_header_bytes: whole(1024, MIB).default(16_384),
+  /**
+   * Requests that are coming in, of all connections together: where they are larger, those that do not come in one piece fail as
+   * OVERLOADED. No less than one request of the largest size is always let in.
+   */
+  max_receiving_bytes: whole(MIB, 65_536 * MIB).default(256 * MIB),
   /** The longest that a call may run, whatever deadline its caller sets. 0 = as long as the caller lets it. */
   max_timeout_ms: whole(0, DAY_MS).default(0),
 });

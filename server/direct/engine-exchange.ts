@@ -1,11 +1,13 @@
 import {
   appendField,
+  type BodyBudget,
   type EncodedHeaders,
+  ErrorCode,
   encodeHeaders,
   fieldName,
   type Stream,
 } from "../../http2/index.ts";
-import type { Answer, AnswerHead, Exchange, ExchangeListener, FieldPairs } from "../rpc/exchange.ts";
+import type { Answer, AnswerHead, Exchange, ExchangeListener, FieldPairs, NoBody } from "../rpc/exchange.ts";
 import { OK_TRAILER } from "../rpc/wire-error.ts";
 
 const REQUEST_ID = fieldName("x-request-id");
@@ -16,10 +18,12 @@ export class EngineExchange implements Exchange {
   readonly requestId: string;
   readonly hasTrailers = true;
   readonly #stream: Stream;
+  readonly #bodies: BodyBudget;
 
-  constructor(stream: Stream, requestId: string) {
+  constructor(stream: Stream, requestId: string, bodies: BodyBudget) {
     this.requestId = requestId;
     this.#stream = stream;
+    this.#bodies = bodies;
   }
 
   header(name: string): string | undefined {
@@ -31,7 +35,7 @@ export class EngineExchange implements Exchange {
     stream.context = listener;
     stream.onDrain = onDrain;
     stream.onClose = onClose;
-    stream.collect(maxBytes, onBody);
+    stream.collect(maxBytes, onBody, this.#bodies);
   }
 
   reply({ head, body, trailer }: Answer): void {
@@ -56,6 +60,10 @@ export class EngineExchange implements Exchange {
     this.#stream.end(trailer && trailerBlock(trailer));
   }
 
+  abort(): void {
+    this.#stream.reset(ErrorCode.INTERNAL_ERROR);
+  }
+
   #headers(head: AnswerHead, length: number | undefined): EncodedHeaders {
     const block = headBlock(head);
     return appendField(
@@ -68,7 +76,7 @@ export class EngineExchange implements Exchange {
 
 // One function for all streams: a call needs no closures of its own.
 const listenerOf = (stream: Stream) => stream.context as ExchangeListener;
-const onBody = (stream: Stream, body: Uint8Array | undefined) => listenerOf(stream).onBody(body);
+const onBody = (stream: Stream, body: Uint8Array | NoBody) => listenerOf(stream).onBody(body);
 const onDrain = (stream: Stream) => listenerOf(stream).onDrain();
 const onClose = (stream: Stream) => listenerOf(stream).onClose();
 

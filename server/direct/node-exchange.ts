@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { type BodyBudget, BodyCollector } from "../../http2/index.ts";
 import type { Answer, AnswerHead, Exchange, ExchangeListener, FieldPairs } from "../rpc/exchange.ts";
 import { TurnQueue } from "./turn-queue.ts";
 
@@ -8,6 +9,8 @@ import { TurnQueue } from "./turn-queue.ts";
  * headers, and a write of two pieces costs twice as much as anything else in a call.
  */
 const MAX_TEXT_BYTES = 16 * 1024;
+
+const NOTHING = Buffer.alloc(0);
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -20,15 +23,17 @@ export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #reply: FastifyReply;
+  readonly #bodies: BodyBudget;
   #listener: ExchangeListener | undefined = undefined;
   #answer: Answer | undefined = undefined;
 
-  constructor(request: FastifyRequest, reply: FastifyReply) {
+  constructor(request: FastifyRequest, reply: FastifyReply, bodies: BodyBudget) {
     this.requestId = request.id;
     this.hasTrailers = request.raw.httpVersionMajor === 2;
     this.#request = request.raw;
     this.#response = reply.raw;
     this.#reply = reply;
+    this.#bodies = bodies;
   }
 
   header(name: string): string | undefined {
@@ -40,26 +45,23 @@ export class NodeExchange implements Exchange {
     // From here on the answer is ours, and Fastify keeps its hands off.
     this.#reply.hijack();
     this.#listener = listener;
-    this.#response.once("close", () => listener.onClose());
     const request = this.#request;
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const finish = (body: Uint8Array | undefined) => {
+    const collector = new BodyCollector<IncomingMessage>(maxBytes, this.#bodies, (_, body) => {
       request.off("data", onData).off("end", onEnd);
       listener.onBody(body);
-    };
+    });
+    // Where the length was told the last chunk is known, and a body of one chunk is not copied.
+    let left = Number(request.headers["content-length"]);
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        finish(undefined);
-      }
+      left -= chunk.length;
+      collector.add(request, chunk, left === 0);
     };
-    const onEnd = () => {
-      const [first] = chunks;
-      finish(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks));
-    };
+    const onEnd = () => collector.add(request, NOTHING, true);
     request.on("data", onData).on("end", onEnd);
+    this.#response.once("close", () => {
+      collector.abandon();
+      listener.onClose();
+    });
   }
 
   reply(answer: Answer): void {
@@ -92,6 +94,10 @@ export class NodeExchange implements Exchange {
     if (!this.#response.destroyed) {
       this.#end(undefined, trailer);
     }
+  }
+
+  abort(): void {
+    this.#response.destroy();
   }
 
   #writeHead(head: AnswerHead, length: number | undefined): void {

@@ -1,5 +1,5 @@
 import type http from "node:http";
-import { createCompat, type Stream } from "../../http2/index.ts";
+import { type BodyBudget, createCompat, type Stream } from "../../http2/index.ts";
 import { EngineExchange } from "./engine-exchange.ts";
 import type { DirectPath } from "./path.ts";
 
@@ -10,6 +10,7 @@ import type { DirectPath } from "./path.ts";
 export function createOnStream(
   options: { readonly directPath: boolean; readonly corsOrigins: "*" | readonly string[] },
   direct: DirectPath,
+  bodies: BodyBudget,
   requestId: (given: string | undefined) => string,
   handler: http.RequestListener,
 ): (stream: Stream) => void {
@@ -30,7 +31,7 @@ export function createOnStream(
 
   return (stream) => {
     if (options.directPath && direct.knows(stream.method, stream.path) && isOrdinary(stream)) {
-      const exchange = new EngineExchange(stream, requestId(stream.header("x-request-id")));
+      const exchange = new EngineExchange(stream, requestId(stream.header("x-request-id")), bodies);
       if (direct.take(exchange, stream.path)) {
         return;
       }

@@ -1,9 +1,10 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { PrismError } from "../errors.ts";
 import type { CallRecord } from "../rpc/call-record.ts";
 import type { CallScope } from "../rpc/call-scope.ts";
 import type { DirectCall, DirectMethod } from "../rpc/direct.ts";
-import type { Exchange, ExchangeListener } from "../rpc/exchange.ts";
+import type { Exchange, ExchangeListener, NoBody } from "../rpc/exchange.ts";
 import type { DirectForm } from "../rpc/forms.ts";
+import { noRoom } from "../rpc/protocol.ts";
 import type { Indexed, OpenCalls } from "./open-calls.ts";
 import { TurnQueue } from "./turn-queue.ts";
 
@@ -16,6 +17,8 @@ export interface CallBounds {
   readonly readMaxBytes: number;
   /** To receive a whole request; 0 = any time. */
   readonly requestTimeoutMs: number;
+  /** Told of what must not happen; the call is broken off. */
+  readonly onDefect: (error: unknown) => void;
 }
 
 /** A call on the direct path, from its headers to the end of its exchange. */
@@ -55,23 +58,28 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   receive(): void {
     this.#bounds.open.add(this);
     this.exchange.collect(this.#bounds.readMaxBytes + ENVELOPE_HEAD_BYTES, this);
+    if (this.#received) {
+      return;
+    }
+    this.scope.whenAborted((reason) => this.#refuse(reason));
     if (!this.#received && this.#bounds.requestTimeoutMs > 0) {
       young.push(this);
     }
   }
 
-  onBody(body: Uint8Array | undefined): void {
-    if (this.#received) {
-      return;
+  onBody(body: Uint8Array | NoBody): void {
+    if (body === "too long") {
+      this.#refuse(new PrismError("value_too_large", tooLong(this.#bounds.readMaxBytes)));
+    } else if (body === "no room") {
+      this.#refuse(noRoom());
+    } else if (!this.#received) {
+      this.#received = true;
+      clearTimeout(this.#timer);
+      this.#method.answer(this, body).catch((error) => {
+        this.exchange.abort();
+        this.#bounds.onDefect(error);
+      });
     }
-    if (body === undefined) {
-      const message = `message size is larger than configured readMaxBytes ${this.#bounds.readMaxBytes}`;
-      this.#refuse(message, Code.ResourceExhausted);
-      return;
-    }
-    this.#received = true;
-    clearTimeout(this.#timer);
-    void this.#method.answer(this, body);
   }
 
   onDrain(): void {
@@ -80,8 +88,9 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
 
   onClose(): void {
     this.#bounds.open.delete(this);
+    // An error is not made for nothing: it takes longer than the call.
     if (!this.#received) {
-      this.#refuse("the caller left", Code.Canceled);
+      this.#refuse(new PrismError("canceled", "the caller left"));
     }
     this.scope.leave();
   }
@@ -97,15 +106,24 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
     if (!this.#received) {
       const { requestTimeoutMs } = this.#bounds;
       const message = `the request was not received within ${requestTimeoutMs} ms`;
-      this.#timer = setTimeout(() => this.#refuse(message, Code.DeadlineExceeded), requestTimeoutMs);
+      const late = () => this.#refuse(new PrismError("deadline_exceeded", message));
+      this.#timer = setTimeout(late, requestTimeoutMs);
     }
   }
 
-  #refuse(message: string, code: Code): void {
-    this.#received = true;
-    clearTimeout(this.#timer);
-    this.#method.refuse(this, new ConnectError(message, code));
+  /** Answers without the request; no effect where that was received or refused. */
+  #refuse(error: PrismError): void {
+    if (!this.#received) {
+      this.#received = true;
+      clearTimeout(this.#timer);
+      this.#method.refuse(this, error);
+    }
   }
+}
+
+/** In Connect's words. */
+function tooLong(maxBytes: number): string {
+  return `message size is larger than configured readMaxBytes ${maxBytes}`;
 }
 
 /** Most requests are whole before the turn is over in which they came, and need no timer. */

@@ -13,6 +13,7 @@ export interface DirectPathOptions {
   readonly readMaxBytes: number;
   /** To receive a whole request; 0 = any time. */
   readonly requestTimeoutMs: number;
+  readonly onDefect: (error: unknown) => void;
   /** Ends the calls that are open, with its reason. */
   readonly shutdownSignal: AbortSignal;
 }
@@ -29,10 +30,10 @@ export interface DirectPath {
 
 /** Makes the path; there are no methods on it yet. */
 export function createDirectPath(options: DirectPathOptions): DirectPath {
-  const { log, readMaxBytes, requestTimeoutMs, shutdownSignal } = options;
+  const { log, readMaxBytes, requestTimeoutMs, onDefect, shutdownSignal } = options;
   const methods = new Map<string, DirectMethod>();
   const open = new OpenCalls<OpenCall>();
-  const bounds: CallBounds = { open, readMaxBytes, requestTimeoutMs };
+  const bounds: CallBounds = { open, readMaxBytes, requestTimeoutMs, onDefect };
   shutdownSignal.addEventListener("abort", () => {
     for (const { scope } of [...open.all]) {
       scope.abort(shutdownSignal.reason);

@@ -2,10 +2,11 @@ import {
   ConnectionError,
   createServerConnection,
   ErrorCode,
-  MAX_CONNECTION_BUFFERED_BYTES,
+  errorName,
   MAX_STREAM_BUFFERED_BYTES,
   type OnStream,
   type ServerConnection,
+  STALL_BYTES,
 } from "../../http2/index.ts";
 import type { Http2, PortOptions } from "./options.ts";
 
@@ -20,7 +21,7 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
     connectionWindowBytes: options.connectionWindowBytes,
     // One answer is written at once, and there may be a trailer behind it.
     maxStreamBufferedBytes: Math.max(MAX_STREAM_BUFFERED_BYTES, 2 * options.maxMessageBytes),
-    maxConnectionBufferedBytes: Math.max(MAX_CONNECTION_BUFFERED_BYTES, 4 * options.maxMessageBytes),
+    stallBytes: Math.max(STALL_BYTES, 2 * options.maxMessageBytes),
     prefaceTimeoutMs: options.headerTimeoutMs,
     idleTimeoutMs: options.idleTimeoutMs,
     keepaliveMs: options.idleTimeoutMs,
@@ -35,7 +36,7 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
         connections.delete(connection);
         // Where the client is just gone, each of its calls says so.
         if (error instanceof ConnectionError && error.code !== ErrorCode.CONNECT_ERROR) {
-          options.onConnectionError(Object.assign(new Error(error.message), { code: nameOf(error.code) }));
+          options.onConnectionError(Object.assign(new Error(error.message), { code: errorName(error.code) }));
         }
       };
       if (draining) {
@@ -49,8 +50,4 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
       }
     },
   };
-}
-
-function nameOf(code: ErrorCode): string {
-  return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
 }

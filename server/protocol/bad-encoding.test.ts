@@ -47,6 +47,12 @@ const BAD_JSON: readonly [string, Buffer][] = [
   ["surrogate in UTF-8", latin1('{"key":"s3cret\xed\xa0\x80"}')],
   ["lone high surrogate", latin1('{"key":"s3cret\\ud800"}')],
   ["lone low surrogate", latin1('{"key":"\\udc00s3cret"}')],
+  // Long enough that the message of it is cut: one of the two within a pair of surrogates.
+  ["pairs of surrogates for a number", Buffer.from(`{"ttlSeconds":"${"\u{1f600}".repeat(200)}"}`)],
+  [
+    "pairs of surrogates for a number, one further",
+    Buffer.from(`{"ttlSeconds":"a${"\u{1f600}".repeat(200)}"}`),
+  ],
   ["lone surrogate in the namespace", latin1('{"key":"s3cret","namespace":"\\udc00"}')],
 ];
 

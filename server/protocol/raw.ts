@@ -2,6 +2,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
+import type { Writable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { TestServer } from "../testing/server.ts";
 import { type CallAnswer, type HttpAnswer, type RawRequest, readAnswer } from "./wire.ts";
@@ -16,8 +17,8 @@ export interface RawAnswer extends HttpAnswer, CallAnswer {
 
 /** One connection of HTTP/1.1 or HTTP/2. HTTP/1.1 connects anew where the server closed it. */
 export interface RawConnection extends Disposable {
-  /** Rejects where the connection breaks. */
-  call(request: RawRequest): Promise<RawAnswer>;
+  /** Rejects where the connection breaks. The second half of the body is not sent before `whole` resolves. */
+  call(request: RawRequest, whole?: Promise<unknown>): Promise<RawAnswer>;
 }
 
 /** Connects to the data plane; with TLS where `tls` says how. */
@@ -44,7 +45,7 @@ function connectHttp1(server: TestServer, tls: ConnectionOptions | undefined): R
       ? new http.Agent({ keepAlive: true, maxSockets: 1 })
       : new https.Agent({ ...tls, ALPNProtocols: ["http/1.1"], keepAlive: true, maxSockets: 1 });
   return {
-    async call({ path, httpMethod, headers, body }) {
+    async call({ path, httpMethod, headers, body }, whole) {
       const request = (tls === undefined ? http : https).request({
         agent,
         host,
@@ -66,7 +67,7 @@ function connectHttp1(server: TestServer, tls: ConnectionOptions | undefined): R
         request.once("response", resolve);
         request.on("error", reject);
       });
-      request.end(body);
+      send(request, body, whole);
       const response = await answered;
       const chunks: Buffer[] = await Array.fromAsync(response);
       const answer = {
@@ -89,28 +90,42 @@ function connectHttp2(server: TestServer, tls: ConnectionOptions | undefined): R
       createConnection: () => connectTls({ ...tls, host, port, ALPNProtocols: ["h2"] }),
     },
   );
+  let localPort = 0;
+  session.once("connect", (_, socket) => {
+    localPort = socket.localPort ?? 0;
+  });
   // Each call rejects with it.
   session.on("error", () => {});
   return {
-    async call({ path, httpMethod, headers, body }) {
+    async call({ path, httpMethod, headers, body }, whole) {
       const stream = session.request(
         { ...headers, ":path": path, ":method": httpMethod },
         { endStream: body === undefined },
       );
       const answer = collect(stream);
       if (body !== undefined) {
-        stream.end(body);
+        send(stream, body, whole);
       }
       const collected = await answer;
       return {
         ...collected,
         ...(collected.httpStatus === undefined ? NO_ANSWER : readAnswer(collected)),
-        localPort: session.socket.localPort ?? 0,
+        localPort,
         rstCode: stream.rstCode,
       };
     },
     [Symbol.dispose]: () => session.destroy(),
   };
+}
+
+function send(to: Writable, body: Uint8Array | undefined, whole: Promise<unknown> | undefined): void {
+  if (body === undefined || whole === undefined) {
+    to.end(body);
+    return;
+  }
+  const half = Math.ceil(body.length / 2);
+  to.write(body.subarray(0, half));
+  void whole.then(() => to.end(body.subarray(half)));
 }
 
 const NO_ANSWER: CallAnswer = { code: undefined, message: "", details: [], messages: [] };

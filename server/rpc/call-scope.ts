@@ -60,6 +60,15 @@ export class CallScope implements Call {
     return () => signal.removeEventListener("abort", onAbort);
   }
 
+  /** Calls `done` with the reason when the call is aborted, or now if it is; until the next call of this or of `race`. */
+  whenAborted(done: (reason: PrismError) => void): void {
+    if (this.#reason === undefined) {
+      this.#onAbort = done;
+    } else {
+      done(this.#reason);
+    }
+  }
+
   /**
    * Settles as `work` does, or rejects when the call is aborted, whichever is first: a stuck store holds up no
    * caller. One at a time.
@@ -67,11 +76,7 @@ export class CallScope implements Call {
   race<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       work.then(resolve, reject);
-      if (this.#reason === undefined) {
-        this.#onAbort = reject;
-      } else {
-        reject(this.#reason);
-      }
+      this.whenAborted(reject);
     });
   }
 

@@ -2,9 +2,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
+import type { PrismError } from "../errors.ts";
 import type { CallLog, CallRecord } from "./call-record.ts";
 import type { CallScope } from "./call-scope.ts";
-import type { AnswerHead, Exchange } from "./exchange.ts";
+import type { Answer, AnswerHead, Exchange } from "./exchange.ts";
 import type { DirectForm } from "./forms.ts";
 import type { StreamMethod, UnaryMethod } from "./implement.ts";
 import { loggable, requestError } from "./protocol.ts";
@@ -32,7 +33,7 @@ export interface DirectCall {
   drained(): Promise<void>;
 }
 
-/** A method on the direct path. Neither function throws; each answers the call, logs it once and closes its scope. */
+/** A method on the direct path. Its functions answer the call, log it once and close its scope; they throw for defects only. */
 export interface DirectMethod {
   /** The method's own bound on a call, in milliseconds; 0 = none. */
   readonly timeoutMs: number;
@@ -41,7 +42,7 @@ export interface DirectMethod {
   /** From a request's whole body to the answer. */
   answer(call: DirectCall, body: Uint8Array): Promise<void>;
   /** The answer to a request that was not received whole. */
-  refuse(call: DirectCall, error: ConnectError): void;
+  refuse(call: DirectCall, error: PrismError): void;
 }
 
 /** Puts a method on the direct path. Messages above `readMaxBytes` are refused. */
@@ -59,8 +60,7 @@ export function createDirectMethod(
   const kind = target.kind === "unary" ? "unary" : "server-streaming";
   const otherForm = target.kind === "unary" ? "connect-stream" : "connect-unary";
 
-  function refuse(call: DirectCall, wireError: ConnectError): void {
-    const error = requestError(wireError);
+  function refuse(call: DirectCall, error: PrismError): void {
     log(method, call.record, loggable(error));
     call.scope.close();
     replyError(call, toConnectError(error, call.record));
@@ -77,7 +77,7 @@ export function createDirectMethod(
         const message = form === "connect-unary" ? body : readSingleEnvelope(body, kind, readMaxBytes);
         request = serialization.getI(binary).parse(message);
       } catch (error) {
-        refuse(call, ConnectError.from(error, Code.InvalidArgument));
+        refuse(call, requestError(ConnectError.from(error, Code.InvalidArgument)));
         return;
       }
       await (target.kind === "unary"
@@ -93,24 +93,40 @@ async function answerUnary(
   { run }: UnaryMethod,
   codec: ResponseCodec,
 ): Promise<void> {
-  const { exchange, form, gzip } = call;
+  let answer: Answer;
   try {
-    const response = await run(request, call.record, call.scope);
-    if (form.form === "connect-unary") {
-      const message = codec.message(response, form.binary);
-      const compressed = gzip ? await gzipped(message) : undefined;
-      const head = compressed === undefined ? form.head : form.gzipHead;
-      exchange.reply({ head, body: compressed ?? message, trailer: undefined });
-      return;
-    }
-    const { body: suffix, trailer } = endOfStream(form.form, undefined);
-    const body = gzip
-      ? await codec.gzipEnvelopes([response], form.binary, suffix)
-      : codec.envelopes([response], form.binary, suffix);
-    exchange.reply({ head: headOf(call), body, trailer });
+    answer = await run(request, call.record, call.scope, (response) => answerOf(call, response, codec));
   } catch (error) {
-    replyError(call, masked(error));
+    replyError(call, wireError(error));
+    return;
   }
+  call.exchange.reply(answer);
+}
+
+/** The whole answer with one response. */
+function answerOf(
+  { form, gzip }: DirectCall,
+  response: object,
+  codec: ResponseCodec,
+): Answer | Promise<Answer> {
+  if (form.form === "connect-unary") {
+    const body = codec.message(response, form.binary);
+    return gzip ? gzipAnswer(form, body) : { head: form.head, body, trailer: undefined };
+  }
+  const { body: suffix, trailer } = endOfStream(form.form, undefined);
+  if (!gzip) {
+    return { head: form.head, body: codec.envelopes([response], form.binary, suffix), trailer };
+  }
+  return codec
+    .gzipEnvelopes([response], form.binary, suffix)
+    .then((body) => ({ head: form.gzipHead, body, trailer }));
+}
+
+async function gzipAnswer(form: DirectForm, message: Uint8Array): Promise<Answer> {
+  const compressed = await gzipped(message);
+  return compressed === undefined
+    ? { head: form.head, body: message, trailer: undefined }
+    : { head: form.gzipHead, body: compressed, trailer: undefined };
 }
 
 async function answerStream(
@@ -120,20 +136,13 @@ async function answerStream(
   codec: ResponseCodec,
 ): Promise<void> {
   const { exchange, form, gzip } = call;
-  const batches = open(request, call.record, call.scope);
-  // A function of its own, so that nothing but the bytes is alive while a slow reader takes its time.
-  const nextBytes = async (): Promise<Uint8Array | undefined> => {
-    const batch = await batches.next();
-    return batch === undefined
-      ? undefined
-      : gzip
-        ? codec.gzipEnvelopes(batch, form.binary)
-        : codec.envelopes(batch, form.binary);
-  };
+  const batches = open(request, call.record, call.scope, (batch) =>
+    gzip ? codec.gzipEnvelopes(batch, form.binary) : codec.envelopes(batch, form.binary),
+  );
   let begun = false;
   let failure: ConnectError | undefined;
   try {
-    for (let bytes = await nextBytes(); bytes !== undefined; bytes = await nextBytes()) {
+    for (let bytes = await batches.next(); bytes !== undefined; bytes = await batches.next()) {
       // Not before: a call that fails at once is told so in one piece.
       if (!begun) {
         begun = true;
@@ -143,9 +152,10 @@ async function answerStream(
       await batches.wait(exchange.write(bytes) ? nextTurn() : call.drained());
     }
   } catch (error) {
-    failure = masked(error);
+    failure = wireError(error);
+  } finally {
+    batches.close();
   }
-  batches.close();
   if (!begun && failure !== undefined) {
     replyError(call, failure);
     return;
@@ -168,7 +178,10 @@ function replyError(call: DirectCall, error: ConnectError): void {
   call.exchange.reply(errorAnswer(call.form.form, headOf(call), error));
 }
 
-/** What is no ConnectError by now is a defect, and not for the caller to read. */
-function masked(error: unknown): ConnectError {
-  return error instanceof ConnectError ? error : new ConnectError("internal error", Code.Internal);
+/** What the policies throw is ready for the wire; anything else is a defect of theirs, and thrown on. */
+function wireError(error: unknown): ConnectError {
+  if (error instanceof ConnectError) {
+    return error;
+  }
+  throw error;
 }

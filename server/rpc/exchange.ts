@@ -23,10 +23,13 @@ export interface Answer {
   readonly trailer: FieldPairs | undefined;
 }
 
+/** Why there is no whole body: it is longer than its bound, or the server has no memory left for it now. */
+export type NoBody = "too long" | "no room";
+
 /** Told what becomes of an exchange. */
 export interface ExchangeListener {
-  /** The whole body came; `undefined` = it is longer than the bound. Not called if the exchange closes before. */
-  onBody(body: Uint8Array | undefined): void;
+  /** The whole body came, or it cannot be had. Not called if the exchange closes before. */
+  onBody(body: Uint8Array | NoBody): void;
   /** `write` answered false before, and more can be written now. */
   onDrain(): void;
   /** Called once, last: nothing more can be read or sent. Also after an answer. */
@@ -49,4 +52,6 @@ export interface Exchange {
   /** False = enough waits to be sent: go on at `onDrain`. The bytes must not change afterwards. */
   write(bytes: Uint8Array): boolean;
   end(trailer: FieldPairs | undefined): void;
+  /** Breaks off: an answer that cannot be given is not to be waited for. */
+  abort(): void;
 }

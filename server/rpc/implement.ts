@@ -55,21 +55,34 @@ interface AnyMethod {
 /** A unary method with its handler in the policies, ready to be called by whoever has read a request. */
 export interface UnaryMethod extends AnyMethod {
   readonly kind: "unary";
-  /** Runs the handler and logs the outcome; closes the scope. Throws ConnectError, ready for the wire. */
-  run(request: unknown, record: CallRecord, scope: CallScope): Promise<object>;
+  /**
+   * Runs the handler, makes of its response what `encode` does, and logs the outcome; closes the scope. Throws ConnectError, ready
+   * for the wire; a response that cannot be encoded is an internal error.
+   */
+  run<T>(
+    request: unknown,
+    record: CallRecord,
+    scope: CallScope,
+    encode: (response: object) => T | Promise<T>,
+  ): Promise<T>;
 }
 
 /** The same with a stream of responses. */
 export interface StreamMethod extends AnyMethod {
   readonly kind: "stream";
-  /** Starts the handler. The outcome is logged once, when the stream ends; then the scope is closed. */
-  open(request: unknown, record: CallRecord, scope: CallScope): Batches;
+  /** Starts the handler. The outcome is logged once, when the stream ends; then the scope is closed. `encode` as for `run`. */
+  open<T>(
+    request: unknown,
+    record: CallRecord,
+    scope: CallScope,
+    encode: (batch: AnyBatch) => T | Promise<T>,
+  ): Batches<T>;
 }
 
-/** The responses of a call as they come. */
-export interface Batches {
+/** The responses of a call as they come, encoded. */
+export interface Batches<T> {
   /** The next ones; `undefined` = that was all. Throws ConnectError, ready for the wire. One at a time. */
-  next(): Promise<AnyBatch | undefined>;
+  next(): Promise<T | undefined>;
   /** Waits for the reader. Throws as `next` does, when the call is aborted before. */
   wait(work: Promise<void>): Promise<void>;
   /** Nobody reads on; ends the handler too. No effect where the stream has ended. */
@@ -116,12 +129,13 @@ function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log
     kind: "unary",
     method,
     timeoutMs,
-    async run(request, record, scope) {
+    async run(request, record, scope, encode) {
       record.enter(request);
       try {
-        const response = await scope.race(handler(request, scope));
+        const encoded = encode(await scope.race(handler(request, scope)));
+        const answer = encoded instanceof Promise ? await encoded : encoded;
         log(method, record, undefined);
-        return response;
+        return answer;
       } catch (thrown) {
         const { error, logged } = failure(thrown);
         log(method, record, logged);
@@ -138,7 +152,7 @@ function connectUnary({ timeoutMs, run }: UnaryMethod) {
     const scope = new CallScope(timeoutMs);
     const unfollow = scope.follow(context.signal);
     try {
-      return await run(request, callRecord(context.values), scope);
+      return await run(request, callRecord(context.values), scope, asIs);
     } finally {
       unfollow();
     }
@@ -150,13 +164,14 @@ function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, l
     kind: "stream",
     method,
     timeoutMs,
-    open(request, record, scope) {
+    open(request, record, scope, encode) {
       record.enter(request);
       let iterator: AsyncIterator<AnyBatch> | undefined;
-      // A handler may throw before it answers with a stream.
+      // A handler may throw before it answers with a stream. A batch itself is forgotten before a slow reader takes its time.
       const nextBatch = async () => {
         iterator ??= handler(request, scope)[Symbol.asyncIterator]();
-        return await iterator.next();
+        const { done, value } = await iterator.next();
+        return done === true ? undefined : encode(value);
       };
       let open = true;
       const end = (error: PrismError | undefined) => {
@@ -181,12 +196,11 @@ function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, l
       scope.signal.addEventListener("abort", () => end(abortError(scope.signal)));
       return {
         async next() {
-          const { done, value } = await guard(nextBatch());
-          if (done === true) {
+          const encoded = await guard(nextBatch());
+          if (encoded === undefined) {
             end(undefined);
-            return undefined;
           }
-          return value;
+          return encoded;
         },
         wait: guard,
         close: () => end(new PrismError("canceled", "the caller left")),
@@ -195,11 +209,14 @@ function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, l
   };
 }
 
+/** Connect encodes by itself. */
+const asIs = <T>(response: T): T => response;
+
 function connectStream({ timeoutMs, open }: StreamMethod) {
   return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
     const scope = new CallScope(timeoutMs);
     const unfollow = scope.follow(context.signal);
-    const batches = open(request, callRecord(context.values), scope);
+    const batches = open(request, callRecord(context.values), scope, asIs);
     try {
       for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
         yield* batch;

@@ -1,4 +1,4 @@
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import type {
   UniversalHandler,
   UniversalServerRequest,
@@ -15,6 +15,12 @@ export interface ProtocolPolicy {
   readonly log: CallLog;
   /** Most time to receive the request message of a call that sends one, in milliseconds; 0 = any time. */
   readonly requestTimeoutMs: number;
+  /** Memory that the requests of all calls share while they come in. */
+  readonly bodies: {
+    /** False = there is not so much left. */
+    take(bytes: number): boolean;
+    give(bytes: number): void;
+  };
 }
 
 /**
@@ -35,8 +41,13 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
   async function handle(request: UniversalServerRequest): Promise<UniversalServerResponse> {
     const record = callRecord(request.contextValues);
     boundTimeout(request.header);
+    let refusal: PrismError | undefined;
+    const refused = (error: PrismError) => {
+      refusal = error;
+      return toConnectError(error, record);
+    };
     const response = await handler(
-      single ? { ...request, body: timed(request.body, policy.requestTimeoutMs) } : request,
+      single ? { ...request, body: bounded(request.body, policy, refused) } : request,
     );
     if (record.entered) {
       return response;
@@ -52,7 +63,7 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
     }
     const error = request.signal.aborted
       ? new PrismError("canceled", "the caller left")
-      : requestError(wireError);
+      : (refusal ?? requestError(wireError));
     policy.log(handler.method, record, loggable(error));
     return errorResponse(form, contentType, toConnectError(error, record));
   }
@@ -107,39 +118,57 @@ function requestReason(code: Code): Reason {
   }
 }
 
+type Body = UniversalServerRequest["body"];
+
 /**
- * The same body, which must be received within `timeoutMs` (0 = any time): a request that dribbles in holds a
- * stream no longer. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
+ * The same body, which must be received in time and find memory: a request that dribbles in holds a stream no longer, and many
+ * large ones do not add up. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
  */
-function timed(body: UniversalServerRequest["body"], timeoutMs: number): typeof body {
+function bounded(body: Body, policy: ProtocolPolicy, refused: (error: PrismError) => ConnectError): Body {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body
-    ? receive(body, timeoutMs)
+    ? receive(body, policy, refused)
     : body;
 }
 
-async function* receive(body: AsyncIterable<Uint8Array>, timeoutMs: number): AsyncGenerator<Uint8Array> {
+async function* receive(
+  body: AsyncIterable<Uint8Array>,
+  { requestTimeoutMs, bodies }: ProtocolPolicy,
+  refused: (error: PrismError) => ConnectError,
+): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const error = new ConnectError(
-      `the request was not received within ${timeoutMs} ms`,
-      Code.DeadlineExceeded,
-    );
-    if (timeoutMs > 0) {
-      timer = setTimeout(() => reject(error), timeoutMs);
+    const message = `the request was not received within ${requestTimeoutMs} ms`;
+    if (requestTimeoutMs > 0) {
+      timer = setTimeout(
+        () => reject(refused(new PrismError("deadline_exceeded", message))),
+        requestTimeoutMs,
+      );
     }
   });
   // Without a reader between two chunks the rejection would be unhandled.
   late.catch(() => {});
+  let taken = 0;
   try {
     for (;;) {
       const next = await Promise.race([iterator.next(), late]);
       if (next.done === true) {
         return;
       }
+      const { length } = next.value;
+      if (!bodies.take(length)) {
+        throw refused(noRoom());
+      }
+      taken += length;
       yield next.value;
     }
   } finally {
     clearTimeout(timer);
+    bodies.give(taken);
   }
+}
+
+/** The requests that are coming in are too large together. */
+export function noRoom(): PrismError {
+  return new PrismError("overloaded", "the server receives more than it has memory for");
 }

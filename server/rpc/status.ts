@@ -58,14 +58,16 @@ export function toConnectError(
   call: { readonly requestId: string; readonly namespace: string },
 ): ConnectError {
   const status = STATUS[error.reason];
+  // What cannot be told in UTF-8 would fail on its way out.
+  const message = error.message.toWellFormed();
   const detail = create(ErrorSchema, {
     reason: status.wire,
-    message: error.message,
+    message,
     namespace: call.namespace,
     retryable: status.retryable,
     retryAfterMs: status.retryAfterMs,
-    fieldViolations: error.field === undefined ? [] : [{ field: error.field, description: error.message }],
+    fieldViolations: error.field === undefined ? [] : [{ field: error.field, description: message }],
     requestId: call.requestId,
   });
-  return new ConnectError(error.message, status.code, undefined, [{ desc: ErrorSchema, value: detail }]);
+  return new ConnectError(message, status.code, undefined, [{ desc: ErrorSchema, value: detail }]);
 }
