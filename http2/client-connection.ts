@@ -63,6 +63,8 @@ export class ClientConnection extends Connection {
    * with `refused`.
    */
   onDraining: ((code: ErrorCode) => void) | undefined = undefined;
+  /** There may be more of `freeStreams` than before. */
+  onRoom: (() => void) | undefined = undefined;
   private nextStreamId = 1;
   private readonly queue = new Set<ClientStream>();
 
@@ -124,6 +126,7 @@ export class ClientConnection extends Connection {
         this.sender.schedule(stream);
       }
     }
+    this.onRoom?.();
   }
 
   protected override onHeaders(streamId: number, list: HeaderList, endStream: boolean): void {

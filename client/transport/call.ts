@@ -1,9 +1,12 @@
 import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ClientConnection, ClientStream, ErrorCode, HeaderBlock, Stream } from "../../http2/index.ts";
-import type { Channel } from "./channel.ts";
+import type { Caller, Channel } from "./channel.ts";
 import { resetError } from "./reset.ts";
 import { markRefused } from "./retry.ts";
+
+/** More than this is not read ahead of a stream's reader: the server waits. */
+export const READ_AHEAD_BYTES = 64 * 1024;
 
 /** What all calls of a method have in common. */
 export interface CallTarget<M extends DescMethod, O extends DescMessage> {
@@ -19,7 +22,7 @@ export interface CallRequest {
   readonly fields: HeaderBlock;
   /** The fields of this call alone. */
   readonly ownFields: HeaderBlock | undefined;
-  /** `undefined` = any time. */
+  /** At most 31 bits; `undefined` = any time. */
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   /** Whether `opened` can send the request once more, where the server did not run it. */
@@ -30,7 +33,7 @@ export interface CallRequest {
  * A call from its request to its end: a stream on one of a channel's connections, ended by its deadline and its signal. What the
  * server says that it did not run is sent once more, and nothing else (RFC 9113 sections 6.8 and 8.7).
  */
-export abstract class Call {
+export abstract class Call implements Caller {
   protected stream: ClientStream | undefined = undefined;
   /** The call is over: answered, or failed. */
   protected over = false;
@@ -61,7 +64,16 @@ export abstract class Call {
     if (timeoutMs !== undefined) {
       this.#timer = setTimeout(() => this.fail(deadlineExceeded()), timeoutMs);
     }
-    this.#send();
+    this.#channel.acquire(this);
+  }
+
+  /** For the channel: a connection with room for the call. */
+  connected(connection: ClientConnection): void {
+    const stream = connection.request(this.#request.fields, this.#request.ownFields);
+    this.stream = stream;
+    stream.context = this;
+    stream.onClose = onClose;
+    this.opened(stream);
   }
 
   /** For the signal: it was aborted. */
@@ -79,7 +91,7 @@ export abstract class Call {
     }
     if (stream.refused && this.#request.canSendAgain && !this.#sentAgain) {
       this.#sentAgain = true;
-      this.#send();
+      this.#channel.acquire(this);
       return;
     }
     const error = resetError(code);
@@ -100,31 +112,7 @@ export abstract class Call {
     this.over = true;
     clearTimeout(this.#timer);
     this.#request.signal?.removeEventListener("abort", this);
-    this.#channel.end();
-  }
-
-  #send(): void {
-    const connection = this.#channel.ready();
-    if (connection !== undefined) {
-      this.#sendOn(connection);
-      return;
-    }
-    this.#channel.connect().then(
-      (made) => {
-        if (!this.over) {
-          this.#sendOn(made);
-        }
-      },
-      (error) => this.fail(ConnectError.from(error)),
-    );
-  }
-
-  #sendOn(connection: ClientConnection): void {
-    const stream = connection.request(this.#request.fields, this.#request.ownFields);
-    this.stream = stream;
-    stream.context = this;
-    stream.onClose = onClose;
-    this.opened(stream);
+    this.#channel.end(this);
   }
 }
 

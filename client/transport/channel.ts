@@ -1,5 +1,4 @@
 import net from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ClientConnection, createClientConnection } from "../../http2/index.ts";
@@ -32,16 +31,26 @@ export interface ChannelTarget {
   readonly tls: tls.ConnectionOptions | undefined;
 }
 
+/** A call that wants a stream on a connection. */
+export interface Caller {
+  /** Here is a connection with room for one. */
+  connected(connection: ClientConnection): void;
+  /** There is none, and no hope of one. No effect on a call that is over. */
+  fail(error: ConnectError): void;
+}
+
 /**
  * The connections to one server, shared by all calls. They are made when calls need them, and do not keep the process alive
- * while no call is under way.
+ * while no call is under way. Where all have as many calls as the server lets them, the next ones wait in line.
  */
 export class Channel {
   readonly #target: ChannelTarget;
   /** Those that take calls; one that drains is let go. */
   readonly #connections = new Map<ClientConnection, net.Socket>();
-  #attempt: Promise<ClientConnection> | undefined;
-  #connecting: net.Socket | undefined;
+  /** In the order in which they came. */
+  readonly #waiting = new Set<Caller>();
+  /** What the next connection waits for: the end of a pause, or its socket. */
+  #attempt: NodeJS.Timeout | net.Socket | undefined;
   #calls = 0;
   #closed = false;
   #backoffMs = 0;
@@ -51,49 +60,37 @@ export class Channel {
     this.#target = target;
   }
 
-  /** A connection for a call, now; `undefined` = there is none: `connect` makes one. */
-  ready(): ClientConnection | undefined {
-    let crowded: ClientConnection | undefined;
-    for (const connection of this.#connections.keys()) {
-      if (connection.freeStreams > 0) {
-        return connection;
-      }
-      // One that drains tells so a moment after it refused what it did not take.
-      crowded = connection.closing ? crowded : connection;
-    }
-    if (crowded !== undefined && this.#connections.size < MAX_CONNECTIONS) {
-      // For the next calls; this one may wait on the crowded one for as long.
-      this.connect().catch(() => {});
-    }
-    return crowded;
-  }
-
-  /**
-   * Makes a connection, or waits for the one that is being made. After a failure the next attempt waits, up to a second, and
-   * its calls with it. Rejects with ConnectError `unavailable` where there is none to be had, `canceled` when closed.
-   */
-  connect(): Promise<ClientConnection> {
-    if (this.#attempt === undefined) {
-      this.#attempt = this.#open().finally(() => {
-        this.#attempt = undefined;
-        this.#connecting = undefined;
-      });
-    }
-    return this.#attempt;
-  }
-
   /** A call begins. */
   begin(): void {
     if (++this.#calls === 1) {
+      this.#attempt?.ref();
       for (const socket of this.#connections.values()) {
         socket.ref();
       }
     }
   }
 
+  /**
+   * Gives the call a connection: now, or when there is one with room. After a failure the next attempt waits, up to a second, and
+   * its calls with it. They fail as `unavailable` where there is no connection to be had, as `canceled` when the channel is closed.
+   */
+  acquire(caller: Caller): void {
+    const connection = this.#waiting.size === 0 ? this.#roomy() : undefined;
+    if (connection !== undefined) {
+      caller.connected(connection);
+    } else if (this.#closed) {
+      caller.fail(canceled());
+    } else {
+      this.#waiting.add(caller);
+      this.#serve();
+    }
+  }
+
   /** A call is over. */
-  end(): void {
+  end(caller: Caller): void {
+    this.#waiting.delete(caller);
     if (--this.#calls === 0) {
+      this.#attempt?.unref();
       for (const socket of this.#connections.values()) {
         socket.unref();
       }
@@ -103,30 +100,65 @@ export class Channel {
   /** Closes every connection as soon as its calls have ended; there are no more. */
   close(): void {
     this.#closed = true;
-    this.#connecting?.destroy(canceled());
+    if (this.#attempt instanceof net.Socket) {
+      this.#attempt.destroy();
+    } else {
+      clearTimeout(this.#attempt);
+    }
+    this.#attempt = undefined;
+    this.#failWaiting(canceled());
     for (const connection of this.#connections.keys()) {
       void connection.drain();
     }
   }
 
-  async #open(): Promise<ClientConnection> {
-    const waitMs = this.#backoffUntilMs - performance.now();
-    if (waitMs > 0) {
-      await delay(waitMs);
+  /** A connection with room for another call. */
+  #roomy(): ClientConnection | undefined {
+    for (const connection of this.#connections.keys()) {
+      if (connection.freeStreams > 0) {
+        return connection;
+      }
     }
-    if (this.#closed) {
-      throw canceled();
-    }
-    try {
-      const socket = await this.#openSocket();
-      return this.#adopt(socket);
-    } catch (error) {
-      this.#failed();
-      throw error instanceof ConnectError ? error : unavailable(error);
+    return undefined;
+  }
+
+  /** Sees to those that wait: gives them what room there is, and makes another connection where that is not enough. */
+  #serve(): void {
+    for (const caller of this.#waiting) {
+      const connection = this.#roomy();
+      if (connection === undefined) {
+        this.#connect();
+        return;
+      }
+      this.#waiting.delete(caller);
+      caller.connected(connection);
     }
   }
 
-  #openSocket(): Promise<net.Socket> {
+  #failWaiting(error: ConnectError): void {
+    for (const caller of this.#waiting) {
+      this.#waiting.delete(caller);
+      caller.fail(error);
+    }
+  }
+
+  /** Makes one more connection, unless one is being made, or there are enough. */
+  #connect(): void {
+    if (this.#attempt !== undefined || this.#closed || this.#connections.size >= MAX_CONNECTIONS) {
+      return;
+    }
+    const waitMs = this.#backoffUntilMs - performance.now();
+    if (waitMs > 0) {
+      this.#attempt = setTimeout(() => {
+        this.#attempt = undefined;
+        this.#serve();
+      }, waitMs);
+    } else {
+      this.#open();
+    }
+  }
+
+  #open(): void {
     const { host, port, tls: secure } = this.#target;
     const socket =
       secure === undefined
@@ -138,38 +170,57 @@ export class Channel {
             ...secure,
             ALPNProtocols: ["h2"],
           });
-    this.#connecting = socket;
-    return new Promise((resolve, reject) => {
-      socket.setTimeout(CONNECT_TIMEOUT_MS, () =>
-        socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
-      );
-      socket.once("error", reject);
-      // Closed without a word, as by a server that wants a certificate.
-      socket.once("close", () => reject(new Error("the server closed the connection")));
-      socket.once(secure === undefined ? "connect" : "secureConnect", () => {
-        if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== "h2") {
-          socket.destroy(new Error("the server does not speak HTTP/2"));
-          return;
-        }
-        socket.setTimeout(0);
-        socket.removeAllListeners("timeout").removeAllListeners("error").removeAllListeners("close");
-        resolve(socket);
-      });
+    this.#attempt = socket;
+    const late = () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`));
+    // Closed without a word, as by a server that wants a certificate.
+    const onClose = () => onError(new Error("the server closed the connection"));
+    // Of no effect once the attempt is over, well or not.
+    const onError = (error: Error) => {
+      if (this.#attempt !== socket) {
+        return;
+      }
+      this.#attempt = undefined;
+      socket.destroy();
+      this.#failed();
+      // Else there are others to wait for.
+      if (this.#connections.size === 0) {
+        this.#failWaiting(unavailable(error));
+      }
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS).on("timeout", late).on("error", onError).on("close", onClose);
+    socket.once(secure === undefined ? "connect" : "secureConnect", () => {
+      if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== "h2") {
+        onError(new Error("the server does not speak HTTP/2"));
+        return;
+      }
+      this.#greet(socket, onError);
     });
   }
 
-  #adopt(socket: net.Socket): ClientConnection {
+  /** Makes a socket a connection that calls can use: once the server has said how many it takes. */
+  #greet(socket: net.Socket, failed: (error: Error) => void): void {
     socket.setNoDelay(true);
     const connection = createClientConnection(socket, {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       keepaliveMs: KEEPALIVE_MS,
       keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
     });
+    connection.onClose = (error) => failed(error ?? new Error("the server closed the connection"));
+    connection.onRoom = () => {
+      this.#attempt = undefined;
+      socket.setTimeout(0);
+      this.#adopt(connection, socket);
+      this.#serve();
+    };
+  }
+
+  #adopt(connection: ClientConnection, socket: net.Socket): void {
     this.#connections.set(connection, socket);
-    if (this.#calls === 0) {
-      socket.unref();
-    }
-    connection.onDraining = () => this.#connections.delete(connection);
+    connection.onRoom = () => this.#serve();
+    connection.onDraining = () => {
+      this.#connections.delete(connection);
+      this.#serve();
+    };
     const since = performance.now();
     connection.onClose = (error) => {
       this.#connections.delete(connection);
@@ -179,11 +230,8 @@ export class Channel {
       } else {
         this.#backoffMs = 0;
       }
+      this.#serve();
     };
-    if (this.#closed) {
-      void connection.drain();
-    }
-    return connection;
   }
 
   #failed(): void {

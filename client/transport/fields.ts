@@ -13,9 +13,10 @@ export function timeoutField(timeoutMs: number): readonly [name: string, value: 
 export type GivenHeaders = Parameters<Transport["unary"]>[3];
 
 /** The fields that say what a request is, and are not the caller's to set. */
-const RESERVED: ReadonlySet<string> = new Set([
+export const RESERVED: ReadonlySet<string> = new Set([
   "content-type",
   "te",
+  "user-agent",
   "host",
   "connection",
   "keep-alive",
@@ -23,10 +24,10 @@ const RESERVED: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
   "content-length",
-  "grpc-timeout",
-  "grpc-encoding",
-  "grpc-accept-encoding",
 ]);
+
+/** Those that gRPC sets for a call. */
+const SET_BY_GRPC: ReadonlySet<string> = new Set(["grpc-timeout", "grpc-encoding", "grpc-accept-encoding"]);
 
 /** What one call sends that others do not; `undefined` = nothing. Throws TypeError for what cannot be a field. */
 export function ownFields(timeoutMs: number | undefined, header: GivenHeaders): HeaderBlock | undefined {
@@ -35,7 +36,7 @@ export function ownFields(timeoutMs: number | undefined, header: GivenHeaders): 
   }
   const pairs: string[] = [];
   for (const [name, value] of new Headers(header)) {
-    if (!RESERVED.has(name)) {
+    if (!RESERVED.has(name) && !SET_BY_GRPC.has(name)) {
       pairs.push(name, value);
     }
   }

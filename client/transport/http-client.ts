@@ -5,20 +5,14 @@ import type {
   UniversalClientResponse,
 } from "@connectrpc/connect/protocol";
 import { type ClientStream, encodeHeaders, type HeaderBlock, type Stream } from "../../http2/index.ts";
-import { Call } from "./call.ts";
+import { Call, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
-import { toHeaders } from "./fields.ts";
-
-/** More than this is not read ahead of the reader: the server waits. */
-const READ_AHEAD_BYTES = 64 * 1024;
-
-/** The fields that `common` has already. */
-const COMMON: ReadonlySet<string> = new Set(["content-type", "te", "user-agent"]);
+import { RESERVED, toHeaders } from "./fields.ts";
 
 /** Connect's HTTP client on a channel, for every call that has no shorter way. `common` are the fields of a path's requests. */
 export function createHttpClient(channel: Channel, common: (path: string) => HeaderBlock): UniversalClientFn {
   return (request) => {
-    const own = [...request.header].filter(([name]) => !COMMON.has(name)).flat();
+    const own = [...request.header].filter(([name]) => !RESERVED.has(name)).flat();
     return new HttpCall(channel, request, common(new URL(request.url).pathname), encodeHeaders(own)).run();
   };
 }

@@ -1,14 +1,11 @@
 import type { DescMessage, DescMethodStreaming, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type StreamResponse } from "@connectrpc/connect";
 import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
-import { Call, type CallRequest, type CallTarget } from "./call.ts";
+import { Call, type CallRequest, type CallTarget, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import { toHeaders } from "./fields.ts";
 import { checkHeaders, checkStatus } from "./status.ts";
-
-/** More than this is not read ahead of the reader: the server waits. */
-const READ_AHEAD_BYTES = 64 * 1024;
 
 /** A call with one request and a stream of answers, straight on a stream of the engine. */
 export class StreamCall<I extends DescMessage, O extends DescMessage> extends Call {
@@ -39,10 +36,16 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
   async run(): Promise<StreamResponse<I, O>> {
     const trailer = new Headers();
     this.start();
-    while (this.#headers === undefined) {
-      await this.#progress();
+    try {
+      while (this.#headers === undefined) {
+        await this.#progress();
+      }
+      checkHeaders(this.#headers);
+    } catch (error) {
+      // Its answer is not read.
+      this.fail(ConnectError.from(error));
+      throw error;
     }
-    checkHeaders(this.#headers);
     const { method } = this.#target;
     return {
       stream: true,

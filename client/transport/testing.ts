@@ -16,7 +16,12 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import grpc from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
-import { createServerConnection, type ServerConnection, type Stream } from "../../http2/index.ts";
+import {
+  type ConnectionOptions,
+  createServerConnection,
+  type ServerConnection,
+  type Stream,
+} from "../../http2/index.ts";
 
 /** Asks for `count` answers of `data`, or for a failure with `code`. */
 export type Ping = Message<"t.Ping"> & { data: Uint8Array; count: number; code: number };
@@ -181,10 +186,16 @@ export async function startGrpcJs(port = 0, options: grpc.ServerOptions = {}): P
   });
 }
 
-/** Starts a server on `port` whose every stream goes to `onStream`. */
-export async function startRaw(onStream: (stream: Stream) => void, port = 0) {
+/** Starts a server on `port` (0 = any free one) whose every stream goes to `onStream`. */
+export async function startRaw(
+  onStream: (stream: Stream) => void,
+  port = 0,
+  options: ConnectionOptions = {},
+) {
   const connections: ServerConnection[] = [];
-  const server = net.createServer((socket) => connections.push(createServerConnection(socket, {}, onStream)));
+  const server = net.createServer((socket) =>
+    connections.push(createServerConnection(socket, options, onStream)),
+  );
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const stop = () => {
     server.close();

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import net from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import * as connectNode from "@connectrpc/connect-node";
@@ -226,6 +227,52 @@ describe.each([
     const answers = await Promise.all(Array.from({ length: 500 }, (_, count) => calls.unary({ count })));
     expect(answers.map(({ count }) => count)).toEqual(Array.from({ length: 500 }, (_, i) => i));
   });
+
+  test("they wait in line, for as long as their deadlines let them", async () => {
+    let runs = 0;
+    const { address } = await startRaw(
+      (stream) => {
+        if (++runs > 8) {
+          stream.collect(1000, () => stream.reply(encodeHeaders(GRPC), message(), OK));
+        }
+      },
+      0,
+      { maxConcurrentStreams: 1 },
+    );
+    const calls = client(connect(address));
+    const leave = new AbortController();
+    const { signal } = leave;
+    // One on each connection that there may be.
+    const holding = Array.from({ length: 8 }, () => failure(calls.unary({}, { signal })));
+    await vi.waitFor(() => expect(runs).toBe(8));
+    expect((await failure(calls.unary({}, { timeoutMs: 50 }))).code).toBe(Code.DeadlineExceeded);
+    const answers = Promise.all([calls.unary({}), calls.unary({})]);
+    await nextTurn();
+    leave.abort();
+    expect(await answers).toHaveLength(2);
+    await Promise.all(holding);
+    expect(runs).toBe(10);
+  });
+
+  test("a deadline further away than a timer can be", async () => {
+    const { address } = await startRaw((stream) =>
+      stream.collect(1000, () => stream.reply(encodeHeaders(GRPC), message(), OK)),
+    );
+    expect(await client(connect(address)).unary({}, { timeoutMs: 2 ** 31 })).toBeDefined();
+  });
+
+  test("fields of the protocol are not the caller's to set", async () => {
+    const server = await startGrpcJs();
+    await client(connect(server.address)).unary(
+      {},
+      { headers: { "user-agent": "mine", te: "gzip", "content-type": "a/b", "x-a": "b", "keep-alive": "1" } },
+    );
+    expect(server.metadata.getMap()).toMatchObject({
+      "user-agent": expect.stringMatching(/^prism/),
+      "x-a": "b",
+    });
+    expect(server.metadata.get("keep-alive")).toEqual([]);
+  });
 });
 
 const GRPC = [":status", "200", "content-type", "application/grpc+proto"];
@@ -310,6 +357,15 @@ describe.each([
     ]);
   });
 
+  test("a stream with another content type, that goes on", async () => {
+    const { address, connections } = await startRaw((stream) => {
+      stream.respond(encodeHeaders([":status", "200", "content-type", "text/html"]));
+    });
+    const calls = client(ours(address, options as object));
+    expect((await failure(Array.fromAsync(calls.server({})))).code).toBe(Code.Unknown);
+    await vi.waitFor(() => expect(connections.map(({ streamCount }) => streamCount)).toEqual([0]));
+  });
+
   test("a body that goes on for ever", async () => {
     const { address, connections } = await startRaw((stream) => {
       stream.respond(encodeHeaders(GRPC));
@@ -390,22 +446,51 @@ test("close: calls under way end well, later ones are refused, connections go", 
   expect((await failure(calls.unary({}))).code).toBe(Code.Canceled);
 });
 
-test("a process ends when its calls have, whatever connections it holds", async () => {
-  const server = await startGrpcJs();
-  const script = `
+test("more calls than anybody would bound", async () => {
+  const { address } = await startRaw((stream) =>
+    stream.collect(1000, () => stream.reply(encodeHeaders(GRPC), message(), OK)),
+  );
+  const calls = client(ours(address));
+  const answers = await Promise.all(Array.from({ length: 25_000 }, () => calls.unary({})));
+  expect(answers).toHaveLength(25_000);
+});
+
+test.each([
+  [
+    "its calls have, whatever connections it holds",
+    async () => (await startGrpcJs()).address,
+    Code.Unimplemented,
+  ],
+  ["its calls have, though a connection is being made", startSilent, Code.DeadlineExceeded],
+])(
+  "a process ends when %s",
+  async (_name, start, code) => {
+    const script = `
     const { createClient } = await import("@connectrpc/connect");
     const { createGrpcTransport } = await import("${new URL("./transport.ts", import.meta.url)}");
     const { Health } = await import("${new URL("../../gen/grpc/health/v1/health_pb.ts", import.meta.url)}");
-    const client = createClient(Health, createGrpcTransport({ baseUrl: "http://${server.address}" }));
-    await client.check({}).catch((error) => console.log(error.code));`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  onTestFinished(() => void child.kill());
-  let said = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    said += text;
-  });
-  expect(await once(child, "close")).toEqual([0, null]);
-  expect(said).toBe(`${Code.Unimplemented}\n`);
-});
+    const client = createClient(Health, createGrpcTransport({ baseUrl: "http://${await start()}" }));
+    await client.check({}, { timeoutMs: 300 }).catch((error) => console.log(error.code));`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    onTestFinished(() => void child.kill());
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(said).toBe(`${code}\n`);
+  },
+  8000,
+);
+
+/** A server that takes connections and says nothing. */
+async function startSilent(): Promise<string> {
+  const server = net.createServer(() => {});
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  return `127.0.0.1:${typeof address === "object" ? address?.port : address}`;
+}

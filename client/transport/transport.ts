@@ -25,6 +25,9 @@ import { UnaryCall } from "./unary.ts";
 const READ_MAX_BYTES = 128 * 1024 * 1024;
 const WRITE_MAX_BYTES = 0xffff_ffff;
 
+/** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** What a transport can be given. */
 export interface GrpcTransportOptions {
   /** `http://host:port`, for HTTP/2 without TLS, or `https://host:port`; a path goes in front of the methods' own. */
@@ -94,7 +97,6 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
     sendCompression: null,
     compressMinBytes: WRITE_MAX_BYTES,
     ...limits,
-    ...(defaultTimeoutMs > 0 && { defaultTimeoutMs }),
   });
 
   const methods = new Map<DescMethod, unknown>();
@@ -120,16 +122,21 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
   function request(
     fields: HeaderBlock,
     signal: AbortSignal | undefined,
-    givenTimeoutMs: number | undefined,
+    timeoutMs: number | undefined,
     header: GivenHeaders,
   ): CallRequest {
-    const ms = givenTimeoutMs ?? defaultTimeoutMs;
-    const timeoutMs = ms > 0 ? ms : undefined;
     return { fields, ownFields: ownFields(timeoutMs, header), timeoutMs, signal, canSendAgain: true };
   }
 
+  /** `undefined` = any time. */
+  function bounded(given: number | undefined): number | undefined {
+    const ms = Math.ceil(given ?? defaultTimeoutMs);
+    return ms > 0 ? Math.min(ms, MAX_TIMER_MS) : undefined;
+  }
+
   return {
-    async unary(method, signal, timeoutMs, header, input, contextValues) {
+    async unary(method, signal, givenTimeoutMs, header, input, contextValues) {
+      const timeoutMs = bounded(givenTimeoutMs);
       if (interceptors.length > 0) {
         return reference.unary(method, signal, timeoutMs, header, input, contextValues);
       }
@@ -138,7 +145,8 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
       return await new UnaryCall(channel, call, { method, parse, readMaxBytes }, encode(input)).run();
     },
 
-    async stream(method, signal, timeoutMs, header, input, contextValues) {
+    async stream(method, signal, givenTimeoutMs, header, input, contextValues) {
+      const timeoutMs = bounded(givenTimeoutMs);
       if (interceptors.length > 0 || method.methodKind !== "server_streaming") {
         return reference.stream(method, signal, timeoutMs, header, input, contextValues);
       }
