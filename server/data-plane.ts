@@ -178,7 +178,7 @@ async function registerRpc(
         policy: { log, maxTimeoutMs },
       });
       direct.add(methods);
-      applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies });
+      applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, shutdownSignal });
     },
     contextValues: (request) => createCallValues(request.id),
     shutdownSignal,

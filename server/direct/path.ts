@@ -1,5 +1,5 @@
 import { type CallLog, CallRecord } from "../rpc/call-record.ts";
-import { CallScope, deadlineExceeded, MAX_TIMER_MS } from "../rpc/call-scope.ts";
+import { CallScope, createDeadlineScope } from "../rpc/call-scope.ts";
 import { createDirectMethod, type DirectMethod } from "../rpc/direct.ts";
 import type { Exchange } from "../rpc/exchange.ts";
 import { DIRECT_FORMS, type DirectForm } from "../rpc/forms.ts";
@@ -89,11 +89,7 @@ function createScope(exchange: Exchange, form: DirectForm, methodTimeoutMs: numb
   if (timeoutMs === undefined || error !== undefined) {
     return undefined;
   }
-  const scope = new CallScope(Math.min(timeoutMs, methodTimeoutMs || MAX_TIMER_MS, MAX_TIMER_MS));
-  if (timeoutMs === 0) {
-    scope.abort(deadlineExceeded());
-  }
-  return scope;
+  return createDeadlineScope(timeoutMs, methodTimeoutMs);
 }
 
 function acceptsGzip(accepted: string | undefined): boolean {

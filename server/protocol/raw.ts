@@ -103,6 +103,8 @@ function connectHttp2(server: TestServer, tls: ConnectionOptions | undefined): R
         { endStream: body === undefined },
       );
       const answer = collect(stream);
+      // Whoever is answered need not send the rest.
+      stream.once("end", () => stream.end());
       if (body !== undefined) {
         send(stream, body, whole);
       }

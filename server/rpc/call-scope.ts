@@ -87,11 +87,20 @@ export class CallScope implements Call {
   }
 }
 
+/** The scope of a call whose caller set a deadline: 0 = it has passed already. `boundMs` is the method's own, 0 = none. */
+export function createDeadlineScope(timeoutMs: number, boundMs: number): CallScope {
+  const scope = new CallScope(Math.min(timeoutMs, boundMs || MAX_TIMER_MS, MAX_TIMER_MS));
+  if (timeoutMs === 0) {
+    scope.abort(deadlineExceeded());
+  }
+  return scope;
+}
+
 /** Stands for the end in good order, which nobody waits for. */
 const CLOSED = new PrismError("canceled", "the call is over");
 
 /** The deadline of the call, or the one that its method has, passed. */
-export function deadlineExceeded(): PrismError {
+function deadlineExceeded(): PrismError {
   return new PrismError("deadline_exceeded", "the deadline of the call passed");
 }
 

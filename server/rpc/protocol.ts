@@ -4,11 +4,13 @@ import type {
   UniversalServerRequest,
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
+import * as connect from "@connectrpc/connect/protocol-connect";
+import * as grpc from "@connectrpc/connect/protocol-grpc";
 import { PrismError, type Reason } from "../errors.ts";
 import { type CallLog, callRecord } from "./call-record.ts";
-import { MAX_TIMER_MS } from "./call-scope.ts";
+import { CallScope, createDeadlineScope, MAX_TIMER_MS } from "./call-scope.ts";
 import { toConnectError } from "./status.ts";
-import { errorForm, errorResponse, readError } from "./wire-error.ts";
+import { type ErrorForm, errorForm, errorResponse, readError } from "./wire-error.ts";
 
 /** What the protocol layer does around Connect's handlers. */
 export interface ProtocolPolicy {
@@ -21,6 +23,8 @@ export interface ProtocolPolicy {
     take(bytes: number): boolean;
     give(bytes: number): void;
   };
+  /** Ends what is not received by then, with its reason. */
+  readonly shutdownSignal: AbortSignal;
 }
 
 /**
@@ -41,20 +45,20 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
   async function handle(request: UniversalServerRequest): Promise<UniversalServerResponse> {
     const record = callRecord(request.contextValues);
     boundTimeout(request.header);
-    let refusal: PrismError | undefined;
-    const refused = (error: PrismError) => {
-      refusal = error;
-      return toConnectError(error, record);
-    };
-    const response = await handler(
-      single ? { ...request, body: bounded(request.body, policy, refused) } : request,
-    );
-    if (record.entered) {
-      return response;
-    }
     const contentType = request.header.get("content-type") ?? "";
     // A GET has no Content-Type; its errors are those of a unary call.
     const form = request.method === "GET" ? "connect-unary" : errorForm(contentType);
+    let refusal: PrismError | undefined;
+    const body = single
+      ? bounded(request, form, policy, (error) => {
+          refusal = error;
+          return toConnectError(error, record);
+        })
+      : request.body;
+    const response = await handler({ ...request, body });
+    if (record.entered) {
+      return response;
+    }
     const wireError = form === undefined ? undefined : await readError(form, response);
     if (form === undefined || wireError === undefined) {
       const error = new PrismError("request_unsupported", `HTTP ${response.status}`);
@@ -118,40 +122,48 @@ function requestReason(code: Code): Reason {
   }
 }
 
-type Body = UniversalServerRequest["body"];
-
 /**
- * The same body, which must be received in time and find memory: a request that dribbles in holds a stream no longer, and many
- * large ones do not add up. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
+ * The body of a request, which must be received in time and find memory: a request that dribbles in holds a stream no longer, and
+ * many large ones do not add up. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
  */
-function bounded(body: Body, policy: ProtocolPolicy, refused: (error: PrismError) => ConnectError): Body {
+function bounded(
+  { body, header }: UniversalServerRequest,
+  form: ErrorForm | undefined,
+  policy: ProtocolPolicy,
+  refused: (error: PrismError) => ConnectError,
+): UniversalServerRequest["body"] {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body
-    ? receive(body, policy, refused)
+    ? receive(body, createScope(header, form), policy, refused)
     : body;
+}
+
+/** With the caller's deadline. Where that cannot be read, Connect says so. */
+function createScope(header: Headers, form: ErrorForm | undefined): CallScope {
+  const { timeoutMs } =
+    form === "grpc" || form === "grpc-web"
+      ? grpc.parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER)
+      : connect.parseTimeout(header.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
+  return timeoutMs === undefined ? new CallScope(0) : createDeadlineScope(timeoutMs, 0);
 }
 
 async function* receive(
   body: AsyncIterable<Uint8Array>,
-  { requestTimeoutMs, bodies }: ProtocolPolicy,
+  scope: CallScope,
+  { requestTimeoutMs, bodies, shutdownSignal }: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const message = `the request was not received within ${requestTimeoutMs} ms`;
-    if (requestTimeoutMs > 0) {
-      timer = setTimeout(
-        () => reject(refused(new PrismError("deadline_exceeded", message))),
-        requestTimeoutMs,
-      );
-    }
-  });
+  const unfollow = scope.follow(shutdownSignal);
+  const message = `the request was not received within ${requestTimeoutMs} ms`;
+  const late = () => scope.abort(new PrismError("deadline_exceeded", message));
+  const timer = requestTimeoutMs > 0 ? setTimeout(late, requestTimeoutMs) : undefined;
+  const aborted = new Promise<never>((_, reject) => scope.whenAborted((reason) => reject(refused(reason))));
   // Without a reader between two chunks the rejection would be unhandled.
-  late.catch(() => {});
+  aborted.catch(() => {});
   let taken = 0;
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), late]);
+      const next = await Promise.race([iterator.next(), aborted]);
       if (next.done === true) {
         return;
       }
@@ -164,6 +176,8 @@ async function* receive(
     }
   } finally {
     clearTimeout(timer);
+    unfollow();
+    scope.close();
     bodies.give(taken);
   }
 }
