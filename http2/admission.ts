@@ -1,7 +1,7 @@
 import type { Sender } from "./sender.ts";
 import type { Stream } from "./stream.ts";
 
-/** Requests that are run whatever the size of their answers. */
+/** Requests that are answered whatever the size of their answers. */
 const MIN_UNANSWERED = 16;
 
 /** Answers of this part of the room are expected until some were given. */
@@ -10,17 +10,18 @@ const FIRST_GUESS = 1 / 64;
 /** How much one answer counts in what the next is expected to be. */
 const WEIGHT = 1 / 8;
 
-/** Requests that are run at once: their answers can be looked at only when all of them were begun. */
+/** Requests that are started at once: their answers can be looked at only when all of them were begun. */
 const MAX_STARTS = 128;
 
 /**
- * Which requests of a connection run now, and which wait until the peer has taken more of the answers that there are. Without it
- * the answers to a thousand requests that come at once would all be made, however large, and however slowly they are read.
+ * Which requests of a connection are answered now, and which wait until the peer has taken more of the answers that there are.
+ * Without it the answers to a thousand requests that come at once would all be made, however large, and however slowly they are
+ * read. A request waits when it is whole: until then it holds up the window of the others, and cannot be answered anyway.
  */
 export class Admission {
   private readonly sender: Sender;
   private readonly roomBytes: number;
-  private readonly run: (stream: Stream) => void;
+  private readonly start: (stream: Stream) => void;
   private readonly waiting: Stream[] = [];
   /** What answers at once closes at once, and so calls for the next. */
   private releasing = false;
@@ -29,11 +30,11 @@ export class Admission {
   private starts = 0;
   private pause: NodeJS.Immediate | undefined = undefined;
 
-  /** `roomBytes`: what may wait to be sent before requests wait; `run` gets each request once. */
-  constructor(sender: Sender, roomBytes: number, run: (stream: Stream) => void) {
+  /** `roomBytes`: what may wait to be sent before requests wait; `start` gets each request that waited, once. */
+  constructor(sender: Sender, roomBytes: number, start: (stream: Stream) => void) {
     this.sender = sender;
     this.roomBytes = roomBytes;
-    this.run = run;
+    this.start = start;
     this.expectedBytes = roomBytes * FIRST_GUESS;
   }
 
@@ -42,19 +43,25 @@ export class Admission {
     this.starts = 0;
   }
 
-  /** A request came: runs it, now or later, unless its stream closes before. */
-  admit(stream: Stream): void {
+  /** A request is whole. False = it waits for `start`, unless its stream closes, or answers, before. */
+  admit(stream: Stream): boolean {
     if (this.waiting.length === 0 && this.hasRoom()) {
-      this.start(stream);
-    } else {
-      this.waiting.push(stream);
-      this.sender.onRoom = () => this.release();
+      this.count(stream);
+      return true;
     }
+    this.waiting.push(stream);
+    this.sender.onRoom = () => this.release();
+    return false;
   }
 
   /** The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces, whose writer waits for room by itself. */
-  answered(bytes: number | undefined): void {
-    this.unanswered--;
+  answered(stream: Stream, bytes: number | undefined): void {
+    if (stream.admitted) {
+      this.unanswered--;
+    } else {
+      // Answered without its end, and not to be started any more.
+      stream.admitted = true;
+    }
     if (bytes !== undefined) {
       this.expectedBytes += (bytes - this.expectedBytes) * WEIGHT;
     }
@@ -69,7 +76,7 @@ export class Admission {
     this.release();
   }
 
-  /** Runs what waited, as far as there is room. */
+  /** Starts what waited, as far as there is room. */
   private release(): void {
     if (this.releasing || this.waiting.length === 0) {
       return;
@@ -80,7 +87,8 @@ export class Admission {
       if (stream === undefined) {
         break;
       }
-      if (!stream.closed) {
+      if (!stream.closed && !stream.admitted) {
+        this.count(stream);
         this.start(stream);
       }
     }
@@ -98,7 +106,7 @@ export class Admission {
     );
   }
 
-  private start(stream: Stream): void {
+  private count(stream: Stream): void {
     this.unanswered++;
     stream.admitted = true;
     if (++this.starts >= MAX_STARTS) {
@@ -108,6 +116,5 @@ export class Admission {
         this.release();
       });
     }
-    this.run(stream);
   }
 }

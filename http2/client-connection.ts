@@ -110,6 +110,11 @@ export class ClientConnection extends Connection {
 
   protected override onChunk(): void {}
 
+  /** Answers are read as they come. */
+  override mayEnd(): boolean {
+    return true;
+  }
+
   override answered(): void {}
 
   /** What waits is the caller's own. */

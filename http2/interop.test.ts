@@ -267,6 +267,16 @@ describe("our client", () => {
     expect(bytes).toBe(PATTERN.length);
   });
 
+  it("with our server, large calls at once: those that wait for room do not keep the others from coming in", async () => {
+    const { port } = await serveEngine(echo, { maxConnectionBufferedBytes: 10_000 });
+    const connection = await connect(port);
+    const bodies = Array.from({ length: 60 }, (_, i) => PATTERN.subarray(0, 200_000 + i));
+    const answers = await Promise.all(bodies.map((body) => call(connection, body)));
+    expect(answers.map(({ body, code }) => [body?.length, code])).toEqual(
+      bodies.map(({ length }) => [length, undefined]),
+    );
+  });
+
   it("sees a server's resets and a lost connection", async () => {
     const server = http2.createServer();
     server.on("stream", (stream, head) => {

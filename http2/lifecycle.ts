@@ -79,7 +79,8 @@ export abstract class Lifecycle implements StreamHost, Timed {
   protected abstract onCapacity(closed: Stream | undefined): void;
   abstract halfEnded(stream: Stream): void;
   abstract buffered(stream: Stream): void;
-  abstract answered(bytes: number | undefined): void;
+  abstract mayEnd(stream: Stream): boolean;
+  abstract answered(stream: Stream, bytes: number | undefined): void;
 
   /** Streams that are not closed. */
   get streamCount(): number {

@@ -34,9 +34,13 @@ export class ServerConnection extends Connection {
   constructor(socket: Duplex, options: ConnectionOptions, onStream: OnStream) {
     super(socket, options, true);
     this.onStream = onStream;
-    this.admission = new Admission(this.sender, this.limits.maxConnectionBufferedBytes, (stream) =>
-      this.run(stream),
-    );
+    this.admission = new Admission(this.sender, this.limits.maxConnectionBufferedBytes, (stream) => {
+      if (stream.held) {
+        stream.release();
+      } else {
+        this.run(stream);
+      }
+    });
     this.announce();
   }
 
@@ -77,7 +81,10 @@ export class ServerConnection extends Connection {
     if (endStream) {
       stream.receiveEnd();
     }
-    this.admission.admit(stream);
+    // One with a body is run, and its body read: what waits, waits at its end.
+    if (!endStream || this.admission.admit(stream)) {
+      this.run(stream);
+    }
   }
 
   private run(stream: Stream): void {
@@ -120,8 +127,12 @@ export class ServerConnection extends Connection {
     }
   }
 
-  override answered(bytes: number | undefined): void {
-    this.admission.answered(bytes);
+  override mayEnd(stream: Stream): boolean {
+    return stream.responded || this.admission.admit(stream);
+  }
+
+  override answered(stream: Stream, bytes: number | undefined): void {
+    this.admission.answered(stream, bytes);
   }
 
   /** Its writer ignores that `write` answered false, or its one answer is this large. */

@@ -16,8 +16,10 @@ export interface StreamHost {
   consumed(stream: Stream, bytes: number): void;
   /** More waits to be sent than before; closes what is over a limit. */
   buffered(stream: Stream): void;
+  /** A request is whole: false = nobody is told before `release`. */
+  mayEnd(stream: Stream): boolean;
   /** The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces. */
-  answered(bytes: number | undefined): void;
+  answered(stream: Stream, bytes: number | undefined): void;
   /** Our half was sent to its end, or the peer's was read to its end: decides what is left to say, and closes. */
   halfEnded(stream: Stream): void;
   /** Sends RST_STREAM and closes. */
@@ -54,9 +56,11 @@ export class Stream {
   /** Called once, last. undefined = both sides ended as they should; else who reset the stream said why. */
   onClose: ((stream: Stream, code: ErrorCode | undefined) => void) | undefined = undefined;
 
-  /** For `admission.ts`: the request was run, and its answer begun. */
+  /** For `admission.ts`: the request may be answered, and its answer was begun. */
   admitted = false;
   responded = false;
+  /** The end of the request came, and waits for `release`. */
+  held = false;
   localEnded = false;
   remoteEnded = false;
   closed = false;
@@ -149,6 +153,8 @@ export class Stream {
     this.host.sender.headers(this.id, headers.bytes, end);
     if (end) {
       this.ended();
+    } else if (this.held) {
+      this.release();
     }
   }
 
@@ -226,7 +232,7 @@ export class Stream {
   private answering(bytes: number | undefined): void {
     if (!this.responded) {
       this.responded = true;
-      this.host.answered(bytes);
+      this.host.answered(this, bytes);
     }
   }
 
@@ -277,9 +283,10 @@ export class Stream {
   receive(chunk: Buffer, end: boolean): void {
     if (end) {
       this.remoteEnded = true;
+      this.held = !this.host.mayEnd(this);
     }
     if (this.onData !== undefined && !this.paused && this.inbox === undefined) {
-      this.deliver(chunk, end);
+      this.deliver(chunk, end && !this.held);
       return;
     }
     if (chunk.length > 0 || end) {
@@ -292,6 +299,13 @@ export class Stream {
   receiveEnd(): void {
     this.remoteEnded = true;
     this.inbox = NOTHING;
+  }
+
+  /** For the connection: the end that was held back. */
+  release(): void {
+    this.held = false;
+    this.inbox ??= NOTHING;
+    this.deliverInbox();
   }
 
   /** For the connection: nothing more happens on this stream. */
@@ -346,11 +360,11 @@ export class Stream {
         return;
       }
       const chunk = inbox.shift(inbox.bytes);
-      this.deliver(chunk, this.remoteEnded && inbox.bytes === 0);
+      this.deliver(chunk, this.remoteEnded && !this.held && inbox.bytes === 0);
     }
     this.inbox = undefined;
     if (this.remoteEnded && !this.endDelivered && !this.closed) {
-      if (this.paused) {
+      if (this.paused || this.held) {
         this.inbox = inbox;
       } else {
         this.deliver(EMPTY, true);
