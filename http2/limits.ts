@@ -11,7 +11,7 @@ export const MAX_CONTINUATION_FRAMES = 16;
 export const MAX_CONCURRENT_STREAMS = 1024;
 /** Payload of a received frame. */
 export const MAX_FRAME_BYTES = MIN_MAX_FRAME_BYTES;
-/** Body bytes that a peer may send on one stream, and on all, before they are consumed here. */
+/** Body bytes that a peer may send on one stream, and on all, before they are read here. What is collected is read: `BodyBudget` bounds it. */
 export const STREAM_WINDOW_BYTES = 1024 * 1024;
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes of one stream above which `write` returns false. */

@@ -3,7 +3,8 @@ import { ErrorCode, errorName } from "../../http2/index.ts";
 
 /**
  * What a call ends with whose stream was closed with an HTTP/2 error code
- * (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Errors"). `undefined` = in good order, and before an answer.
+ * (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Errors"): the server did, or this client
+ * did because of what the server sent. `undefined` = in good order, and before an answer.
  */
 export function resetError(code: ErrorCode | undefined): ConnectError {
   switch (code) {
@@ -17,10 +18,10 @@ export function resetError(code: ErrorCode | undefined): ConnectError {
     case ErrorCode.CANCEL:
       return new ConnectError("the server canceled the call", Code.Canceled);
     case ErrorCode.ENHANCE_YOUR_CALM:
-      return new ConnectError("the server is asked too much", Code.ResourceExhausted);
+      return new ConnectError(`the stream was closed: ${errorName(code)}`, Code.ResourceExhausted);
     case ErrorCode.INADEQUATE_SECURITY:
     case ErrorCode.HTTP_1_1_REQUIRED:
-      return new ConnectError(`the server closed the stream: ${errorName(code)}`, Code.PermissionDenied);
+      return new ConnectError(`the stream was closed: ${errorName(code)}`, Code.PermissionDenied);
     case ErrorCode.PROTOCOL_ERROR:
     case ErrorCode.INTERNAL_ERROR:
     case ErrorCode.FLOW_CONTROL_ERROR:

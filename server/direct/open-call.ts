@@ -5,11 +5,9 @@ import type { DirectCall, DirectMethod } from "../rpc/direct.ts";
 import type { Exchange, ExchangeListener, NoBody } from "../rpc/exchange.ts";
 import type { DirectForm } from "../rpc/forms.ts";
 import { noRoom } from "../rpc/protocol.ts";
+import { ENVELOPE_HEAD_BYTES } from "../rpc/wire-format.ts";
 import type { Indexed, OpenCalls } from "./open-calls.ts";
 import { TurnQueue } from "./turn-queue.ts";
-
-/** Five bytes before the message in an envelope. What is too large by less is found when it is read. */
-const ENVELOPE_HEAD_BYTES = 5;
 
 /** Where calls are kept while they are open, and the bounds of receiving one. */
 export interface CallBounds {
@@ -57,6 +55,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   /** Reads the request, and has it answered once it is whole. */
   receive(): void {
     this.#bounds.open.add(this);
+    // What is too large by less is found when it is read.
     this.exchange.collect(this.#bounds.readMaxBytes + ENVELOPE_HEAD_BYTES, this);
     if (this.#received) {
       return;

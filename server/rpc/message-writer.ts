@@ -1,4 +1,5 @@
 import type { Values } from "../backend/values.ts";
+import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
 
 /** Where a writer starts; it grows by doubling, and keeps up to MAX_KEPT_BYTES for the next message. */
 const START_BYTES = 16 * 1024;
@@ -37,15 +38,15 @@ export class MessageWriter {
 
   /** Room for the five bytes in front of a message in gRPC and Connect; `endEnvelope` fills them in. */
   beginEnvelope(): number {
-    this.reserve(5);
+    this.reserve(ENVELOPE_HEAD_BYTES);
     const start = this.at;
-    this.at += 5;
+    this.at += ENVELOPE_HEAD_BYTES;
     return start;
   }
 
   endEnvelope(start: number, flags: number): void {
     this.buffer[start] = flags;
-    this.buffer.writeUInt32BE(this.at - start - 5, start + 1);
+    this.buffer.writeUInt32BE(this.at - start - ENVELOPE_HEAD_BYTES, start + 1);
   }
 
   /** What follows has its length in front, which `finish` fills in. */

@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
 
 /**
- * The message of a body that must hold exactly one envelope: five bytes of flags and length, and the data. Throws
+ * The message of a body that must hold exactly one envelope. Throws
  * ConnectError in Connect's words; `kind` is that of the method.
  */
 export function readSingleEnvelope(
@@ -19,8 +20,9 @@ export function readSingleEnvelope(
       Code.ResourceExhausted,
     );
   }
-  const rest = body.byteLength - 5 - length;
-  if (rest < 0 || (rest > 0 && rest < 5 + envelopeLength(body.subarray(5 + length)))) {
+  const end = ENVELOPE_HEAD_BYTES + length;
+  const rest = body.byteLength - end;
+  if (rest < 0 || (rest > 0 && rest < ENVELOPE_HEAD_BYTES + envelopeLength(body.subarray(end)))) {
     throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
   }
   if (body[0] !== 0) {
@@ -32,12 +34,12 @@ export function readSingleEnvelope(
       Code.Unimplemented,
     );
   }
-  return body.subarray(5);
+  return body.subarray(ENVELOPE_HEAD_BYTES);
 }
 
 /** The length that an envelope promises; Infinity where not even its head is whole. */
 function envelopeLength(bytes: Uint8Array): number {
-  return bytes.byteLength < 5
+  return bytes.byteLength < ENVELOPE_HEAD_BYTES
     ? Number.POSITIVE_INFINITY
     : (bytes[1] ?? 0) * 0x100_0000 + (((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0));
 }

@@ -7,11 +7,14 @@ export const JSON_OPTIONS = {
   textDecoder: new TextDecoder("utf-8", { fatal: true }),
 } as const;
 
-/** Five bytes (flags, length) and the data, as gRPC and Connect frame a message. */
+/** Of an envelope: flags (one byte) and length (four), in front of the message. */
+export const ENVELOPE_HEAD_BYTES = 5;
+
+/** A message in its envelope, as gRPC and Connect frame it. */
 export function envelope(flags: number, data: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(5 + data.byteLength);
+  const bytes = new Uint8Array(ENVELOPE_HEAD_BYTES + data.byteLength);
   bytes[0] = flags;
   new DataView(bytes.buffer).setUint32(1, data.byteLength);
-  bytes.set(data, 5);
+  bytes.set(data, ENVELOPE_HEAD_BYTES);
   return bytes;
 }
