@@ -62,7 +62,7 @@ proto: $(INSTALLED) ## make gen/ from proto/
 build: $(INSTALLED) ## dist/: what is published, JavaScript with types
 	rm -rf $(DIST)
 	$(WITH_NODE) tsc -p tsconfig.build.json --outDir $(DIST)
-	cp -r server/backend/sqlite/migrations $(DIST)/server/backend/sqlite/
+	for store in sqlite postgres; do cp -r server/backend/$$store/migrations $(DIST)/server/backend/$$store/; done
 
 dev-up: ## the image, in Docker, on ports 8980 and 8090
 	docker compose up --build --detach --wait

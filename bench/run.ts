@@ -12,6 +12,7 @@ const BENCHES = [
   "lists",
   "scan-memory",
   "start",
+  "postgres",
 ] as const;
 
 const named = process.argv.slice(2);

@@ -1,13 +1,15 @@
 /**
  * How much does a server's memory grow while one slow reader scans 1,000,000 entries?
- * Fills a SQLite file, serves it in a process of its own, and reads a tenth, then the whole, in bursts with pauses.
+ * Fills a store, serves it in a process of its own, and reads a tenth, then the whole, in bursts with pauses.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import http2 from "node:http2";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { type BackendConfig, backendSchema } from "../server/backend/config.ts";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
+import { canStartPostgres, startPostgres } from "../server/testing/postgres.ts";
 import { spawnServer, temporaryFolder } from "../server/testing/process.ts";
 import { report, writeReport } from "./harness/report.ts";
 
@@ -19,8 +21,8 @@ const BURST_BYTES = 2 * 1024 * 1024;
 const REST_MS = 250;
 const SCAN = "/prism.interfaces.keyvalue.KeyValueScanInterface/Scan";
 
-async function fill(path: string): Promise<void> {
-  const backend = createBackend({ type: "sqlite", path });
+async function fill(config: BackendConfig): Promise<void> {
+  const backend = createBackend(config);
   await backend.open();
   for (let i = 0; i < ENTRIES; i += 10_000) {
     const entries = Array.from({ length: 10_000 }, (_, j) => ({
@@ -64,13 +66,6 @@ async function residentMib(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
 
-await using folder = await temporaryFolder();
-await fill(join(folder.path, "prism.db"));
-await using server = await spawnServer(["--data-dir", folder.path]);
-const { pid } = server.child;
-if (pid === undefined) {
-  throw new Error("the server has no pid");
-}
 /** Scans with pauses and answers what was read, how long it took, and the most memory meanwhile. */
 async function watched(pid: number, address: string, limit: number) {
   let peak = 0;
@@ -93,14 +88,34 @@ async function watched(pid: number, address: string, limit: number) {
   };
 }
 
-// The first scan shows what a cold server grows by, the second what ten times the entries add to that.
-const cold = Math.round(await residentMib(pid));
-const tenth = await watched(pid, server.address, ENTRIES / 10);
-const whole = await watched(pid, server.address, 0);
-const table = {
-  "cold server": { "MiB peak": cold },
-  [`${ENTRIES / 10} entries, slow reader`]: { ...tenth, "MiB grown": tenth["MiB peak"] - cold },
-  [`${ENTRIES} entries, slow reader`]: { ...whole, "MiB grown": whole["MiB peak"] - cold },
-};
-report("Memory of a server while one slow reader scans: over what it was when cold", table, table);
+/** Fills the store and scans it over the wire. */
+async function ask(config: BackendConfig): Promise<void> {
+  await fill(config);
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "prism.yaml");
+  await writeFile(file, JSON.stringify({ database: config }));
+  await using server = await spawnServer(["--config", file]);
+  const { pid } = server.child;
+  if (pid === undefined) {
+    throw new Error("the server has no pid");
+  }
+  // The first scan shows what a cold server grows by, the second what ten times the entries add to that.
+  const cold = Math.round(await residentMib(pid));
+  const tenth = await watched(pid, server.address, ENTRIES / 10);
+  const whole = await watched(pid, server.address, 0);
+  const table = {
+    "cold server": { "MiB peak": cold },
+    [`${ENTRIES / 10} entries, slow reader`]: { ...tenth, "MiB grown": tenth["MiB peak"] - cold },
+    [`${ENTRIES} entries, slow reader`]: { ...whole, "MiB grown": whole["MiB peak"] - cold },
+  };
+  const title = `Memory of a server on ${config.type} while one slow reader scans: over what it was when cold`;
+  report(title, table, table);
+}
+
+await using folder = await temporaryFolder();
+await ask({ type: "sqlite", path: join(folder.path, "prism.db") });
+if (canStartPostgres()) {
+  await using postgres = await startPostgres();
+  await ask(backendSchema.parse({ type: "postgres", url: postgres.url }));
+}
 writeReport("scan-memory");

@@ -4,18 +4,20 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { BackendConfig } from "../../server/backend/config.ts";
 import { type Peer, startPeer } from "./process.ts";
 
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
-/** Starts Prism, whole, with the given configuration over a memory store and free ports; `args` go to `prism serve`. */
+/** Starts Prism, whole, on free ports, with the given store (a memory store unless said); `args` go to `prism serve`. */
 export async function startPrism(
-  settings: { readonly http2?: "engine" | "node" } = {},
-  args: readonly string[] = ["--memory"],
+  settings: { readonly http2?: "engine" | "node"; readonly database?: BackendConfig } = {},
+  args: readonly string[] = [],
 ): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const file = join(folder, "prism.yaml");
-  writeFileSync(file, `server: {http2: ${settings.http2 ?? "engine"}}\n`);
+  const { http2 = "engine", database = { type: "memory" } } = settings;
+  writeFileSync(file, JSON.stringify({ server: { http2 }, database }));
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   try {
     return await startPeer(process.execPath, [MAIN, "serve", "--config", file, ...ports, ...args], (line) =>

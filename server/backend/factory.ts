@@ -1,8 +1,10 @@
 import { type Clock, createSystemClock } from "./clock.ts";
+import { createCoalescedBackend } from "./coalesced.ts";
 import type { BackendConfig } from "./config.ts";
 import type { Backend } from "./contract.ts";
 import { createGuardedBackend } from "./guarded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
+import { createPostgresBackend } from "./postgres/backend.ts";
 import { createSqliteBackend } from "./sqlite/backend.ts";
 
 /** Makes the store that `config` describes, guarded and not yet open. The only module that knows every room. */
@@ -19,5 +21,7 @@ function createRoom(config: BackendConfig, clock: Clock): Backend {
       return createMemoryBackend(config, { clock });
     case "sqlite":
       return createSqliteBackend(config, { clock });
+    case "postgres":
+      return createCoalescedBackend(createPostgresBackend(config));
   }
 }

@@ -80,8 +80,7 @@ export function compile(
   folder: string,
 ): Config {
   const { server, admin, logging, limits } = checked;
-  const located = (backend: BackendConfig): BackendConfig =>
-    backend.type === "sqlite" ? { ...backend, path: resolve(folder, backend.path) } : backend;
+  const located = (backend: BackendConfig) => locate(backend, folder);
 
   const backends: Record<string, BackendConfig> = Object.create(null);
   backends[DATABASE] = overrides.database ?? located(checked.database);
@@ -119,6 +118,25 @@ export function compile(
       maxTimeoutMs: limits.max_timeout_ms,
     },
   });
+}
+
+/** The same options with absolute file names. */
+function locate(backend: BackendConfig, folder: string): BackendConfig {
+  switch (backend.type) {
+    case "memory":
+      return backend;
+    case "sqlite":
+      return { ...backend, path: resolve(folder, backend.path) };
+    case "postgres": {
+      const { ca, cert, key } = backend.ssl ?? {};
+      const ssl = {
+        ...(ca !== undefined && { ca: resolve(folder, ca) }),
+        ...(cert !== undefined && { cert: resolve(folder, cert) }),
+        ...(key !== undefined && { key: resolve(folder, key) }),
+      };
+      return backend.ssl === undefined ? backend : { ...backend, ssl };
+    }
+  }
 }
 
 function deepFreeze<T>(value: T): T {

@@ -135,6 +135,22 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
     expect(config.backends.database).toEqual({ type: "sqlite", path: join(folder, "etc/x.db") });
   });
 
+  test("so do the TLS files of PostgreSQL, whose other options have defaults", () => {
+    const yaml = (ssl: string) => `database: {type: postgres, url: "postgres://u@h/d"${ssl}}`;
+    const plain = {
+      type: "postgres",
+      url: "postgres://u@h/d",
+      schema: "prism",
+      pool: { max: 20, connect_timeout_ms: 5000 },
+    };
+    expect(loadYaml(yaml("")).backends.database).toEqual(plain);
+    expect(loadYaml(yaml(", ssl: {}")).backends.database).toEqual({ ...plain, ssl: {} });
+    expect(loadYaml(yaml(", ssl: {ca: ca.pem, cert: /c.pem, key: k.pem}")).backends.database).toEqual({
+      ...plain,
+      ssl: { ca: join(folder, "ca.pem"), cert: "/c.pem", key: join(folder, "k.pem") },
+    });
+  });
+
   test('the origin "*" means every one, and request_timeout_ms: 0 bounds no header', () => {
     const config = loadYaml(
       'server: {cors: {origins: ["*"]}, header_timeout_ms: 90000, request_timeout_ms: 0}',

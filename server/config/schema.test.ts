@@ -94,9 +94,15 @@ test.each<[string, ...string[]]>([
     "server:\n  request_timeout_ms: 100",
     "2:3: server.request_timeout_ms: expected 0, or no less than header_timeout_ms: the header is a part of the request",
   ],
-  ["database:\n  path: x", "1:1: database.type: expected one of: memory, sqlite; but it is missing"],
-  ["database:\n  type: postgres", '2:3: database.type: expected one of: memory, sqlite; found "postgres"'],
-  ["database:\n  type: 5", "2:3: database.type: expected one of: memory, sqlite; found 5"],
+  [
+    "database:\n  path: x",
+    "1:1: database.type: expected one of: memory, sqlite, postgres; but it is missing",
+  ],
+  [
+    "database:\n  type: mongodb",
+    '2:3: database.type: expected one of: memory, sqlite, postgres; found "mongodb"',
+  ],
+  ["database:\n  type: 5", "2:3: database.type: expected one of: memory, sqlite, postgres; found 5"],
   ["database: sqlite", "1:1: database: expected a mapping, found text"],
   ["database:\n  type: sqlite", "1:1: database.path: missing; expected text"],
   [
@@ -105,6 +111,14 @@ test.each<[string, ...string[]]>([
     '3:3: database.pth: unknown key; did you mean "path"? expected one of: type, path, max_bytes',
   ],
   ["database: {type: memory, path: x}", "1:26: database.path: unknown key; expected one of: type"],
+  ["database: {type: postgres}", "1:1: database.url: missing; expected text"],
+  [
+    'database: {type: postgres, url: "mysql://u:secret@h/db", schema: Bad, pool: {max: 0}, ssl: true}',
+    '1:28: database.url: expected a URL such as "postgres://user@host:5432/database"',
+    "1:58: database.schema: expected a name of 1 to 63 lower-case letters, digits and underscores, not beginning with a digit",
+    "1:78: database.pool.max: expected at least 1, found 0",
+    "1:87: database.ssl: expected a mapping, found a boolean",
+  ],
   ["backends: [a]", "1:1: backends: expected a mapping, found a list"],
   ["backends:\n  Main: {type: memory}", `2:3: backends.Main: ${NAME}`],
   ["backends:\n  a b: {type: memory}", `2:3: backends["a b"]: ${NAME}`],
@@ -115,7 +129,7 @@ test.each<[string, ...string[]]>([
   ],
   [
     "backends:\n  a: {type: memory}\n  b: {type: redis}",
-    '3:7: backends.b.type: expected one of: memory, sqlite; found "redis"',
+    '3:7: backends.b.type: expected one of: memory, sqlite, postgres; found "redis"',
   ],
   [
     "namespaces: []",

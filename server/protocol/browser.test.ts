@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CERT, KEY } from "../testing/certificate.ts";
+import { isThere } from "../testing/is-there.ts";
 import { temporaryFolder } from "../testing/process.ts";
 import { startTestServer, type TestServer } from "../testing/server.ts";
-import { isThere } from "./integration.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 

@@ -93,17 +93,3 @@ export function createTestClock(): { now(): number; pass(ms: number): void } {
     },
   };
 }
-
-/**
- * For a test that needs a program that not every machine has: true = go on. Without the program it says
- * loudly how to get it, and in CI it fails.
- */
-export function isThere(program: string, there: boolean, install: string): boolean {
-  if (!there && process.env.CI !== undefined) {
-    throw new Error(`${program} is missing: ${install}`);
-  }
-  if (!there) {
-    console.warn(`\n*** NOT TESTED: ${program} is missing. ${install}\n`);
-  }
-  return there;
-}

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isThere } from "../testing/is-there.ts";
 import { startTestServer, type TestServer } from "../testing/server.ts";
-import { createTestClock, type IntegrationClient, isThere, testIntegration } from "./integration.ts";
+import { createTestClock, type IntegrationClient, testIntegration } from "./integration.ts";
 import { readAnswer } from "./wire.ts";
 
 const run = promisify(execFile);

@@ -4,12 +4,12 @@ import { Worker } from "node:worker_threads";
 import { PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
 import { type Counter, createCounter } from "./counter.ts";
 import { type DatabaseOptions, openReader } from "./database.ts";
 import { fromFailure, openError, toPrismError } from "./errors.ts";
 import { createReader, type Reader } from "./reader.ts";
-import { createSweeper, type Sweeper } from "./sweeper.ts";
 import { createWriteQueue, type WriteQueue } from "./write-queue.ts";
 import type { FromWriter } from "./writer.ts";
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createCall } from "../contract.ts";
 import { type Counter, createCounter } from "./counter.ts";
 import { openReader, openWriter } from "./database.ts";
-import { loadMigrations } from "./migrations.ts";
+import { MIGRATIONS } from "./migrations.ts";
 
 const ENTRIES = 10_000;
 const NEVER_ABORTED = createCall();
@@ -20,7 +20,7 @@ describe("createCounter", () => {
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "prism-counter-"));
     const path = join(directory, "prism.db");
-    writer = openWriter({ path, maxBytes: undefined }, loadMigrations());
+    writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
     writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ENTRIES})
       INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), X'', i FROM n`);
     reader = openReader(path);

@@ -2,8 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError, PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
+import { type KeyRange, keyRange } from "../key-range.ts";
 import { openReader } from "./database.ts";
-import { type KeyRange, keyRange } from "./key-range.ts";
 import { createCountStep } from "./reader.ts";
 
 /** Most long counts at one time; each holds a connection. */

@@ -8,10 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createSystemClock } from "../clock.ts";
 import { createSqliteBackend } from "./backend.ts";
 import { openReader, openWriter } from "./database.ts";
-import { loadMigrations } from "./migrations.ts";
+import { MIGRATIONS } from "./migrations.ts";
 import { prepare } from "./query.ts";
-
-const MIGRATIONS = loadMigrations();
 
 let directory = "";
 let path = "";
@@ -68,9 +66,9 @@ describe("openWriter", () => {
     const paths = Array.from({ length: 25 }, (_, i) => join(directory, `${i}.db`));
     const script = `
       const { openWriter } = await import("${here}database.ts");
-      const { loadMigrations } = await import("${here}migrations.ts");
+      const { MIGRATIONS } = await import("${here}migrations.ts");
       for (const path of ${JSON.stringify(paths)}) {
-        const db = openWriter({ path, maxBytes: undefined }, loadMigrations());
+        const db = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
         db.exec("INSERT INTO list (namespace, key, head, tail) VALUES ('a', randomblob(8), 0, 1)");
         db.close();
       }`;

@@ -2,8 +2,9 @@ import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
+import type { Migration } from "../migration-files.ts";
 import { isBusy, openError } from "./errors.ts";
-import { identify, type Migration, migrate } from "./migrations.ts";
+import { identify, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
 
 /** How long the writer waits for another process's lock. It waits on a thread of its own. */

@@ -1,30 +1,13 @@
-import { readdirSync, readFileSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
+import { loadMigrations, type Migration } from "../migration-files.ts";
 import { prepare, type Query } from "./query.ts";
 
 /** "Prsm", in the file's header: tells a database of Prism from any other (https://www.sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x5072736d;
 
-const FILE_NAME = /^(\d{3})_\w+\.sql$/;
-
-/** One step of the schema. Steps are only ever added. */
-export interface Migration {
-  /** 1 and up without gaps; the database's `user_version` is the last one applied. */
-  readonly version: number;
-  readonly sql: string;
-}
-
-/** Reads `migrations/NNN_name.sql` beside this module, in order. */
-export function loadMigrations(): Migration[] {
-  const directory = new URL("./migrations/", import.meta.url);
-  const files = readdirSync(directory).filter((file) => FILE_NAME.test(file));
-  return files.sort().map((file, i) => {
-    if (Number.parseInt(file, 10) !== i + 1)
-      throw new Error(`migration ${i + 1} is missing: found ${file} in its place`);
-    return { version: i + 1, sql: readFileSync(new URL(file, directory), "utf8") };
-  });
-}
+/** The steps of the tables that this version knows, in order. */
+export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));
 
 /**
  * Throws {@link PrismError} `store_unavailable` unless the database is empty or one of Prism's that these migrations know.

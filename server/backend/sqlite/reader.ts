@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Page, PageQuery } from "../contract.ts";
+import { type KeyRange, keyRange, successor } from "../key-range.ts";
 import { ArrayValues } from "../values.ts";
-import { type KeyRange, keyRange, successor } from "./key-range.ts";
 import { prepare, type Query } from "./query.ts";
 
 /** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test } from "vitest";
 import { bytes } from "../conformance/harness.ts";
-import { loadMigrations, migrate } from "./migrations.ts";
+import { MIGRATIONS, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
 import { type ApplyGroup, createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
 
@@ -10,7 +10,7 @@ let apply: ApplyGroup;
 
 beforeEach(() => {
   db = new DatabaseSync(":memory:");
-  migrate(db, loadMigrations());
+  migrate(db, MIGRATIONS);
   apply = createApplyGroup(db);
 });
 

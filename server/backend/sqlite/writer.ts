@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type DatabaseOptions, openWriter } from "./database.ts";
 import { type Failure, toFailure } from "./errors.ts";
-import { loadMigrations } from "./migrations.ts";
+import { MIGRATIONS } from "./migrations.ts";
 import { createApplyGroup, type Operation, type Outcome } from "./write-batch.ts";
 
 /** What the main thread sends: a group to apply, or the word to close and end. */
@@ -17,7 +17,7 @@ export type FromWriter =
 function run(port: NonNullable<typeof parentPort>): void {
   const answer = (message: FromWriter) => port.postMessage(message);
   try {
-    const db = openWriter(workerData as DatabaseOptions, loadMigrations());
+    const db = openWriter(workerData as DatabaseOptions, MIGRATIONS);
     const applyGroup = createApplyGroup(db);
     port.on("message", (message: ToWriter) => {
       if (message === "close") {

@@ -1,0 +1,58 @@
+/**
+ * Arrays as parameters, in PostgreSQL's binary form (array_recv in its source): as text, bytes would go out as hexadecimal digits,
+ * quoted and escaped. The driver sends a Buffer as what it is.
+ */
+
+/** Dimensions, flags, type of the elements, and length and first index of the one dimension. */
+const HEAD_BYTES = 20;
+
+/** pg_type.dat of PostgreSQL's source. */
+const BOOL = 16;
+const BYTEA = 17;
+const INT8 = 20;
+
+/** For `$n::bytea[]`. */
+export function byteaArray(items: readonly Uint8Array[]): Buffer {
+  let bytes = HEAD_BYTES;
+  for (const item of items) bytes += 4 + item.length;
+  const array = head(BYTEA, items.length, bytes);
+  let at = HEAD_BYTES;
+  for (const item of items) {
+    at = array.writeInt32BE(item.length, at);
+    array.set(item, at);
+    at += item.length;
+  }
+  return array;
+}
+
+/** For `$n::bigint[]`. */
+export function bigintArray(items: readonly number[]): Buffer {
+  const array = head(INT8, items.length, HEAD_BYTES + 12 * items.length);
+  let at = HEAD_BYTES;
+  for (const item of items) {
+    at = array.writeInt32BE(8, at);
+    at = array.writeBigInt64BE(BigInt(item), at);
+  }
+  return array;
+}
+
+/** For `$n::boolean[]`. */
+export function booleanArray(items: readonly boolean[]): Buffer {
+  const array = head(BOOL, items.length, HEAD_BYTES + 5 * items.length);
+  let at = HEAD_BYTES;
+  for (const item of items) {
+    at = array.writeInt32BE(1, at);
+    at = array.writeUInt8(item ? 1 : 0, at);
+  }
+  return array;
+}
+
+function head(type: number, length: number, bytes: number): Buffer {
+  const array = Buffer.allocUnsafe(bytes);
+  array.writeInt32BE(1, 0);
+  array.writeInt32BE(0, 4);
+  array.writeInt32BE(type, 8);
+  array.writeInt32BE(length, 12);
+  array.writeInt32BE(1, 16);
+  return array;
+}

@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import { createGuardedBackend } from "../guarded.ts";
+import { createPostgresBackend } from "./backend.ts";
+import { postgresSchema } from "./config.ts";
+
+describe.runIf(hasTestDatabase())("postgres", () => {
+  let database: TestDatabase | undefined;
+  let schemas = 0;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    // A clock that stands still until a test moves it.
+    await database.query("CREATE TABLE test_clock AS SELECT TIMESTAMPTZ '2026-01-01' AS at");
+    await database.query(
+      "CREATE FUNCTION test_now() RETURNS TIMESTAMPTZ STABLE LANGUAGE sql AS 'SELECT at FROM public.test_clock'",
+    );
+  });
+  afterAll(async () => {
+    await database?.[Symbol.asyncDispose]();
+  });
+
+  function db(): TestDatabase {
+    if (database === undefined) throw new Error("there is no database yet");
+    return database;
+  }
+
+  const config = (schema: string) => postgresSchema.parse({ type: "postgres", url: db().url, schema });
+
+  describeBackend({
+    name: "postgres",
+    capabilities: ["entries", "scans", "lists"],
+    durable: true,
+    batches: true,
+    movesClock: true,
+    maxTtlMs: MAX_TTL_SECONDS * 1000,
+    async create() {
+      const schema = `test_${++schemas}`;
+      return {
+        backend: createGuardedBackend(createPostgresBackend(config(schema), { now: "public.test_now()" })),
+        advance: async (ms) => {
+          await db().query("UPDATE test_clock SET at = at + $1 * INTERVAL '1 millisecond'", [ms]);
+        },
+        clear: async () => {
+          await db().query(`TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item`);
+        },
+        dispose: async () => {
+          await db().query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+        },
+      };
+    },
+  });
+});

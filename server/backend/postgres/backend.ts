@@ -1,0 +1,174 @@
+import type { Backend, EntryStore, EntryWrite, ListStore, ScanStore } from "../contract.ts";
+import { keyRange } from "../key-range.ts";
+import { createSweeper, type Sweeper } from "../sweeper.ts";
+import { ArrayValues } from "../values.ts";
+import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
+import type { PostgresConfig } from "./config.ts";
+import { createDatabase, type Database } from "./database.ts";
+import { openError } from "./errors.ts";
+import { MIGRATIONS, migrate } from "./migrations.ts";
+import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
+
+/** Entries that one statement of a sweep deletes: its locks are short. */
+const SWEEP_ENTRIES = 1000;
+
+/** A {@link Backend} on PostgreSQL. */
+export interface PostgresBackend extends Backend {
+  /** Deletes everything that is expired now; answers how many entries that was. The store also does so by itself, every second. */
+  sweep(): Promise<number>;
+}
+
+/** Runs a statement of the open store. */
+type Run = Database["run"];
+
+/**
+ * A store in a PostgreSQL schema, which several gateways may share. What is acknowledged is as durable as the server makes it. `now` is
+ * SQL that tells the time, for tests.
+ */
+export function createPostgresBackend(
+  config: PostgresConfig,
+  { now = SERVER_TIME }: { readonly now?: string } = {},
+): PostgresBackend {
+  const statements = createStatements(config.schema, now);
+  let session: { readonly database: Database; readonly sweeper: Sweeper } | undefined;
+
+  const run: Run = async (statement, values, call) => await current().database.run(statement, values, call);
+
+  function current() {
+    if (session === undefined) throw new Error("the store is not open");
+    return session;
+  }
+
+  async function sweep(): Promise<number> {
+    const mine = current();
+    for (let total = 0; ; ) {
+      const rows = await run(statements.sweep, [SWEEP_ENTRIES]);
+      total += rows.length;
+      if (rows.length < SWEEP_ENTRIES || session !== mine) return total;
+    }
+  }
+
+  return {
+    type: config.type,
+    entries: createEntries(run, statements),
+    scans: createScans(run, statements),
+    lists: createLists(run, statements),
+    sweep,
+    async open() {
+      const database = createDatabase(config);
+      try {
+        await database.use((client) => migrate(client, config.schema, MIGRATIONS));
+      } catch (error) {
+        await database.close();
+        throw openError(error, placeOf(config.url));
+      }
+      session = { database, sweeper: createSweeper(sweep) };
+    },
+    async check() {
+      await run(statements.check, []);
+    },
+    async close() {
+      const { database, sweeper } = current();
+      await sweeper.stop();
+      session = undefined;
+      await database.close();
+    },
+  };
+}
+
+function createEntries(run: Run, statements: Statements): EntryStore {
+  return {
+    async get(namespace, keys) {
+      const rows = await run(statements.get, [namespace, keyArray(keys)]);
+      const [only] = keys;
+      if (keys.length === 1 && only !== undefined) return [rows[0]?.[1]];
+      const values = new Map(rows.map(([key, value]) => [key.toString(), value]));
+      return keys.map((key) => values.get(key));
+    },
+    async exists(namespace, keys) {
+      const rows = await run(statements.exists, [namespace, keyArray(keys)]);
+      const found = new Set(rows.map(([key]) => key.toString()));
+      return keys.map((key) => found.has(key));
+    },
+    async set(namespace, entries) {
+      const writes = ordered(entries);
+      await run(statements.set, [
+        namespace,
+        byteaArray(writes.map(({ key }) => key)),
+        byteaArray(writes.map(({ write }) => write.value)),
+        bigintArray(writes.map(({ write }) => Math.ceil(write.ttlMs))),
+      ]);
+    },
+    async delete(namespace, keys) {
+      const rows = await run(statements.delete, [namespace, keyArray(keys)]);
+      const found = new Set(rows.filter(([, wasLive]) => wasLive).map(([key]) => key.toString()));
+      // Of two deletes of one key the first finds it.
+      return keys.map((key) => found.delete(key));
+    },
+  };
+}
+
+function createScans(run: Run, statements: Statements): ScanStore {
+  return {
+    async scanPage(namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, call) {
+      const { from, below } = keyRange(prefix, after);
+      const rows = await run(statements.page, [namespace, from, below, maxEntries, maxBytes, keysOnly], call);
+      const keys = rows.map(([key]) => key.toString());
+      const values = keysOnly ? [] : rows.map(([, value]) => value ?? NOTHING);
+      const more = rows[0] !== undefined && rows[0][2] > rows.length;
+      return { keys, values: new ArrayValues(values), next: more ? keys.at(-1) : undefined };
+    },
+    async count(namespace, prefix, call) {
+      const { from, below } = keyRange(prefix, undefined);
+      const rows = await run(statements.count, [namespace, from, below], call);
+      return rows[0]?.[0] ?? 0;
+    },
+  };
+}
+
+function createLists(run: Run, statements: Statements): ListStore {
+  return {
+    async push(namespace, pushes) {
+      const rows = await run(statements.push, [
+        namespace,
+        keyArray(pushes.map(({ key }) => key)),
+        booleanArray(pushes.map(({ end }) => end === "left")),
+        byteaArray(pushes.map(({ value }) => value)),
+      ]);
+      return rows.map(([length]) => length);
+    },
+    async pop(namespace, pops) {
+      const rows = await run(statements.pop, [
+        namespace,
+        keyArray(pops.map(({ key }) => key)),
+        booleanArray(pops.map(({ end }) => end === "left")),
+      ]);
+      return rows.map(([value]) => value ?? undefined);
+    },
+    async length(namespace, keys) {
+      const rows = await run(statements.length, [namespace, keyArray(keys)]);
+      const lengths = new Map(rows.map(([key, length]) => [key.toString(), length]));
+      return keys.map((key) => lengths.get(key) ?? 0);
+    },
+  };
+}
+
+/** `host:port/database`. */
+function placeOf(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function keyArray(keys: readonly string[]): Buffer {
+  return byteaArray(keys.map((key) => Buffer.from(key)));
+}
+
+/** Each key once, with its last write, in ascending byte order. */
+function ordered(entries: readonly EntryWrite[]): { readonly key: Buffer; readonly write: EntryWrite }[] {
+  const last = new Map(entries.map((write) => [write.key, write]));
+  return Array.from(last.values(), (write) => ({ key: Buffer.from(write.key), write })).sort((a, b) =>
+    a.key.compare(b.key),
+  );
+}

@@ -1,0 +1,83 @@
+import { DatabaseError } from "pg";
+import { PrismError } from "../../errors.ts";
+
+/** A statement that changes nothing can be made again, and leaves nothing in doubt. */
+export type Kind = "read" | "write";
+
+/**
+ * What a failed statement means for its caller; `error` is what the driver threw. The codes are those of
+ * postgresql.org/docs/current/errcodes-appendix.html.
+ */
+export function toPrismError(error: unknown, kind: Kind): PrismError {
+  if (error instanceof PrismError) return error;
+  if (isLost(error)) {
+    return kind === "read"
+      ? unavailable(error)
+      : new PrismError(
+          "outcome_unknown",
+          "the store went away during the write; it may or may not have taken effect",
+          {
+            cause: error,
+          },
+        );
+  }
+  const code = sqlState(error);
+  switch (code.slice(0, 2)) {
+    case "53":
+      return code === "53100" ? storeFull(error) : overloaded(error);
+    case "54":
+      return new PrismError("value_too_large", "the store does not take values of this size", {
+        cause: error,
+      });
+    case "40":
+      return overloaded(error);
+    case "XX":
+      return code === "XX000"
+        ? new PrismError("internal", "internal error", { cause: error })
+        : new PrismError("corrupt_data", "the store's data is damaged", { cause: error });
+    default:
+      return code === READ_ONLY
+        ? new PrismError("store_unavailable", "the store takes no writes now", { cause: error })
+        : new PrismError("internal", "internal error", { cause: error });
+  }
+}
+
+/** A standby, or a primary that became one. */
+const READ_ONLY = "25006";
+
+/** The connection is of no more use: it broke, or the server ends it. */
+export function isLost(error: unknown): boolean {
+  const code = sqlState(error);
+  return !(error instanceof DatabaseError) || code.startsWith("08") || code.startsWith("57P");
+}
+
+/** The statement was undone so that others could go on, and can be made again. */
+export function isRetryable(error: unknown): boolean {
+  const code = sqlState(error);
+  return code === "40001" || code === "40P01";
+}
+
+/** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
+export function openError(error: unknown, where: string): PrismError {
+  // What is a PrismError is written for the operator already, or has the driver's error inside.
+  const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new PrismError("store_unavailable", `PostgreSQL at ${where}: ${message}`, { cause });
+}
+
+/** The store cannot be reached; the call had no effect. */
+export function unavailable(cause: unknown): PrismError {
+  return new PrismError("store_unavailable", "the store cannot be reached", { cause });
+}
+
+function storeFull(cause: unknown): PrismError {
+  return new PrismError("store_full", "the store's disk is full", { cause });
+}
+
+function overloaded(cause: unknown): PrismError {
+  return new PrismError("overloaded", "the store has too much to do", { cause });
+}
+
+function sqlState(error: unknown): string {
+  return error instanceof DatabaseError ? (error.code ?? "") : "";
+}

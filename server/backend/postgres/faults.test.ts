@@ -1,0 +1,248 @@
+/** Several gateways on one server, and a server that is killed, frozen, and gone. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { canStartPostgres, type PostgresProcess, startPostgres } from "../../testing/postgres.ts";
+import { bytes, CALL, present, texts } from "../conformance/harness.ts";
+import { type Backend, createCall } from "../contract.ts";
+import { createBackend } from "../factory.ts";
+import { createPostgresBackend } from "./backend.ts";
+import { postgresSchema } from "./config.ts";
+
+const VALUE = bytes("v");
+
+describe.runIf(canStartPostgres())("postgres", () => {
+  let server: PostgresProcess | undefined;
+  let backends: Backend[] = [];
+
+  afterEach(async () => {
+    server?.signal("SIGCONT");
+    await Promise.all(backends.map((backend) => backend.close()));
+    await server?.[Symbol.asyncDispose]();
+    server = undefined;
+    backends = [];
+  });
+
+  async function start(): Promise<PostgresProcess> {
+    server = await startPostgres();
+    return server;
+  }
+
+  const configOf = ({ url }: PostgresProcess) =>
+    postgresSchema.parse({ type: "postgres", url, pool: { max: 4, connect_timeout_ms: 500 } });
+
+  async function gateway(of: PostgresProcess) {
+    const backend = createBackend(configOf(of));
+    await backend.open();
+    backends.push(backend);
+    return {
+      entries: present(backend.entries),
+      scans: present(backend.scans),
+      lists: present(backend.lists),
+      backend,
+    };
+  }
+
+  test("each pushed value is popped once, by one of several gateways", async () => {
+    const postgres = await start();
+    const gateways = await Promise.all([gateway(postgres), gateway(postgres), gateway(postgres)]);
+    const pushed: string[] = [];
+    const popped: string[] = [];
+    let pushing = 3;
+    await Promise.all(
+      gateways.flatMap(({ lists }, g) => [
+        (async () => {
+          for (let i = 0; i < 150; i++) {
+            const values = [`${g}:${i}:a`, `${g}:${i}:b`];
+            pushed.push(...values);
+            // A list that is emptied and made again and again: half of the pushes race a pop for its last value.
+            await lists.push(
+              "n",
+              values.map((value, at) => ({
+                key: `l${i % 2}`,
+                end: at === 0 ? "left" : "right",
+                value: bytes(value),
+              })),
+              CALL,
+            );
+          }
+          pushing--;
+        })(),
+        (async () => {
+          for (let empty = false; pushing > 0 || !empty; ) {
+            const values = await lists.pop(
+              "n",
+              [
+                { key: "l1", end: "left" },
+                { key: "l0", end: "right" },
+              ],
+              CALL,
+            );
+            const found = texts(values).filter((value) => value !== undefined);
+            empty = found.length === 0;
+            popped.push(...found);
+          }
+        })(),
+      ]),
+    );
+    expect(popped.sort()).toEqual(pushed.sort());
+    expect(await gateways[0]?.lists.length("n", ["l0", "l1"], CALL)).toEqual([0, 0]);
+  });
+
+  test("batches of the same keys in other orders do not fail each other", async () => {
+    const postgres = await start();
+    const gateways = await Promise.all([gateway(postgres), gateway(postgres)]);
+    const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const { entries } = present(gateways[i % 2]);
+        const mine = i % 3 === 0 ? keys.toReversed() : keys;
+        await entries.set(
+          "n",
+          mine.map((key) => ({ key, value: VALUE, ttlMs: 0 })),
+          CALL,
+        );
+        if (i % 5 === 0) await entries.delete("n", mine, CALL);
+      }),
+    );
+  });
+
+  test("a page of large values ends with the one that fills it", async () => {
+    const { entries, scans } = await gateway(await start());
+    const large = new Uint8Array(1024 * 1024);
+    for (let i = 0; i < 3; i++) await entries.set("n", [{ key: `k${i}`, value: large, ttlMs: 0 }], CALL);
+    const query = { prefix: "", after: undefined, maxEntries: 1024, maxBytes: 256 * 1024, keysOnly: false };
+    const page = await scans.scanPage("n", query, CALL);
+    expect([page.keys, page.next, page.values.length]).toEqual([["k0"], "k0", 1]);
+    const keys = await scans.scanPage("n", { ...query, keysOnly: true }, CALL);
+    expect([keys.keys, keys.next, keys.values.length]).toEqual([["k0", "k1", "k2"], undefined, 0]);
+  });
+
+  test("a sweep deletes what is expired, also beside another gateway's", async () => {
+    const postgres = await start();
+    const { entries } = await gateway(postgres);
+    const entry = (key: string, ttlMs: number) => ({ key, value: VALUE, ttlMs });
+    const expiring = Array.from({ length: 3000 }, (_, i) => entry(`k${i}`, 1));
+    await entries.set("n", [...expiring, entry("later", 60_000), entry("never", 0)], CALL);
+    // A clock that is ahead, and not the sweeper of the store, which is as fast.
+    const now = "statement_timestamp() + INTERVAL '1 second'";
+    const ahead = [
+      createPostgresBackend(configOf(postgres), { now }),
+      createPostgresBackend(configOf(postgres), { now }),
+    ];
+    await Promise.all(ahead.map((backend) => backend.open()));
+    await Promise.all(ahead.map((backend) => backend.sweep()));
+    await Promise.all(ahead.map((backend) => backend.close()));
+    await vi.waitFor(async () => {
+      expect(await entries.exists("n", ["k0", "k2999", "later", "never"], CALL)).toEqual([
+        false,
+        false,
+        true,
+        true,
+      ]);
+    });
+  });
+
+  test("a count that nobody waits for any more does not go on", async () => {
+    const postgres = await start();
+    const { scans, entries } = await gateway(postgres);
+    await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    const { Client } = (await import("pg")).default;
+    const other = new Client({ connectionString: postgres.url });
+    await other.connect();
+    await other.query("BEGIN; LOCK TABLE prism.entry IN ACCESS EXCLUSIVE MODE");
+    const leave = new AbortController();
+    const count = scans.count("n", "", createCall(leave.signal));
+    const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(1));
+    leave.abort();
+    await expect(count).rejects.toMatchObject({ reason: "canceled" });
+    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(0));
+    await other.end();
+    expect(await scans.count("n", "", CALL)).toBe(1);
+  });
+
+  test("a server that is killed under load: nothing acknowledged is lost, and service resumes by itself", async () => {
+    const postgres = await start();
+    const { entries, lists } = await gateway(postgres);
+    const acknowledged: string[] = [];
+    const popped: (string | undefined)[] = [];
+    const reasons = new Set<string>();
+    let pushes = 0;
+    let loading = true;
+    const lanes = Array.from({ length: 16 }, async (_, lane) => {
+      for (let i = 0; loading; i++) {
+        const key = `${lane}:${i}`;
+        try {
+          await entries.set("n", [{ key, value: bytes(key), ttlMs: 0 }], CALL);
+          acknowledged.push(key);
+          await lists.push("n", [{ key: "l", end: "right", value: bytes(key) }], CALL);
+          pushes++;
+          if (i % 3 === 0) popped.push(...texts(await lists.pop("n", [{ key: "l", end: "left" }], CALL)));
+        } catch (error) {
+          reasons.add(String(Reflect.get(Object(error), "reason")));
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }
+    });
+    const grown = (by: number) => {
+      const before = acknowledged.length;
+      return vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(before + by), { timeout: 10_000 });
+    };
+    await grown(200);
+    await postgres.kill();
+    await vi.waitFor(() => expect(reasons).toContain("store_unavailable"));
+    await postgres.start();
+    await grown(200);
+    loading = false;
+    await Promise.all(lanes);
+
+    expect(
+      [...reasons].filter((reason) => !["store_unavailable", "outcome_unknown"].includes(reason)),
+    ).toEqual([]);
+    for (let i = 0; i < acknowledged.length; i += 500) {
+      const keys = acknowledged.slice(i, i + 500);
+      expect(texts(await entries.get("n", keys, CALL))).toEqual(keys);
+    }
+    // Of what was acknowledged nothing is there twice; what was in doubt may be there once.
+    const left: string[] = [];
+    for (let value: string | undefined = "first"; value !== undefined; ) {
+      [value] = texts(await lists.pop("n", [{ key: "l", end: "left" }], CALL));
+      if (value !== undefined) left.push(value);
+    }
+    const seen = [...left, ...popped.filter((value) => value !== undefined)];
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen.length).toBeGreaterThanOrEqual(pushes - 64);
+  });
+
+  test("a server that is frozen: calls wait, and are answered when it goes on", async () => {
+    const postgres = await start();
+    const { entries } = await gateway(postgres);
+    await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    postgres.signal("SIGSTOP");
+    const get = entries.get("n", ["a"], CALL);
+    const set = entries.set("n", [{ key: "b", value: VALUE, ttlMs: 0 }], CALL);
+    const early = await Promise.race([
+      get,
+      set,
+      new Promise((resolve) => setTimeout(() => resolve("nothing"), 200)),
+    ]);
+    expect(early).toBe("nothing");
+    postgres.signal("SIGCONT");
+    expect(texts(await get)).toEqual(["v"]);
+    await set;
+  });
+
+  test("a server that is not there fails calls at once, and says so at the start", async () => {
+    const postgres = await start();
+    const { entries, backend } = await gateway(postgres);
+    await entries.get("n", ["a"], CALL);
+    await postgres.kill();
+    await expect(entries.get("n", ["a"], CALL)).rejects.toMatchObject({ reason: "store_unavailable" });
+    await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+    const late = createBackend(configOf(postgres));
+    await expect(late.open()).rejects.toMatchObject({ reason: "store_unavailable" });
+    await postgres.start();
+    expect(await entries.exists("n", ["a"], CALL)).toEqual([false]);
+    await late.open();
+    await late.close();
+  });
+});

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
+import { createPostgresBackend } from "./backend.ts";
+import { postgresSchema } from "./config.ts";
+import { createDatabase, type Database } from "./database.ts";
+import { MIGRATIONS, migrate } from "./migrations.ts";
+
+const FIRST = { version: 1, sql: "CREATE TABLE one (id INTEGER)" };
+const SECOND = { version: 2, sql: "CREATE TABLE two (id INTEGER)" };
+
+describe.runIf(hasTestDatabase())("migrate", () => {
+  let server: TestDatabase;
+  let database: Database;
+  let schemas = 0;
+  let schema = "";
+
+  beforeAll(async () => {
+    server = await createTestDatabase();
+    database = createDatabase(postgresSchema.parse({ type: "postgres", url: server.url }));
+  });
+  afterAll(async () => {
+    await database.close();
+    await server[Symbol.asyncDispose]();
+  });
+  beforeEach(() => {
+    schema = `s_${++schemas}`;
+  });
+
+  const apply = (migrations: readonly (typeof FIRST)[]) =>
+    database.use((client) => migrate(client, schema, migrations));
+
+  async function state(): Promise<unknown[]> {
+    const tables = await server.query(
+      "SELECT table_name FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1",
+      [schema],
+    );
+    return tables.rows.map(({ table_name }) => table_name);
+  }
+
+  test("applies what is missing, once", async () => {
+    await apply([FIRST]);
+    expect(await state()).toEqual(["migration", "one"]);
+    await apply([FIRST, SECOND]);
+    await apply([FIRST, SECOND]);
+    expect(await state()).toEqual(["migration", "one", "two"]);
+  });
+
+  test("a step that fails leaves nothing, and the connection is of use", async () => {
+    await apply([FIRST]);
+    const broken = { version: 2, sql: "CREATE TABLE two (id INTEGER); CREATE TABLE one (id INTEGER)" };
+    await expect(apply([FIRST, broken])).rejects.toThrow("already exists");
+    expect(await state()).toEqual(["migration", "one"]);
+    await apply([FIRST, SECOND]);
+    expect(await state()).toEqual(["migration", "one", "two"]);
+  });
+
+  test("many gateways may start at once", async () => {
+    const config = postgresSchema.parse({ type: "postgres", url: server.url, schema });
+    const backends = Array.from({ length: 8 }, () => createPostgresBackend(config));
+    await Promise.all(backends.map((backend) => backend.open()));
+    expect(await state()).toEqual(["entry", "list", "list_item", "migration"]);
+    await Promise.all(backends.map((backend) => backend.close()));
+  });
+
+  test("a database that a newer Prism made is left alone, and says so", async () => {
+    const config = postgresSchema.parse({ type: "postgres", url: server.url, schema });
+    const backend = createPostgresBackend(config);
+    await backend.open();
+    await backend.close();
+    await server.query(`INSERT INTO "${schema}".migration (version) VALUES (999)`);
+    await expect(backend.open()).rejects.toMatchObject({
+      reason: "store_unavailable",
+      message: `PostgreSQL at ${new URL(server.url).host}${new URL(server.url).pathname}: the schema "${schema}" was made by a newer Prism (version 999, this one knows ${MIGRATIONS.length}): run that version or a later one`,
+    });
+  });
+
+  test("who may not make schemas can use one that is there", async () => {
+    const config = postgresSchema.parse({ type: "postgres", url: server.url, schema });
+    const owner = createPostgresBackend(config);
+    await owner.open();
+    await owner.close();
+    const role = `role_${schema}_${process.pid}`;
+    await server.query(`CREATE ROLE ${role} LOGIN`);
+    await server.query(`GRANT USAGE ON SCHEMA "${schema}" TO ${role}`);
+    await server.query(`GRANT ALL ON ALL TABLES IN SCHEMA "${schema}" TO ${role}`);
+    const url = new URL(server.url);
+    url.username = role;
+    const backend = createPostgresBackend({ ...config, url: url.href });
+    await backend.open();
+    await backend.check();
+    await backend.close();
+    await server.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+});
+
+test("they are numbered from 1 without gaps", () => {
+  expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, i) => i + 1));
+  expect(MIGRATIONS[0]?.sql).toContain("CREATE TABLE entry");
+});

