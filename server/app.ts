@@ -76,6 +76,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     async start() {
       try {
         await Promise.all([...backends.values()].map((backend) => backend.open()));
+        await Promise.all([...backends].map(([name, backend]) => warnIfAway(name, backend, log)));
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
@@ -89,6 +90,16 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     },
     stop: () => stop(server.shutdownGraceMs),
   };
+}
+
+/** A store that is a server of its own may come later; until then its namespaces fail. */
+async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<void> {
+  try {
+    await backend.check();
+  } catch (error) {
+    const err = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    log.warn({ backend: name, type: backend.type, err }, "store is away");
+  }
 }
 
 /** The backends that some namespace is bound to; the others are not opened. */

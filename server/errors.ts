@@ -64,6 +64,16 @@ export class PrismError extends Error {
   }
 }
 
+/**
+ * A store that cannot be opened before an operator has done something: another password, another version. Trying again is no use. The
+ * message is for the operator.
+ */
+export class StartError extends PrismError {
+  constructor(message: string, cause?: unknown) {
+    super("store_unavailable", message, { cause });
+  }
+}
+
 /** Gives back `error` if it is a {@link PrismError}; anything else becomes `internal` with it as the cause. */
 export function asPrismError(error: unknown): PrismError {
   return error instanceof PrismError ? error : new PrismError("internal", "internal error", { cause: error });

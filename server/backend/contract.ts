@@ -118,7 +118,10 @@ export interface Backend {
   readonly entries?: EntryStore;
   readonly scans?: ScanStore;
   readonly lists?: ListStore;
-  /** Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. */
+  /**
+   * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`; a store that can be away for a while throws
+   * StartError where that is not all.
+   */
   open(): Promise<void>;
   /** Resolves if the store can answer now, else throws {@link PrismError}. */
   check(): Promise<void>;

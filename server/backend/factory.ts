@@ -1,3 +1,4 @@
+import { createBreakerBackend } from "./breaker.ts";
 import { type Clock, createSystemClock } from "./clock.ts";
 import { createCoalescedBackend } from "./coalesced.ts";
 import type { BackendConfig } from "./config.ts";
@@ -22,6 +23,6 @@ function createRoom(config: BackendConfig, clock: Clock): Backend {
     case "sqlite":
       return createSqliteBackend(config, { clock });
     case "postgres":
-      return createCoalescedBackend(createPostgresBackend(config));
+      return createCoalescedBackend(createBreakerBackend(createPostgresBackend(config)));
   }
 }

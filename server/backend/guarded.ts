@@ -1,18 +1,9 @@
 import { abortError, asPrismError, PrismError } from "../errors.ts";
-import {
-  type Backend,
-  type Call,
-  createCall,
-  type EntryStore,
-  type ListStore,
-  type ScanStore,
-} from "./contract.ts";
+import { type Backend, createCall } from "./contract.ts";
+import { type Method, wrapMethods } from "./wrapped.ts";
 
 /** Where a guarded backend is in its life. */
 type State = "closed" | "opening" | "open" | "closing";
-
-/** Each call of the contract has this shape, so one wrapper fits all. */
-type Method<A, R> = (namespace: string, argument: A, call: Call) => Promise<R>;
 
 /**
  * Checks that every store needs, once, around any of them:
@@ -75,38 +66,10 @@ export function createGuardedBackend(inner: Backend): Backend {
   const checkCall = createCall();
   return {
     type: inner.type,
-    ...(inner.entries && { entries: guardEntries(inner.entries, guard) }),
-    ...(inner.scans && { scans: guardScans(inner.scans, guard) }),
-    ...(inner.lists && { lists: guardLists(inner.lists, guard) }),
+    ...wrapMethods(inner, guard),
     open: () => serially(open),
     check: () => checkInner("", undefined, checkCall),
     close: () => serially(close),
-  };
-}
-
-type Guard = <A, R>(method: Method<A, R>) => Method<A, R>;
-
-function guardEntries(entries: EntryStore, guard: Guard): EntryStore {
-  return {
-    get: guard(entries.get.bind(entries)),
-    exists: guard(entries.exists.bind(entries)),
-    set: guard(entries.set.bind(entries)),
-    delete: guard(entries.delete.bind(entries)),
-  };
-}
-
-function guardScans(scans: ScanStore, guard: Guard): ScanStore {
-  return {
-    scanPage: guard(scans.scanPage.bind(scans)),
-    count: guard(scans.count.bind(scans)),
-  };
-}
-
-function guardLists(lists: ListStore, guard: Guard): ListStore {
-  return {
-    push: guard(lists.push.bind(lists)),
-    pop: guard(lists.pop.bind(lists)),
-    length: guard(lists.length.bind(lists)),
   };
 }
 

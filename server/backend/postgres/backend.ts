@@ -55,11 +55,12 @@ export function createPostgresBackend(
     lists: createLists(run, statements),
     sweep,
     async open() {
-      const database = createDatabase(config);
+      let database: Database | undefined;
       try {
+        database = createDatabase(config);
         await database.use((client) => migrate(client, config.schema, MIGRATIONS));
       } catch (error) {
-        await database.close();
+        await database?.close();
         throw openError(error, placeOf(config.url));
       }
       session = { database, sweeper: createSweeper(sweep) };

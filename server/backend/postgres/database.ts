@@ -1,18 +1,22 @@
 import { readFileSync } from "node:fs";
 import { type CustomTypesConfig, Pool, type PoolClient } from "pg";
-import { abortError } from "../../errors.ts";
+import { abortError, StartError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import type { PostgresConfig } from "./config.ts";
 import { isLost, isRetryable, type Kind, toPrismError, unavailable } from "./errors.ts";
 
-/** A statement that is silent for longer counts as lost: its server is gone without a word, or frozen. */
-const QUERY_TIMEOUT_MS = 30_000;
+/**
+ * A statement that is silent for longer counts as lost: its server is gone without a word, or frozen. Not for those that are ended
+ * with their call.
+ */
+const STATEMENT_TIMEOUT_MS = 5_000;
 
 /** Connections that are not used are closed after it. */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Times that a statement is made again that was undone for another's sake, or read over a connection that broke. */
+/** Times that a statement is made again that was undone for another's sake, or read over a connection that broke; and until when. */
 const MAX_RETRIES = 3;
+const RETRY_WITHIN_MS = 1_000;
 
 /** Of pg_type.dat in PostgreSQL's source: from text, which is all that the driver reads, to values. */
 const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
@@ -53,7 +57,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Makes the pool; it does not connect yet. Throws Node's own error where a file of `ssl` cannot be read. */
+/** Makes the pool; it does not connect yet. Throws StartError where a file of `ssl` cannot be read. */
 export function createDatabase(config: PostgresConfig): Database {
   const pool = new Pool({
     connectionString: config.url,
@@ -61,7 +65,6 @@ export function createDatabase(config: PostgresConfig): Database {
     max: config.pool.max,
     connectionTimeoutMillis: config.pool.connect_timeout_ms,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
     application_name: "prism",
   });
@@ -109,7 +112,10 @@ export function createDatabase(config: PostgresConfig): Database {
       const onAbort = () => cancel(client);
       call?.signal.addEventListener("abort", onAbort);
       try {
-        const query = { name, text, values: [...values], rowMode: "array", types: TYPES };
+        const query = {
+          ...{ name, text, values: [...values], rowMode: "array", types: TYPES },
+          ...(call === undefined && { query_timeout: STATEMENT_TIMEOUT_MS }),
+        };
         const { rows } = await client.query<Row[]>(query);
         return rows as unknown as Row[];
       } finally {
@@ -121,6 +127,7 @@ export function createDatabase(config: PostgresConfig): Database {
   return {
     use,
     async run(statement, values, call) {
+      const startedAtMs = performance.now();
       for (let retries = 0; ; retries++) {
         try {
           return await once(statement, values, call);
@@ -128,7 +135,8 @@ export function createDatabase(config: PostgresConfig): Database {
           if (call?.aborted === true) throw abortError(call.signal);
           // Idle connections break unseen when the server goes and comes back; those who read just take the next.
           const again = isRetryable(error) || (statement.kind === "read" && isLost(error));
-          if (!again || retries === MAX_RETRIES) throw toPrismError(error, statement.kind);
+          const isLate = performance.now() - startedAtMs > RETRY_WITHIN_MS;
+          if (!again || retries === MAX_RETRIES || isLate) throw toPrismError(error, statement.kind);
         }
       }
     },
@@ -137,9 +145,13 @@ export function createDatabase(config: PostgresConfig): Database {
 }
 
 function readSsl({ ca, cert, key }: NonNullable<PostgresConfig["ssl"]>) {
-  return {
-    ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
-    ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
-    ...(key !== undefined && { key: readFileSync(key, "utf8") }),
-  };
+  try {
+    return {
+      ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
+      ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
+      ...(key !== undefined && { key: readFileSync(key, "utf8") }),
+    };
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), error);
+  }
 }

@@ -1,5 +1,5 @@
 import { DatabaseError } from "pg";
-import { PrismError } from "../../errors.ts";
+import { PrismError, StartError } from "../../errors.ts";
 
 /** A statement that changes nothing can be made again, and leaves nothing in doubt. */
 export type Kind = "read" | "write";
@@ -59,10 +59,15 @@ export function isRetryable(error: unknown): boolean {
 
 /** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
 export function openError(error: unknown, where: string): PrismError {
-  // What is a PrismError is written for the operator already, or has the driver's error inside.
   const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new PrismError("store_unavailable", `PostgreSQL at ${where}: ${message}`, { cause });
+  const message = `PostgreSQL at ${where}: ${cause instanceof Error ? cause.message : String(cause)}`;
+  const isFinal = error instanceof StartError || (cause instanceof DatabaseError && !mayPass(cause));
+  return isFinal ? new StartError(message, cause) : new PrismError("store_unavailable", message, { cause });
+}
+
+/** The server ends, starts, or has too many connections. */
+function mayPass(error: DatabaseError): boolean {
+  return isLost(error) || sqlState(error).startsWith("53") || isRetryable(error);
 }
 
 /** The store cannot be reached; the call had no effect. */

@@ -1,6 +1,8 @@
 /** Several gateways on one server, and a server that is killed, frozen, and gone. */
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { canStartPostgres, type PostgresProcess, startPostgres } from "../../testing/postgres.ts";
+import { createBreakerBackend } from "../breaker.ts";
 import { bytes, CALL, present, texts } from "../conformance/harness.ts";
 import { type Backend, createCall } from "../contract.ts";
 import { createBackend } from "../factory.ts";
@@ -179,7 +181,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
           if (i % 3 === 0) popped.push(...texts(await lists.pop("n", [{ key: "l", end: "left" }], CALL)));
         } catch (error) {
           reasons.add(String(Reflect.get(Object(error), "reason")));
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await delay(5);
         }
       }
     });
@@ -220,29 +222,66 @@ describe.runIf(canStartPostgres())("postgres", () => {
     postgres.signal("SIGSTOP");
     const get = entries.get("n", ["a"], CALL);
     const set = entries.set("n", [{ key: "b", value: VALUE, ttlMs: 0 }], CALL);
-    const early = await Promise.race([
-      get,
-      set,
-      new Promise((resolve) => setTimeout(() => resolve("nothing"), 200)),
-    ]);
+    const early = await Promise.race([get, set, delay(200, "nothing")]);
     expect(early).toBe("nothing");
     postgres.signal("SIGCONT");
     expect(texts(await get)).toEqual(["v"]);
     await set;
   });
 
-  test("a server that is not there fails calls at once, and says so at the start", async () => {
+  test("for long: calls fail at once, and soon after it goes on they do not", async () => {
     const postgres = await start();
     const { entries, backend } = await gateway(postgres);
-    await entries.get("n", ["a"], CALL);
-    await postgres.kill();
-    await expect(entries.get("n", ["a"], CALL)).rejects.toMatchObject({ reason: "store_unavailable" });
+    const get = () => entries.get("n", ["a"], CALL);
+    await get();
+    postgres.signal("SIGSTOP");
+    // Those that are with the server have to be given up first.
+    await vi.waitFor(() => expect(get()).rejects.toMatchObject({ reason: "store_unavailable" }), {
+      timeout: 15_000,
+    });
+    const fast = await Promise.race([get().catch(() => "failed"), delay(400, "late")]);
+    expect(fast).toBe("failed");
     await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
-    const late = createBackend(configOf(postgres));
-    await expect(late.open()).rejects.toMatchObject({ reason: "store_unavailable" });
+    postgres.signal("SIGCONT");
+    await vi.waitFor(get, { timeout: 5000 });
+  }, 30_000);
+
+  test("a server that is not there fails calls at once, and is found when it is back", async () => {
+    const postgres = await start();
+    const { entries, backend } = await gateway(postgres);
+    const get = () => entries.get("n", ["a"], CALL);
+    await get();
+    await postgres.kill();
+    for (let i = 0; i < 5; i++) await expect(get()).rejects.toMatchObject({ reason: "store_unavailable" });
+    await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
     await postgres.start();
-    expect(await entries.exists("n", ["a"], CALL)).toEqual([false]);
-    await late.open();
-    await late.close();
+    await vi.waitFor(get, { timeout: 5000 });
+    await backend.check();
+  });
+
+  test("a server that is not there at the start: everything else is served, and it is found when it comes", async () => {
+    const postgres = await start();
+    await postgres.kill();
+    const backend = createBreakerBackend(createPostgresBackend(configOf(postgres)), 100);
+    await backend.open();
+    backends.push(backend);
+    const get = () => present(backend.entries).get("n", ["a"], CALL);
+    await expect(get()).rejects.toMatchObject({ reason: "store_unavailable" });
+    await postgres.start();
+    await vi.waitFor(get, { timeout: 5000 });
+  });
+
+  test("a start that can only fail says why at once, without the password", async () => {
+    const postgres = await start();
+    const url = new URL(postgres.url);
+    url.pathname = "/nowhere";
+    url.password = "s3cret";
+    const backend = createBackend({ ...configOf(postgres), url: url.href });
+    const error = await backend.open().catch((thrown: unknown) => thrown);
+    expect(String(error)).toBe(
+      `PrismError: PostgreSQL at ${url.host}/nowhere: database "nowhere" does not exist`,
+    );
+    const missing = createBackend({ ...configOf(postgres), ssl: { ca: "/no/such/file" } });
+    await expect(missing.open()).rejects.toThrow("no such file");
   });
 });

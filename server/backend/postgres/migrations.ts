@@ -1,5 +1,5 @@
 import type { ClientBase } from "pg";
-import { PrismError } from "../../errors.ts";
+import { StartError } from "../../errors.ts";
 import { loadMigrations, type Migration } from "../migration-files.ts";
 
 /** "Prsm": those who wait for this lock make or change tables of Prism. */
@@ -9,8 +9,8 @@ const LOCK = 0x5072736d;
 export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));
 
 /**
- * Makes `schema` what these migrations say, all of it or nothing; several gateways may do so at once. Throws PrismError
- * `store_unavailable` where a newer Prism has been here, and the driver's own error.
+ * Makes `schema` what these migrations say, all of it or nothing; several gateways may do so at once. Throws
+ * StartError where a newer Prism has been here, and the driver's own error.
  */
 export async function migrate(
   client: ClientBase,
@@ -52,9 +52,8 @@ async function appliedVersion(client: ClientBase, schema: string): Promise<numbe
   return Number(rows[0]?.version);
 }
 
-function newer(schema: string, applied: number, known: number): PrismError {
-  return new PrismError(
-    "store_unavailable",
+function newer(schema: string, applied: number, known: number): StartError {
+  return new StartError(
     `the schema "${schema}" was made by a newer Prism (version ${applied}, this one knows ${known}): run that version or a later one`,
   );
 }
