@@ -4,12 +4,25 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { canStartPostgres, type PostgresProcess, startPostgres } from "../../testing/postgres.ts";
 import { createBreakerBackend } from "../breaker.ts";
 import { bytes, CALL, present, texts } from "../conformance/harness.ts";
+import { expectLinearizable } from "../conformance/linearizable.ts";
 import { type Backend, createCall } from "../contract.ts";
 import { createBackend } from "../factory.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 
 const VALUE = bytes("v");
+
+/** Numbers from 0 to below 1 that one seed makes the same again (Marsaglia's xorshift). */
+function seeded(seed = Number(process.env.PRISM_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31) + 1)) {
+  let state = seed;
+  const random = () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+  return { random, seed };
+}
 
 describe.runIf(canStartPostgres())("postgres", () => {
   let server: PostgresProcess | undefined;
@@ -87,6 +100,35 @@ describe.runIf(canStartPostgres())("postgres", () => {
     );
     expect(popped.sort()).toEqual(pushed.sort());
     expect(await gateways[0]?.lists.length("n", ["l0", "l1"], CALL)).toEqual([0, 0]);
+  });
+
+  test("what two gateways see at the same time could have happened in one order", async () => {
+    const postgres = await start();
+    const gateways = await Promise.all([gateway(postgres), gateway(postgres)]);
+    const { random, seed } = seeded();
+    console.info(`linearizable: seed ${seed}`);
+    await expectLinearizable(
+      gateways.map(({ backend }) => backend),
+      600,
+      random,
+    );
+  });
+
+  test("also when the server is killed on the way", async () => {
+    const postgres = await start();
+    const gateways = await Promise.all([gateway(postgres), gateway(postgres)]);
+    const { random, seed } = seeded();
+    console.info(`linearizable: seed ${seed}`);
+    await expectLinearizable(
+      gateways.map(({ backend }) => backend),
+      1600,
+      () => random(),
+      async () => {
+        await delay(100);
+        await postgres.kill();
+        await postgres.start();
+      },
+    );
   });
 
   test("batches of the same keys in other orders do not fail each other", async () => {

@@ -1,0 +1,86 @@
+import { expect } from "vitest";
+import { PrismError } from "../../errors.ts";
+import {
+  ENTRY,
+  History,
+  isLinearizable,
+  type KeyInput,
+  type KeyOutput,
+  LIST,
+  type ListInput,
+  type ListOutput,
+} from "../../testing/linearizable.ts";
+import type { Backend } from "../contract.ts";
+import { bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
+
+/** Bounded: every key and list has a history of its own, of few hundred operations. */
+const KEYS = 6;
+const LISTS = 3;
+const LANES = 8;
+
+/** Whether a call with this error may have taken effect. */
+function isMaybe(error: unknown): boolean {
+  return error instanceof PrismError && error.reason === "outcome_unknown";
+}
+
+/**
+ * Lets several gateways on the same data work on the same keys and lists at once, `calls` each, and expects that what all of them saw could
+ * have happened in one order. `random` answers numbers from 0 to below 1; `meanwhile` runs beside it.
+ */
+export async function expectLinearizable(
+  gateways: readonly Backend[],
+  calls: number,
+  random: () => number,
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<void> {
+  const entries = Array.from({ length: KEYS }, () => new History<KeyInput, KeyOutput>());
+  const lists = Array.from({ length: LISTS }, () => new History<ListInput, ListOutput>());
+  const below = (n: number) => Math.floor(random() * n);
+  let value = 0;
+
+  async function onEntry(gateway: Backend): Promise<void> {
+    const store = present(gateway.entries);
+    const at = below(KEYS);
+    const key = `linear:${at}`;
+    const note = (input: KeyInput, work: () => Promise<KeyOutput>) =>
+      present(entries[at]).note(input, work, isMaybe);
+    const written = String(++value);
+    switch (below(3)) {
+      case 0:
+        return await note({ kind: "set", value: written }, async () => {
+          await store.set(NAMESPACE, [{ key, value: bytes(written), ttlMs: 0 }], CALL);
+          return undefined;
+        });
+      case 1:
+        return await note({ kind: "get" }, async () => texts(await store.get(NAMESPACE, [key], CALL))[0]);
+      default:
+        return await note({ kind: "delete" }, async () => (await store.delete(NAMESPACE, [key], CALL))[0]);
+    }
+  }
+
+  async function onList(gateway: Backend): Promise<void> {
+    const store = present(gateway.lists);
+    const at = below(LISTS);
+    const key = `linear:${at}`;
+    const written = String(++value);
+    if (below(2) === 0) {
+      const push = async () =>
+        (await store.push(NAMESPACE, [{ key, end: "right", value: bytes(written) }], CALL))[0];
+      await present(lists[at]).note({ kind: "push", value: written }, push, isMaybe);
+    } else {
+      const pop = async () => texts(await store.pop(NAMESPACE, [{ key, end: "left" }], CALL))[0];
+      await present(lists[at]).note({ kind: "pop" }, pop, isMaybe);
+    }
+  }
+
+  await Promise.all([
+    meanwhile(),
+    ...gateways.flatMap((gateway) =>
+      Array.from({ length: LANES }, async () => {
+        for (let i = 0; i < calls / LANES; i++) await (below(3) === 0 ? onList(gateway) : onEntry(gateway));
+      }),
+    ),
+  ]);
+  for (const { operations } of entries) expect(isLinearizable(operations, ENTRY)).toBe(true);
+  for (const { operations } of lists) expect(isLinearizable(operations, LIST)).toBe(true);
+}
