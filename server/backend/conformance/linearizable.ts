@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "vitest";
 import { PrismError } from "../../errors.ts";
 import {
@@ -73,11 +74,18 @@ export async function expectLinearizable(
     }
   }
 
+  let busy = true;
   await Promise.all([
-    meanwhile(),
+    meanwhile().finally(() => {
+      busy = false;
+    }),
     ...gateways.flatMap((gateway) =>
       Array.from({ length: LANES }, async () => {
-        for (let i = 0; i < calls / LANES; i++) await (below(3) === 0 ? onList(gateway) : onEntry(gateway));
+        for (let i = 0; busy || i < calls / LANES; i++) {
+          await (below(3) === 0 ? onList(gateway) : onEntry(gateway));
+          // Else a store that is away would be asked without end, and one that answers at once without a pause.
+          await nextTurn();
+        }
       }),
     ),
   ]);
