@@ -6,6 +6,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import http2 from "node:http2";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ScanRequestSchema } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { type BackendConfig, backendSchema } from "../server/backend/config.ts";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
@@ -35,15 +37,16 @@ async function fill(config: BackendConfig): Promise<void> {
   await backend.close();
 }
 
-/** Scans over Connect's JSON stream, with HTTP/2's own flow control; answers how many bytes came. `limit` 0 = all. */
+/** Scans over gRPC, with HTTP/2's own flow control; answers how many bytes came. `limit` 0 = all. */
 async function scan(address: string, limit: number, restMs: number): Promise<number> {
   const session = http2.connect(`http://${address}`);
   const stream = session.request({
     ":method": "POST",
     ":path": SCAN,
-    "content-type": "application/connect+json",
+    "content-type": "application/grpc+proto",
+    te: "trailers",
   });
-  const message = Buffer.from(JSON.stringify({ limit }));
+  const message = toBinary(ScanRequestSchema, create(ScanRequestSchema, { limit }));
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
   stream.end(Buffer.concat([head, message]));

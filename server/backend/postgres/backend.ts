@@ -1,12 +1,12 @@
 import type { Backend, EntryStore, EntryWrite, ListStore, ScanStore } from "../contract.ts";
 import { keyRange } from "../key-range.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
-import { ArrayValues } from "../values.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import type { PostgresConfig } from "./config.ts";
 import { createDatabase, type Database } from "./database.ts";
 import { openError } from "./errors.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
+import { readPackedPage } from "./packed-page.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
 
 /** Entries that one statement of a sweep deletes: its locks are short. */
@@ -114,10 +114,8 @@ function createScans(run: Run, statements: Statements): ScanStore {
     async scanPage(namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, call) {
       const { from, below } = keyRange(prefix, after);
       const rows = await run(statements.page, [namespace, from, below, maxEntries, maxBytes, keysOnly], call);
-      const keys = rows.map(([key]) => key.toString());
-      const values = keysOnly ? [] : rows.map(([, value]) => value ?? NOTHING);
-      const more = rows[0] !== undefined && rows[0][2] > rows.length;
-      return { keys, values: new ArrayValues(values), next: more ? keys.at(-1) : undefined };
+      const packs = rows.map(([pack]) => pack);
+      return readPackedPage(packs, keysOnly, rows[0]?.[1] ?? 0);
     },
     async count(namespace, prefix, call) {
       const { from, below } = keyRange(prefix, undefined);
@@ -159,8 +157,6 @@ function placeOf(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname}`;
 }
-
-const NOTHING = Buffer.alloc(0);
 
 function keyArray(keys: readonly string[]): Buffer {
   return byteaArray(keys.map((key) => Buffer.from(key)));

@@ -1,4 +1,5 @@
 import type { Statement } from "./database.ts";
+import { PACK_ENTRIES } from "./packed-page.ts";
 
 /** A row of `entry`: key and value. */
 export type EntryRow = readonly [key: Buffer, value: Buffer];
@@ -51,23 +52,30 @@ export function createStatements(schema: string, now: string) {
        RETURNING e.key, ${live}`,
     ),
     /**
-     * A page: keys from `$2` on and below `$3`, `$4` of them at most, up to the one that takes keys and values to `$5` bytes; `$6`:
-     * without values. `seen` is more than the rows where something comes after them. Large values are stored apart, and not read for
-     * their length.
+     * A page, as `packed-page.ts` reads it: keys from `$2` on and below `$3`, `$4` of them at most, up to the one that takes keys and
+     * values to `$5` bytes; `$6`: without values. Large values are stored apart, and not read for their length.
      */
-    page: read<readonly [key: Buffer, value: Buffer | null, seen: number]>(
+    page: read<readonly [pack: Buffer, seen: number]>(
       "page",
-      `SELECT key, CASE WHEN NOT $6::boolean THEN value END, seen FROM (
-         SELECT key, value, count(*) OVER () AS seen,
+      `SELECT
+         string_agg(
+           int4send(octet_length(key)) || key
+             || CASE WHEN $6::boolean THEN '' ELSE int4send(octet_length(value)) || value END,
+           '' ORDER BY key),
+         max(seen)
+       FROM (
+         SELECT key, value, count(*) OVER () AS seen, row_number() OVER by_key - 1 AS number,
            coalesce(sum(octet_length(key) + CASE WHEN $6::boolean THEN 0 ELSE octet_length(value) END)
-             OVER (ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
+             OVER (by_key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
          FROM (
            SELECT key, value FROM ${entry}
            WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}
            ORDER BY key LIMIT $4::integer + 1
          ) AS candidate
+         WINDOW by_key AS (ORDER BY key)
        ) AS sized
-       WHERE bytes_before < $5::bigint ORDER BY key LIMIT $4::integer`,
+       WHERE bytes_before < $5::bigint AND number < $4::integer
+       GROUP BY number / ${PACK_ENTRIES} ORDER BY number / ${PACK_ENTRIES}`,
     ),
     count: read<readonly [count: number]>(
       "count",
