@@ -12,6 +12,7 @@ const BENCHES = [
   "lists",
   "scan-memory",
   "start",
+  "stores",
   "postgres",
 ] as const;
 
