@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
+import { CALL } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createGuardedBackend } from "../guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
@@ -51,5 +52,21 @@ describe.runIf(hasTestDatabase())("postgres", () => {
         },
       };
     },
+  });
+
+  test("the settings of the database are not the store's", async () => {
+    await using other = await createTestDatabase();
+    const name = new URL(other.url).pathname.slice(1);
+    await other.query(`ALTER DATABASE ${name} SET bytea_output TO escape`);
+    await other.query(`ALTER DATABASE ${name} SET default_transaction_isolation TO serializable`);
+    await other.query(`ALTER DATABASE ${name} SET search_path TO nowhere`);
+    const backend = createPostgresBackend({ ...config("prism"), url: other.url });
+    await backend.open();
+    const value = Buffer.from([0, 0x5c, 0x78, 0xff]);
+    await backend.entries?.set("n", [{ key: "a", value, ttlMs: 0 }], CALL);
+    expect(await backend.entries?.get("n", ["a"], CALL)).toEqual([value]);
+    expect(await backend.lists?.push("n", [{ key: "a", end: "left", value }], CALL)).toEqual([1]);
+    expect(await backend.lists?.pop("n", [{ key: "a", end: "left" }], CALL)).toEqual([value]);
+    await backend.close();
   });
 });

@@ -18,6 +18,14 @@ const IDLE_TIMEOUT_MS = 60_000;
 const MAX_RETRIES = 3;
 const RETRY_WITHIN_MS = 1_000;
 
+/**
+ * What the statements rely on, whatever the server's, the database's or the role's own settings are. Of a session: a pooler in between
+ * has to keep them apart.
+ */
+const SETTINGS = `
+  SET bytea_output TO hex;
+  SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED`;
+
 /** Of pg_type.dat in PostgreSQL's source: from text, which is all that the driver reads, to values. */
 const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
   16: (text) => text === "t",
@@ -67,6 +75,9 @@ export function createDatabase(config: PostgresConfig): Database {
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
     application_name: "prism",
+    onConnect: async (client) => {
+      await client.query(SETTINGS);
+    },
   });
   // An idle connection that breaks is replaced when a call needs one.
   pool.on("error", () => {});
