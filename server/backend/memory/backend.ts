@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { abortError } from "../../errors.ts";
+import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
 import type { MemoryConfig } from "./config.ts";
@@ -56,6 +56,8 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
     },
     async set(namespace, writes) {
       const { entries, reclaimer } = space(namespace);
+      // Before the first, for a batch is written whole or not at all.
+      if (!entries.hasRoom(writes.length)) throw new PrismError("store_full", "the store has no room left");
       const nowMs = clock.now();
       for (const write of writes) {
         const expiresAtMs = entries.set(write, nowMs);

@@ -1,5 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EntryTable } from "./entry-table.ts";
+import { MAX_INLINE_BYTES } from "./records.ts";
+import { SEGMENT_BYTES } from "./segments.ts";
 
 const VALUE = new Uint8Array(1);
 
@@ -41,5 +44,116 @@ describe("EntryTable", () => {
     expect([page.keys, page.next]).toEqual([[], "k1023"]);
     const last = table.page({ ...query, after: "k2500" }, 10);
     expect([last.keys, last.next]).toEqual([["z"], undefined]);
+  });
+
+  test("random steps: answers as a Map does, and nothing that was handed out changes", {
+    timeout: 120_000,
+  }, () => {
+    const key = fc.nat(150).map((i) => `k${i % 7}${"é".repeat(i % 5)}${i}`);
+    const bytes = fc.constantFrom(0, 1, 100, 103, 104, 3000, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1, 9000);
+    const step = fc.record({
+      keys: fc.array(key, { minLength: 1, maxLength: 40, size: "max" }),
+      bytes,
+      ttlMs: fc.constantFrom(0, 0, 5, 50),
+      do: fc.constantFrom("set", "set", "set", "delete", "page", "reclaim"),
+    });
+    const options = fc.constantFrom(
+      {},
+      { hash: () => 7 },
+      { hash: (key: { length: number }) => -key.length },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80, size: "max" }), options, (steps, options) => {
+        const table = new EntryTable(options);
+        const model = new Map<string, { value: Buffer; expiresAtMs: number }>();
+        const handedOut: { is: Iterable<Uint8Array>; was: Buffer[] }[] = [];
+        steps.forEach(({ keys, bytes, ttlMs, do: what }, nowMs) => {
+          const live = (key: string) => {
+            const entry = model.get(key);
+            return entry !== undefined && entry.expiresAtMs > nowMs ? entry.value : undefined;
+          };
+          if (what === "set") {
+            for (const key of keys) {
+              const value = Buffer.alloc(bytes, `${nowMs}${key}`);
+              table.set({ key, value, ttlMs }, nowMs);
+              model.set(key, { value, expiresAtMs: ttlMs === 0 ? Infinity : nowMs + ttlMs });
+            }
+          } else if (what === "delete") {
+            for (const key of keys) {
+              expect(table.delete(key, nowMs)).toBe(live(key) !== undefined);
+              model.delete(key);
+            }
+          } else if (what === "page") {
+            const wanted = [...model.keys()]
+              .filter((key) => key.startsWith("k3") && live(key) !== undefined)
+              .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+            const query = {
+              prefix: "k3",
+              after: undefined,
+              maxEntries: 1000,
+              maxBytes: 1e9,
+              keysOnly: false,
+            };
+            const page = table.page(query, nowMs);
+            expect(page.keys).toEqual(wanted);
+            const was = wanted.map((key) => live(key) ?? Buffer.alloc(0));
+            expect(Buffer.concat([...page.values]).equals(Buffer.concat(was))).toBe(true);
+            handedOut.push({ is: page.values, was });
+          } else {
+            table.reclaim(nowMs);
+          }
+          for (const key of keys) {
+            const value = table.get(key, nowMs);
+            const wanted = live(key);
+            expect(table.has(key, nowMs)).toBe(wanted !== undefined);
+            expect(value === undefined ? undefined : Buffer.from(value)).toEqual(wanted);
+            if (value !== undefined && wanted !== undefined) handedOut.push({ is: [value], was: [wanted] });
+          }
+        });
+        for (const { is, was } of handedOut) {
+          expect(Buffer.concat([...is]).equals(Buffer.concat(was))).toBe(true);
+        }
+        for (const key of model.keys()) table.delete(key, 0);
+        expect([table.size, table.count(""), table.bytes]).toEqual([0, 0, SEGMENT_BYTES]);
+      }),
+      { numRuns: Number(process.env.PRISM_TEST_RUNS ?? 40) },
+    );
+  });
+
+  test("what is written over with other sizes again and again takes about twice its room at most", () => {
+    const table = new EntryTable();
+    const COUNT = 20_000;
+    let most = 0;
+    for (let round = 0; round < 12; round++) {
+      const value = new Uint8Array([100, 300, 50, 200][round % 4] ?? 0).fill(round);
+      for (let i = 0; i < COUNT; i++) table.set({ key: `key:${(i * 7919) % COUNT}`, value, ttlMs: 0 }, 0);
+      most = Math.max(most, table.bytes);
+    }
+    // The largest round has 324 bytes for each.
+    expect(most).toBeLessThan(2.1 * COUNT * 324);
+    for (let i = 0; i < COUNT; i++) expect(table.get(`key:${i}`, 0)).toEqual(Buffer.alloc(200, 11));
+  });
+
+  test("few that are left among many that are gone take little room", () => {
+    const table = new EntryTable();
+    const value = new Uint8Array(100);
+    for (let i = 0; i < 100_000; i++) table.set({ key: `key:${i}`, value, ttlMs: i % 50 === 0 ? 0 : 10 }, 0);
+    expect(table.bytes).toBeGreaterThan(100_000 * 116);
+    while (table.reclaim(10) !== undefined);
+    expect(table.size).toBe(2000);
+    expect(table.bytes).toBeLessThanOrEqual(3 * SEGMENT_BYTES);
+    for (let i = 0; i < 100_000; i += 50) expect(table.get(`key:${i}`, 10)?.length).toBe(100);
+  });
+
+  test("a full table says so beforehand, and takes writes again when something is deleted", () => {
+    const table = new EntryTable({ maxSegments: 3 });
+    const value = new Uint8Array(MAX_INLINE_BYTES);
+    let written = 0;
+    while (table.hasRoom(1)) table.set({ key: `key:${written++}`, value, ttlMs: 0 }, 0);
+    expect(written).toBeGreaterThan(500);
+    expect(table.hasRoom(1)).toBe(false);
+    for (let i = 0; i < written; i++) expect(table.delete(`key:${i}`, 0)).toBe(true);
+    expect(table.hasRoom(1)).toBe(true);
+    expect(table.bytes).toBe(SEGMENT_BYTES);
   });
 });

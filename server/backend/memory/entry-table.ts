@@ -1,22 +1,26 @@
 import type { EntryWrite, Page, PageQuery } from "../contract.ts";
 import { compareUtf8 } from "../utf8.ts";
-import { type Expiring, ExpiryHeap, NOT_IN_HEAP } from "./expiry-heap.ts";
-import { KeyMap } from "./key-map.ts";
-import { OrderedItems } from "./ordered-items.ts";
-import { load, type StoredValue, StoredValues, store } from "./stored-value.ts";
+import { EncodedKey, type Hash, hashOf } from "./encoded-key.ts";
+import { ExpiryHeap } from "./expiry-heap.ts";
+import { KeyTable } from "./key-table.ts";
+import { OrderedRecords } from "./ordered-records.ts";
+import { PageReader } from "./page.ts";
+import { NO_PLACE, Records } from "./records.ts";
+import { NOWHERE, Segments } from "./segments.ts";
 
-/** Most entries that one {@link EntryTable.reclaim} takes: a few milliseconds of work at five million keys. */
+/** Most entries that one {@link EntryTable.reclaim} takes: about a millisecond of work at five million keys. */
 const RECLAIM_SLICE = 256;
 
 /** Keys that one page may pass over because they are expired, beside those it returns. */
 const MAX_EXPIRED_PER_PAGE = 1024;
 
-/** `expiresAtMs` of an entry that never expires. */
-const NEVER = 0;
+/** Records that are moved for each one freed: with fewer than two, those that are freed while a segment is emptied would be ahead. */
+const MOVES_PER_FREE = 2;
 
-interface Entry extends Expiring {
-  readonly key: string;
-  value: StoredValue;
+/** What a test sets to see what is rare. */
+export interface EntryTableOptions {
+  readonly hash?: Hash;
+  readonly maxSegments?: number;
 }
 
 /**
@@ -24,115 +28,176 @@ interface Entry extends Expiring {
  * room back later. Each time is in milliseconds since 1970.
  */
 export class EntryTable {
-  readonly #entries = new KeyMap<Entry>();
-  readonly #ordered = new OrderedItems<Entry>();
-  readonly #expiries = new ExpiryHeap<Entry>();
+  readonly #records: Records;
+  readonly #keys: KeyTable;
+  readonly #ordered: OrderedRecords;
+  readonly #expiries: ExpiryHeap;
+  readonly #hash: Hash;
+  /** The key that a call is about, and that of a record that is taken out or moved. */
+  readonly #key = new EncodedKey();
+  readonly #recordKey = new EncodedKey();
+
+  constructor({ hash = hashOf, maxSegments }: EntryTableOptions = {}) {
+    this.#hash = hash;
+    this.#records = new Records(new Segments(maxSegments));
+    this.#keys = new KeyTable(this.#records);
+    this.#ordered = new OrderedRecords(this.#records);
+    this.#expiries = new ExpiryHeap(this.#records);
+  }
 
   /** Entries held, those included that are expired and not yet reclaimed. */
   get size(): number {
-    return this.#entries.size;
+    return this.#keys.size;
+  }
+
+  /** Bytes taken from the system for keys and values, long values not counted. */
+  get bytes(): number {
+    return this.#records.bytes;
   }
 
   get(key: string, nowMs: number): Uint8Array | undefined {
-    const entry = this.#live(key, nowMs);
-    return entry && load(entry.value);
+    const address = this.#findLive(key, nowMs);
+    return address === NOWHERE ? undefined : this.#records.value(address);
   }
 
   has(key: string, nowMs: number): boolean {
-    return this.#live(key, nowMs) !== undefined;
+    return this.#findLive(key, nowMs) !== NOWHERE;
   }
 
-  /** Keeps a copy of the value. Answers when the entry expires, `undefined` = never. */
-  set(write: EntryWrite, nowMs: number): number | undefined {
-    let entry = this.#entries.get(write.key);
-    const value = store(write.value);
-    if (entry === undefined) {
-      entry = { key: write.key, value, expiresAtMs: NEVER, heapIndex: NOT_IN_HEAP };
-      this.#entries.add(write.key, entry);
-      this.#ordered.insert(entry);
+  /** Whether so many writes are sure to find room. */
+  hasRoom(writes: number): boolean {
+    return this.#records.hasRoom(writes);
+  }
+
+  /** Keeps a copy of the value. Answers when the entry expires, `undefined` = never. Throws {@link PrismError} `store_full`. */
+  set({ key, value, ttlMs }: EntryWrite, nowMs: number): number | undefined {
+    this.#key.encode(key);
+    const hash = this.#hash(this.#key);
+    const found = this.#keys.find(hash, this.#key);
+    let address = found;
+    if (found === NOWHERE) {
+      address = this.#records.create(this.#key, value);
+      this.#keys.add(hash, address);
+      this.#ordered.insert(this.#key, address);
+    } else if (!this.#records.replaceValue(found, value)) {
+      address = this.#records.create(this.#key, value);
+      this.#records.setExpiryPlace(address, this.#records.expiryPlace(found));
+      this.#readdress(this.#key, hash, found, address);
+      this.#records.free(found);
+    }
+    let expiresAtMs: number | undefined;
+    if (ttlMs === 0) {
+      this.#expiries.remove(address);
     } else {
-      entry.value = value;
+      expiresAtMs = nowMs + ttlMs;
+      this.#expiries.put(address, expiresAtMs);
     }
-    if (write.ttlMs === 0) {
-      this.#expiries.remove(entry);
-      entry.expiresAtMs = NEVER;
-      return undefined;
-    }
-    this.#expiries.put(entry, nowMs + write.ttlMs);
-    return entry.expiresAtMs;
+    if (found !== NOWHERE && found !== address) this.#tidy();
+    return expiresAtMs;
   }
 
   /** Whether the key held a value until now. */
   delete(key: string, nowMs: number): boolean {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return false;
-    const live = isLive(entry, nowMs);
-    this.#remove(entry);
+    this.#key.encode(key);
+    const hash = this.#hash(this.#key);
+    const address = this.#keys.find(hash, this.#key);
+    if (address === NOWHERE) return false;
+    const live = this.#isLive(address, nowMs);
+    this.#remove(this.#key, hash, address);
     return live;
   }
 
   page(query: PageQuery, nowMs: number): Page {
     const { prefix, after, maxEntries, maxBytes, keysOnly } = query;
-    const keys: string[] = [];
-    const stored: StoredValue[] = [];
-    let bytes = 0;
+    const records = this.#records;
+    const page = new PageReader(records, keysOnly);
     let expired = 0;
     let full = false;
-    let last: string | undefined;
-    let next: string | undefined;
+    let more = false;
+    let last = NOWHERE;
+    this.#recordKey.encode(prefix);
     const fromPrefix = after === undefined || compareUtf8(after, prefix) < 0;
-    this.#ordered.walk(fromPrefix ? prefix : after, fromPrefix ? "at" : "after", (entry) => {
-      const { key } = entry;
-      if (!key.startsWith(prefix)) return false;
-      if (full) {
-        next = last;
-        return false;
-      }
-      last = key;
-      if (!isLive(entry, nowMs)) {
+    this.#key.encode(fromPrefix ? prefix : after);
+    this.#ordered.walk(this.#key, fromPrefix ? "at" : "after", (address) => {
+      if (prefix !== "" && !records.startsWith(address, this.#recordKey)) return false;
+      more = full;
+      if (full) return false;
+      last = address;
+      if (this.#isLive(address, nowMs)) {
+        page.add(address);
+        full = page.length >= maxEntries || page.bytes >= maxBytes;
+      } else {
         expired++;
         full = expired === MAX_EXPIRED_PER_PAGE;
-        return true;
       }
-      keys.push(key);
-      bytes += Buffer.byteLength(key);
-      if (!keysOnly) {
-        stored.push(entry.value);
-        bytes += entry.value.length;
-      }
-      full = keys.length >= maxEntries || bytes >= maxBytes;
       return true;
     });
-    return { keys, values: new StoredValues(stored), next };
+    return { ...page.read(), next: more ? this.#keyAt(last) : undefined };
   }
 
   /** How many entries have the prefix, expired ones included that are not reclaimed. */
   count(prefix: string): number {
-    return this.#ordered.rank(prefix, "past") - this.#ordered.rank(prefix, "at");
+    this.#key.encode(prefix);
+    return this.#ordered.rank(this.#key, "past") - this.#ordered.rank(this.#key, "at");
   }
 
   /** Removes some of what is expired at `nowMs`; answers the soonest expiry that is left, `undefined` = none. */
   reclaim(nowMs: number): number | undefined {
-    let soonest = this.#expiries.peek();
-    for (let i = 0; i < RECLAIM_SLICE && soonest !== undefined && soonest.expiresAtMs <= nowMs; i++) {
-      this.#remove(soonest);
-      soonest = this.#expiries.peek();
+    for (let i = 0; i < RECLAIM_SLICE && this.#soonestMs() <= nowMs; i++) {
+      const address = this.#expiries.first();
+      this.#records.loadKey(address, this.#key);
+      this.#remove(this.#key, this.#hash(this.#key), address);
     }
-    return soonest?.expiresAtMs;
+    const soonestMs = this.#soonestMs();
+    return soonestMs === Infinity ? undefined : soonestMs;
   }
 
-  #live(key: string, nowMs: number): Entry | undefined {
-    const entry = this.#entries.get(key);
-    return entry !== undefined && isLive(entry, nowMs) ? entry : undefined;
+  /** When the first of all expires; Infinity = none does. */
+  #soonestMs(): number {
+    return this.#expiries.size === 0 ? Infinity : this.#expiries.expiresAtMs(0);
   }
 
-  #remove(entry: Entry): void {
-    this.#entries.delete(entry.key);
-    this.#ordered.delete(entry.key);
-    this.#expiries.remove(entry);
+  #keyAt(address: number): string | undefined {
+    const one = new PageReader(this.#records, true);
+    one.add(address);
+    return one.read().keys[0];
   }
-}
 
-function isLive(entry: Entry, nowMs: number): boolean {
-  return entry.expiresAtMs === NEVER || entry.expiresAtMs > nowMs;
+  #findLive(key: string, nowMs: number): number {
+    this.#key.encode(key);
+    const address = this.#keys.find(this.#hash(this.#key), this.#key);
+    return address !== NOWHERE && this.#isLive(address, nowMs) ? address : NOWHERE;
+  }
+
+  #isLive(address: number, nowMs: number): boolean {
+    const place = this.#records.expiryPlace(address);
+    return place === NO_PLACE || this.#expiries.expiresAtMs(place) > nowMs;
+  }
+
+  #remove(key: EncodedKey, hash: number, address: number): void {
+    this.#keys.remove(hash, address);
+    this.#ordered.delete(key);
+    this.#expiries.remove(address);
+    this.#records.free(address);
+    this.#tidy();
+  }
+
+  /** A record has another address now, with the same key and place among the expiries. The old one can still be read. */
+  #readdress(key: EncodedKey, hash: number, from: number, to: number): void {
+    this.#keys.move(hash, from, to);
+    this.#ordered.move(key, to);
+    this.#expiries.move(to);
+  }
+
+  /** Moves some records out of where few are left. */
+  #tidy(): void {
+    for (let i = 0; i < MOVES_PER_FREE; i++) {
+      const from = this.#records.movable();
+      if (from === NOWHERE) return;
+      this.#records.loadKey(from, this.#recordKey);
+      const to = this.#records.copy(from);
+      this.#readdress(this.#recordKey, this.#hash(this.#recordKey), from, to);
+      this.#records.release(from);
+    }
+  }
 }

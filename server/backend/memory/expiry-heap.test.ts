@@ -1,53 +1,80 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Expiring, ExpiryHeap, NOT_IN_HEAP } from "./expiry-heap.ts";
+import { EncodedKey } from "./encoded-key.ts";
+import { ExpiryHeap } from "./expiry-heap.ts";
+import { NO_PLACE, Records } from "./records.ts";
 
-interface Item extends Expiring {
-  readonly name: number;
-}
-
-function item(name: number): Item {
-  return { name, expiresAtMs: 0, heapIndex: NOT_IN_HEAP };
+function create(count: number): { records: Records; addresses: number[] } {
+  const records = new Records();
+  const key = new EncodedKey();
+  const addresses = Array.from({ length: count }, (_, i) => {
+    key.encode(`k${i}`);
+    return records.create(key, new Uint8Array(0));
+  });
+  return { records, addresses };
 }
 
 describe("ExpiryHeap", () => {
   test("gives the soonest, whatever was put, moved and removed before", () => {
-    const step = fc.record({ name: fc.nat(12), expiresAtMs: fc.nat(40), remove: fc.boolean() });
+    const step = fc.record({
+      index: fc.nat(30),
+      expiresAtMs: fc.nat(40),
+      do: fc.constantFrom("put", "put", "remove", "move"),
+    });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const heap = new ExpiryHeap<Item>();
-        const items = Array.from({ length: 13 }, (_, name) => item(name));
+      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
+        const { records, addresses } = create(31);
+        const heap = new ExpiryHeap(records);
         const expected = new Map<number, number>();
-        for (const { name, expiresAtMs, remove } of steps) {
-          const chosen = items[name];
-          if (chosen === undefined) continue;
-          if (remove) {
-            heap.remove(chosen);
-            expected.delete(name);
+        for (const { index, expiresAtMs, do: what } of steps) {
+          const address = addresses[index] ?? 0;
+          if (what === "remove") {
+            heap.remove(address);
+            expected.delete(address);
+          } else if (what === "put") {
+            heap.put(address, expiresAtMs);
+            expected.set(address, expiresAtMs);
           } else {
-            heap.put(chosen, expiresAtMs);
-            expected.set(name, expiresAtMs);
+            const to = records.copy(address);
+            heap.move(to);
+            addresses[index] = to;
+            const old = expected.get(address);
+            if (old !== undefined) expected.delete(address) && expected.set(to, old);
           }
           expect(heap.size).toBe(expected.size);
-          expect(heap.peek()?.expiresAtMs ?? Infinity).toBe(Math.min(...expected.values()));
+          for (const [held, atMs] of expected) expect(heap.expiresAtMs(records.expiryPlace(held))).toBe(atMs);
         }
         const drained: number[] = [];
-        for (let next = heap.peek(); next !== undefined; next = heap.peek()) {
-          expect(expected.get(next.name)).toBe(next.expiresAtMs);
-          drained.push(next.expiresAtMs);
-          heap.remove(next);
-          expect(next.heapIndex).toBe(NOT_IN_HEAP);
+        while (heap.size > 0) {
+          const first = heap.first();
+          drained.push(heap.expiresAtMs(0));
+          expect(expected.get(first)).toBe(drained.at(-1));
+          heap.remove(first);
+          expect(records.expiryPlace(first)).toBe(NO_PLACE);
         }
         expect(drained).toEqual([...expected.values()].sort((a, b) => a - b));
       }),
     );
   });
 
-  test("a million expiries of one item take one place", () => {
-    const heap = new ExpiryHeap<Item>();
-    const only = item(1);
-    for (let i = 0; i < 1_000_000; i++) heap.put(only, i);
+  test("a million expiries of one record take one place", () => {
+    const { records, addresses } = create(1);
+    const heap = new ExpiryHeap(records);
+    for (let i = 0; i < 1_000_000; i++) heap.put(addresses[0] ?? 0, i);
     expect(heap.size).toBe(1);
-    expect(heap.peek()?.expiresAtMs).toBe(999_999);
+    expect(heap.expiresAtMs(0)).toBe(999_999);
+  });
+
+  test("holds more than a chunk", () => {
+    const { records, addresses } = create(20_000);
+    const heap = new ExpiryHeap(records);
+    addresses.forEach((address, i) => {
+      heap.put(address, (i * 7919) % 20_000);
+    });
+    for (let i = 0; i < 20_000; i++) {
+      expect(heap.expiresAtMs(0)).toBe(i);
+      heap.remove(heap.first());
+    }
+    expect(heap.size).toBe(0);
   });
 });

@@ -1,5 +1,3 @@
-import type { Values } from "../values.ts";
-
 /** Longest value that is kept as a string, in bytes. */
 const MAX_STRING_BYTES = 512;
 
@@ -19,31 +17,4 @@ export function store(value: Uint8Array): StoredValue {
 /** The value again. */
 export function load(stored: StoredValue): Uint8Array {
   return typeof stored === "string" ? Buffer.from(stored, "latin1") : stored;
-}
-
-/** The values of a page, as they are stored. */
-export class StoredValues implements Values {
-  readonly #values: readonly StoredValue[];
-
-  constructor(values: readonly StoredValue[]) {
-    this.#values = values;
-  }
-
-  get length(): number {
-    return this.#values.length;
-  }
-
-  bytesOf(index: number): number {
-    return this.#values[index]?.length ?? 0;
-  }
-
-  copyTo(index: number, target: Buffer, at: number): void {
-    const value = this.#values[index];
-    if (typeof value === "string") target.write(value, at, "latin1");
-    else if (value !== undefined) target.set(value, at);
-  }
-
-  *[Symbol.iterator](): Generator<Uint8Array> {
-    for (const value of this.#values) yield load(value);
-  }
 }

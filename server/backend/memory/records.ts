@@ -1,0 +1,224 @@
+import { MAX_KEY_BYTES } from "../../limits.ts";
+import type { EncodedKey } from "./encoded-key.ts";
+import {
+  ASCII,
+  EXPIRY_PLACE,
+  FREED,
+  HEAD_WORDS,
+  hasFlag,
+  keyBytesAt,
+  LARGE,
+  sizeAt,
+  sizeOf,
+  VALUE_BYTES,
+  valueBytesAt,
+  valueWordAt,
+} from "./record-layout.ts";
+import { NOWHERE, type Segment, Segments, UNIT_BYTES, wordOf } from "./segments.ts";
+
+/** A longer value is an array of its own: it is handed out as it is, and moving it would take long. */
+export const MAX_INLINE_BYTES = 4096;
+
+/** The expiry place of a record that never expires. */
+export const NO_PLACE = -1;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** How many freed records {@link Records.movable} passes over in one go. */
+const MAX_PASSED_OVER = 64;
+
+/**
+ * Entries at rest: key, value, and where the expiry is noted, one behind the other in memory that the garbage collector does not look
+ * at. A record is named by its address, which is never {@link NOWHERE}.
+ */
+export class Records {
+  readonly #segments: Segments;
+  /** Long values, and the places among them that are free. */
+  readonly #large: (Uint8Array | undefined)[] = [];
+  readonly #largeVacant: number[] = [];
+  /** The sparse segment that is being emptied, and the unit at which that goes on. */
+  #emptied: Segment | undefined;
+  #cursor = 0;
+
+  constructor(segments = new Segments()) {
+    this.#segments = segments;
+  }
+
+  /** Bytes taken from the system, without long values. */
+  get bytes(): number {
+    return this.#segments.bytes;
+  }
+
+  /** Whether so many records more, of any size, are sure to find room. */
+  hasRoom(count: number): boolean {
+    return this.#segments.hasRoom(count, HEAD_WORDS * 4 + MAX_KEY_BYTES + MAX_INLINE_BYTES);
+  }
+
+  /** Makes a record, with a copy of the value; it never expires. Throws {@link PrismError} `store_full`. */
+  create(key: EncodedKey, value: Uint8Array): number {
+    const large = value.length > MAX_INLINE_BYTES;
+    const address = this.#segments.allocate(sizeOf(key.length, large ? 4 : value.length));
+    const { words, bytes } = this.#segments.of(address);
+    let at = wordOf(address);
+    words[at] = key.length | (key.ascii ? ASCII : 0) | (large ? LARGE : 0);
+    words[at + VALUE_BYTES] = value.length;
+    words[at + EXPIRY_PLACE] = NO_PLACE;
+    at += HEAD_WORDS;
+    const keyWords = key.wordCount;
+    for (let i = 0; i < keyWords; i++) words[at + i] = key.words[i] as number;
+    at += keyWords;
+    if (large) words[at] = this.#addLarge(value);
+    else bytes.set(value, at * 4);
+    return address;
+  }
+
+  /** Puts a copy of the value in place of the record's, if it fits exactly; false = it does not, and nothing was changed. */
+  replaceValue(address: number, value: Uint8Array): boolean {
+    const { words, bytes } = this.#segments.of(address);
+    const at = wordOf(address);
+    const large = value.length > MAX_INLINE_BYTES;
+    if (large !== hasFlag(words, at, LARGE)) return false;
+    const valueAt = valueWordAt(words, at);
+    if (large) {
+      this.#large[words[valueAt] ?? 0] = new Uint8Array(value);
+    } else {
+      if (sizeOf(keyBytesAt(words, at), value.length) !== sizeAt(words, at)) return false;
+      bytes.set(value, valueAt * 4);
+    }
+    words[at + VALUE_BYTES] = value.length;
+    return true;
+  }
+
+  /** Gives the record's room back, and a long value's. */
+  free(address: number): void {
+    const { words } = this.#segments.of(address);
+    const at = wordOf(address);
+    if (hasFlag(words, at, LARGE)) {
+      const place = words[valueWordAt(words, at)] ?? 0;
+      this.#large[place] = undefined;
+      this.#largeVacant.push(place);
+    }
+    this.release(address);
+  }
+
+  /** Gives back the room of a record that was copied. */
+  release(address: number): void {
+    const { words } = this.#segments.of(address);
+    const at = wordOf(address);
+    words[at] = (words[at] ?? 0) | FREED;
+    this.#segments.free(address, sizeAt(words, at));
+  }
+
+  /**
+   * A record whose moving helps to give room back; `NOWHERE` = none that was found soon. Called twice after each
+   * {@link Records.free}, and what it answers moved, the room held is bounded.
+   */
+  movable(): number {
+    const segment = this.#segments.sparse();
+    if (segment === undefined || !this.hasRoom(1)) return NOWHERE;
+    if (segment !== this.#emptied) {
+      this.#emptied = segment;
+      this.#cursor = segment.base + 1;
+    }
+    for (let i = 0; i < MAX_PASSED_OVER; i++) {
+      const address = this.#cursor;
+      const at = wordOf(address);
+      if (!hasFlag(segment.words, at, FREED)) return address;
+      this.#cursor += Math.ceil(sizeAt(segment.words, at) / UNIT_BYTES);
+    }
+    return NOWHERE;
+  }
+
+  /** Copies a record as it is; answers the copy's address. The record itself has to be {@link Records.release}d then. */
+  copy(address: number): number {
+    const { words } = this.#segments.of(address);
+    const at = wordOf(address);
+    const bytes = sizeAt(words, at);
+    const copied = this.#segments.allocate(bytes);
+    this.#segments.of(copied).words.set(words.subarray(at, at + bytes / 4), wordOf(copied));
+    return copied;
+  }
+
+  /** The memory that a record is in; it starts at `wordOf(address)`. */
+  segment(address: number): Segment {
+    return this.#segments.of(address);
+  }
+
+  /** A value that no later call changes. */
+  value(address: number): Uint8Array {
+    const { words, bytes } = this.#segments.of(address);
+    const at = wordOf(address);
+    const start = valueWordAt(words, at);
+    if (hasFlag(words, at, LARGE)) return this.largeValue(words[start] ?? 0);
+    const length = valueBytesAt(words, at);
+    const value = Buffer.allocUnsafe(length);
+    bytes.copy(value, 0, start * 4, start * 4 + length);
+    return value;
+  }
+
+  /** A value that is an array of its own, and never changes. */
+  largeValue(index: number): Uint8Array {
+    return this.#large[index] ?? NO_BYTES;
+  }
+
+  /** The key's UTF-8 bytes as they lie here, into an {@link EncodedKey}. */
+  loadKey(address: number, key: EncodedKey): void {
+    const { words } = this.#segments.of(address);
+    const at = wordOf(address);
+    key.copyFrom(words, at + HEAD_WORDS, keyBytesAt(words, at), hasFlag(words, at, ASCII));
+  }
+
+  /** Where the record's expiry is noted; {@link NO_PLACE} = it has none. */
+  expiryPlace(address: number): number {
+    return this.#segments.of(address).words[wordOf(address) + EXPIRY_PLACE] ?? NO_PLACE;
+  }
+
+  setExpiryPlace(address: number, place: number): void {
+    this.#segments.of(address).words[wordOf(address) + EXPIRY_PLACE] = place;
+  }
+
+  hasKey(address: number, key: EncodedKey): boolean {
+    const { words } = this.#segments.of(address);
+    const at = wordOf(address);
+    if (keyBytesAt(words, at) !== key.length) return false;
+    const count = key.wordCount;
+    for (let i = 0; i < count; i++) if (words[at + HEAD_WORDS + i] !== key.words[i]) return false;
+    return true;
+  }
+
+  /** Orders the record's key against another by their bytes: negative, 0 or positive. */
+  compare(address: number, key: EncodedKey): number {
+    const { words, bytes } = this.#segments.of(address);
+    const at = wordOf(address);
+    const length = keyBytesAt(words, at);
+    const shared = (Math.min(length, key.length) + 3) >>> 2;
+    for (let i = 0; i < shared; i++) {
+      if (words[at + HEAD_WORDS + i] === key.words[i]) continue;
+      const from = (at + HEAD_WORDS + i) * 4;
+      // The zeros behind the shorter key are before any byte, or the same: then its length tells.
+      for (let j = 0; j < 4; j++) {
+        const difference = (bytes[from + j] ?? 0) - (key.bytes[i * 4 + j] ?? 0);
+        if (difference !== 0) return difference;
+      }
+    }
+    return length - key.length;
+  }
+
+  /** Whether the record's key starts with these bytes. */
+  startsWith(address: number, prefix: EncodedKey): boolean {
+    const { words, bytes } = this.#segments.of(address);
+    const at = wordOf(address);
+    if (keyBytesAt(words, at) < prefix.length) return false;
+    const whole = prefix.length >>> 2;
+    for (let i = 0; i < whole; i++) if (words[at + HEAD_WORDS + i] !== prefix.words[i]) return false;
+    const from = (at + HEAD_WORDS) * 4;
+    for (let i = whole * 4; i < prefix.length; i++) if (bytes[from + i] !== prefix.bytes[i]) return false;
+    return true;
+  }
+
+  #addLarge(value: Uint8Array): number {
+    const place = this.#largeVacant.pop() ?? this.#large.length;
+    this.#large[place] = new Uint8Array(value);
+    return place;
+  }
+}
