@@ -10,6 +10,8 @@ const BENCHES = [
   "idle",
   "encoder",
   "lists",
+  "entry-count",
+  "entry-memory",
   "scan-memory",
   "start",
   "stores",

@@ -1,0 +1,143 @@
+/**
+ * Are Get, Set and a Scan of 100 as fast among 5,000,000 entries as among 1,000, and how long does the event loop stand still while
+ * they are written, scanned and expire? Straight at the stores, random keys, in turn, medians of five.
+ */
+import { join } from "node:path";
+import { type Backend, createCall } from "../server/backend/contract.ts";
+import { createBackend } from "../server/backend/factory.ts";
+import { temporaryFolder } from "../server/testing/process.ts";
+import { type Pauses, pausesOf } from "./harness/pauses.ts";
+import { interleaved, median, report, rounded, spread, writeReport } from "./harness/report.ts";
+
+const MANY = 5_000_000;
+const FEW = 1_000;
+const ROUNDS = 5;
+const IN_FLIGHT = 64;
+const RUN_MS = 500;
+/** Entries of one Set while a store is filled: a turn of the event loop each. */
+const BATCH = { memory: 64, sqlite: 10_000 } as const;
+const VALUE = Buffer.alloc(100, "v");
+const CALL = createCall();
+const HOUR_MS = 3_600_000;
+
+/** 16 bytes. Neighbours in number are not neighbours in order. */
+function keyOf(i: number): string {
+  return `key:${String((i * 7_368_787) % 1_000_000_007).padStart(12, "0")}`;
+}
+
+type Operation = (backend: Backend, namespace: string, key: string) => Promise<unknown> | undefined;
+
+const OPERATIONS: Record<string, Operation> = {
+  Get: (backend, namespace, key) => backend.entries?.get(namespace, [key], CALL),
+  Set: (backend, namespace, key) => backend.entries?.set(namespace, [{ key, value: VALUE, ttlMs: 0 }], CALL),
+  "Scan of 100": (backend, namespace, key) =>
+    backend.scans?.scanPage(
+      namespace,
+      { prefix: "", after: key, maxEntries: 100, maxBytes: 2 ** 18, keysOnly: false },
+      CALL,
+    ),
+};
+
+/** Writes so many entries; answers the longest pauses, and the entries a second. */
+async function fill(backend: Backend, namespace: string, count: number, batch: number, ttlMs = 0) {
+  let next = 0;
+  const startedAtMs = performance.now();
+  const pauses = await pausesOf(async () => {
+    const writes = Array.from({ length: Math.min(batch, count - next) }, () => ({
+      key: keyOf(next++),
+      value: VALUE,
+      ttlMs,
+    }));
+    await backend.entries?.set(namespace, writes, CALL);
+    return next < count;
+  });
+  return { pauses, perSecond: count / ((performance.now() - startedAtMs) / 1000) };
+}
+
+/** Calls a second, 64 in flight, keys drawn evenly. */
+async function rate(run: (key: string) => Promise<unknown> | undefined, count: number): Promise<number> {
+  const startedAtMs = performance.now();
+  let calls = 0;
+  const lane = async () => {
+    while (performance.now() - startedAtMs < RUN_MS) {
+      await run(keyOf(Math.floor(Math.random() * count)));
+      calls++;
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  return calls / ((performance.now() - startedAtMs) / 1000);
+}
+
+async function scanAll(backend: Backend, namespace: string): Promise<Pauses> {
+  let after: string | undefined;
+  return await pausesOf(async () => {
+    const page = await backend.scans?.scanPage(
+      namespace,
+      { prefix: "", after, maxEntries: 1024, maxBytes: 2 ** 18, keysOnly: false },
+      CALL,
+    );
+    after = page?.next;
+    return after !== undefined;
+  });
+}
+
+const pauseRow = ({ wallMs, cpuMs, gcMs }: Pauses) => ({
+  "longest turn, ms": rounded(wallMs),
+  "of that on the processor": rounded(cpuMs),
+  "longest GC": rounded(gcMs),
+});
+
+await using folder = await temporaryFolder();
+/** Moved by hand, so that all entries expire at once. */
+let clockMs = Date.now();
+const clock = { now: () => clockMs };
+const rows: Record<string, object> = {};
+const allRuns: Record<string, unknown> = {};
+const pauses: Record<string, object> = {};
+for (const config of [
+  { type: "memory" } as const,
+  { type: "sqlite", path: join(folder.path, "prism.db") } as const,
+]) {
+  const backend = createBackend(config, { clock });
+  await backend.open();
+  await fill(backend, "few", FEW, BATCH[config.type]);
+  const filled = await fill(backend, "many", MANY, BATCH[config.type]);
+  pauses[`${config.type}: fill`] = { ...pauseRow(filled.pauses), "entries/s": Math.round(filled.perSecond) };
+  for (const [name, operation] of Object.entries(OPERATIONS)) {
+    const contenders = {
+      few: () => rate((key) => operation(backend, "few", key), FEW),
+      many: () => rate((key) => operation(backend, "many", key), MANY),
+    };
+    await interleaved(contenders, 1);
+    const runs = await interleaved(contenders, ROUNDS);
+    const { few = [], many = [] } = runs;
+    allRuns[`${config.type}: ${name}`] = runs;
+    rows[`${config.type}: ${name}`] = {
+      [`calls/s at ${FEW}`]: Math.round(median(few)),
+      [`calls/s at ${MANY}`]: Math.round(median(many)),
+      spread: spread(many),
+      ratio: rounded(median(many) / median(few)),
+    };
+  }
+  pauses[`${config.type}: scan of all`] = pauseRow(await scanAll(backend, "many"));
+  if (config.type === "memory") {
+    const again = await fill(backend, "many", MANY, BATCH.memory, HOUR_MS);
+    pauses["memory: write all again, with a time to live"] = {
+      ...pauseRow(again.pauses),
+      "entries/s": Math.round(again.perSecond),
+    };
+    clockMs += HOUR_MS;
+    const startedAtMs = performance.now();
+    let left: number | undefined;
+    backend.scans?.count("many", "", CALL).then((count) => (left = count));
+    const expiring = await pausesOf(async () => left === undefined);
+    pauses["memory: all expire"] = {
+      ...pauseRow(expiring),
+      "entries/s": Math.round(MANY / ((performance.now() - startedAtMs) / 1000)),
+    };
+  }
+  await backend.close();
+}
+report(`Among ${FEW} and ${MANY} entries, straight at the stores, ${IN_FLIGHT} in flight`, rows, allRuns);
+report(`The longest turn of the event loop, ${MANY} entries`, pauses, pauses);
+writeReport("entry-count");

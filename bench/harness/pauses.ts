@@ -1,0 +1,39 @@
+import { PerformanceObserver } from "node:perf_hooks";
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+/** The longest that the event loop did not turn, in milliseconds. */
+export interface Pauses {
+  /** By the clock: what else the machine does meanwhile is in it. */
+  wallMs: number;
+  /** By the main thread's own time on the processor. */
+  cpuMs: number;
+  /** The longest pause that V8 reports of its garbage collector. */
+  gcMs: number;
+}
+
+/** Runs steps, a turn of the event loop for each, until one answers false; answers the longest turn. */
+export async function pausesOf(step: () => Promise<boolean>): Promise<Pauses> {
+  const pauses: Pauses = { wallMs: 0, cpuMs: 0, gcMs: 0 };
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) pauses.gcMs = Math.max(pauses.gcMs, duration);
+  });
+  observer.observe({ entryTypes: ["gc"] });
+  let wallMs = performance.now();
+  let cpuMs = threadMs();
+  for (let more = true; more; ) {
+    more = await step();
+    await nextTurn();
+    const [wallNowMs, cpuNowMs] = [performance.now(), threadMs()];
+    pauses.wallMs = Math.max(pauses.wallMs, wallNowMs - wallMs);
+    pauses.cpuMs = Math.max(pauses.cpuMs, cpuNowMs - cpuMs);
+    [wallMs, cpuMs] = [wallNowMs, cpuNowMs];
+  }
+  await nextTurn();
+  observer.disconnect();
+  return pauses;
+}
+
+function threadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
