@@ -1,10 +1,3 @@
-import {
-  ConsecutiveBreaker,
-  circuitBreaker,
-  ExponentialBackoff,
-  handleWhen,
-  isBrokenCircuitError,
-} from "cockatiel";
 import { PrismError, StartError } from "../errors.ts";
 import type { Backend, Call } from "./contract.ts";
 import { wrapMethods } from "./wrapped.ts";
@@ -12,54 +5,52 @@ import { wrapMethods } from "./wrapped.ts";
 /** How long the start waits for a store that is away. After that everything else is served. */
 const OPEN_WAIT_MS = 5_000;
 
-/**
- * While a store is away, one call or attempt in so long looks whether it is back; the first ones sooner, because it may be one
- * connection that broke.
- */
+/** While a store is away it is asked so often whether it is back; sooner at first, because it may be one connection that broke. */
 const RETRY_MS = 500;
 const FIRST_RETRY_MS = 50;
 
 /**
- * Stands in front of a store that is a server of its own, and can go and come back. While it is away calls fail at once, as
- * `store_unavailable`, and do not pile up; one now and then finds out that it is back. `open` waits for it a while, then leaves that
- * to the background; it throws {@link StartError} where that is no use.
+ * Stands in front of a store that is a server of its own, and can go and come back. The first call that finds it away ends the
+ * passage: from then on calls fail at once, as `store_unavailable`, and do not pile up, until `check` in the background says that it
+ * is back. No caller's own call is the one that finds out, and none waits for it. `open` waits for the store a while, then leaves that to
+ * the background; it throws {@link StartError} where that is no use.
  */
 export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS): Backend {
-  const breaker = circuitBreaker(handleWhen(isAway), {
-    halfOpenAfter: new ExponentialBackoff({ initialDelay: FIRST_RETRY_MS, maxDelay: RETRY_MS }),
-    // The first that says so: what passes with another try, the store itself has tried again.
-    breaker: new ConsecutiveBreaker(1),
-  });
   let opened = false;
-  let opening = Promise.resolve();
+  /** Why calls do not pass; `undefined` = they do. */
+  let away: { cause: unknown } | undefined = { cause: undefined };
+  let watching = Promise.resolve();
   let closing = new AbortController();
-  /** Why it is away, for the log. */
-  let cause: unknown;
 
-  async function guarded<T>(work: () => Promise<T>): Promise<T> {
-    if (!opened) throw away(cause);
+  async function pass<T>(work: () => Promise<T>): Promise<T> {
+    if (away !== undefined) throw unavailable(away.cause);
     try {
-      return await breaker.execute(work);
+      return await work();
     } catch (error) {
-      if (isBrokenCircuitError(error)) throw away(cause);
-      if (isAway(error)) cause = error;
+      if (isAway(error) && away === undefined && opened) {
+        away = { cause: error };
+        watching = watch(() => false, FIRST_RETRY_MS);
+      }
       throw error;
     }
   }
 
-  /** Until it is open, or closed again. `early` errors are told, later ones tried again. */
-  async function keepOpening(isEarly: () => boolean): Promise<void> {
+  /** Goes on until the store is there, or closed; `isEarly` says whether somebody still waits for an error that is no use to wait out. */
+  async function watch(isEarly: () => boolean, firstRetryMs: number): Promise<void> {
     const { signal } = closing;
-    while (!signal.aborted) {
+    for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS)) {
+      if (opened) await pause(waitMs, signal);
+      if (signal.aborted) return;
       try {
-        await inner.open();
+        await (opened ? inner.check() : inner.open());
         opened = true;
+        away = undefined;
         return;
       } catch (error) {
-        cause = error;
+        away = { cause: error };
         if (isEarly() && error instanceof StartError) throw error;
       }
-      await pause(RETRY_MS, signal);
+      if (!opened) await pause(waitMs, signal);
     }
   }
 
@@ -67,25 +58,28 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
     ...inner,
     ...wrapMethods(
       inner,
-      (method) => (namespace, argument, call: Call) => guarded(() => method(namespace, argument, call)),
+      (method) => (namespace, argument, call: Call) => pass(() => method(namespace, argument, call)),
     ),
     async open() {
       closing = new AbortController();
+      away = { cause: undefined };
       let early = true;
-      opening = keepOpening(() => early);
+      const first = watch(() => early, RETRY_MS);
+      watching = first.catch(() => {});
       const waiting = new AbortController();
       try {
-        await Promise.race([opening, pause(openWaitMs, waiting.signal)]);
+        await Promise.race([first, pause(openWaitMs, waiting.signal)]);
       } finally {
         // Nobody waits for it from here on, and it does not throw.
         early = false;
         waiting.abort();
       }
     },
-    check: () => guarded(() => inner.check()),
+    check: () => pass(() => inner.check()),
     async close() {
       closing.abort();
-      await opening.catch(() => {});
+      await watching;
+      away = { cause: undefined };
       if (opened) await inner.close();
       opened = false;
     },
@@ -99,7 +93,7 @@ function isAway(error: unknown): boolean {
   );
 }
 
-function away(cause: unknown): PrismError {
+function unavailable(cause: unknown): PrismError {
   return new PrismError("store_unavailable", "the store cannot be reached", { cause });
 }
 

@@ -5,9 +5,12 @@ import { type Call, createCall } from "./contract.ts";
 const MAX_READS = 2;
 const MAX_WRITES = 2;
 
-/** A group of calls ends with the one that takes it to so many keys, or bytes of keys and values. */
+/** A group of calls ends with the one that takes it to so many keys, or bytes, of what is sent or of what is expected to come. */
 const MAX_GROUP_ITEMS = 512;
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
+
+/** How fast the largest answer is forgotten: with each group, so much of it is left. */
+const FADE = 0.9;
 
 /** Most calls that wait, and most bytes of keys and values in them; one call is taken whatever its size. */
 const MAX_WAITING_CALLS = 16_384;
@@ -22,6 +25,8 @@ export interface Method<Item, Result> {
   readonly writes: boolean;
   keyOf(item: Item): string;
   bytesOf(item: Item): number;
+  /** Of an answer; absent = next to nothing. */
+  answerBytesOf?(result: Result): number;
   run(namespace: string, items: readonly Item[], call: Call): Promise<readonly Result[]>;
 }
 
@@ -49,6 +54,8 @@ export class CallQueue {
   /** Keys of what is under way, and how many calls have each. */
   readonly #reading = new Counts();
   readonly #writing = new Counts();
+  /** About the largest answer of each method of late. */
+  readonly #answerBytes = new Map<WaitingCall["method"], number>();
 
   constructor(namespace: string) {
     this.#namespace = namespace;
@@ -113,7 +120,8 @@ export class CallQueue {
         each.reject(abortError(each.call.signal));
         continue;
       }
-      const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES;
+      const expectedBytes = items * (this.#answerBytes.get(each.method) ?? 0);
+      const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
       const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
       if (fits && chosen && this.#isClear(each, overtaken)) {
         method = each.method;
@@ -174,6 +182,7 @@ export class CallQueue {
     try {
       const items = group.flatMap(({ items }) => items);
       const results = await method.run(this.#namespace, items, FOR_ALL);
+      this.#learn(method, results);
       let at = 0;
       for (const call of group) {
         call.resolve(results.slice(at, at + call.items.length));
@@ -190,9 +199,18 @@ export class CallQueue {
     }
   }
 
+  #learn(method: WaitingCall["method"], results: readonly unknown[]): void {
+    if (method.answerBytesOf === undefined) return;
+    let largest = (this.#answerBytes.get(method) ?? 0) * FADE;
+    for (const result of results) largest = Math.max(largest, method.answerBytesOf(result));
+    this.#answerBytes.set(method, largest);
+  }
+
   async #runAlone({ method, items, call, resolve, reject }: WaitingCall): Promise<void> {
     try {
-      resolve([...(await method.run(this.#namespace, items, call))]);
+      const results = await method.run(this.#namespace, items, call);
+      this.#learn(method, results);
+      resolve([...results]);
     } catch (error) {
       reject(asPrismError(error));
     }

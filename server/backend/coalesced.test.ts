@@ -158,6 +158,16 @@ describe("calls that arrive together", () => {
     expect(asked).toBe(1);
   });
 
+  test("fewer share a call where answers are large", async () => {
+    const { entries, asked } = createSlowStore();
+    const large = new Uint8Array(2 * 1024 * 1024);
+    await entries.set("a", [{ key: "k", value: large, ttlMs: 0 }], CALL);
+    const get = () => entries.get("a", ["k"], CALL);
+    await get();
+    await Promise.all(Array.from({ length: 10 }, get));
+    expect(asked.filter((each) => each.startsWith("get"))).toEqual(["get 1", ...Array(5).fill("get 2")]);
+  });
+
   test("what waits is bounded", async () => {
     const stuck = Promise.withResolvers<void>();
     const store = createSlowStore();

@@ -19,6 +19,7 @@ export function createCoalescedBackend(inner: Backend): Backend {
 
 const itself = (key: string) => key;
 const keyOf = ({ key }: { readonly key: string }) => key;
+const bytesOfValue = (value: Uint8Array | undefined) => value?.length ?? 0;
 const bytesOfKey = (key: string) => key.length;
 const bytesOfWrite = ({ key, value }: { readonly key: string; readonly value: Uint8Array }) =>
   key.length + value.length;
@@ -34,6 +35,7 @@ function coalesceEntries(inner: EntryStore): EntryStore {
     writes: false,
     keyOf: itself,
     bytesOf: bytesOfKey,
+    answerBytesOf: bytesOfValue,
     run: (namespace, keys, call) => inner.get(namespace, keys, call),
   };
   const exists: Method<string, boolean> = {
@@ -79,6 +81,7 @@ function coalesceLists(inner: ListStore): ListStore {
     writes: true,
     keyOf,
     bytesOf: ({ key }) => key.length,
+    answerBytesOf: bytesOfValue,
     run: (namespace, pops, call) => inner.pop(namespace, pops, call),
   };
   const length: Method<string, number> = {

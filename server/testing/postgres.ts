@@ -98,8 +98,11 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresP
     },
     async [Symbol.asyncDispose]() {
       signal("SIGCONT");
-      signal("SIGKILL");
+      // At once, and with its shared memory given back, which a kill leaves.
+      child?.kill("SIGQUIT");
+      const late = setTimeout(() => signal("SIGKILL"), 3000);
       await exited;
+      clearTimeout(late);
       await rm(directory, { recursive: true });
     },
   };

@@ -11,26 +11,23 @@ export type Kind = "read" | "write";
 export function toPrismError(error: unknown, kind: Kind): PrismError {
   if (error instanceof PrismError) return error;
   if (isLost(error)) {
-    return kind === "read"
-      ? unavailable(error)
-      : new PrismError(
-          "outcome_unknown",
-          "the store went away during the write; it may or may not have taken effect",
-          {
-            cause: error,
-          },
-        );
+    return kind === "read" ? unavailable(error) : outcomeUnknown(error);
   }
   const code = sqlState(error);
+  if (code === COMPLETION_UNKNOWN && kind === "write") return outcomeUnknown(error);
   switch (code.slice(0, 2)) {
     case "53":
-      return code === "53100" ? storeFull(error) : overloaded(error);
+      return code === "53100" ? storeFull(error) : tooBusy(error);
+    case "55":
+    case "57":
+      // Locks and time that others took, or an operator who ended the statement: nothing took effect.
+      return tooBusy(error);
     case "54":
       return new PrismError("value_too_large", "the store does not take values of this size", {
         cause: error,
       });
     case "40":
-      return overloaded(error);
+      return tooBusy(error);
     case "XX":
       return code === "XX000"
         ? new PrismError("internal", "internal error", { cause: error })
@@ -41,6 +38,9 @@ export function toPrismError(error: unknown, kind: Kind): PrismError {
         : new PrismError("internal", "internal error", { cause: error });
   }
 }
+
+/** statement_completion_unknown: CockroachDB says so of a commit whose answer it lost itself. */
+const COMPLETION_UNKNOWN = "40003";
 
 /** A standby, or a primary that became one. */
 const READ_ONLY = "25006";
@@ -67,7 +67,8 @@ export function openError(error: unknown, where: string): PrismError {
 
 /** The server ends, starts, or has too many connections. */
 function mayPass(error: DatabaseError): boolean {
-  return isLost(error) || sqlState(error).startsWith("53") || isRetryable(error);
+  const code = sqlState(error);
+  return isLost(error) || code.startsWith("53") || code.startsWith("55") || isRetryable(error);
 }
 
 /** The store cannot be reached; the call had no effect. */
@@ -79,7 +80,13 @@ function storeFull(cause: unknown): PrismError {
   return new PrismError("store_full", "the store's disk is full", { cause });
 }
 
-function overloaded(cause: unknown): PrismError {
+function outcomeUnknown(cause: unknown): PrismError {
+  const message = "the store went away during the write; it may or may not have taken effect";
+  return new PrismError("outcome_unknown", message, { cause });
+}
+
+/** Something else is in the way, and nothing took effect. */
+export function tooBusy(cause: unknown): PrismError {
   return new PrismError("overloaded", "the store has too much to do", { cause });
 }
 

@@ -149,6 +149,56 @@ describe.runIf(canStartPostgres())("postgres", () => {
     );
   });
 
+  test("workers that poll many lists do not fail each other", async () => {
+    const postgres = await start();
+    const gateways = await Promise.all([gateway(postgres), gateway(postgres), gateway(postgres)]);
+    const { random, seed } = seeded();
+    console.info(`polling: seed ${seed}`);
+    const key = () => `l${Math.floor(random() * 40)}`;
+    // Lists come and go all the while, and single calls become groups of many lists in any order.
+    await Promise.all(
+      gateways.flatMap(({ lists }) =>
+        Array.from({ length: 40 }, async (_, lane) => {
+          for (let i = 0; i < 60; i++) {
+            if (lane % 2 === 0) await lists.push("n", [{ key: key(), end: "right", value: VALUE }], CALL);
+            else await lists.pop("n", [{ key: key(), end: "left" }], CALL);
+          }
+        }),
+      ),
+    );
+  });
+
+  test("counts that wait do not keep other calls from the store, also when nobody waits for them any more", async () => {
+    const postgres = await start();
+    const { scans, entries, lists } = await gateway(postgres);
+    await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    const { Client } = (await import("pg")).default;
+    const other = new Client({ connectionString: postgres.url });
+    await other.connect();
+    await other.query("BEGIN; LOCK TABLE prism.entry IN ACCESS EXCLUSIVE MODE");
+    const leave = new AbortController();
+    const counts = Array.from({ length: 10 }, () =>
+      scans
+        .count("n", "", createCall(leave.signal))
+        .catch((error: unknown) => String(Reflect.get(Object(error), "reason"))),
+    );
+    expect(await Promise.race(counts)).toBe("overloaded");
+    expect(await lists.push("n", [{ key: "l", end: "left", value: VALUE }], CALL)).toEqual([1]);
+    leave.abort();
+    const reasons = await Promise.all(counts);
+    expect(reasons.filter((reason) => reason === "canceled")).toHaveLength(2);
+    await other.end();
+    expect(await scans.count("n", "", CALL)).toBe(1);
+  });
+
+  test("TLS that is asked for is not left out because the URL says so", async () => {
+    const { url } = await start();
+    const backend = createPostgresBackend(
+      postgresSchema.parse({ type: "postgres", url: `${url}?sslmode=disable`, ssl: {} }),
+    );
+    await expect(backend.open()).rejects.toThrow("does not support SSL");
+  });
+
   test("a page of large values ends with the one that fills it", async () => {
     const { entries, scans } = await gateway(await start());
     const large = new Uint8Array(1024 * 1024);

@@ -5,6 +5,9 @@ import { loadMigrations, type Migration } from "../migration-files.ts";
 /** "Prsm": those who wait for this lock make or change tables of Prism. */
 const LOCK = 0x5072736d;
 
+/** Others are at it for no longer, or are tried again later. */
+const LOCK_WAIT_MS = 10_000;
+
 /** The steps of the tables that this version knows, in order. */
 export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));
 
@@ -19,6 +22,7 @@ export async function migrate(
 ): Promise<void> {
   await client.query("BEGIN");
   try {
+    await client.query(`SET LOCAL lock_timeout TO ${LOCK_WAIT_MS}`);
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
     // Asked for first: who may not make schemas may not even ask for one that is there.
     const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);

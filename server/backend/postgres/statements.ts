@@ -77,11 +77,14 @@ export function createStatements(schema: string, now: string) {
        WHERE bytes_before < $5::bigint AND number < $4::integer
        GROUP BY number / ${PACK_ENTRIES} ORDER BY number / ${PACK_ENTRIES}`,
     ),
-    count: read<readonly [count: number]>(
-      "count",
-      `SELECT count(*) FROM ${entry}
-       WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}`,
-    ),
+    count: {
+      ...read<readonly [count: number]>(
+        "count",
+        `SELECT count(*) FROM ${entry}
+         WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}`,
+      ),
+      isLong: true,
+    },
     push: write<readonly [length: number]>(
       "push",
       `SELECT * FROM "${schema}".list_push($1, $2::bytea[], $3::boolean[], $4::bytea[])`,

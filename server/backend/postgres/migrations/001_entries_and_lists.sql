@@ -64,15 +64,19 @@ DECLARE
   at_position BIGINT;
   new_length BIGINT;
   taken BYTEA;
+  locked BIGINT[];
 BEGIN
-  PERFORM 1 FROM list WHERE namespace = in_namespace AND key = ANY (in_keys) ORDER BY key FOR UPDATE;
+  -- Only what is locked here, in one order, is touched: a list that is made from now on is not there yet.
+  SELECT array_agg(id) INTO locked FROM (
+    SELECT id FROM list WHERE namespace = in_namespace AND key = ANY (in_keys) ORDER BY key FOR UPDATE
+  ) AS found;
   FOR i IN 1 .. cardinality(in_keys) LOOP
     taken := NULL;
     IF in_left[i] THEN
-      UPDATE list SET head = head + 1 WHERE namespace = in_namespace AND key = in_keys[i]
+      UPDATE list SET head = head + 1 WHERE namespace = in_namespace AND key = in_keys[i] AND id = ANY (locked)
         RETURNING id, head - 1, tail - head INTO at_list, at_position, new_length;
     ELSE
-      UPDATE list SET tail = tail - 1 WHERE namespace = in_namespace AND key = in_keys[i]
+      UPDATE list SET tail = tail - 1 WHERE namespace = in_namespace AND key = in_keys[i] AND id = ANY (locked)
         RETURNING id, tail, tail - head INTO at_list, at_position, new_length;
     END IF;
     IF FOUND THEN
