@@ -3,7 +3,7 @@
  * `make check` fails on a cycle or a wrong-way import.
  */
 const TEST =
-  "\\.test\\.ts$|^(http2|client/transport)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
+  "\\.test\\.ts$|^(http2|transport)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
 
 const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 
@@ -12,13 +12,23 @@ module.exports = {
     never("no-cycle", {}, { circular: true }, "A cycle means that two rooms are one."),
     never(
       "room-imports-contract-only",
-      { path: "^server/backend/([^/]+)/", pathNot: TEST },
+      { path: "^server/backend/([^/]+)/", pathNot: `^server/backend/remote/|${TEST}` },
       {
-        path: "^(server|gen|client)/",
+        path: "^(server|gen|client|transport)/",
         pathNot:
           "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
+    ),
+    never(
+      "remote-room-speaks-the-wire",
+      { path: "^server/backend/remote/", pathNot: TEST },
+      {
+        path: "^(server|client)/",
+        pathNot:
+          "^server/backend/remote/|^server/backend/(contract|clock|values|utf8)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
+      },
+      "Its store is the wire: as the other rooms, and messages and a transport besides.",
     ),
     never(
       "rooms-behind-factory",
@@ -31,9 +41,9 @@ module.exports = {
     ),
     never(
       "backend-looks-up-to-nothing",
-      { path: "^server/backend/", pathNot: TEST },
+      { path: "^server/backend/", pathNot: `^server/backend/remote/|${TEST}` },
       {
-        path: "^(gen/|client/|server/(rpc|namespace|config)/|server/(port|direct)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
+        path: "^(gen/|client/|transport/|server/(rpc|namespace|config)/|server/(port|direct)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
       },
       "A backend never sees a wire message.",
     ),
@@ -41,7 +51,7 @@ module.exports = {
       "namespace-knows-contract-only",
       { path: "^server/namespace/", pathNot: TEST },
       {
-        path: "^(gen|server|client)/",
+        path: "^(gen|server|client|transport)/",
         pathNot: "^server/namespace/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
@@ -50,17 +60,29 @@ module.exports = {
       "rpc-knows-namespace-and-contract",
       { path: "^server/rpc/", pathNot: TEST },
       {
-        path: "^(server|client|http2)/",
+        path: "^(server|client|transport|http2)/",
         pathNot:
           "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),
     never(
-      "wire-messages-in-rpc-and-client-only",
-      { path: "^server/", pathNot: `^server/rpc/|${TEST}` },
+      "wire-messages-in-rpc-remote-and-client-only",
+      { path: "^server/", pathNot: `^server/(rpc|backend/remote)/|^server/wire-reason\\.ts$|${TEST}` },
       { path: "^gen/" },
       "",
+    ),
+    never(
+      "transport-for-client-and-remote-only",
+      { path: "^server/", pathNot: `^server/backend/remote/|${TEST}` },
+      { path: "^transport/" },
+      "",
+    ),
+    never(
+      "transport-knows-no-prism",
+      { path: "^transport/", pathNot: TEST },
+      { path: "^(server|gen|client)/" },
+      "It carries any service's calls.",
     ),
     never(
       "client-apart-from-server",
@@ -70,26 +92,26 @@ module.exports = {
     ),
     never(
       "browser-client-without-engine",
-      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/)|${TEST}` },
-      { path: "^(http2|client/transport)/" },
+      { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
+      { path: "^(http2|transport)/" },
       "",
     ),
     never("server-apart-from-client", { path: "^server/", pathNot: TEST }, { path: "^client/" }, ""),
     never(
       "browser-client-without-node",
-      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/)|${TEST}` },
+      { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
       { dependencyTypes: ["core"] },
       "What the browser loads imports nothing of Node's.",
     ),
     never(
       "engine-stands-alone",
       { path: "^http2/", pathNot: TEST },
-      { path: "^(server|gen|client)/|^node_modules/" },
+      { path: "^(server|gen|client|transport)/|^node_modules/" },
       "HTTP/2 knows nothing of what it carries.",
     ),
     never(
       "engine-by-its-index",
-      { path: "^(server|client)/", pathNot: TEST },
+      { path: "^(server|client|transport)/", pathNot: TEST },
       { path: "^http2/", pathNot: "^http2/index\\.ts$" },
       "",
     ),

@@ -11,7 +11,7 @@ import {
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
-import { encodeHeaders, type HeaderBlock } from "../../http2/index.ts";
+import { encodeHeaders, type HeaderBlock } from "../http2/index.ts";
 import type { CallRequest } from "./call.ts";
 import { Channel } from "./channel.ts";
 import { envelope } from "./envelope.ts";

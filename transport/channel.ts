@@ -1,7 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ClientConnection, createClientConnection } from "../../http2/index.ts";
+import { type ClientConnection, createClientConnection } from "../http2/index.ts";
 
 /** A connection has to be there after this long, TLS included. */
 const CONNECT_TIMEOUT_MS = 10_000;
