@@ -100,7 +100,7 @@ export class ClientConnection extends Connection {
     const id = this.nextStreamId;
     this.nextStreamId += 2;
     stream.start(id, this.sender.initialWindow, this.newReceiveWindow());
-    this.streams.set(id, stream);
+    this.streams.add(stream);
     this.sender.request(id, stream.request, stream.more);
     if (this.nextStreamId > MAX_31_BITS) {
       // Section 5.1.1: there are no more ids.
@@ -163,7 +163,7 @@ export class ClientConnection extends Connection {
   protected override onGoaway(lastStreamId: number, code: ErrorCode): void {
     const first = !this.draining;
     this.draining = true;
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (stream.id > lastStreamId) {
         this.closeStream(stream, ErrorCode.REFUSED_STREAM);
       }

@@ -3,6 +3,7 @@ import type { HeaderAssembler } from "./header-assembler.ts";
 import type { Limits } from "./limits.ts";
 import type { Sender } from "./sender.ts";
 import type { Stream } from "./stream.ts";
+import type { StreamTable } from "./stream-table.ts";
 
 /** No clock of a connection ticks more often, or more seldom. */
 const MIN_TICK_MS = 5;
@@ -15,7 +16,7 @@ export interface Timed {
   readonly limits: Limits;
   readonly sender: Sender;
   readonly assembler: HeaderAssembler;
-  readonly streams: ReadonlyMap<number, Stream>;
+  readonly streams: StreamTable<Stream>;
   /** The preface and SETTINGS of the peer came. */
   readonly started: boolean;
   /** The last GOAWAY is out. */
@@ -147,7 +148,7 @@ export class Clock {
       return;
     }
     this.lingering = false;
-    for (const stream of streams.values()) {
+    for (const stream of streams.all()) {
       this.tickStream(stream, now);
     }
     this.tickKeepalive(now);

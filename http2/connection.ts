@@ -202,7 +202,7 @@ export abstract class Connection extends Incoming {
     // Before the DATA that the new windows allow.
     this.sender.settingsAck();
     if (windowChange !== 0) {
-      for (const stream of this.streams.values()) {
+      for (const stream of this.streams.all()) {
         // It may go below 0 (section 6.9.2).
         stream.sendWindow += windowChange;
         if (stream.sendWindow > MAX_31_BITS) {

@@ -7,6 +7,7 @@ import { HeaderAssembler } from "./header-assembler.ts";
 import { HEADER_BLOCK_FACTOR, type Limits, resolveLimits } from "./limits.ts";
 import { Sender } from "./sender.ts";
 import type { Stream, StreamHost } from "./stream.ts";
+import { StreamTable } from "./stream-table.ts";
 
 /** What both roles take, beside the limits. */
 export interface ConnectionOptions extends Partial<Limits> {
@@ -28,7 +29,7 @@ export abstract class Lifecycle implements StreamHost, Timed {
   /** Called once, when the socket is closed; undefined = in good order. */
   onClose: ((error: Error | undefined) => void) | undefined = undefined;
 
-  readonly streams = new Map<number, Stream>();
+  readonly streams = new StreamTable<Stream>();
   readonly assembler: HeaderAssembler;
   /** When the last chunk came, by `performance.now()`. */
   receivedAt = performance.now();
@@ -269,7 +270,7 @@ export abstract class Lifecycle implements StreamHost, Timed {
   }
 
   protected closeStreams(code: ErrorCode): void {
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       this.streams.delete(stream.id);
       stream.close(code);
     }

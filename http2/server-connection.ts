@@ -77,7 +77,7 @@ export class ServerConnection extends Connection {
     stream.headers = list;
     stream.hasHeaders = true;
     stream.bodyLeft = list.contentLength;
-    this.streams.set(streamId, stream);
+    this.streams.add(stream);
     if (endStream) {
       stream.receiveEnd();
     }
