@@ -62,7 +62,7 @@ module.exports = {
       {
         path: "^(server|client|transport|http2)/",
         pathNot:
-          "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
       },
       "",
     ),

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const BENCHES = [
   "unary",
+  "plugin",
   "latency",
   "scan",
   "clients",

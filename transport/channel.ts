@@ -2,13 +2,10 @@ import net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ClientConnection, createClientConnection } from "../http2/index.ts";
+import { markUnsent } from "./retry.ts";
 
-/** A connection has to be there after this long, TLS included. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** The least and the longest wait after an attempt that failed; it doubles from one to the next. */
+/** The least wait after an attempt that failed; it doubles from one to the next. */
 const MIN_BACKOFF_MS = 20;
-const MAX_BACKOFF_MS = 1000;
 
 /**
  * A connection without calls is closed after this long: well under the 300 s after which the gateway closes
@@ -31,6 +28,24 @@ export interface ChannelTarget {
   readonly tls: tls.ConnectionOptions | undefined;
 }
 
+/** How a channel goes about its connections. */
+export interface ChannelOptions {
+  /** A connection has to be there after so many milliseconds, TLS included. Default: 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** The longest wait, in milliseconds, after an attempt that failed. Default: 1,000. */
+  readonly maxBackoffMs?: number | undefined;
+  /**
+   * True: once an attempt has failed, calls fail at once until there is a connection, and attempts are made whether there are calls or
+   * not. Default: false, calls wait for the next attempt, which they are the reason for.
+   */
+  readonly failFast?: boolean | undefined;
+  /** Called when there is a connection after there was none. */
+  readonly onConnect?: (() => void) | undefined;
+  /** What a server may send on one stream, and on all of a connection, before somebody reads it. Default: the engine's own. */
+  readonly streamWindowBytes?: number | undefined;
+  readonly connectionWindowBytes?: number | undefined;
+}
+
 /** A call that wants a stream on a connection. */
 export interface Caller {
   /** Here is a connection with room for one. */
@@ -45,6 +60,9 @@ export interface Caller {
  */
 export class Channel {
   readonly #target: ChannelTarget;
+  readonly #options: ChannelOptions;
+  readonly #connectTimeoutMs: number;
+  readonly #maxBackoffMs: number;
   /** Those that take calls; one that drains is let go. */
   readonly #connections = new Map<ClientConnection, net.Socket>();
   /** In the order in which they came. */
@@ -55,9 +73,14 @@ export class Channel {
   #closed = false;
   #backoffMs = 0;
   #backoffUntilMs = 0;
+  /** Why calls fail at once; `undefined` = they do not. */
+  #failure: Error | undefined;
 
-  constructor(target: ChannelTarget) {
+  constructor(target: ChannelTarget, options: ChannelOptions = {}) {
     this.#target = target;
+    this.#options = options;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
+    this.#maxBackoffMs = options.maxBackoffMs ?? 1000;
   }
 
   /** A call begins. */
@@ -72,7 +95,7 @@ export class Channel {
 
   /**
    * Gives the call a connection: now, or when there is one with room. After a failure the next attempt waits, up to a second, and
-   * its calls with it. They fail as `unavailable` where there is no connection to be had, as `canceled` when the channel is closed.
+   * its calls with it, unless they fail at once. They fail as `unavailable` where there is no connection to be had, as `canceled` when the channel is closed.
    */
   acquire(caller: Caller): void {
     const connection = this.#waiting.size === 0 ? this.#roomy() : undefined;
@@ -80,6 +103,8 @@ export class Channel {
       caller.connected(connection);
     } else if (this.#closed) {
       caller.fail(canceled());
+    } else if (this.#failure !== undefined && this.#connections.size === 0) {
+      caller.fail(unavailable(this.#failure));
     } else {
       this.#waiting.add(caller);
       this.#serve();
@@ -152,9 +177,20 @@ export class Channel {
       this.#attempt = setTimeout(() => {
         this.#attempt = undefined;
         this.#serve();
+        this.#persist();
       }, waitMs);
     } else {
       this.#open();
+    }
+    if (this.#calls === 0) {
+      this.#attempt?.unref();
+    }
+  }
+
+  /** Goes on trying where nobody waits, because those who would were sent away. */
+  #persist(): void {
+    if (this.#failure !== undefined && this.#connections.size === 0) {
+      this.#connect();
     }
   }
 
@@ -171,7 +207,7 @@ export class Channel {
             ALPNProtocols: ["h2"],
           });
     this.#attempt = socket;
-    const late = () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`));
+    const late = () => socket.destroy(new Error(`no connection within ${this.#connectTimeoutMs} ms`));
     // Closed without a word, as by a server that wants a certificate.
     const onClose = () => onError(new Error("the server closed the connection"));
     // Of no effect once the attempt is over, well or not.
@@ -181,13 +217,14 @@ export class Channel {
       }
       this.#attempt = undefined;
       socket.destroy();
-      this.#failed();
+      this.#failed(error);
       // Else there are others to wait for.
       if (this.#connections.size === 0) {
         this.#failWaiting(unavailable(error));
       }
+      this.#persist();
     };
-    socket.setTimeout(CONNECT_TIMEOUT_MS).on("timeout", late).on("error", onError).on("close", onClose);
+    socket.setTimeout(this.#connectTimeoutMs).on("timeout", late).on("error", onError).on("close", onClose);
     socket.once(secure === undefined ? "connect" : "secureConnect", () => {
       if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== "h2") {
         onError(new Error("the server does not speak HTTP/2"));
@@ -200,7 +237,10 @@ export class Channel {
   /** Makes a socket a connection that calls can use: once the server has said how many it takes. */
   #greet(socket: net.Socket, failed: (error: Error) => void): void {
     socket.setNoDelay(true);
+    const { streamWindowBytes, connectionWindowBytes } = this.#options;
     const connection = createClientConnection(socket, {
+      ...(streamWindowBytes !== undefined && { streamWindowBytes }),
+      ...(connectionWindowBytes !== undefined && { connectionWindowBytes }),
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       keepaliveMs: KEEPALIVE_MS,
       keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
@@ -216,6 +256,10 @@ export class Channel {
 
   #adopt(connection: ClientConnection, socket: net.Socket): void {
     this.#connections.set(connection, socket);
+    this.#failure = undefined;
+    if (this.#connections.size === 1) {
+      this.#options.onConnect?.();
+    }
     connection.onRoom = () => this.#serve();
     connection.onDraining = () => {
       this.#connections.delete(connection);
@@ -225,28 +269,32 @@ export class Channel {
     connection.onClose = (error) => {
       this.#connections.delete(connection);
       // A server that takes connections and hangs up is one that is not there.
-      if (error !== undefined && performance.now() - since < MAX_BACKOFF_MS) {
-        this.#failed();
+      if (error !== undefined && performance.now() - since < this.#maxBackoffMs) {
+        this.#failed(error);
       } else {
         this.#backoffMs = 0;
       }
       this.#serve();
+      this.#persist();
     };
   }
 
-  #failed(): void {
-    this.#backoffMs = Math.min(MAX_BACKOFF_MS, Math.max(MIN_BACKOFF_MS, this.#backoffMs * 2));
+  #failed(error: Error): void {
+    if (this.#options.failFast === true) {
+      this.#failure = error;
+    }
+    this.#backoffMs = Math.min(this.#maxBackoffMs, Math.max(MIN_BACKOFF_MS, this.#backoffMs * 2));
     // Spread, so that the clients of a server that comes back do not all come at once.
     this.#backoffUntilMs = performance.now() + this.#backoffMs * (0.5 + Math.random() / 2);
   }
 }
 
 function canceled(): ConnectError {
-  return new ConnectError("the client is closed", Code.Canceled);
+  return markUnsent(new ConnectError("the client is closed", Code.Canceled));
 }
 
 function unavailable(error: unknown): ConnectError {
   const failure = new ConnectError(error instanceof Error ? error.message : String(error), Code.Unavailable);
   failure.cause = error;
-  return failure;
+  return markUnsent(failure);
 }

@@ -3,6 +3,20 @@ import { ConnectError, type Interceptor } from "@connectrpc/connect";
 /** The errors of calls that the server did not run. */
 const refusals = new WeakSet<ConnectError>();
 
+/** The errors of calls that were never sent. */
+const unsent = new WeakSet<ConnectError>();
+
+/** Says that a call with this error was never sent: there was no connection to be had. */
+export function markUnsent(error: ConnectError): ConnectError {
+  unsent.add(error);
+  return error;
+}
+
+/** Whether this error says that its call had no effect: it was never sent, or the server did not run it. */
+export function wasNotRun(error: ConnectError): boolean {
+  return refusals.has(error) || unsent.has(error);
+}
+
 /** Says that a call with this error was not run: refused, or never taken (RFC 9113 sections 6.8 and 8.7). */
 export function markRefused(error: ConnectError): ConnectError {
   refusals.add(error);

@@ -13,13 +13,15 @@ import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
 import { encodeHeaders, type HeaderBlock } from "../http2/index.ts";
 import type { CallRequest } from "./call.ts";
-import { Channel } from "./channel.ts";
+import { Channel, type ChannelOptions } from "./channel.ts";
 import { envelope } from "./envelope.ts";
 import { type GivenHeaders, ownFields } from "./fields.ts";
 import { createHttpClient } from "./http-client.ts";
 import { retryRefused } from "./retry.ts";
 import { StreamCall } from "./stream.ts";
 import { UnaryCall } from "./unary.ts";
+
+export { wasNotRun } from "./retry.ts";
 
 /** Above the largest value that a gateway can be told to keep, also in base64. */
 const READ_MAX_BYTES = 128 * 1024 * 1024;
@@ -40,6 +42,8 @@ export interface GrpcTransportOptions {
   readonly readMaxBytes?: number | undefined;
   /** For calls that name no timeout, in milliseconds; 0 = none. Default: 0. */
   readonly defaultTimeoutMs?: number | undefined;
+  /** How connections are made and kept. */
+  readonly channel?: ChannelOptions | undefined;
 }
 
 /** A Connect transport with connections that can be closed. */
@@ -65,11 +69,14 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
   const { interceptors = [], readMaxBytes = READ_MAX_BYTES, defaultTimeoutMs = 0 } = options;
   const url = new URL(options.baseUrl);
   const secure = url.protocol === "https:";
-  const channel = new Channel({
-    host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(url.port || (secure ? 443 : 80)),
-    tls: secure ? (options.tls ?? {}) : undefined,
-  });
+  const channel = new Channel(
+    {
+      host: url.hostname.replace(/^\[|\]$/g, ""),
+      port: Number(url.port || (secure ? 443 : 80)),
+      tls: secure ? (options.tls ?? {}) : undefined,
+    },
+    options.channel,
+  );
   const common = (path: string) =>
     encodeHeaders([
       ":method",

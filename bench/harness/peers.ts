@@ -9,15 +9,24 @@ import { type Peer, startPeer } from "./process.ts";
 
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
-/** Starts Prism, whole, on free ports, with the given store (a memory store unless said); `args` go to `prism serve`. */
+/**
+ * Starts Prism, whole, on free ports, with the given store (a memory store unless said), or the plugin on that port; `args` go to
+ * `prism serve`.
+ */
 export async function startPrism(
-  settings: { readonly http2?: "engine" | "node"; readonly database?: BackendConfig } = {},
+  settings: {
+    readonly http2?: "engine" | "node";
+    readonly database?: BackendConfig;
+    readonly pluginPort?: number;
+  } = {},
   args: readonly string[] = [],
 ): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const file = join(folder, "prism.yaml");
-  const { http2 = "engine", database = { type: "memory" } } = settings;
-  writeFileSync(file, JSON.stringify({ server: { http2 }, database }));
+  const { http2 = "engine", database = { type: "memory" }, pluginPort } = settings;
+  const plugin = { endpoint: `127.0.0.1:${pluginPort}` };
+  const namespaces = pluginPort === undefined ? undefined : [{ name: "default", plugin }];
+  writeFileSync(file, JSON.stringify({ server: { http2 }, database, namespaces }));
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   try {
     return await startPeer(process.execPath, [MAIN, "serve", "--config", file, ...ports, ...args], (line) =>

@@ -20,6 +20,8 @@ export interface Call {
   readonly aborted: boolean;
   /** Aborted at that moment. Reading it is what makes it: a store that answers at once asks for `aborted` only. */
   readonly signal: AbortSignal;
+  /** When the call's deadline passes, by `performance.now()`; absent = it has none, or none is known. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /** A call that ends when `signal` is aborted; without one, never. */

@@ -27,6 +27,9 @@ describe("backendSchema", () => {
     { type: "memory" },
     { type: "sqlite", path: "prism.db" },
     { type: "sqlite", path: "prism.db", max_bytes: 1_000_000_000 },
+    { type: "remote", endpoint: "localhost:50051" },
+    { type: "remote", endpoint: "http://127.0.0.1:1", namespace: "a" },
+    { type: "remote", endpoint: "https://[::1]:65535", tls: { ca: "ca.pem" } },
   ])("takes %j", (config) => {
     expect(backendSchema.parse(config)).toEqual(config);
   });
@@ -35,6 +38,9 @@ describe("backendSchema", () => {
     {},
     { type: "mysql" },
     { type: "memory", path: "prism.db" },
+    { type: "remote" },
+    { type: "remote", endpoint: "[a]:1" },
+    { type: "remote", endpoint: "a:1", namespace: "A" },
     { type: "sqlite" },
     { type: "sqlite", path: "" },
     { type: "sqlite", path: ":memory:" },

@@ -6,6 +6,7 @@ import type { Backend } from "./contract.ts";
 import { createGuardedBackend } from "./guarded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
 import { createPostgresBackend } from "./postgres/backend.ts";
+import { createRemoteBackend } from "./remote/backend.ts";
 import { createSqliteBackend } from "./sqlite/backend.ts";
 
 /** Makes the store that `config` describes, guarded and not yet open. The only module that knows every room. */
@@ -24,5 +25,7 @@ function createRoom(config: BackendConfig, clock: Clock): Backend {
       return createSqliteBackend(config, { clock });
     case "postgres":
       return createCoalescedBackend(createBreakerBackend(createPostgresBackend(config)));
+    case "remote":
+      return createRemoteBackend(config);
   }
 }

@@ -41,7 +41,7 @@ export interface Config {
     readonly requestTimeoutMs: number;
   };
   readonly admin: { readonly listen: Address };
-  /** Every store by name, the default one under "database" included; file names absolute, no prototype. A store may have no namespace. */
+  /** Every store by name, the default one under "database" and each namespace's plugin included; file names absolute, no prototype. A store may have no namespace. */
   readonly backends: Readonly<Record<string, BackendConfig>>;
   /** At least one, in the file's order. */
   readonly namespaces: readonly NamespaceConfig[];
@@ -80,13 +80,20 @@ export function compile(
   folder: string,
 ): Config {
   const { server, admin, logging, limits } = checked;
-  const located = (backend: BackendConfig) => locate(backend, folder);
-
   const backends: Record<string, BackendConfig> = Object.create(null);
-  backends[DATABASE] = overrides.database ?? located(checked.database);
+  backends[DATABASE] = overrides.database ?? located(checked.database, folder);
   for (const [name, backend] of Object.entries(checked.backends)) {
-    backends[name] = located(backend);
+    backends[name] = located(backend, folder);
   }
+  const namespaces = checked.namespaces.map(({ name, pattern, backend = DATABASE, plugin }) => {
+    if (plugin === undefined) {
+      return { name, pattern, backend };
+    }
+    // Of a form that no backend's name in the file has.
+    const own = `plugin:${name}`;
+    backends[own] = located({ type: "remote", ...plugin }, folder);
+    return { name, pattern, backend: own };
+  });
 
   const origins = server.cors.origins;
   return deepFreeze({
@@ -107,7 +114,7 @@ export function compile(
     },
     admin: { listen: overrides.adminListen ?? admin.listen_address },
     backends,
-    namespaces: checked.namespaces.map(({ name, pattern, backend }) => ({ name, pattern, backend })),
+    namespaces,
     logging: { level: overrides.logLevel ?? logging.level, format: overrides.logFormat ?? logging.format },
     limits: {
       maxValueBytes: limits.max_value_bytes,
@@ -120,8 +127,8 @@ export function compile(
   });
 }
 
-/** The same options with absolute file names. */
-function locate(backend: BackendConfig, folder: string): BackendConfig {
+/** With its file names absolute. */
+function located(backend: BackendConfig, folder: string): BackendConfig {
   switch (backend.type) {
     case "memory":
       return backend;
@@ -135,6 +142,11 @@ function locate(backend: BackendConfig, folder: string): BackendConfig {
         ...(key !== undefined && { key: resolve(folder, key) }),
       };
       return backend.ssl === undefined ? backend : { ...backend, ssl };
+    }
+    case "remote": {
+      const { tls = {} } = backend;
+      const files = Object.entries(tls).map(([name, file]) => [name, file && resolve(folder, file)]);
+      return backend.tls === undefined ? backend : { ...backend, tls: Object.fromEntries(files) };
     }
   }
 }

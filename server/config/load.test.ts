@@ -80,10 +80,12 @@ database: {type: memory}
 backends:
   main: {type: sqlite, path: main.db, max_bytes: 1048576}
   constructor: {type: memory}
+  away: {type: remote, endpoint: "https://[::1]:50051", namespace: theirs, tls: {ca: ca.pem, cert: a/cert.pem, key: /etc/key.pem}}
 namespaces:
   - {name: orders, pattern: keyvalue, backend: main}
   - {name: a.b_c-1, backend: constructor}
   - {name: scratch, backend: database}
+  - {name: far, plugin: {endpoint: "plugin:50051"}}
 logging: {level: silent, format: pretty}
 limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_header_bytes: 1024, max_receiving_bytes: 1048576, max_timeout_ms: 5}
 `,
@@ -109,11 +111,19 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
         database: { type: "memory" },
         main: { type: "sqlite", path: join(folder, "main.db"), max_bytes: 1048576 },
         constructor: { type: "memory" },
+        away: {
+          type: "remote",
+          endpoint: "https://[::1]:50051",
+          namespace: "theirs",
+          tls: { ca: join(folder, "ca.pem"), cert: join(folder, "a/cert.pem"), key: "/etc/key.pem" },
+        },
+        "plugin:far": { type: "remote", endpoint: "plugin:50051" },
       },
       namespaces: [
         { name: "orders", pattern: "keyvalue", backend: "main" },
         { name: "a.b_c-1", pattern: "keyvalue", backend: "constructor" },
         { name: "scratch", pattern: "keyvalue", backend: "database" },
+        { name: "far", pattern: "keyvalue", backend: "plugin:far" },
       ],
       logging: { level: "silent", format: "pretty" },
       limits: {

@@ -96,13 +96,13 @@ test.each<[string, ...string[]]>([
   ],
   [
     "database:\n  path: x",
-    "1:1: database.type: expected one of: memory, sqlite, postgres; but it is missing",
+    "1:1: database.type: expected one of: memory, sqlite, postgres, remote; but it is missing",
   ],
   [
     "database:\n  type: mongodb",
-    '2:3: database.type: expected one of: memory, sqlite, postgres; found "mongodb"',
+    '2:3: database.type: expected one of: memory, sqlite, postgres, remote; found "mongodb"',
   ],
-  ["database:\n  type: 5", "2:3: database.type: expected one of: memory, sqlite, postgres; found 5"],
+  ["database:\n  type: 5", "2:3: database.type: expected one of: memory, sqlite, postgres, remote; found 5"],
   ["database: sqlite", "1:1: database: expected a mapping, found text"],
   ["database:\n  type: sqlite", "1:1: database.path: missing; expected text"],
   [
@@ -129,7 +129,7 @@ test.each<[string, ...string[]]>([
   ],
   [
     "backends:\n  a: {type: memory}\n  b: {type: redis}",
-    '3:7: backends.b.type: expected one of: memory, sqlite, postgres; found "redis"',
+    '3:7: backends.b.type: expected one of: memory, sqlite, postgres, remote; found "redis"',
   ],
   [
     "namespaces: []",
@@ -167,8 +167,31 @@ test.each<[string, ...string[]]>([
     '4:5: namespaces[2].name: "a" is the name of namespaces[0] already',
   ],
   [
-    "namespaces:\n  - name: a\n    pattern: keyvalue\n    plugin:\n      endpoint: localhost:50051",
-    "4:5: namespaces[0].plugin: this version serves no plugins yet; bind the namespace to one of backends",
+    "namespaces:\n  - name: a\n    pattern: keyvalue\n    plugin:\n      endpoint: 50051",
+    "5:7: namespaces[0].plugin.endpoint: expected text, found a number; put it in quotes to make it text",
+  ],
+  ...["localhost", "localhost:0", "localhost:65536", "ftp://a:1", "http://a:1/path", ":50051", "a b:1"].map(
+    (endpoint): [string, string] => [
+      `namespaces: [{name: a, plugin: {endpoint: "${endpoint}"}}]`,
+      '1:33: namespaces[0].plugin.endpoint: expected "host:port", "http://host:port" or "https://host:port", with a port from 1 to 65535',
+    ],
+  ),
+  ["namespaces: [{name: a, plugin: {}}]", "1:24: namespaces[0].plugin.endpoint: missing; expected text"],
+  [
+    'namespaces: [{name: a, plugin: {endpiont: "a:1", endpoint: "a:1"}}]',
+    '1:33: namespaces[0].plugin.endpiont: unknown key; did you mean "endpoint"? expected one of: endpoint, namespace, tls',
+  ],
+  [
+    'namespaces: [{name: a, backend: database, plugin: {endpoint: "a:1"}}]',
+    "1:43: namespaces[0].plugin: cannot be combined with backend: both say where data goes",
+  ],
+  [
+    'namespaces: [{name: a, plugin: {endpoint: "http://a:1", tls: {}}}]',
+    '1:57: namespaces[0].plugin.tls: the endpoint begins with "http://", which is without TLS',
+  ],
+  [
+    'backends: {b: {type: remote, endpoint: "a:1", tls: {cert: a.pem}}}',
+    "1:47: backends.b.tls: expected cert and key together",
   ],
   [
     "logging: {level: verbose}",
@@ -230,7 +253,7 @@ limits:
     "prism.yaml:4:1 loging",
     "prism.yaml:7:5 namespaces[0].backend",
     "prism.yaml:8:5 namespaces[1].name",
-    "prism.yaml:9:5 namespaces[1].plugin",
+    "prism.yaml:9:14 namespaces[1].plugin.endpoint",
     "prism.yaml:11:3 limits.max_value_bytes",
   ]);
 });

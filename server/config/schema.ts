@@ -3,7 +3,7 @@
  * configuration. Times are in milliseconds, sizes in bytes, file names relative to the folder of the file.
  */
 import { z } from "zod";
-import { backendSchema } from "../backend/config.ts";
+import { backendSchema, pluginSchema } from "../backend/config.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { ADDRESS_FORMAT, parseAddress } from "./address.ts";
 
@@ -100,18 +100,21 @@ const adminSchema = z.strictObject({
   listen_address: addressSchema.prefault("127.0.0.1:8090"),
 });
 
-const namespaceSchema = z.strictObject({
-  /** What callers name it. */
-  name: nameSchema,
-  /** What it is for. */
-  pattern: z.enum(["keyvalue"]).default("keyvalue"),
-  /** A name from `backends`. Absent = the store of `database`. */
-  backend: z.string().default(DATABASE),
-  /** RFC-026's binding to another process. */
-  plugin: z
-    .never({ error: "this version serves no plugins yet; bind the namespace to one of backends" })
-    .optional(),
-});
+const namespaceSchema = z
+  .strictObject({
+    /** What callers name it. */
+    name: nameSchema,
+    /** What it is for. */
+    pattern: z.enum(["keyvalue"]).default("keyvalue"),
+    /** A name from `backends`. Absent = the store of `database`, unless there is a plugin. */
+    backend: z.string().optional(),
+    /** RFC-026's binding to another process: a backend of type remote for this namespace alone. */
+    plugin: pluginSchema.optional(),
+  })
+  .refine(({ backend, plugin }) => backend === undefined || plugin === undefined, {
+    path: ["plugin"],
+    error: "cannot be combined with backend: both say where data goes",
+  });
 
 const loggingSchema = z.strictObject({
   level: logLevelSchema.default("info"),

@@ -12,10 +12,12 @@ export class CallScope implements Call {
   #reason: PrismError | undefined;
   #onAbort: ((reason: PrismError) => void) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly deadlineMs: number | undefined;
 
   /** `timeoutMs` 0 = no deadline of its own. */
   constructor(timeoutMs: number) {
     if (timeoutMs > 0) {
+      this.deadlineMs = performance.now() + timeoutMs;
       this.#timer = setTimeout(() => this.abort(deadlineExceeded()), timeoutMs);
     }
   }

@@ -13,7 +13,7 @@ import { timeout_ms as timeoutMsOption } from "../../gen/prism/options_pb.ts";
 import type { Call } from "../backend/contract.ts";
 import { abortError, asPrismError, PrismError } from "../errors.ts";
 import { type CallLog, type CallRecord, callRecord } from "./call-record.ts";
-import { CallScope } from "./call-scope.ts";
+import { CallScope, createDeadlineScope } from "./call-scope.ts";
 import type { AnyBatch, Batch } from "./columns.ts";
 import { loggable, requestError } from "./protocol.ts";
 import { toConnectError } from "./status.ts";
@@ -149,7 +149,7 @@ function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log
 
 function connectUnary({ timeoutMs, run }: UnaryMethod) {
   return async (request: unknown, context: HandlerContext): Promise<unknown> => {
-    const scope = new CallScope(timeoutMs);
+    const scope = connectScope(timeoutMs, context);
     const unfollow = scope.follow(context.signal);
     try {
       return await run(request, callRecord(context.values), scope, asIs);
@@ -209,12 +209,20 @@ function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, l
   };
 }
 
+/** Of a call on Connect's handlers, which know its caller's deadline. */
+function connectScope(timeoutMs: number, context: HandlerContext): CallScope {
+  const givenMs = context.timeoutMs();
+  return givenMs === undefined
+    ? new CallScope(timeoutMs)
+    : createDeadlineScope(Math.max(0, givenMs), timeoutMs);
+}
+
 /** Connect encodes by itself. */
 const asIs = <T>(response: T): T => response;
 
 function connectStream({ timeoutMs, open }: StreamMethod) {
   return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
-    const scope = new CallScope(timeoutMs);
+    const scope = connectScope(timeoutMs, context);
     const unfollow = scope.follow(context.signal);
     const batches = open(request, callRecord(context.values), scope, asIs);
     try {

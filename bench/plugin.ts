@@ -1,0 +1,25 @@
+/** What does it cost to have the store in another process? A Get through a proxy and its plugin, beside one straight to that plugin. */
+import { contender, fill, grpcGet } from "./harness/calls.ts";
+import { hasH2load } from "./harness/h2load.ts";
+import { startPrism } from "./harness/peers.ts";
+import { compared, interleaved, report, writeReport } from "./harness/report.ts";
+
+const ROUNDS = 5;
+const SHAPE = { connections: 4, streams: 16 };
+
+if (!hasH2load()) {
+  process.exit(1);
+}
+await using plugin = await startPrism();
+await using proxy = await startPrism({ pluginPort: plugin.port });
+await fill(plugin);
+
+const runs = await interleaved(
+  {
+    "proxy -> plugin": await contender(proxy, grpcGet("small"), SHAPE),
+    "straight to the plugin": await contender(plugin, grpcGet("small"), SHAPE),
+  },
+  ROUNDS,
+);
+report("gRPC Get, 100 bytes, 64 in flight as 4 x 16", compared(runs, "calls/s"), runs);
+writeReport("plugin");

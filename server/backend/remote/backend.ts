@@ -1,0 +1,145 @@
+import { readFile } from "node:fs/promises";
+import type { ConnectionOptions } from "node:tls";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../../gen/grpc/health/v1/health_pb.ts";
+import { createGrpcTransport, type GrpcTransport } from "../../../transport/transport.ts";
+import { PrismError } from "../../errors.ts";
+import { DEFAULT_NAMESPACE } from "../../limits.ts";
+import { type Backend, createCall } from "../contract.ts";
+import { baseUrlOf, type RemoteConfig } from "./config.ts";
+import { toPrismError } from "./errors.ts";
+import { findLacking } from "./interfaces.ts";
+import { Plugin } from "./plugin.ts";
+import { createScans, MAX_WAITING_SCANS } from "./scans.ts";
+import { createEntries, createLists } from "./stores.ts";
+
+/** How long `open` waits for the plugin. One that comes later is found when it comes. */
+const OPEN_WAIT_MS = 1000;
+
+/** For the plugin to say that it is well. */
+const CHECK_TIMEOUT_MS = 2000;
+
+/** To make a connection. It bounds how long calls wait for a machine that does not answer. */
+const CONNECT_TIMEOUT_MS = 2000;
+
+/** So that a plugin that is back is found within half a second. */
+const MAX_BACKOFF_MS = 500;
+
+/**
+ * What a scan that waits for its reader holds back at the plugin, and room for all that may wait on one connection: else they would
+ * hold up every other call.
+ */
+const STREAM_WINDOW_BYTES = 256 * 1024;
+const CONNECTION_WINDOW_BYTES = MAX_WAITING_SCANS * STREAM_WINDOW_BYTES;
+
+/** What is open between `open` and `close`. */
+interface Link {
+  readonly transport: GrpcTransport;
+  readonly plugin: Plugin;
+}
+
+/**
+ * A store in another process, a plugin, which may start later than this one, die and come back. While it is away calls fail at once as
+ * `store_unavailable`. All interfaces are declared: which of them the plugin has is known once it is there, and a call to another one
+ * throws `interface_unsupported`.
+ *
+ * `secondMs` is how many of the contract's milliseconds a second of the plugin's clock counts; tests move that clock.
+ */
+export function createRemoteBackend(
+  config: RemoteConfig,
+  { secondMs = 1000 }: { readonly secondMs?: number } = {},
+): Backend {
+  let link: Link | undefined;
+  const linked = (): Link => {
+    if (link === undefined) {
+      throw new PrismError("store_unavailable", "the store is not open");
+    }
+    return link;
+  };
+  const options = { plugin: () => linked().plugin, secondMs };
+  const scans = createScans(options);
+
+  async function open(): Promise<void> {
+    const tls = await readTls(config);
+    const { promise: known, resolve } = Promise.withResolvers<void>();
+    const transport = createGrpcTransport({
+      baseUrl: baseUrlOf(config),
+      tls,
+      channel: {
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        maxBackoffMs: MAX_BACKOFF_MS,
+        failFast: true,
+        streamWindowBytes: STREAM_WINDOW_BYTES,
+        connectionWindowBytes: CONNECTION_WINDOW_BYTES,
+        onConnect: () => void learn().then(resolve),
+      },
+    });
+    const plugin = new Plugin(transport, config);
+    const learn = async () => {
+      try {
+        plugin.lacks = await findLacking(transport, config.namespace ?? DEFAULT_NAMESPACE);
+      } catch {
+        // It went away, or does not say. What it lacks it answers as UNIMPLEMENTED itself.
+      }
+    };
+    link = { transport, plugin };
+    // The first call makes the channel connect, and go on trying. What it meets, later calls tell their callers.
+    check(link).catch(() => {});
+    await first(known, OPEN_WAIT_MS);
+  }
+
+  return {
+    type: config.type,
+    entries: createEntries(options),
+    scans,
+    lists: createLists(options),
+    open,
+    check: async () => check(linked()),
+    async close() {
+      scans.close();
+      link?.transport.close();
+      link = undefined;
+    },
+  };
+}
+
+/** Asks the plugin for its health. One without that service is well if it answers. */
+async function check({ transport }: Link): Promise<void> {
+  const health = createClient(Health, transport);
+  try {
+    const { status } = await health.check({}, { timeoutMs: CHECK_TIMEOUT_MS });
+    if (status === ServingStatus.SERVING) {
+      return;
+    }
+  } catch (error) {
+    if (ConnectError.from(error).code === Code.Unimplemented) {
+      return;
+    }
+    throw toPrismError(error, { call: createCall(), write: false });
+  }
+  throw new PrismError("store_unavailable", "the plugin says that it does not serve");
+}
+
+async function readTls({ tls }: RemoteConfig): Promise<ConnectionOptions | undefined> {
+  if (tls === undefined) {
+    return undefined;
+  }
+  const read = async (file: string | undefined) => (file === undefined ? undefined : await readFile(file));
+  try {
+    const [ca, cert, key] = await Promise.all([read(tls.ca), read(tls.cert), read(tls.key)]);
+    return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  } catch (error) {
+    throw new PrismError("store_unavailable", "a TLS file of the plugin cannot be read", { cause: error });
+  }
+}
+
+/** Waits for `event`, and no longer than `maxMs`. */
+async function first(event: Promise<void>, maxMs: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, maxMs);
+  await Promise.race([event, late]);
+  clearTimeout(timer);
+}

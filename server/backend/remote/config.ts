@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { NAMESPACE_PATTERN } from "../../limits.ts";
+
+const ENDPOINT = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[a-z\d_][a-z\d_.-]{0,252}):(\d{1,5})$/i;
+
+const fileNameSchema = z.string().min(1);
+
+const shape = {
+  /** Where the plugin listens: "host:port" or "http://host:port" without TLS ("host:port" with, where `tls` is given), "https://host:port" with it. */
+  endpoint: z.string().refine(isEndpoint, {
+    error: 'expected "host:port", "http://host:port" or "https://host:port", with a port from 1 to 65535',
+  }),
+  /** The namespace to ask the plugin for. Absent = the one that the call is for. */
+  namespace: z
+    .string()
+    .regex(NAMESPACE_PATTERN, {
+      error:
+        'expected a name of 1 to 63 characters: a lower-case letter, then lower-case letters, digits, "-", "_" or "."',
+    })
+    .optional(),
+  /** PEM files, relative to the working directory. */
+  tls: z
+    .strictObject({
+      /** Authority that signed the plugin's certificate. Absent = the well-known ones. */
+      ca: fileNameSchema.optional(),
+      /** What to show where the plugin asks for a certificate: the chain, and its private key. */
+      cert: fileNameSchema.optional(),
+      key: fileNameSchema.optional(),
+    })
+    .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+      error: "expected cert and key together",
+    })
+    .optional(),
+};
+
+const TLS_WITHOUT_TLS = {
+  path: ["tls"],
+  error: 'the endpoint begins with "http://", which is without TLS',
+};
+
+/** `type: remote`: a plugin, another process that serves Prism's interfaces over gRPC. */
+export const remoteSchema = z
+  .strictObject({ type: z.literal("remote"), ...shape })
+  .refine(withTlsOrNot, TLS_WITHOUT_TLS);
+
+/** `plugin:` of a namespace: the same for that namespace alone. */
+export const pluginSchema = z.strictObject(shape).refine(withTlsOrNot, TLS_WITHOUT_TLS);
+
+/** The checked options of a remote store. */
+export type RemoteConfig = z.infer<typeof remoteSchema>;
+
+/** The endpoint as a URL. */
+export function baseUrlOf({ endpoint, tls }: RemoteConfig): string {
+  return /^https?:/i.test(endpoint) ? endpoint : `${tls === undefined ? "http" : "https"}://${endpoint}`;
+}
+
+function isEndpoint(text: string): boolean {
+  const [match, , , digits] = ENDPOINT.exec(text) ?? [];
+  const port = Number(digits);
+  return (
+    match !== undefined &&
+    port >= 1 &&
+    port <= 65535 &&
+    URL.canParse(`http://${match.replace(/^https?:\/\//i, "")}`)
+  );
+}
+
+function withTlsOrNot({
+  endpoint,
+  tls,
+}: {
+  readonly endpoint: string;
+  readonly tls?: object | undefined;
+}): boolean {
+  return tls === undefined || !/^http:/i.test(endpoint);
+}

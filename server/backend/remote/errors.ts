@@ -1,0 +1,86 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorSchema } from "../../../gen/prism/common/errors_pb.ts";
+import { wasNotRun } from "../../../transport/transport.ts";
+import { abortError, PrismError, type Reason } from "../../errors.ts";
+import { reasonOf } from "../../wire-reason.ts";
+import type { Call } from "../contract.ts";
+
+/** "lost" = the call may have been run or not, and there is no answer. */
+type Outcome = Reason | "lost";
+
+/** What is known of a failed call where the plugin tells no reason: a foreign one has its status code only. */
+const BY_CODE: Readonly<Record<Code, Outcome>> = {
+  [Code.Canceled]: "lost",
+  [Code.Unknown]: "internal",
+  [Code.InvalidArgument]: "invalid_field",
+  [Code.DeadlineExceeded]: "deadline_exceeded",
+  [Code.NotFound]: "key_not_found",
+  [Code.AlreadyExists]: "internal",
+  [Code.PermissionDenied]: "internal",
+  // It may be a bound on messages, so nobody is told to try again.
+  [Code.ResourceExhausted]: "store_full",
+  [Code.FailedPrecondition]: "internal",
+  [Code.Aborted]: "lost",
+  [Code.OutOfRange]: "invalid_field",
+  [Code.Unimplemented]: "interface_unsupported",
+  [Code.Internal]: "internal",
+  [Code.Unavailable]: "lost",
+  [Code.DataLoss]: "corrupt_data",
+  [Code.Unauthenticated]: "internal",
+};
+
+/** In the words of the gateway: a foreign plugin's own are not written for its callers. */
+const MESSAGES: Partial<Readonly<Record<Reason, string>>> = {
+  invalid_field: "the plugin does not take a field of the request",
+  deadline_exceeded: "the deadline of the call passed",
+  key_not_found: "the plugin does not have the key, or the namespace",
+  store_full: "the plugin has no room for the call",
+  interface_unsupported: "the plugin does not have the interface",
+  corrupt_data: "the plugin's data does not read back as what was written",
+};
+
+/** Reasons that are about the way from the gateway to the plugin, and what they mean to the gateway's caller. */
+const OF_THE_WAY: Partial<Readonly<Record<Reason, Outcome>>> = {
+  canceled: "lost",
+  shutting_down: "store_unavailable",
+  method_not_found: "interface_unsupported",
+  malformed_request: "internal",
+  request_unsupported: "internal",
+};
+
+/** What was asked of the plugin. */
+export interface Asked {
+  readonly call: Call;
+  /** Whether it changes anything. */
+  readonly write: boolean;
+}
+
+/** Turns what a transport threw into the error that the gateway's caller is told. The cause keeps all of it, for the log. */
+export function toPrismError(thrown: unknown, { call, write }: Asked): PrismError {
+  if (thrown instanceof PrismError) {
+    return thrown;
+  }
+  if (call.aborted) {
+    return abortError(call.signal);
+  }
+  const error = ConnectError.from(thrown);
+  const cause = error;
+  if (wasNotRun(error)) {
+    return new PrismError("store_unavailable", "the plugin cannot be reached", { cause });
+  }
+  const [detail] = error.findDetails(ErrorSchema);
+  const told = detail && reasonOf(detail.reason);
+  const outcome = told === undefined ? BY_CODE[error.code] : (OF_THE_WAY[told] ?? told);
+  if (outcome === "lost") {
+    return write
+      ? new PrismError("outcome_unknown", "the plugin went away; the write may have been made or not", {
+          cause,
+        })
+      : new PrismError("store_unavailable", "the plugin went away", { cause });
+  }
+  if (detail !== undefined && outcome === told) {
+    const field = detail.fieldViolations[0]?.field;
+    return new PrismError(told, detail.message, { cause, ...(field !== undefined && { field }) });
+  }
+  return new PrismError(outcome, MESSAGES[outcome] ?? "the plugin failed", { cause });
+}

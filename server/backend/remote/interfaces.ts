@@ -1,0 +1,86 @@
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionV1Alpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+
+/** The services that a plugin can have, and what messages call them. */
+export const INTERFACE_NAMES: ReadonlyMap<string, string> = new Map([
+  [KeyValueBasicInterface.typeName, "key-value interface"],
+  [KeyValueScanInterface.typeName, "scan interface"],
+  [ListBasicInterface.typeName, "list interface"],
+]);
+
+/** No entry, list or prefix that anybody uses. */
+const PROBE = "\0prism.probe";
+
+/** For each question to the plugin. */
+const TIMEOUT_MS = 2000;
+
+/**
+ * Which of the interfaces the plugin does not have, by the full names of the services: as its reflection says, or where it has none, as
+ * a read of nothing in `namespace` shows that each answers. Throws ConnectError where the plugin does not say.
+ */
+export async function findLacking(transport: Transport, namespace: string): Promise<ReadonlySet<string>> {
+  const services =
+    (await reflected(transport, ServerReflection)) ?? (await reflected(transport, ServerReflectionV1Alpha));
+  const has = services ?? (await probed(transport, namespace));
+  return new Set([...INTERFACE_NAMES.keys()].filter((name) => !has.has(name)));
+}
+
+/** `undefined` where the plugin does not have this version of reflection. */
+async function reflected(
+  transport: Transport,
+  service: typeof ServerReflection | typeof ServerReflectionV1Alpha,
+): Promise<ReadonlySet<string> | undefined> {
+  const client = createClient(service as typeof ServerReflection, transport);
+  const question = { messageRequest: { case: "listServices", value: "*" } } as const;
+  const answers = client.serverReflectionInfo(createAsyncIterable([question]), { timeoutMs: TIMEOUT_MS });
+  const has = await implemented(async () => {
+    for await (const { messageResponse } of answers) {
+      if (messageResponse.case === "listServicesResponse") {
+        return new Set(messageResponse.value.service.map(({ name }) => name));
+      }
+    }
+    return undefined;
+  });
+  return has;
+}
+
+async function probed(transport: Transport, namespace: string): Promise<ReadonlySet<string>> {
+  const options = { timeoutMs: TIMEOUT_MS };
+  const has = new Set<string>();
+  const probe = async (service: string, call: () => Promise<unknown>) => {
+    const answered = async () => {
+      await call();
+      has.add(service);
+    };
+    await implemented(answered);
+  };
+  await Promise.all([
+    probe(KeyValueBasicInterface.typeName, () =>
+      createClient(KeyValueBasicInterface, transport).exists({ namespace, key: PROBE }, options),
+    ),
+    probe(KeyValueScanInterface.typeName, () =>
+      createClient(KeyValueScanInterface, transport).count({ namespace, prefix: PROBE }, options),
+    ),
+    probe(ListBasicInterface.typeName, () =>
+      createClient(ListBasicInterface, transport).length({ namespace, listKey: PROBE }, options),
+    ),
+  ]);
+  return has;
+}
+
+/** What the call answers; `undefined` where its service is not there. Throws ConnectError where that is not known. */
+async function implemented<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    if (ConnectError.from(error).code === Code.Unimplemented) {
+      return undefined;
+    }
+    throw error;
+  }
+}
