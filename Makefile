@@ -20,7 +20,7 @@ $(INSTALLED): package.json package-lock.json
 run: $(INSTALLED) ## install and serve on port 8980; ARGS="--memory" and the like go to `prism serve`
 	@$(WITH_NODE) exec node server/main.ts serve $(ARGS)
 
-demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or one that it starts for itself
+demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or a proxy and its plugin that it starts for itself
 	@$(WITH_NODE) node examples/run-demo.ts
 
 test: $(INSTALLED) ## all tests; ARGS=server/rpc for a part, ARGS=--coverage to enforce 90% of lines, as CI does
@@ -64,10 +64,10 @@ build: $(INSTALLED) ## dist/: what is published, JavaScript with types
 	$(WITH_NODE) tsc -p tsconfig.build.json --outDir $(DIST)
 	for store in sqlite postgres; do cp -r server/backend/$$store/migrations $(DIST)/server/backend/$$store/; done
 
-dev-up: ## the image, in Docker, on ports 8980 and 8090
+dev-up: ## a proxy on ports 8980 and 8090 and the plugin that holds its data, in Docker
 	docker compose up --build --detach --wait
 
-dev-down: ## stop it; its data stays
+dev-down: ## stop them; the data, which is in memory, goes
 	docker compose down
 
 clean: ## what was built or installed; ./data stays

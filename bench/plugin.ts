@@ -1,4 +1,7 @@
-/** What does it cost to have the store in another process? A Get through a proxy and its plugin, beside one straight to that plugin. */
+/**
+ * What does it cost to have the store in another process? Gets through a proxy to its plugin, beside Gets straight to a plugin. What
+ * is called has the server's core for itself; the proxy's plugin shares that of the load, which has room for both.
+ */
 import { contender, fill, grpcGet } from "./harness/calls.ts";
 import { hasH2load } from "./harness/h2load.ts";
 import { startPrism } from "./harness/peers.ts";
@@ -11,8 +14,10 @@ if (!hasH2load()) {
   process.exit(1);
 }
 await using plugin = await startPrism();
-await using proxy = await startPrism({ pluginPort: plugin.port });
+await using distant = await startPrism({ core: "load" });
+await using proxy = await startPrism({ pluginPort: distant.port });
 await fill(plugin);
+await fill(distant);
 
 const runs = await interleaved(
   {

@@ -1,10 +1,16 @@
-/** Runs the demo against the gateway at PRISM_ADDRESS, or, where that is not set, against one that it starts for itself in memory. */
+/**
+ * Runs the demo against the gateway at PRISM_ADDRESS, or, where that is not set, against RFC-026's two processes, which it starts for
+ * itself: a proxy, and the plugin that holds the data.
+ */
+import { fileURLToPath } from "node:url";
 import { spawnServer } from "../server/testing/process.ts";
 
 if (process.env.PRISM_ADDRESS !== undefined) {
   await import("./poc1-demo.ts");
 } else {
-  await using server = await spawnServer(["--memory"]);
-  process.env.PRISM_ADDRESS = server.address;
+  await using plugin = await spawnServer(["--memory"]);
+  process.env.PRISM_PLUGIN = plugin.address;
+  await using proxy = await spawnServer(["--config", fileURLToPath(new URL("proxy.yaml", import.meta.url))]);
+  process.env.PRISM_ADDRESS = proxy.address;
   await import("./poc1-demo.ts");
 }

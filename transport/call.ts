@@ -16,6 +16,14 @@ export interface CallTarget<M extends DescMethod, O extends DescMessage> {
   readonly readMaxBytes: number;
 }
 
+/** What a call asks of an AbortSignal: whatever does that will do, and most that does costs less. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: "abort", listener: { handleEvent(): void }): void;
+  removeEventListener(type: "abort", listener: { handleEvent(): void }): void;
+}
+
 /** What a call has of its own. */
 export interface CallRequest {
   /** Fields that come again from call to call. */
@@ -24,7 +32,7 @@ export interface CallRequest {
   readonly ownFields: HeaderBlock | undefined;
   /** At most 31 bits; `undefined` = any time. */
   readonly timeoutMs: number | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: CallSignal | undefined;
   /** Whether `opened` can send the request once more, where the server did not run it. */
   readonly canSendAgain: boolean;
 }
@@ -122,7 +130,7 @@ function onClose(stream: Stream, code: ErrorCode | undefined): void {
 }
 
 /** What the caller said when it aborted, as the error of the call. */
-function aborted(signal: AbortSignal): ConnectError {
+function aborted(signal: CallSignal): ConnectError {
   return ConnectError.from(signal.reason, Code.Canceled);
 }
 

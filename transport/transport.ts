@@ -8,11 +8,18 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  type Interceptor,
+  type Transport,
+  type UnaryResponse,
+} from "@connectrpc/connect";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
 import { encodeHeaders, type HeaderBlock } from "../http2/index.ts";
-import type { CallRequest } from "./call.ts";
+import type { CallRequest, CallSignal } from "./call.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { envelope } from "./envelope.ts";
 import { type GivenHeaders, ownFields } from "./fields.ts";
@@ -48,6 +55,15 @@ export interface GrpcTransportOptions {
 
 /** A Connect transport with connections that can be closed. */
 export interface GrpcTransport extends Transport {
+  /** As in every transport; without interceptors `signal` need not be a whole AbortSignal. */
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: CallSignal | undefined,
+    timeoutMs: number | undefined,
+    header: GivenHeaders,
+    input: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O>>;
   /** Closes the connections as soon as their calls have ended; further calls fail as `canceled`. */
   close(): void;
 }
@@ -128,7 +144,7 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
 
   function request(
     fields: HeaderBlock,
-    signal: AbortSignal | undefined,
+    signal: CallSignal | undefined,
     timeoutMs: number | undefined,
     header: GivenHeaders,
   ): CallRequest {
@@ -145,6 +161,9 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
     async unary(method, signal, givenTimeoutMs, header, input, contextValues) {
       const timeoutMs = bounded(givenTimeoutMs);
       if (interceptors.length > 0) {
+        if (signal !== undefined && !(signal instanceof AbortSignal)) {
+          throw new TypeError("interceptors need an AbortSignal");
+        }
         return reference.unary(method, signal, timeoutMs, header, input, contextValues);
       }
       const { fields, encode, parse } = prepare(method);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BackendConfig } from "../../server/backend/config.ts";
-import { type Peer, startPeer } from "./process.ts";
+import { type Core, type Peer, startPeer } from "./process.ts";
 
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
@@ -18,19 +18,25 @@ export async function startPrism(
     readonly http2?: "engine" | "node";
     readonly database?: BackendConfig;
     readonly pluginPort?: number;
+    readonly core?: Core;
   } = {},
   args: readonly string[] = [],
 ): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const file = join(folder, "prism.yaml");
-  const { http2 = "engine", database = { type: "memory" }, pluginPort } = settings;
+  const { http2 = "engine", database = { type: "memory" }, pluginPort, core } = settings;
   const plugin = { endpoint: `127.0.0.1:${pluginPort}` };
   const namespaces = pluginPort === undefined ? undefined : [{ name: "default", plugin }];
   writeFileSync(file, JSON.stringify({ server: { http2 }, database, namespaces }));
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   try {
-    return await startPeer(process.execPath, [MAIN, "serve", "--config", file, ...ports, ...args], (line) =>
-      line.includes('"msg":"ready"') ? Number(/"listen":"[^"]*:(\d+)"/.exec(line)?.[1]) : undefined,
+    return await startPeer(
+      process.execPath,
+      [MAIN, "serve", "--config", file, ...ports, ...args],
+      (line) =>
+        line.includes('"msg":"ready"') ? Number(/"listen":"[^"]*:(\d+)"/.exec(line)?.[1]) : undefined,
+      {},
+      core,
     );
   } finally {
     rmSync(folder, { recursive: true });

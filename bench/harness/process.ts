@@ -6,8 +6,9 @@ import { promisify } from "node:util";
 
 /** Servers run on one core and what loads them on another, where there are two and `taskset` to keep them apart. */
 const CAN_PIN = availableParallelism() >= 2 && spawnSync("taskset", ["--version"]).status === 0;
-const SERVER_CORE = "0";
-const LOAD_CORE = "1";
+const CORES = { server: "0", load: "1" } as const;
+/** Where a process runs. */
+export type Core = keyof typeof CORES;
 
 /** How processes are laid out, for the report. */
 export const LAYOUT = CAN_PIN ? "server on one core, load on another" : "server and load share the cores";
@@ -15,7 +16,7 @@ export const LAYOUT = CAN_PIN ? "server on one core, load on another" : "server 
 /** Keeps this process on the core of the load. */
 export function pinThisProcess(): void {
   if (CAN_PIN) {
-    spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", LOAD_CORE, String(process.pid)]);
+    spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", CORES.load, String(process.pid)]);
   }
 }
 
@@ -26,7 +27,7 @@ export interface Peer extends AsyncDisposable {
 }
 
 /**
- * Starts a server on the server's core; `portOf` finds in a line of its output that it is ready, and where. Throws with what it said if
+ * Starts a server, on the server's core unless told otherwise; `portOf` finds in a line of its output that it is ready, and where. Throws with what it said if
  * it ends before.
  */
 export async function startPeer(
@@ -34,9 +35,10 @@ export async function startPeer(
   args: readonly string[],
   portOf: (line: string) => number | undefined,
   env: NodeJS.ProcessEnv = {},
+  core: Core = "server",
 ): Promise<Peer> {
   const child = CAN_PIN
-    ? spawn("taskset", ["--cpu-list", SERVER_CORE, command, ...args], { env: { ...process.env, ...env } })
+    ? spawn("taskset", ["--cpu-list", CORES[core], command, ...args], { env: { ...process.env, ...env } })
     : spawn(command, [...args], { env: { ...process.env, ...env } });
   const exited = once(child, "exit");
   const port = await readyPort(child, exited, portOf);
@@ -77,7 +79,7 @@ const run = promisify(execFile);
 /** Runs a program that makes load, on the load's core; answers what it printed. */
 export async function runLoad(command: string, args: readonly string[]): Promise<string> {
   const { stdout } = CAN_PIN
-    ? await run("taskset", ["--cpu-list", LOAD_CORE, command, ...args], { maxBuffer: 2 ** 28 })
+    ? await run("taskset", ["--cpu-list", CORES.load, command, ...args], { maxBuffer: 2 ** 28 })
     : await run(command, [...args], { maxBuffer: 2 ** 28 });
   return stdout;
 }

@@ -1,16 +1,18 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Call } from "../backend/contract.ts";
+import type { AbortEvents, Call } from "../backend/contract.ts";
 import { PrismError } from "../errors.ts";
 
 /** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** One call while it runs: ends its work when the deadline passes, the caller leaves or the server goes down. */
-export class CallScope implements Call {
+export class CallScope implements Call, AbortEvents {
   /** Made when somebody asks for it. */
   #controller: AbortController | undefined;
   #reason: PrismError | undefined;
   #onAbort: ((reason: PrismError) => void) | undefined;
+  /** Most calls have one listener at the most; further ones use the signal. */
+  #listener: { handleEvent(): void } | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
   readonly deadlineMs: number | undefined;
 
@@ -36,6 +38,30 @@ export class CallScope implements Call {
     return this.#controller.signal;
   }
 
+  get events(): AbortEvents {
+    return this;
+  }
+
+  get reason(): unknown {
+    return this.#reason;
+  }
+
+  addEventListener(type: "abort", listener: { handleEvent(): void }): void {
+    if (this.#listener === undefined) {
+      this.#listener = listener;
+    } else {
+      this.signal.addEventListener(type, listener);
+    }
+  }
+
+  removeEventListener(type: "abort", listener: { handleEvent(): void }): void {
+    if (this.#listener === listener) {
+      this.#listener = undefined;
+    } else {
+      this.#controller?.signal.removeEventListener(type, listener);
+    }
+  }
+
   /** The caller went away; no effect where the call is over, as most are when their exchange closes. */
   leave(): void {
     if (this.#reason === undefined) {
@@ -48,6 +74,7 @@ export class CallScope implements Call {
     if (this.#reason === undefined) {
       this.#reason = reason;
       this.#controller?.abort(reason);
+      this.#listener?.handleEvent();
       this.#onAbort?.(reason);
     }
   }

@@ -5,8 +5,8 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
+import type { GrpcTransport } from "../../../transport/transport.ts";
 import { PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import { toPrismError } from "./errors.ts";
@@ -15,18 +15,21 @@ import { INTERFACE_NAMES } from "./interfaces.ts";
 /** Calls that wait for the plugin at the same time; further ones fail as `overloaded`. */
 const MAX_CALLS = 16_384;
 
+/** What calls are made with. Any transport will do where every call has a whole signal only. */
+export type PluginTransport = Pick<GrpcTransport, "unary" | "stream">;
+
 /** Makes calls to a plugin, and knows what it lacks. */
 export class Plugin {
   /** The services, by their full names, that calls are refused for. */
   lacks: ReadonlySet<string> = new Set();
-  readonly #transport: Transport;
+  readonly #transport: PluginTransport;
   readonly #type: string;
   readonly #namespace: string | undefined;
   #calls = 0;
 
   /** `type` is the room's, for messages; `namespace` the plugin's name for every namespace, `undefined` = it has the same names. */
   constructor(
-    transport: Transport,
+    transport: PluginTransport,
     { type, namespace }: { readonly type: string; readonly namespace?: string | undefined },
   ) {
     this.#transport = transport;
@@ -47,7 +50,7 @@ export class Plugin {
       const request = this.#named(input);
       const { message } = await this.#transport.unary(
         method,
-        call.signal,
+        call.events ?? call.signal,
         timeLeftMs(call),
         undefined,
         request,

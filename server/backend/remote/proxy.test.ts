@@ -1,0 +1,312 @@
+/** Through a whole proxy to a plugin: Prism itself, or one that shares nothing with it but the schema. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { Code, createClient } from "@connectrpc/connect";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { PrismClient } from "../../../client/node.ts";
+import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import {
+  KeyValueScanInterface,
+  ScanResponseSchema,
+} from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { createGrpcTransport } from "../../../transport/transport.ts";
+import type { Config } from "../../config/config.ts";
+import { CERT, KEY } from "../../testing/certificate.ts";
+import { startForeignPlugin } from "../../testing/foreign-plugin.ts";
+import { startTestServer, type TestServer } from "../../testing/server.ts";
+import { bytes, CALL, NAMESPACE, present } from "../conformance/harness.ts";
+import { createCall } from "../contract.ts";
+import { createRemoteBackend } from "./backend.ts";
+import { MAX_WAITING_SCANS } from "./scans.ts";
+
+const ENTRIES = 5000;
+
+async function start(adjust: (config: Config) => Config = (config) => config): Promise<TestServer> {
+  const server = await startTestServer({
+    adjust: (config) => adjust({ ...config, server: { ...config.server, shutdownGraceMs: 0 } }),
+  });
+  onTestFinished(server.stop);
+  return server;
+}
+
+/** A proxy whose namespaces "default" and "other" are the plugin's, and a client of it. */
+async function startProxy(endpoint: string) {
+  const proxy = await start((config) => ({
+    ...config,
+    backends: { plugin: { type: "remote", endpoint } },
+    namespaces: ["default", "other"].map((name) => ({ name, pattern: "keyvalue", backend: "plugin" })),
+  }));
+  const client = new PrismClient(proxy.address);
+  onTestFinished(() => client.close());
+  return { proxy, client };
+}
+
+async function openRoom(options: Omit<Parameters<typeof createRemoteBackend>[0], "type">) {
+  const backend = createRemoteBackend({ type: "remote", ...options });
+  onTestFinished(() => backend.close());
+  await backend.open();
+  return backend;
+}
+
+/** Ten thousand bytes a page of 1,024: many pages, of which the plugin sends what the window holds. */
+async function fill(plugin: TestServer): Promise<string[]> {
+  const { entries } = await openRoom({ endpoint: plugin.address });
+  const keys = Array.from({ length: ENTRIES }, (_, i) => `k${String(i).padStart(5, "0")}`);
+  await entries?.set(
+    NAMESPACE,
+    keys.map((key) => ({ key, value: bytes(key.repeat(20)), ttlMs: 0 })),
+    CALL,
+  );
+  return keys;
+}
+
+/** Scans that have ended. */
+const scansOf = ({ log }: TestServer) =>
+  log.filter(({ call }) => call === "Scan" || call === "ScanKeys").length;
+
+describe("errors", () => {
+  test("the plugin's reason, message and field are the caller's", async () => {
+    const plugin = await start((config) => ({ ...config, limits: { ...config.limits, maxValueBytes: 10 } }));
+    const { client } = await startProxy(plugin.address);
+    await expect(client.keyvalue.set("a", "12345678901")).rejects.toMatchObject({
+      reason: "value_too_large",
+      code: Code.ResourceExhausted,
+      message: "value has 11 bytes; the limit is 10",
+      retryable: false,
+    });
+    await expect(client.keyvalue.get("a")).rejects.toMatchObject({ reason: "key_not_found" });
+    await expect(client.keyvalue.get("a", { namespace: "other" })).rejects.toMatchObject({
+      reason: "namespace_not_found",
+    });
+  });
+
+  test("of a foreign plugin the code is told, and not its words", async () => {
+    const code = { value: 0 };
+    const endpoint = await startForeignPlugin([KeyValueBasicInterface], {
+      Get: (_call, _answer, fail) => fail(code.value),
+      Set: (_call, _answer, fail) => fail(code.value),
+      Exists: (_call, answer) => answer({ exists: false }),
+    });
+    const { proxy, client } = await startProxy(endpoint);
+    const expected: [number, string, string][] = [
+      [Code.NotFound, "key_not_found", "key_not_found"],
+      [Code.InvalidArgument, "invalid_field", "invalid_field"],
+      [Code.ResourceExhausted, "store_full", "store_full"],
+      [Code.Unavailable, "store_unavailable", "outcome_unknown"],
+      [Code.Aborted, "store_unavailable", "outcome_unknown"],
+      [Code.Canceled, "store_unavailable", "outcome_unknown"],
+      [Code.DataLoss, "corrupt_data", "corrupt_data"],
+      [Code.Unauthenticated, "internal", "internal"],
+      [Code.Unknown, "internal", "internal"],
+      [Code.Unimplemented, "interface_unsupported", "interface_unsupported"],
+    ];
+    for (const [sent, read, write] of expected) {
+      code.value = sent;
+      const errors = await Promise.all([
+        client.keyvalue.get("a").catch((error) => error),
+        client.keyvalue.set("a", "1").catch((error) => error),
+      ]);
+      expect(errors.map(({ reason }) => reason)).toEqual([read, write]);
+      expect(errors.map(({ message }) => message).join()).not.toMatch(/secret/);
+    }
+    // The operator is told.
+    expect(JSON.stringify(proxy.log)).toContain("secret.go");
+  });
+});
+
+describe("interfaces", () => {
+  test("a foreign plugin without reflection is probed; what it lacks is refused by name, and not asked for", async () => {
+    const asked: string[] = [];
+    const endpoint = await startForeignPlugin([KeyValueBasicInterface], {
+      Exists: (call, answer) => {
+        asked.push(call.request.$typeName);
+        answer({ exists: true });
+      },
+    });
+    const { client } = await startProxy(endpoint);
+    expect(asked).toHaveLength(1);
+    expect(await client.keyvalue.exists("a")).toBe(true);
+    await expect(client.list.length("a")).rejects.toMatchObject({
+      reason: "interface_unsupported",
+      message: 'namespace "default" is on a remote backend, whose plugin has no list interface',
+    });
+    await expect(client.keyvalue.count()).rejects.toMatchObject({ reason: "interface_unsupported" });
+    await expect(Array.fromAsync(client.keyvalue.scan(""))).rejects.toMatchObject({
+      reason: "interface_unsupported",
+    });
+  });
+
+  test("one without a health service is well as long as it answers", async () => {
+    const endpoint = await startForeignPlugin([ListBasicInterface], {
+      Length: (_call, answer) => answer({ length: 0n }),
+    });
+    const { proxy } = await startProxy(endpoint);
+    const health = await fetch(`${proxy.adminUrl}/health`);
+    expect(await health.json()).toMatchObject({
+      status: "serving",
+      namespaces: { default: { backend: "remote", status: "serving" } },
+    });
+  });
+});
+
+describe("deadlines and cancellation", () => {
+  test("the plugin gets what is left of the caller's time, and hears when the caller leaves", async () => {
+    const deadlines: number[] = [];
+    const canceled: string[] = [];
+    const endpoint = await startForeignPlugin([KeyValueBasicInterface], {
+      Exists: (_call, answer) => answer({ exists: true }),
+      Get: (call) => {
+        deadlines.push(Number(call.getDeadline()) - Date.now());
+        call.on("cancelled", () => canceled.push("Get"));
+      },
+    });
+    const { client } = await startProxy(endpoint);
+    await expect(client.keyvalue.get("a", { timeoutMs: 100 })).rejects.toMatchObject({
+      reason: "deadline_exceeded",
+    });
+    expect(deadlines).toHaveLength(1);
+    expect(deadlines[0]).toBeGreaterThan(0);
+    expect(deadlines[0]).toBeLessThanOrEqual(100);
+    await vi.waitFor(() => expect(canceled).toHaveLength(1));
+    const leaving = new AbortController();
+    const left = client.keyvalue.get("a", { signal: leaving.signal });
+    await vi.waitFor(() => expect(deadlines).toHaveLength(2));
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ reason: "canceled" });
+    await vi.waitFor(() => expect(canceled).toHaveLength(2));
+  });
+});
+
+describe("scans", () => {
+  test("a scan of many pages is one scan at the plugin, and a limit is kept", async () => {
+    const plugin = await start();
+    const keys = await fill(plugin);
+    const { client } = await startProxy(plugin.address);
+    expect((await Array.fromAsync(client.keyvalue.scan(""))).map(([key]) => key)).toEqual(keys);
+    expect(await Array.fromAsync(client.keyvalue.scanKeys(""))).toEqual(keys);
+    await vi.waitFor(() => expect(scansOf(plugin)).toBe(2));
+    for (const limit of [1, 1024, 1025, 3000]) {
+      expect(await Array.fromAsync(client.keyvalue.scanKeys("", { limit }))).toEqual(keys.slice(0, limit));
+    }
+  });
+
+  test("a scan whose place was taken goes on where it was", async () => {
+    const plugin = await start();
+    const keys = await fill(plugin);
+    const { scans } = await openRoom({ endpoint: plugin.address });
+    const store = present(scans);
+    const first = { prefix: "", after: undefined, maxEntries: 1024, maxBytes: 1e9, keysOnly: true };
+    const calls = Array.from({ length: MAX_WAITING_SCANS + 1 }, () => createCall());
+    const pages = await Promise.all(calls.map((call) => store.scanPage(NAMESPACE, first, call)));
+    const read = async (i: number) => {
+      const found = pages[i]?.keys ?? [];
+      for (let after = pages[i]?.next; after !== undefined; ) {
+        const page = await store.scanPage(NAMESPACE, { ...first, after }, calls[i] ?? CALL);
+        found.push(...page.keys);
+        after = page.next;
+      }
+      return found;
+    };
+    expect(await read(0)).toEqual(keys);
+    expect(await read(MAX_WAITING_SCANS)).toEqual(keys);
+    // The first one's place was taken by the last, so that it was begun anew. The last went on.
+    await vi.waitFor(() => expect(scansOf(plugin)).toBe(calls.length + 1));
+  });
+
+  test("a slow reader slows the plugin down", async () => {
+    let written = 0;
+    let ended = false;
+    const value = new Uint8Array(10_000);
+    const endpoint = await startForeignPlugin([KeyValueScanInterface], {
+      Count: (_call, answer) => answer({ count: 0n }),
+      Scan: async (call) => {
+        const gone = new Promise<void>((resolve) => call.once("cancelled", resolve));
+        void gone.then(() => {
+          ended = true;
+        });
+        for (let i = 0; !call.cancelled; i++) {
+          written++;
+          const key = `k${String(i).padStart(9, "0")}`;
+          if (!call.write(create(ScanResponseSchema, { key, value }))) {
+            await Promise.race([new Promise<void>((resolve) => call.once("drain", resolve)), gone]);
+          }
+        }
+      },
+    });
+    const { proxy } = await startProxy(endpoint);
+    const transport = createGrpcTransport({ baseUrl: proxy.baseUrl });
+    onTestFinished(() => transport.close());
+    const leaving = new AbortController();
+    const scan = createClient(KeyValueScanInterface, transport).scan({}, { signal: leaving.signal });
+    const reader = scan[Symbol.asyncIterator]();
+    await reader.next();
+    let before = -1;
+    await vi.waitFor(
+      () => {
+        const stopped = written === before;
+        before = written;
+        expect(stopped).toBe(true);
+      },
+      { interval: 100, timeout: 10_000 },
+    );
+    // Windows and buffers on the two ways and one page, and not more, of a scan without an end.
+    expect(written * value.length).toBeLessThan(16 * 1024 * 1024);
+    for (let i = 0; i < 5000; i++) {
+      await reader.next();
+    }
+    expect(written).toBeGreaterThan(5000);
+    leaving.abort();
+    await vi.waitFor(() => expect(ended).toBe(true));
+  });
+});
+
+describe("options", () => {
+  test("namespace: the plugin's own name for it", async () => {
+    const plugin = await start((config) => ({
+      ...config,
+      namespaces: [{ name: "theirs", pattern: "keyvalue", backend: "database" }],
+    }));
+    const { entries } = await openRoom({ endpoint: plugin.address, namespace: "theirs" });
+    await entries?.set("ours", [{ key: "a", value: bytes("1"), ttlMs: 0 }], CALL);
+    const client = new PrismClient(plugin.address, { namespace: "theirs" });
+    onTestFinished(() => client.close());
+    expect(await client.keyvalue.exists("a")).toBe(true);
+  });
+
+  test("tls: the plugin's certificate is checked", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "prism-plugin-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    writeFileSync(certFile, CERT);
+    writeFileSync(keyFile, KEY);
+    const plugin = await start((config) => ({
+      ...config,
+      server: { ...config.server, tls: { certFile, keyFile, clientCaFile: undefined } },
+    }));
+    const trusting = await openRoom({ endpoint: plugin.address, tls: { ca: certFile } });
+    await trusting.check();
+    const wary = await openRoom({ endpoint: `https://${plugin.address}` });
+    await expect(wary.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+    const lost = createRemoteBackend({ type: "remote", endpoint: "a:1", tls: { ca: join(folder, "none") } });
+    await expect(lost.open()).rejects.toMatchObject({ reason: "store_unavailable" });
+  });
+
+  test("a time to live is rounded up to the wire's whole seconds", async () => {
+    const asked: unknown[] = [];
+    const endpoint = await startForeignPlugin([KeyValueBasicInterface], {
+      Exists: (_call, answer) => answer({ exists: true }),
+      Set: (call, answer) => {
+        asked.push((call.request as { ttlSeconds?: bigint }).ttlSeconds);
+        answer({ success: true });
+      },
+    });
+    const { entries } = await openRoom({ endpoint });
+    for (const ttlMs of [0, 1, 1000, 1001]) {
+      await entries?.set(NAMESPACE, [{ key: "a", value: bytes(""), ttlMs }], CALL);
+    }
+    expect(asked).toEqual([0n, 1n, 1n, 2n]);
+  });
+});
