@@ -3,7 +3,7 @@
  * `make check` fails on a cycle or a wrong-way import.
  */
 const TEST =
-  "\\.test\\.ts$|^(http2|transport)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
+  "\\.test\\.ts$|^(http2|client/transport)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
 
 const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 
@@ -14,7 +14,7 @@ module.exports = {
       "room-imports-contract-only",
       { path: "^server/backend/([^/]+)/", pathNot: `^server/backend/remote/|${TEST}` },
       {
-        path: "^(server|gen|client|transport)/",
+        path: "^(server|gen|client)/",
         pathNot:
           "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper)\\.ts$|^server/(errors|limits)\\.ts$",
       },
@@ -26,7 +26,7 @@ module.exports = {
       {
         path: "^(server|client)/",
         pathNot:
-          "^server/backend/remote/|^server/backend/(contract|clock|values|utf8)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
+          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
       },
       "Its store is the wire: as the other rooms, and messages and a transport besides.",
     ),
@@ -43,7 +43,7 @@ module.exports = {
       "backend-looks-up-to-nothing",
       { path: "^server/backend/", pathNot: `^server/backend/remote/|${TEST}` },
       {
-        path: "^(gen/|client/|transport/|server/(rpc|namespace|config)/|server/(port|direct)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
+        path: "^(gen/|client/|server/(rpc|namespace|config)/|server/(port|direct)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
       },
       "A backend never sees a wire message.",
     ),
@@ -51,7 +51,7 @@ module.exports = {
       "namespace-knows-contract-only",
       { path: "^server/namespace/", pathNot: TEST },
       {
-        path: "^(gen|server|client|transport)/",
+        path: "^(gen|server|client)/",
         pathNot: "^server/namespace/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
@@ -60,7 +60,7 @@ module.exports = {
       "rpc-knows-namespace-and-contract",
       { path: "^server/rpc/", pathNot: TEST },
       {
-        path: "^(server|client|transport|http2)/",
+        path: "^(server|client|http2)/",
         pathNot:
           "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
       },
@@ -73,15 +73,9 @@ module.exports = {
       "",
     ),
     never(
-      "transport-for-client-and-remote-only",
-      { path: "^server/", pathNot: `^server/backend/remote/|${TEST}` },
-      { path: "^transport/" },
-      "",
-    ),
-    never(
       "transport-knows-no-prism",
-      { path: "^transport/", pathNot: TEST },
-      { path: "^(server|gen|client)/" },
+      { path: "^client/transport/", pathNot: TEST },
+      { path: "^(server|gen)/|^client/(?!transport/)" },
       "It carries any service's calls.",
     ),
     never(
@@ -92,26 +86,31 @@ module.exports = {
     ),
     never(
       "browser-client-without-engine",
-      { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
-      { path: "^(http2|transport)/" },
+      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/)|${TEST}` },
+      { path: "^(http2|client/transport)/" },
       "",
     ),
-    never("server-apart-from-client", { path: "^server/", pathNot: TEST }, { path: "^client/" }, ""),
+    never(
+      "server-apart-from-client",
+      { path: "^server/", pathNot: `^server/backend/remote/|${TEST}` },
+      { path: "^client/" },
+      "But for the room of plugins, which calls them over the client's transport.",
+    ),
     never(
       "browser-client-without-node",
-      { path: "^client/", pathNot: `^client/node\\.ts$|${TEST}` },
+      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/)|${TEST}` },
       { dependencyTypes: ["core"] },
       "What the browser loads imports nothing of Node's.",
     ),
     never(
       "engine-stands-alone",
       { path: "^http2/", pathNot: TEST },
-      { path: "^(server|gen|client|transport)/|^node_modules/" },
+      { path: "^(server|gen|client)/|^node_modules/" },
       "HTTP/2 knows nothing of what it carries.",
     ),
     never(
       "engine-by-its-index",
-      { path: "^(server|client|transport)/", pathNot: TEST },
+      { path: "^(server|client)/", pathNot: TEST },
       { path: "^http2/", pathNot: "^http2/index\\.ts$" },
       "",
     ),

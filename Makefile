@@ -49,7 +49,7 @@ check: $(INSTALLED) ## types, lint, format, schema, generated code, import direc
 	$(WITH_NODE) buf lint
 	$(WITH_NODE) buf format --diff --exit-code
 	$(WITH_NODE) sh .ci/check-gen
-	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 transport server client gen examples bench
+	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client gen examples bench
 	$(WITH_NODE) knip
 
 format: $(INSTALLED) ## put code and schema in the house's format

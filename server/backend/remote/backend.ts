@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { ConnectionOptions } from "node:tls";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport, type GrpcTransport } from "../../../client/transport/transport.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.ts";
-import { createGrpcTransport, type GrpcTransport } from "../../../transport/transport.ts";
 import { PrismError } from "../../errors.ts";
 import { DEFAULT_NAMESPACE } from "../../limits.ts";
 import { type Backend, createCall } from "../contract.ts";

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { wasNotRun } from "../../../client/transport/transport.ts";
 import { ErrorSchema } from "../../../gen/prism/common/errors_pb.ts";
-import { wasNotRun } from "../../../transport/transport.ts";
 import { abortError, PrismError, type Reason } from "../../errors.ts";
 import { reasonOf } from "../../wire-reason.ts";
 import type { Call } from "../contract.ts";

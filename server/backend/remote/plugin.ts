@@ -6,7 +6,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
-import type { GrpcTransport } from "../../../transport/transport.ts";
+import type { GrpcTransport } from "../../../client/transport/transport.ts";
 import { PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import { toPrismError } from "./errors.ts";

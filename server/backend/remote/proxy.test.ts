@@ -6,13 +6,13 @@ import { create } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { PrismClient } from "../../../client/node.ts";
+import { createGrpcTransport } from "../../../client/transport/transport.ts";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import {
   KeyValueScanInterface,
   ScanResponseSchema,
 } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
-import { createGrpcTransport } from "../../../transport/transport.ts";
 import type { Config } from "../../config/config.ts";
 import { CERT, KEY } from "../../testing/certificate.ts";
 import { startForeignPlugin } from "../../testing/foreign-plugin.ts";

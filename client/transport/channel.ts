@@ -1,7 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ClientConnection, createClientConnection } from "../http2/index.ts";
+import { type ClientConnection, createClientConnection } from "../../http2/index.ts";
 import { markUnsent } from "./retry.ts";
 
 /** The least wait after an attempt that failed; it doubles from one to the next. */

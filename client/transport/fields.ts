@@ -1,5 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import { encodeHeaders, type HeaderBlock, type HeaderList } from "../http2/index.ts";
+import { encodeHeaders, type HeaderBlock, type HeaderList } from "../../http2/index.ts";
 
 /** As gRPC writes the deadline of a call: eight digits at most, so longer ones are in seconds. */
 export function timeoutField(timeoutMs: number): readonly [name: string, value: string] {

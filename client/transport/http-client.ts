@@ -4,7 +4,7 @@ import type {
   UniversalClientRequest,
   UniversalClientResponse,
 } from "@connectrpc/connect/protocol";
-import { type ClientStream, encodeHeaders, type HeaderBlock, type Stream } from "../http2/index.ts";
+import { type ClientStream, encodeHeaders, type HeaderBlock, type Stream } from "../../http2/index.ts";
 import { Call, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { RESERVED, toHeaders } from "./fields.ts";

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import * as connectNode from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { encodeHeaders, type Stream } from "../http2/index.ts";
+import { encodeHeaders, type Stream } from "../../http2/index.ts";
 import { Echo, startGrpcJs, startRaw } from "./testing.ts";
 import { createGrpcTransport } from "./transport.ts";
 
@@ -468,7 +468,7 @@ test.each([
     const script = `
     const { createClient } = await import("@connectrpc/connect");
     const { createGrpcTransport } = await import("${new URL("./transport.ts", import.meta.url)}");
-    const { Health } = await import("${new URL("../gen/grpc/health/v1/health_pb.ts", import.meta.url)}");
+    const { Health } = await import("${new URL("../../gen/grpc/health/v1/health_pb.ts", import.meta.url)}");
     const client = createClient(Health, createGrpcTransport({ baseUrl: "http://${await start()}" }));
     await client.check({}, { timeoutMs: 300 }).catch((error) => console.log(error.code));`;
     const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {

@@ -1,5 +1,5 @@
 import { validateResponse, validateTrailer } from "@connectrpc/connect/protocol-grpc";
-import type { HeaderList } from "../http2/index.ts";
+import type { HeaderList } from "../../http2/index.ts";
 import { toHeaders } from "./fields.ts";
 
 /** Throws the ConnectError that a whole response tells. A response without trailers may have its status in the headers. */

@@ -18,7 +18,7 @@ import {
 } from "@connectrpc/connect";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
-import { encodeHeaders, type HeaderBlock } from "../http2/index.ts";
+import { encodeHeaders, type HeaderBlock } from "../../http2/index.ts";
 import type { CallRequest, CallSignal } from "./call.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { envelope } from "./envelope.ts";

@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type UnaryResponse } from "@connectrpc/connect";
-import type { ClientStream, HeaderList, NoBody, Stream } from "../http2/index.ts";
+import type { ClientStream, HeaderList, NoBody, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { ENVELOPE_HEAD_BYTES, EnvelopeReader } from "./envelope.ts";

@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { ClientConnection, ClientStream, ErrorCode, HeaderBlock, Stream } from "../http2/index.ts";
+import type { ClientConnection, ClientStream, ErrorCode, HeaderBlock, Stream } from "../../http2/index.ts";
 import type { Caller, Channel } from "./channel.ts";
 import { resetError } from "./reset.ts";
 import { markRefused } from "./retry.ts";

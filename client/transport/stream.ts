@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethodStreaming, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type StreamResponse } from "@connectrpc/connect";
-import type { ClientStream, HeaderList, Stream } from "../http2/index.ts";
+import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { EnvelopeReader } from "./envelope.ts";

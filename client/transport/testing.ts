@@ -21,7 +21,7 @@ import {
   createServerConnection,
   type ServerConnection,
   type Stream,
-} from "../http2/index.ts";
+} from "../../http2/index.ts";
 
 /** Asks for `count` answers of `data`, or for a failure with `code`. */
 export type Ping = Message<"t.Ping"> & { data: Uint8Array; count: number; code: number };

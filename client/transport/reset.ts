@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorCode, errorName } from "../http2/index.ts";
+import { ErrorCode, errorName } from "../../http2/index.ts";
 
 /**
  * What a call ends with whose stream was closed with an HTTP/2 error code
