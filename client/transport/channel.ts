@@ -17,9 +17,6 @@ const IDLE_TIMEOUT_MS = 60_000;
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 15_000;
 
-/** More are made only while the others have as many calls as the server lets them. */
-const MAX_CONNECTIONS = 8;
-
 /** Where a channel goes to. */
 export interface ChannelTarget {
   readonly host: string;
@@ -41,6 +38,10 @@ export interface ChannelOptions {
   readonly failFast?: boolean | undefined;
   /** Called when there is a connection after there was none. */
   readonly onConnect?: (() => void) | undefined;
+  /** More than one are made only while the others have as many calls as they may. Default: 8. */
+  readonly maxConnections?: number | undefined;
+  /** Calls at the same time on one connection, where the server lets it have more. Default: as many as it lets. */
+  readonly maxCallsPerConnection?: number | undefined;
   /** What a server may send on one stream, and on all of a connection, before somebody reads it. Default: the engine's own. */
   readonly streamWindowBytes?: number | undefined;
   readonly connectionWindowBytes?: number | undefined;
@@ -139,8 +140,9 @@ export class Channel {
 
   /** A connection with room for another call. */
   #roomy(): ClientConnection | undefined {
+    const { maxCallsPerConnection = Number.POSITIVE_INFINITY } = this.#options;
     for (const connection of this.#connections.keys()) {
-      if (connection.freeStreams > 0) {
+      if (connection.freeStreams > 0 && connection.streamCount < maxCallsPerConnection) {
         return connection;
       }
     }
@@ -169,7 +171,8 @@ export class Channel {
 
   /** Makes one more connection, unless one is being made, or there are enough. */
   #connect(): void {
-    if (this.#attempt !== undefined || this.#closed || this.#connections.size >= MAX_CONNECTIONS) {
+    const { maxConnections = 8 } = this.#options;
+    if (this.#attempt !== undefined || this.#closed || this.#connections.size >= maxConnections) {
       return;
     }
     const waitMs = this.#backoffUntilMs - performance.now();

@@ -13,7 +13,7 @@ import { baseUrlOf, type RemoteConfig } from "./config.ts";
 import { toPrismError } from "./errors.ts";
 import { findLacking } from "./interfaces.ts";
 import { Plugin } from "./plugin.ts";
-import { createScans, MAX_WAITING_SCANS } from "./scans.ts";
+import { createScans } from "./scans.ts";
 import { createEntries, createLists } from "./stores.ts";
 
 /** How long `open` waits for the plugin. One that comes later is found when it comes. */
@@ -29,15 +29,25 @@ const CONNECT_TIMEOUT_MS = 2000;
 const MAX_BACKOFF_MS = 500;
 
 /**
- * What a scan that waits for its reader holds back at the plugin, and room for all that may wait on one connection: else they would
- * hold up every other call.
+ * Scans wait for their readers, and what waits must hold up no other call: they have connections of their own, each with a
+ * window of twice what its streams can hold back (it is announced anew by halves), and so few streams that a plugin can keep two pages
+ * for each: Prism takes no more calls from a connection for which 16 MiB wait.
  */
-const STREAM_WINDOW_BYTES = 256 * 1024;
-const CONNECTION_WINDOW_BYTES = MAX_WAITING_SCANS * STREAM_WINDOW_BYTES;
+const SCAN_CONNECTIONS = 16;
+const SCANS_PER_CONNECTION = 16;
+const SCAN_WINDOW_BYTES = 256 * 1024;
+
+/** Calls do not wait for a plugin that is away, and it is looked for without them. */
+const PERSISTENT = {
+  connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  maxBackoffMs: MAX_BACKOFF_MS,
+  failFast: true,
+} as const;
 
 /** What is open between `open` and `close`. */
 interface Link {
   readonly transport: GrpcTransport;
+  readonly scanTransport: GrpcTransport;
   readonly plugin: Plugin;
 }
 
@@ -65,19 +75,22 @@ export function createRemoteBackend(
   async function open(): Promise<void> {
     const tls = await readTls(config);
     const { promise: known, resolve } = Promise.withResolvers<void>();
+    const where = { baseUrl: baseUrlOf(config), tls };
     const transport = createGrpcTransport({
-      baseUrl: baseUrlOf(config),
-      tls,
+      ...where,
+      channel: { ...PERSISTENT, onConnect: () => void learn().then(resolve) },
+    });
+    const scanTransport = createGrpcTransport({
+      ...where,
       channel: {
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        maxBackoffMs: MAX_BACKOFF_MS,
-        failFast: true,
-        streamWindowBytes: STREAM_WINDOW_BYTES,
-        connectionWindowBytes: CONNECTION_WINDOW_BYTES,
-        onConnect: () => void learn().then(resolve),
+        ...PERSISTENT,
+        maxConnections: SCAN_CONNECTIONS,
+        maxCallsPerConnection: SCANS_PER_CONNECTION,
+        streamWindowBytes: SCAN_WINDOW_BYTES,
+        connectionWindowBytes: 2 * SCANS_PER_CONNECTION * SCAN_WINDOW_BYTES,
       },
     });
-    const plugin = new Plugin(transport, config);
+    const plugin = new Plugin({ unary: transport.unary, stream: scanTransport.stream }, config);
     const learn = async () => {
       try {
         plugin.lacks = await findLacking(transport, config.namespace ?? DEFAULT_NAMESPACE);
@@ -85,7 +98,7 @@ export function createRemoteBackend(
         // It went away, or does not say. What it lacks it answers as UNIMPLEMENTED itself.
       }
     };
-    link = { transport, plugin };
+    link = { transport, scanTransport, plugin };
     // The first call makes the channel connect, and go on trying. What it meets, later calls tell their callers.
     check(link).catch(() => {});
     await first(known, OPEN_WAIT_MS);
@@ -101,6 +114,7 @@ export function createRemoteBackend(
     async close() {
       scans.close();
       link?.transport.close();
+      link?.scanTransport.close();
       link = undefined;
     },
   };

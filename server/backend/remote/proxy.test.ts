@@ -216,6 +216,28 @@ describe("scans", () => {
     await vi.waitFor(() => expect(scansOf(plugin)).toBe(calls.length + 1));
   });
 
+  test("scans that wait for their readers hold up neither each other nor other calls", async () => {
+    const plugin = await start();
+    const { entries, scans } = await openRoom({ endpoint: plugin.address });
+    const value = new Uint8Array(10_000);
+    const keys = Array.from({ length: 200 }, (_, i) => `k${String(i).padStart(5, "0")}`);
+    await entries?.set(
+      NAMESPACE,
+      keys.map((key) => ({ key, value, ttlMs: 0 })),
+      CALL,
+    );
+    const store = present(scans);
+    const first = { prefix: "", after: undefined, maxEntries: 1024, maxBytes: 1, keysOnly: false };
+    const calls = Array.from({ length: 100 }, () => createCall());
+    for (const call of calls) {
+      const page = await store.scanPage(NAMESPACE, first, call);
+      expect(page.keys).toEqual(keys.slice(0, page.keys.length));
+      expect(await entries?.exists(NAMESPACE, ["k00000"], CALL)).toEqual([true]);
+    }
+    // None of them had to begin anew.
+    expect(scansOf(plugin)).toBe(0);
+  });
+
   test("a slow reader slows the plugin down", async () => {
     let written = 0;
     let ended = false;

@@ -9,8 +9,11 @@ import type { StoreOptions } from "./stores.ts";
 
 const { scan, scanKeys, count } = KeyValueScanInterface.method;
 
-/** Scans that wait for their readers at the same time. Each holds what was read ahead: a few hundred KiB. */
-export const MAX_WAITING_SCANS = 256;
+/**
+ * Scans that wait for their readers at the same time. Each holds what was read ahead, a few hundred KiB, and a place on a connection;
+ * of those there are 256, so that some are left for scans that are read.
+ */
+export const MAX_WAITING_SCANS = 192;
 
 /** How long a scan waits for its reader; one who comes later pays for a new one. */
 const WAIT_MS = 60_000;
