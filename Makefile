@@ -40,7 +40,7 @@ test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every cal
 test-build: $(INSTALLED) ## that what `make build` makes runs
 	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run server/build.test.ts
 
-bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS=unary for one question
+bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS=stores for the stores, ARGS=unary for one question
 	@$(WITH_NODE) node bench/run.ts $(ARGS)
 
 check: $(INSTALLED) ## types, lint, format, schema, generated code, import direction, unused code

@@ -1,32 +1,24 @@
-/** Runs the benches that are named, or all of them, one after the other: `make bench`, `make bench ARGS="unary scan"`. */
+/** Runs the benches that are named, or a group of them, one after the other: `make bench`, `make bench ARGS=stores`, `make bench ARGS="unary scan"`. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const BENCHES = [
-  "unary",
-  "plugin",
-  "latency",
-  "scan",
-  "clients",
-  "idle",
-  "encoder",
-  "lists",
-  "entry-count",
-  "entry-memory",
-  "scan-memory",
-  "start",
-  "stores",
-  "postgres",
-] as const;
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  calls: ["unary", "latency", "scan", "clients", "idle", "encoder", "lists", "start"],
+  stores: ["durable", "postgres", "plugin", "entry-count", "entry-memory", "scan-memory"],
+};
+const BENCHES = Object.values(GROUPS).flat();
 
-const named = process.argv.slice(2);
-const unknown = named.filter((name) => !(BENCHES as readonly string[]).includes(name));
+const asked = process.argv.slice(2);
+const named = (asked.length > 0 ? asked : ["calls"]).flatMap((name) => GROUPS[name] ?? [name]);
+const unknown = named.filter((name) => !BENCHES.includes(name));
 if (unknown.length > 0) {
-  console.error(`no bench ${unknown.join(", ")}; there are ${BENCHES.join(", ")}`);
+  console.error(
+    `no bench ${unknown.join(", ")}; there are ${[...Object.keys(GROUPS), ...BENCHES].join(", ")}`,
+  );
   process.exit(2);
 }
 let failed = 0;
-for (const name of named.length > 0 ? named : BENCHES) {
+for (const name of named) {
   const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
   failed += spawnSync(process.execPath, [file], { stdio: "inherit" }).status === 0 ? 0 : 1;
 }

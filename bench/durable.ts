@@ -36,4 +36,4 @@ for (const [name, call] of Object.entries({ Get: grpcGet("small"), Set: grpcSet(
   );
   report(`gRPC ${name} of 100 bytes, 64 in flight as 4 x 16`, table, runs);
 }
-writeReport("stores");
+writeReport("durable");
