@@ -57,7 +57,7 @@ function timeoutBlock(ms: number): HeaderBlock {
 }
 
 /** Received fields as Connect wants them; added to `headers`. */
-export function toHeaders(list: HeaderList | undefined, headers = new Headers()): Headers {
+export function toHeaders(list: HeaderList | undefined, headers: Headers = new Headers()): Headers {
   const fields = list?.fields ?? [];
   for (let i = 0; i < fields.length; i += 2) {
     headers.append(fields[i] ?? "", fields[i + 1] ?? "");
