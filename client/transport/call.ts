@@ -18,6 +18,8 @@ export interface CallTarget<M extends DescMethod, O extends DescMessage> {
 
 /** What a call asks of an AbortSignal: whatever does that will do, and most that does costs less. */
 export interface CallSignal {
+  /** True: it aborts when the call's time is over, so that the call needs no timer. */
+  readonly keepsDeadline?: boolean;
   readonly aborted: boolean;
   readonly reason: unknown;
   addEventListener(type: "abort", listener: { handleEvent(): void }): void;
@@ -69,7 +71,7 @@ export abstract class Call implements Caller {
       return;
     }
     signal?.addEventListener("abort", this);
-    if (timeoutMs !== undefined) {
+    if (timeoutMs !== undefined && signal?.keepsDeadline !== true) {
       this.#timer = setTimeout(() => this.fail(deadlineExceeded()), timeoutMs);
     }
     this.#channel.acquire(this);

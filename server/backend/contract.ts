@@ -28,6 +28,8 @@ export interface Call {
 
 /** What is used of an AbortSignal. */
 export interface AbortEvents {
+  /** True: it aborts when the call's deadline passes, so that nobody else needs a timer. */
+  readonly keepsDeadline?: boolean;
   readonly aborted: boolean;
   readonly reason: unknown;
   addEventListener(type: "abort", listener: { handleEvent(): void }): void;

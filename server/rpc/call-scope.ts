@@ -42,6 +42,10 @@ export class CallScope implements Call, AbortEvents {
     return this;
   }
 
+  get keepsDeadline(): boolean {
+    return true;
+  }
+
   get reason(): unknown {
     return this.#reason;
   }
