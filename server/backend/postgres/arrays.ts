@@ -27,23 +27,25 @@ export function byteaArray(items: readonly Uint8Array[]): Buffer {
 
 /** For `$n::bigint[]`. */
 export function bigintArray(items: readonly number[]): Buffer {
-  const array = head(INT8, items.length, HEAD_BYTES + 12 * items.length);
-  let at = HEAD_BYTES;
-  for (const item of items) {
-    at = array.writeInt32BE(8, at);
-    at = array.writeBigInt64BE(BigInt(item), at);
-  }
-  return array;
+  return ofOneSize(INT8, 8, items, (array, item, at) => array.writeBigInt64BE(BigInt(item), at));
 }
 
 /** For `$n::boolean[]`. */
 export function booleanArray(items: readonly boolean[]): Buffer {
-  const array = head(BOOL, items.length, HEAD_BYTES + 5 * items.length);
-  let at = HEAD_BYTES;
-  for (const item of items) {
-    at = array.writeInt32BE(1, at);
-    at = array.writeUInt8(item ? 1 : 0, at);
-  }
+  return ofOneSize(BOOL, 1, items, (array, item, at) => array.writeUInt8(item ? 1 : 0, at));
+}
+
+function ofOneSize<T>(
+  type: number,
+  bytes: number,
+  items: readonly T[],
+  write: (array: Buffer, item: T, at: number) => void,
+): Buffer {
+  const array = head(type, items.length, HEAD_BYTES + (4 + bytes) * items.length);
+  items.forEach((item, i) => {
+    const at = array.writeInt32BE(bytes, HEAD_BYTES + (4 + bytes) * i);
+    write(array, item, at);
+  });
   return array;
 }
 
