@@ -1,13 +1,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import pg from "pg";
 import { isThere } from "./is-there.ts";
+import { freePort } from "./port.ts";
 
 /** PostgreSQL refuses to run as root. This is "nobody" on every Linux. */
 const NOBODY = 65534;
@@ -163,14 +163,4 @@ async function fromRegistry(): Promise<Programs | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** Free now, and most likely still when it is taken. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { freePort } from "../../testing/port.ts";
 import { spawnServer } from "../../testing/process.ts";
 import { startTestServer } from "../../testing/server.ts";
 import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
@@ -18,15 +19,6 @@ async function openRemote(endpoint: string): Promise<Backend> {
   onTestFinished(() => backend.close());
   await backend.open();
   return backend;
-}
-
-/** A port of loopback that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function startPluginOn(port: number) {
