@@ -1,11 +1,11 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { createInterface } from "node:readline";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
+import { type Child, folderOnPath, spawnChild } from "./child.ts";
 import { isThere } from "./is-there.ts";
 import { freePort } from "./port.ts";
 
@@ -52,33 +52,23 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresP
   const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
   await promisify(execFile)(initdb, ["-D", directory, ...options], { ...user, cwd: directory });
   const port = await freePort();
-  let child: ChildProcess | undefined;
-  let exited = Promise.resolve();
+  let child: Child | undefined;
 
   async function start(): Promise<void> {
     const args = ["-D", directory, "-h", "127.0.0.1", "-p", String(port), "-k", ""];
-    const started = spawn(postgres, durable ? args : [...args, "-F"], {
+    child = spawnChild("ready to accept connections", postgres, durable ? args : [...args, "-F"], {
       ...user,
       cwd: directory,
-      stdio: ["ignore", "ignore", "pipe"],
     });
-    child = started;
-    exited = new Promise((resolve) => started.once("exit", () => resolve()));
-    const lines: string[] = [];
-    await new Promise<void>((resolve, reject) => {
-      createInterface(started.stderr).on("line", (line) => {
-        lines.push(line);
-        if (line.includes("ready to accept connections")) resolve();
-      });
-      exited.then(() => reject(new Error(`PostgreSQL ended: ${lines.join("\n")}`)));
-    });
+    await child.ready;
   }
 
   /** The first, and with it its children: each of them has a session of its own. */
   function signal(name: NodeJS.Signals): void {
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
-    for (const pid of [child.pid, ...(children === "" ? [] : children.split(" ").map(Number))]) {
+    const first = child?.process;
+    if (first?.pid === undefined || first.exitCode !== null || first.signalCode !== null) return;
+    const children = readFileSync(`/proc/${first.pid}/task/${first.pid}/children`, "utf8").trim();
+    for (const pid of [first.pid, ...(children === "" ? [] : children.split(" ").map(Number))]) {
       try {
         process.kill(pid, name);
       } catch {
@@ -94,14 +84,14 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresP
     signal,
     async kill() {
       signal("SIGKILL");
-      await exited;
+      await child?.exited;
     },
     async [Symbol.asyncDispose]() {
       signal("SIGCONT");
       // At once, and with its shared memory given back, which a kill leaves.
-      child?.kill("SIGQUIT");
+      child?.process.kill("SIGQUIT");
       const late = setTimeout(() => signal("SIGKILL"), 3000);
-      await exited;
+      await child?.exited;
       clearTimeout(late);
       await rm(directory, { recursive: true });
     },
@@ -148,11 +138,10 @@ async function once(url: string, sql: string): Promise<void> {
 }
 
 function onPath(): Programs | undefined {
-  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
-    const found = { initdb: join(directory, "initdb"), postgres: join(directory, "postgres") };
-    if (existsSync(found.initdb) && existsSync(found.postgres)) return found;
-  }
-  return undefined;
+  const folder = folderOnPath(["initdb", "postgres"]);
+  return folder === undefined
+    ? undefined
+    : { initdb: join(folder, "initdb"), postgres: join(folder, "postgres") };
 }
 
 async function fromRegistry(): Promise<Programs | undefined> {
