@@ -5,7 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY . .
 RUN node_modules/.bin/tsc -p tsconfig.build.json \
- && for store in sqlite postgres; do cp -r server/backend/$store/migrations dist/server/backend/$store/; done \
+ && for folder in sqlite/migrations postgres/migrations redis/scripts; do cp -r server/backend/$folder dist/server/backend/$folder; done \
  && npm ci --ignore-scripts --omit=dev
 
 FROM node:26-slim

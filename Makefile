@@ -62,7 +62,7 @@ proto: $(INSTALLED) ## make gen/ from proto/
 build: $(INSTALLED) ## dist/: what is published, JavaScript with types
 	rm -rf $(DIST)
 	$(WITH_NODE) tsc -p tsconfig.build.json --outDir $(DIST)
-	for store in sqlite postgres; do cp -r server/backend/$$store/migrations $(DIST)/server/backend/$$store/; done
+	for folder in sqlite/migrations postgres/migrations redis/scripts; do cp -r server/backend/$$folder $(DIST)/server/backend/$$folder; done
 
 dev-up: ## a proxy on ports 8980 and 8090 and the plugin that holds its data, in Docker
 	docker compose up --build --detach --wait

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { memorySchema } from "./memory/config.ts";
 import { postgresSchema } from "./postgres/config.ts";
+import { redisSchema } from "./redis/config.ts";
 import { remoteSchema } from "./remote/config.ts";
 import { sqliteSchema } from "./sqlite/config.ts";
 
@@ -11,6 +12,7 @@ export const backendSchema = z.discriminatedUnion("type", [
   memorySchema,
   sqliteSchema,
   postgresSchema,
+  redisSchema,
   remoteSchema,
 ]);
 

@@ -6,7 +6,9 @@ import type { Backend } from "./contract.ts";
 import { createGuardedBackend } from "./guarded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
 import { createPostgresBackend } from "./postgres/backend.ts";
+import { createRedisShards } from "./redis/backend.ts";
 import { createRemoteBackend } from "./remote/backend.ts";
+import { createShardedBackend } from "./sharded.ts";
 import { createSqliteBackend } from "./sqlite/backend.ts";
 
 /** Makes the store that `config` describes, guarded and not yet open. The only module that knows every room. */
@@ -25,6 +27,11 @@ function createRoom(config: BackendConfig, clock: Clock): Backend {
       return createSqliteBackend(config, { clock });
     case "postgres":
       return createCoalescedBackend(createBreakerBackend(createPostgresBackend(config)));
+    case "redis":
+      // Each shard for itself, so that those whose node is away do not take the others with them.
+      return createShardedBackend(
+        createRedisShards(config).map((shard) => createCoalescedBackend(createBreakerBackend(shard))),
+      );
     case "remote":
       return createRemoteBackend(config);
   }

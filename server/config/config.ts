@@ -143,6 +143,7 @@ function located(backend: BackendConfig, folder: string): BackendConfig {
       };
       return backend.ssl === undefined ? backend : { ...backend, ssl };
     }
+    case "redis":
     case "remote": {
       const { tls = {} } = backend;
       const files = Object.entries(tls).map(([name, file]) => [name, file && resolve(folder, file)]);

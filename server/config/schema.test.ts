@@ -96,13 +96,16 @@ test.each<[string, ...string[]]>([
   ],
   [
     "database:\n  path: x",
-    "1:1: database.type: expected one of: memory, sqlite, postgres, remote; but it is missing",
+    "1:1: database.type: expected one of: memory, sqlite, postgres, redis, remote; but it is missing",
   ],
   [
     "database:\n  type: mongodb",
-    '2:3: database.type: expected one of: memory, sqlite, postgres, remote; found "mongodb"',
+    '2:3: database.type: expected one of: memory, sqlite, postgres, redis, remote; found "mongodb"',
   ],
-  ["database:\n  type: 5", "2:3: database.type: expected one of: memory, sqlite, postgres, remote; found 5"],
+  [
+    "database:\n  type: 5",
+    "2:3: database.type: expected one of: memory, sqlite, postgres, redis, remote; found 5",
+  ],
   ["database: sqlite", "1:1: database: expected a mapping, found text"],
   ["database:\n  type: sqlite", "1:1: database.path: missing; expected text"],
   [
@@ -128,8 +131,18 @@ test.each<[string, ...string[]]>([
     `2:3: backends.database: "database" is the default store's own name`,
   ],
   [
-    "backends:\n  a: {type: memory}\n  b: {type: redis}",
-    '3:7: backends.b.type: expected one of: memory, sqlite, postgres, remote; found "redis"',
+    "backends:\n  a: {type: memory}\n  b: {type: mongo}",
+    '3:7: backends.b.type: expected one of: memory, sqlite, postgres, redis, remote; found "mongo"',
+  ],
+  [
+    "backends:\n  a: {type: redis}\n  b: {type: redis, url: redis://a, cluster: [redis://b]}",
+    "2:3: backends.a: expected exactly one of: url, cluster, sentinel",
+    "3:3: backends.b: expected exactly one of: url, cluster, sentinel",
+  ],
+  [
+    "backends:\n  a: {type: redis, url: localhost}\n  b: {type: redis, cluster: []}",
+    '2:20: backends.a.url: expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
+    "3:20: backends.b.cluster: expected a list of at least 1 items, found a list",
   ],
   [
     "namespaces: []",

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
-import * as prism from "../../client/node.ts";
-import { NAMESPACES } from "../backend/conformance/harness.ts";
-import { describeBackend } from "../backend/conformance/suite.ts";
-import { createGuardedBackend } from "../backend/guarded.ts";
 import { postgresSchema } from "../backend/postgres/config.ts";
-import { MAX_TTL_SECONDS } from "../limits.ts";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../testing/postgres.ts";
-import { startTestServer } from "../testing/server.ts";
-import { createWireBackend } from "../testing/wire-backend.ts";
+import { describeBehindGrpc } from "./conformance-store.ts";
 
 describe.runIf(hasTestDatabase())("PostgreSQL", () => {
   let database: TestDatabase;
@@ -20,36 +14,13 @@ describe.runIf(hasTestDatabase())("PostgreSQL", () => {
     await database[Symbol.asyncDispose]();
   });
 
-  describeBackend({
-    name: "postgres behind gRPC",
-    capabilities: ["entries", "scans", "lists"],
-    durable: true,
-    batches: false,
-    // The server's clock counts, and cannot be moved.
-    movesClock: false,
-    maxTtlMs: MAX_TTL_SECONDS,
-    async create() {
-      const schema = `wire_${++schemas}`;
-      const server = await startTestServer({
-        adjust: (config) => ({
-          ...config,
-          server: { ...config.server, shutdownGraceMs: 0 },
-          backends: { database: postgresSchema.parse({ type: "postgres", url: database.url, schema }) },
-          namespaces: NAMESPACES.map((name) => ({ name, pattern: "keyvalue", backend: "database" })),
-        }),
-      });
-      const transport = prism.createGrpcTransport({ baseUrl: server.baseUrl });
-      return {
-        backend: createGuardedBackend(createWireBackend(transport)),
-        advance() {},
-        clear: async () => {
-          await database.query(`TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item`);
-        },
-        async dispose() {
-          transport.close();
-          await server.stop();
-        },
-      };
-    },
+  describeBehindGrpc("postgres", () => {
+    const schema = `wire_${++schemas}`;
+    return {
+      config: postgresSchema.parse({ type: "postgres", url: database.url, schema }),
+      clear: async () => {
+        await database.query(`TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item`);
+      },
+    };
   });
 });

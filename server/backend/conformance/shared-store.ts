@@ -1,0 +1,285 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { BackendConfig } from "../config.ts";
+import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import { createBackend } from "../factory.ts";
+import { bytes, CALL, present, texts } from "./harness.ts";
+import { expectLinearizable } from "./linearizable.ts";
+import { seeded } from "./seeded.ts";
+
+/** A server with a store's data, in a process of its own. */
+export interface StoreServer extends AsyncDisposable {
+  /** What a gateway needs to know of it. */
+  readonly config: BackendConfig;
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
+  /** Ends it as a crash does; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same data and port; resolves when it takes calls. */
+  start(): Promise<void>;
+}
+
+/** A gateway's store, open. */
+export interface Gateway {
+  readonly backend: Backend;
+  readonly entries: EntryStore;
+  readonly scans: ScanStore;
+  readonly lists: ListStore;
+}
+
+const VALUE = bytes("v");
+
+/** Servers and gateways of a test, which are gone when it is over. */
+export function useGateways() {
+  let servers: StoreServer[] = [];
+  let backends: Backend[] = [];
+
+  afterEach(async () => {
+    for (const server of servers) server.signal("SIGCONT");
+    await Promise.all(backends.map((backend) => backend.close()));
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+    servers = [];
+    backends = [];
+  });
+
+  return {
+    /** Sees to the end of a server. */
+    keep<S extends StoreServer>(server: S): S {
+      servers.push(server);
+      return server;
+    },
+    /** Opens a gateway's store, and sees to its end. */
+    async open(config: BackendConfig): Promise<Gateway> {
+      const backend = createBackend(config);
+      await backend.open();
+      backends.push(backend);
+      return {
+        backend,
+        entries: present(backend.entries),
+        scans: present(backend.scans),
+        lists: present(backend.lists),
+      };
+    },
+  };
+}
+
+/**
+ * Registers what a store has to promise that several gateways share and that is a server of its own: that of its calls none is lost or done
+ * twice, and that it may be killed, frozen and gone. `start` gives a server that keeps what it acknowledged when it is killed.
+ */
+export function describeSharedStore(name: string, start: () => Promise<StoreServer>): void {
+  describe(`${name}, shared`, () => {
+    const { keep, open } = useGateways();
+    const gateways = async (count: number) => {
+      const server = keep(await start());
+      return {
+        server,
+        gateways: await Promise.all(Array.from({ length: count }, () => open(server.config))),
+      };
+    };
+    describeTogether(gateways);
+    describeAway(gateways);
+  });
+}
+
+type Start = (count: number) => Promise<{ readonly server: StoreServer; readonly gateways: Gateway[] }>;
+
+function describeTogether(start: Start): void {
+  test("each pushed value is popped once, by one of several gateways", async () => {
+    const { gateways } = await start(3);
+    const pushed: string[] = [];
+    const popped: string[] = [];
+    let pushing = 3;
+    await Promise.all(
+      gateways.flatMap(({ lists }, g) => [
+        (async () => {
+          for (let i = 0; i < 150; i++) {
+            const values = [`${g}:${i}:a`, `${g}:${i}:b`];
+            pushed.push(...values);
+            // A list that is emptied and made again and again: half of the pushes race a pop for its last value.
+            await lists.push(
+              "n",
+              values.map((value, at) => ({
+                key: `l${i % 2}`,
+                end: at === 0 ? "left" : "right",
+                value: bytes(value),
+              })),
+              CALL,
+            );
+          }
+          pushing--;
+        })(),
+        (async () => {
+          for (let empty = false; pushing > 0 || !empty; ) {
+            const values = await lists.pop(
+              "n",
+              [
+                { key: "l1", end: "left" },
+                { key: "l0", end: "right" },
+              ],
+              CALL,
+            );
+            const found = texts(values).filter((value) => value !== undefined);
+            empty = found.length === 0;
+            popped.push(...found);
+          }
+        })(),
+      ]),
+    );
+    expect(popped.sort()).toEqual(pushed.sort());
+    expect(await gateways[0]?.lists.length("n", ["l0", "l1"], CALL)).toEqual([0, 0]);
+  });
+
+  test.each([
+    ["what two gateways see at the same time could have happened in one order", 600, false],
+    ["also when the server is killed on the way", 1600, true],
+  ])("%s", async (_, calls, isKilled) => {
+    const { server, gateways } = await start(2);
+    const { random, seed } = seeded();
+    console.info(`linearizable: seed ${seed}`);
+    await expectLinearizable(
+      gateways.map(({ backend }) => backend),
+      calls,
+      random,
+      async () => {
+        if (!isKilled) return;
+        await delay(100);
+        await server.kill();
+        await server.start();
+      },
+    );
+  });
+
+  test("batches of the same keys in other orders do not fail each other", async () => {
+    const { gateways } = await start(2);
+    const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const { entries } = present(gateways[i % 2]);
+        const mine = i % 3 === 0 ? keys.toReversed() : keys;
+        await entries.set(
+          "n",
+          mine.map((key) => ({ key, value: VALUE, ttlMs: 0 })),
+          CALL,
+        );
+        if (i % 5 === 0) await entries.delete("n", mine, CALL);
+      }),
+    );
+  });
+
+  test("workers that poll many lists do not fail each other", async () => {
+    const { gateways } = await start(3);
+    const { random, seed } = seeded();
+    console.info(`polling: seed ${seed}`);
+    const key = () => `l${Math.floor(random() * 40)}`;
+    // Lists come and go all the while, and single calls become groups of many lists in any order.
+    await Promise.all(
+      gateways.flatMap(({ lists }) =>
+        Array.from({ length: 40 }, async (_, lane) => {
+          for (let i = 0; i < 60; i++) {
+            if (lane % 2 === 0) await lists.push("n", [{ key: key(), end: "right", value: VALUE }], CALL);
+            else await lists.pop("n", [{ key: key(), end: "left" }], CALL);
+          }
+        }),
+      ),
+    );
+  });
+}
+
+function describeAway(start: Start): void {
+  test("a server that is killed under load: nothing acknowledged is lost, and service resumes by itself", async () => {
+    const { server, gateways } = await start(1);
+    const { entries, lists } = present(gateways[0]);
+    const acknowledged: string[] = [];
+    const popped: (string | undefined)[] = [];
+    const reasons = new Set<string>();
+    let pushes = 0;
+    let loading = true;
+    const lanes = Array.from({ length: 16 }, async (_, lane) => {
+      for (let i = 0; loading; i++) {
+        const key = `${lane}:${i}`;
+        try {
+          await entries.set("n", [{ key, value: bytes(key), ttlMs: 0 }], CALL);
+          acknowledged.push(key);
+          await lists.push("n", [{ key: "l", end: "right", value: bytes(key) }], CALL);
+          pushes++;
+          if (i % 3 === 0) popped.push(...texts(await lists.pop("n", [{ key: "l", end: "left" }], CALL)));
+        } catch (error) {
+          reasons.add(String(Reflect.get(Object(error), "reason")));
+          await delay(5);
+        }
+      }
+    });
+    const grown = (by: number) => {
+      const before = acknowledged.length;
+      return vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(before + by), { timeout: 10_000 });
+    };
+    await grown(200);
+    await server.kill();
+    await vi.waitFor(() => expect(reasons).toContain("store_unavailable"));
+    await server.start();
+    await grown(200);
+    loading = false;
+    await Promise.all(lanes);
+
+    expect(
+      [...reasons].filter((reason) => !["store_unavailable", "outcome_unknown"].includes(reason)),
+    ).toEqual([]);
+    for (let i = 0; i < acknowledged.length; i += 500) {
+      const keys = acknowledged.slice(i, i + 500);
+      expect(texts(await entries.get("n", keys, CALL))).toEqual(keys);
+    }
+    // Of what was acknowledged nothing is there twice; what was in doubt may be there once.
+    const left: string[] = [];
+    for (let value: string | undefined = "first"; value !== undefined; ) {
+      [value] = texts(await lists.pop("n", [{ key: "l", end: "left" }], CALL));
+      if (value !== undefined) left.push(value);
+    }
+    const seen = [...left, ...popped.filter((value) => value !== undefined)];
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen.length).toBeGreaterThanOrEqual(pushes - 64);
+  });
+
+  test("a server that is frozen: calls wait, and are answered when it goes on", async () => {
+    const { server, gateways } = await start(1);
+    const { entries } = present(gateways[0]);
+    await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    server.signal("SIGSTOP");
+    const get = entries.get("n", ["a"], CALL);
+    const set = entries.set("n", [{ key: "b", value: VALUE, ttlMs: 0 }], CALL);
+    const early = await Promise.race([get, set, delay(200, "nothing")]);
+    expect(early).toBe("nothing");
+    server.signal("SIGCONT");
+    expect(texts(await get)).toEqual(["v"]);
+    await set;
+  });
+
+  test("for long: calls fail at once, and soon after it goes on they do not", async () => {
+    const { server, gateways } = await start(1);
+    const { entries, backend } = present(gateways[0]);
+    const get = () => entries.get("n", ["a"], CALL);
+    await get();
+    server.signal("SIGSTOP");
+    // Those that are with the server have to be given up first.
+    await vi.waitFor(() => expect(get()).rejects.toMatchObject({ reason: "store_unavailable" }), {
+      timeout: 15_000,
+    });
+    const fast = await Promise.race([get().catch(() => "failed"), delay(400, "late")]);
+    expect(fast).toBe("failed");
+    await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+    server.signal("SIGCONT");
+    await vi.waitFor(get, { timeout: 5000 });
+  }, 30_000);
+
+  test("a server that is not there fails calls at once, and is found when it is back", async () => {
+    const { server, gateways } = await start(1);
+    const { entries, backend } = present(gateways[0]);
+    const get = () => entries.get("n", ["a"], CALL);
+    await get();
+    await server.kill();
+    for (let i = 0; i < 5; i++) await expect(get()).rejects.toMatchObject({ reason: "store_unavailable" });
+    await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+    await server.start();
+    await vi.waitFor(get, { timeout: 5000 });
+    await backend.check();
+  });
+}

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { StartError } from "../../errors.ts";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { createTestRedis, hasTestRedis, type TestRedis } from "../../testing/redis.ts";
+import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import type { Backend } from "../contract.ts";
+import { createGuardedBackend } from "../guarded.ts";
+import { createShardedBackend } from "../sharded.ts";
+import { createRedisShards } from "./backend.ts";
+import { redisSchema } from "./config.ts";
+import { shardKeys } from "./keys.ts";
+
+/** A server's clock does not stand still, so that a millisecond of the suite is a second here. */
+const UNIT = 1000;
+
+describe.runIf(hasTestRedis())("redis", () => {
+  let redis: TestRedis | undefined;
+  let prefixes = 0;
+
+  beforeAll(async () => {
+    redis = await createTestRedis();
+  });
+  afterAll(async () => {
+    await redis?.[Symbol.asyncDispose]();
+  });
+
+  function server(): TestRedis {
+    if (redis === undefined) throw new Error("there is no server yet");
+    return redis;
+  }
+
+  const newPrefix = () => `test-${process.pid}-${++prefixes}`;
+  const config = (key_prefix: string, shards: number) =>
+    redisSchema.parse({ type: "redis", url: server().url, key_prefix, shards });
+
+  /** Lets everything expire so much sooner, which is what a clock that moved on does. */
+  async function advance(prefix: string, shards: number, ms: number): Promise<void> {
+    for (let shard = 0; shard < shards; shard++) {
+      const { expiry, entryPrefix } = shardKeys(prefix, shard);
+      const found = (await server().query("ZRANGE", expiry, "0", "-1", "WITHSCORES")) as string[];
+      for (let i = 0; i < found.length; i += 2) {
+        const member = String(found[i]);
+        const deadline = String(Number(found[i + 1]) - ms * UNIT);
+        await server().query("PEXPIREAT", entryPrefix + member, deadline);
+        await server().query("ZADD", expiry, deadline, member);
+      }
+    }
+  }
+
+  for (const shards of [1, 3]) {
+    describeBackend({
+      name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
+      capabilities: ["entries", "scans", "lists"],
+      durable: true,
+      batches: true,
+      movesClock: true,
+      maxTtlMs: MAX_TTL_SECONDS,
+      async create() {
+        const prefix = newPrefix();
+        const store = createShardedBackend(createRedisShards(config(prefix, shards)));
+        return {
+          backend: createGuardedBackend(slowed(store)),
+          advance: (ms) => advance(prefix, shards, ms),
+          clear: () => server().flush(`{${prefix}:`),
+          dispose: () => server().flush(`{${prefix}:`),
+        };
+      },
+    });
+  }
+
+  /** A store of its own, open and not guarded, and the shards' names of keys. */
+  async function opened(shards = 1) {
+    const prefix = newPrefix();
+    const backend = createShardedBackend(createRedisShards(config(prefix, shards)));
+    await backend.open();
+    return {
+      prefix,
+      entries: present(backend.entries),
+      scans: present(backend.scans),
+      lists: present(backend.lists),
+      keys: shardKeys(prefix, 0),
+      async [Symbol.asyncDispose]() {
+        await backend.close();
+        await server().flush(`{${prefix}:`);
+      },
+    };
+  }
+
+  test("keys have the names that docs/backends.md gives", async () => {
+    await using store = await opened();
+    const { prefix } = store;
+    await setTexts(store.entries, { "user:1": "x" }, { namespace: "orders", ttlMs: 60_000 });
+    await store.lists.push("orders", [{ key: "q", end: "left", value: bytes("y") }], CALL);
+    expect(await server().query("GET", `{${prefix}:0}:e:orders:user:1`)).toBe("x");
+    expect(await server().query("LRANGE", `{${prefix}:0}:l:orders:q`, "0", "-1")).toEqual(["y"]);
+    expect(await server().query("ZRANGE", `{${prefix}:0}:index`, "0", "-1")).toEqual(["orders:user:1"]);
+    expect(await server().query("ZRANGE", `{${prefix}:0}:expiry`, "0", "-1")).toEqual(["orders:user:1"]);
+  });
+
+  test("counts are exact before the sweep has been there, also of more than it takes at once", async () => {
+    await using store = await opened();
+    const keys = Array.from({ length: 2500 }, (_, i) => `k${i}`);
+    const writes = keys.map((key) => ({ key, value: bytes(key), ttlMs: 60_000 }));
+    await store.entries.set("n", [...writes, { key: "z", value: bytes("z"), ttlMs: 0 }], CALL);
+    expect(await store.scans.count("n", "", CALL)).toBe(2501);
+    await advance(store.prefix, 1, 60);
+    expect(await store.scans.count("n", "", CALL)).toBe(1);
+  });
+
+  test("what expired leaves the index by itself", async () => {
+    await using store = await opened();
+    await setTexts(store.entries, { a: "1", b: "2" }, { ttlMs: 1 });
+    await setTexts(store.entries, { c: "3" });
+    await vi.waitFor(
+      async () => expect(await server().query("ZRANGE", store.keys.index, "0", "-1")).toEqual(["default:c"]),
+      { timeout: 5000 },
+    );
+    expect(await server().query("EXISTS", store.keys.expiry)).toBe(0);
+  });
+
+  test("scripts that the server has forgotten are told again", async () => {
+    await using store = await opened();
+    await setTexts(store.entries, { a: "1" });
+    await server().query("SCRIPT", "FLUSH");
+    await setTexts(store.entries, { a: "2" });
+    expect(await store.entries.exists("default", ["a"], CALL)).toEqual([true]);
+  });
+
+  test("data with another number of shards is refused", async () => {
+    await using store = await opened(2);
+    const other = createShardedBackend(createRedisShards(config(store.prefix, 3)));
+    const error = await other.open().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(StartError);
+    expect(String(error)).toContain(`{${store.prefix}:0}:layout is "1 0/2" and not "1 0/3"`);
+  });
+});
+
+/** Entries live {@link UNIT} times as long. */
+function slowed(store: Backend): Backend {
+  const entries = present(store.entries);
+  return {
+    ...store,
+    entries: {
+      ...entries,
+      set: (namespace, writes, call) =>
+        entries.set(
+          namespace,
+          writes.map((write) => ({ ...write, ttlMs: write.ttlMs * UNIT })),
+          call,
+        ),
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import { readFileSync } from "node:fs";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { StartError } from "../../errors.ts";
+import { placeOf, type RedisConfig } from "./config.ts";
+import { replyCode } from "./errors.ts";
+
+/** A connection from which nothing comes for longer, though a command waits for its answer, counts as lost: its server is frozen or gone. */
+const SILENCE_MS = 5_000;
+
+/** Between two tries to connect: soon at first, because it may be one connection that broke. */
+const FIRST_RETRY_MS = 20;
+const MAX_RETRY_MS = 200;
+
+/** How often a node of a Cluster that is moving a slot is asked again, and how long between. */
+const MAX_REDIRECTIONS = 16;
+const TRY_AGAIN_MS = 50;
+
+/** A Cluster's slots move without a word to those who do not use them. */
+const SLOTS_REFRESH_MS = 10_000;
+
+/** The driver's client of what a configuration names. It does not connect yet. Throws StartError where a file of `tls` cannot be read. */
+export function createClient(config: RedisConfig): Redis | Cluster {
+  const place = placeOf(config);
+  const tls = config.tls === undefined ? undefined : readTls(config.tls);
+  const common = {
+    lazyConnect: true,
+    connectionName: "prism",
+    // Redis 7.0 does not know the command for it.
+    disableClientInfo: true,
+    connectTimeout: config.connect_timeout_ms,
+    socketTimeout: SILENCE_MS,
+    // What was sent over a connection that broke may have been done: it is not for the driver to do it again.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // It was the primary, and is no more: the name may lead to another by now.
+    reconnectOnError: (error: Error) => replyCode(error) === "READONLY",
+  } satisfies RedisOptions;
+  const standing = {
+    ...common,
+    // Calls that cannot be sent fail at once.
+    enableOfflineQueue: false,
+    retryStrategy: (times: number) => Math.min(FIRST_RETRY_MS * 2 ** (times - 1), MAX_RETRY_MS),
+  } satisfies RedisOptions;
+  switch (place.kind) {
+    case "server":
+      return new Redis(place.url, { ...standing, ...(tls && { tls }) });
+    case "sentinel": {
+      const { name, urls, username, password, db } = place.sentinel;
+      const nodes = urls.map(nodeOf);
+      return new Redis({
+        ...standing,
+        sentinels: nodes.map(({ host, port }) => ({ host, port })),
+        name,
+        db,
+        ...(username !== undefined && { username }),
+        ...(password !== undefined && { password }),
+        ...(nodes[0]?.username !== undefined && { sentinelUsername: nodes[0].username }),
+        ...(nodes[0]?.password !== undefined && { sentinelPassword: nodes[0].password }),
+        // They say so as soon as another is the primary.
+        failoverDetector: true,
+        sentinelRetryStrategy: () => MAX_RETRY_MS,
+        ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
+      });
+    }
+    case "cluster": {
+      const nodes = place.urls.map(nodeOf);
+      const { username, password } = nodes[0] ?? {};
+      const isTls = place.urls[0]?.startsWith("rediss:") === true;
+      return new Cluster(
+        nodes.map(({ host, port }) => ({ host, port })),
+        {
+          lazyConnect: true,
+          clusterRetryStrategy: () => MAX_RETRY_MS,
+          maxRedirections: MAX_REDIRECTIONS,
+          retryDelayOnTryAgain: TRY_AGAIN_MS,
+          slotsRefreshInterval: SLOTS_REFRESH_MS,
+          // 0 = it is for us to say what is made again.
+          retryDelayOnFailover: 0,
+          retryDelayOnClusterDown: 0,
+          redisOptions: {
+            ...common,
+            ...(username !== undefined && { username }),
+            ...(password !== undefined && { password }),
+            ...((tls || isTls) && { tls: tls ?? {} }),
+          },
+        },
+      );
+    }
+  }
+}
+
+/** `host:port`, and what else tells a Redis from another; no password. */
+export function describePlace(config: RedisConfig): string {
+  const place = placeOf(config);
+  switch (place.kind) {
+    case "server": {
+      const { host, pathname } = new URL(place.url);
+      return `${host}${pathname}`;
+    }
+    case "cluster":
+      return place.urls.map((url) => new URL(url).host).join(", ");
+    case "sentinel":
+      return `${place.sentinel.name}, by the sentinels ${place.sentinel.urls.map((url) => new URL(url).host).join(", ")}`;
+  }
+}
+
+const DEFAULT_PORT = 6379;
+
+interface Node {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
+function nodeOf(text: string): Node {
+  const { hostname, port, username, password } = new URL(text);
+  return {
+    // An IPv6 address stands in brackets in a URL, and nowhere else.
+    host: hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: port === "" ? DEFAULT_PORT : Number(port),
+    username: username === "" ? undefined : decodeURIComponent(username),
+    password: password === "" ? undefined : decodeURIComponent(password),
+  };
+}
+
+function readTls({ ca, cert, key }: NonNullable<RedisConfig["tls"]>) {
+  try {
+    return {
+      ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
+      ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
+      ...(key !== undefined && { key: readFileSync(key, "utf8") }),
+    };
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), error);
+  }
+}

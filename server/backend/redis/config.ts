@@ -1,0 +1,83 @@
+import { z } from "zod";
+
+const fileNameSchema = z.string().min(1);
+
+const urlSchema = z.string().refine(isRedisUrl, {
+  error: 'expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
+});
+
+/** `type: redis`: a Redis server, alone, under sentinels or as a Cluster, or what speaks its protocol. Several gateways may share one. */
+export const redisSchema = z
+  .strictObject({
+    type: z.literal("redis"),
+    /** One server: `redis://user:password@host:6379/0`, the path being the database's number. Keep the password out of the file: `${VAR}`. */
+    url: urlSchema.optional(),
+    /** Some nodes of a Cluster; the others are found through them. User and password are the first one's. */
+    cluster: z.array(urlSchema).min(1).optional(),
+    /** Sentinels, which know the primary. */
+    sentinel: z
+      .strictObject({
+        /** What the sentinels call it. */
+        name: z.string().min(1),
+        /** Where they are, with their own user and password: the first one's. */
+        urls: z.array(urlSchema).min(1),
+        /** Who we are to the primary. */
+        username: z.string().optional(),
+        password: z.string().optional(),
+        /** The number of the database. */
+        db: z.number().min(0).int().default(0),
+      })
+      .optional(),
+    /**
+     * Parts that the data is split into. Each is in one hash slot, on one node of a Cluster, and a batch is whole or not at all within it.
+     * Fixed once there is data. Absent = 16 on a Cluster, else 1.
+     */
+    shards: z.number().min(1).max(128).int().optional(),
+    /** What every key begins with. Stores with one prefix share their data. */
+    key_prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,32}$/, {
+        error: "expected a name of 1 to 32 letters, digits, underscores, dots and hyphens",
+      })
+      .default("prism"),
+    /** How long the server has to accept a connection. */
+    connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
+    /** For rediss:// and sentinels; `{}` trusts the system's authorities. */
+    tls: z
+      .strictObject({
+        /** The authority that signed the server's certificate, PEM. */
+        ca: fileNameSchema.optional(),
+        /** A certificate for us and its key, PEM. */
+        cert: fileNameSchema.optional(),
+        key: fileNameSchema.optional(),
+      })
+      .optional(),
+  })
+  .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter(Boolean).length === 1, {
+    error: "expected exactly one of: url, cluster, sentinel",
+  });
+
+/** The checked options of a Redis store. File names are absolute by then. */
+export type RedisConfig = z.infer<typeof redisSchema>;
+
+/** Where a Redis is: exactly one of the three is in a {@link RedisConfig}. */
+export type Place =
+  | { readonly kind: "server"; readonly url: string }
+  | { readonly kind: "cluster"; readonly urls: readonly string[] }
+  | { readonly kind: "sentinel"; readonly sentinel: NonNullable<RedisConfig["sentinel"]> };
+
+/** Which of the three it is. */
+export function placeOf({ url, cluster, sentinel }: RedisConfig): Place {
+  if (cluster !== undefined) return { kind: "cluster", urls: cluster };
+  if (sentinel !== undefined) return { kind: "sentinel", sentinel };
+  return { kind: "server", url: url ?? "" };
+}
+
+/** Enough to spread over the nodes of a Cluster; elsewhere nothing is gained by more than one. */
+export function shardCount(config: RedisConfig): number {
+  return config.shards ?? (config.cluster === undefined ? 1 : 16);
+}
+
+function isRedisUrl(text: string): boolean {
+  return /^rediss?:\/\/./.test(text) && URL.canParse(text);
+}

@@ -1,0 +1,118 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Cluster, Command, type Redis } from "ioredis";
+import { PrismError } from "../../errors.ts";
+import { createClient } from "./client.ts";
+import type { RedisConfig } from "./config.ts";
+import { type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
+import type { Script } from "./scripts.ts";
+
+/**
+ * Between the tries to make a command again that had no effect, or that only read: a connection that broke is back in a moment. What is
+ * away for longer is for the callers to hear.
+ */
+const RETRY_MS = [30, 60, 120] as const;
+
+/** The last word on a command for whose answer nobody knows whether it will come; a lost connection is noticed sooner. */
+const GIVE_UP_MS = 15_000;
+
+type Argument = string | Buffer | number;
+
+/** The connections to one Redis, which all shards of a store share. */
+export interface Connection {
+  /** Waits for it; the first of the shards to come connects. Rejects with the driver's error, or PrismError. */
+  retain(): Promise<void>;
+  /** The last of the shards to go disconnects. */
+  release(): void;
+  /**
+   * Runs one command, all of whose keys are in one slot. Those of kind `read` are made again where a connection broke. Rejects with PrismError,
+   * `outcome_unknown` where a write may have been done.
+   */
+  run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown>;
+  /** The same for a script. */
+  runScript(kind: Kind, script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
+}
+
+/** Makes what {@link createClient} names; it does not connect yet. */
+export function createConnection(config: RedisConfig): Connection {
+  let users = 0;
+  let open: { readonly client: Redis | Cluster; readonly ready: Promise<void> } | undefined;
+
+  function send(command: TrackedCommand): Promise<unknown> {
+    if (open === undefined) throw unavailable(undefined);
+    const { client } = open;
+    // It would keep what it cannot send for ever.
+    if (client instanceof Cluster && client.status !== "ready") throw unavailable(undefined);
+    command.setTimeout(GIVE_UP_MS);
+    return Promise.resolve(client.sendCommand(command));
+  }
+
+  async function run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown> {
+    for (const waitMs of [...RETRY_MS, undefined]) {
+      const command = new TrackedCommand(name, [...args], { replyEncoding: null });
+      try {
+        return await send(command);
+      } catch (error) {
+        const isLost = replyCode(error) === "";
+        const isHarmless = kind === "read" || !command.wasSent;
+        if (waitMs === undefined || !isLost || !isHarmless) {
+          throw toPrismError(error, kind, command.wasSent);
+        }
+        await delay(waitMs);
+      }
+    }
+    throw unavailable(undefined);
+  }
+
+  return {
+    run,
+    async runScript(kind, { sha1, text }, keys, args) {
+      const rest = [keys.length, ...keys, ...args];
+      try {
+        return await run(kind, "evalsha", [sha1, ...rest]);
+      } catch (error) {
+        if (!(error instanceof PrismError) || replyCode(error.cause) !== "NOSCRIPT") throw error;
+        // A server that has not run it yet learns it by running it.
+        return await run(kind, "eval", [text, ...rest]);
+      }
+    },
+    async retain() {
+      users++;
+      open ??= connect(createClient(config), config.connect_timeout_ms);
+      await open.ready;
+    },
+    release() {
+      users--;
+      if (users > 0) return;
+      open?.client.disconnect();
+      open = undefined;
+    },
+  };
+}
+
+/** A command that knows whether it has left. */
+class TrackedCommand extends Command {
+  /** A part of it, or all, was written to a connection. */
+  wasSent = false;
+
+  override toWritable(socket: object): string | Buffer {
+    this.wasSent = true;
+    return super.toWritable(socket);
+  }
+}
+
+/** Connects a client, and keeps it: what it says from then on the commands hear too. */
+function connect(client: Redis | Cluster, timeoutMs: number) {
+  const ready = new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    client.once("ready", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    client.on("error", (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    client.connect().catch(reject);
+  });
+  return { client, ready };
+}

@@ -1,0 +1,88 @@
+import { ReplyError } from "ioredis";
+import { PrismError, StartError } from "../../errors.ts";
+
+/** What a command did is in doubt if its connection broke on the way: one that changes nothing, or can be made again, leaves nothing in doubt. */
+export type Kind = "read" | "write";
+
+/** Something of which the driver says only that it gave up following a Cluster whose nodes send it from one to the other. */
+const GAVE_UP = "Too many Cluster redirections";
+
+/** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
+export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
+  if (error instanceof PrismError) return error;
+  const code = replyCode(error);
+  switch (code) {
+    case "":
+      // A node that is asked to pass a command on has not run it.
+      if (error instanceof Error && error.message.startsWith(GAVE_UP)) return tooBusy(error);
+      return kind === "write" && wasSent ? outcomeUnknown(error) : unavailable(error);
+    case "OOM":
+      return storeFull("the store has reached its bound (maxmemory)", error);
+    case "MISCONF":
+      return storeFull("the store cannot write to its disk", error);
+    case "READONLY":
+    case "NOREPLICAS":
+      return new PrismError("store_unavailable", "the store takes no writes now", { cause: error });
+    case "LOADING":
+    case "MASTERDOWN":
+    case "CLUSTERDOWN":
+    case "NOAUTH":
+    case "WRONGPASS":
+      return unavailable(error);
+    case "BUSY":
+    case "TRYAGAIN":
+      return tooBusy(error);
+    case "WRONGTYPE":
+      return new PrismError("corrupt_data", "the store's data is damaged", { cause: error });
+    default:
+      return new PrismError("internal", "internal error", { cause: error });
+  }
+}
+
+/** The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec); "" = it is the driver's. */
+export function replyCode(error: unknown): string {
+  // The driver's types do not say that this is an Error.
+  return error instanceof ReplyError && error instanceof Error ? (error.message.split(" ", 1)[0] ?? "") : "";
+}
+
+/** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
+export function openError(error: unknown, where: string): PrismError {
+  const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const code = replyCode(cause);
+  const hint = code === "MOVED" ? "this is a node of a Cluster: name it under `cluster`" : said;
+  const message = `Redis at ${where}: ${hint}`;
+  const isFinal = error instanceof StartError || (code !== "" && !PASSING.has(code));
+  return isFinal ? new StartError(message, cause) : new PrismError("store_unavailable", message, { cause });
+}
+
+/** With these a server says that it may do what was asked later. */
+const PASSING: ReadonlySet<string> = new Set([
+  "LOADING",
+  "MASTERDOWN",
+  "CLUSTERDOWN",
+  "READONLY",
+  "NOREPLICAS",
+  "BUSY",
+  "TRYAGAIN",
+  "MISCONF",
+  "OOM",
+]);
+
+/** The store cannot be reached; the call had no effect. */
+export function unavailable(cause: unknown): PrismError {
+  return new PrismError("store_unavailable", "the store cannot be reached", { cause });
+}
+
+function storeFull(message: string, cause: unknown): PrismError {
+  return new PrismError("store_full", message, { cause });
+}
+
+function outcomeUnknown(cause: unknown): PrismError {
+  const message = "the store went away during the write; it may or may not have taken effect";
+  return new PrismError("outcome_unknown", message, { cause });
+}
+
+function tooBusy(cause: unknown): PrismError {
+  return new PrismError("overloaded", "the store has too much to do", { cause });
+}

@@ -1,0 +1,27 @@
+/** What Redis answered, as what it is to be. All throw Error where it is something else. */
+
+/** A list of whole numbers. */
+export function asNumbers(reply: unknown): number[] {
+  return asArray(reply).map((item) => (typeof item === "number" ? item : fail(item)));
+}
+
+/** A list of byte strings; `undefined` where there is none. */
+export function asValues(reply: unknown): (Buffer | undefined)[] {
+  return asArray(reply).map((item) => {
+    if (item === null) return undefined;
+    return Buffer.isBuffer(item) ? item : fail(item);
+  });
+}
+
+/** A list of byte strings that are text. */
+export function asTexts(reply: unknown): string[] {
+  return asArray(reply).map((item) => (Buffer.isBuffer(item) ? item.toString() : fail(item)));
+}
+
+function asArray(reply: unknown): readonly unknown[] {
+  return Array.isArray(reply) ? reply : fail(reply);
+}
+
+function fail(reply: unknown): never {
+  throw new Error(`Redis answered ${Array.isArray(reply) ? "a list" : typeof reply} where it should not`);
+}

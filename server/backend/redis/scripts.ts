@@ -1,0 +1,27 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+
+/** A Lua script that Redis runs whole, with nothing of others in between. Its file's head lists keys, arguments and result. */
+export interface Script {
+  readonly text: string;
+  /** By which a server that has run it knows it. */
+  readonly sha1: string;
+}
+
+function load(name: string): Script {
+  const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+  return { text, sha1: createHash("sha1").update(text).digest("hex") };
+}
+
+/** Every script of a store. All keys that one touches are among its keys, so that any Redis can tell where to run it. */
+export const SCRIPTS = {
+  open: load("open"),
+  set: load("set"),
+  delete: load("delete"),
+  exists: load("exists"),
+  values: load("values"),
+  sweep: load("sweep"),
+  push: load("push"),
+  pop: load("pop"),
+  length: load("length"),
+} as const;

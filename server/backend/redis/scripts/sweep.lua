@@ -1,0 +1,14 @@
+-- Takes entries that are expired out of the index, and counts those that are left. Redis itself deletes their values.
+-- KEYS: index, expiry.
+-- ARGV: the most to take out; from where, and up to where, to count (as ZLEXCOUNT takes it).
+-- Result: how many were taken out, and how many there are in the range; of those some are expired where as many as allowed were taken
+-- out.
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+-- An entry is there up to its millisecond, as GET sees it.
+local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. now, 'LIMIT', 0, ARGV[1])
+if #expired > 0 then
+  redis.call('ZREM', KEYS[1], unpack(expired))
+  redis.call('ZREM', KEYS[2], unpack(expired))
+end
+return { #expired, redis.call('ZLEXCOUNT', KEYS[1], ARGV[2], ARGV[3]) }

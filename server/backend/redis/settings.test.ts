@@ -1,0 +1,103 @@
+/** Servers that are set up in other ways, or wrongly: passwords, TLS, too little memory, a replica. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { StartError } from "../../errors.ts";
+import { CERT, KEY } from "../../testing/certificate.ts";
+import { freePort } from "../../testing/port.ts";
+import { temporaryFolder } from "../../testing/process.ts";
+import { askRedis, canStartRedis, startRedis } from "../../testing/redis.ts";
+import { CALL, setTexts, texts } from "../conformance/harness.ts";
+import { useGateways } from "../conformance/shared-store.ts";
+import { createBackend } from "../factory.ts";
+import { createRedisShards } from "./backend.ts";
+import { type RedisConfig, redisSchema } from "./config.ts";
+
+const configOf = (url: string, more: object = {}): RedisConfig =>
+  redisSchema.parse({ type: "redis", url, connect_timeout_ms: 1000, ...more });
+
+/** Why a store does not open. */
+const openErrorOf = (config: RedisConfig) =>
+  createBackend(config)
+    .open()
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+describe.runIf(canStartRedis())("redis", () => {
+  const { open } = useGateways();
+
+  test("a password that is missing or wrong is an error at once, which does not tell it", async () => {
+    await using server = await startRedis({ args: ["--requirepass", "right"] });
+    const withPassword = (password: string) => server.url.replace("//", `//:${password}@`);
+    for (const url of [server.url, withPassword("s3cret")]) {
+      const error = await openErrorOf(configOf(url));
+      expect(error).toBeInstanceOf(StartError);
+      expect(String(error)).toMatch(`PrismError: Redis at 127.0.0.1:${server.port}: `);
+      expect(String(error)).toMatch(/NOAUTH|WRONGPASS/);
+      expect(String(error)).not.toContain("s3cret");
+    }
+    const { entries } = await open(configOf(withPassword("right")));
+    await setTexts(entries, { a: "1" });
+  });
+
+  test("one that would throw data away when it is full is refused", async () => {
+    await using server = await startRedis({
+      args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+    });
+    const error = await openErrorOf(configOf(server.url));
+    expect(error).toBeInstanceOf(StartError);
+    expect(String(error)).toContain("set its maxmemory-policy to noeviction (it is allkeys-lru)");
+    await askRedis(server.url, "CONFIG", "SET", "maxmemory", "0");
+    await open(configOf(server.url));
+  });
+
+  test("a full one refuses writes, whole, and takes deletes", async () => {
+    await using server = await startRedis();
+    const { entries, lists } = await open(configOf(server.url));
+    await setTexts(entries, { a: "1", b: "2" });
+    await askRedis(server.url, "CONFIG", "SET", "maxmemory", "1");
+    const full = { reason: "store_full" };
+    await expect(setTexts(entries, { a: "9", c: "9" })).rejects.toMatchObject(full);
+    const push = { key: "l", end: "left", value: Buffer.from("x") } as const;
+    await expect(lists.push("default", [push], CALL)).rejects.toMatchObject(full);
+    expect(texts(await entries.get("default", ["a", "c"], CALL))).toEqual(["1", undefined]);
+    expect(await entries.delete("default", ["a"], CALL)).toEqual([true]);
+    await askRedis(server.url, "CONFIG", "SET", "maxmemory", "0");
+    await setTexts(entries, { a: "3" });
+  });
+
+  test("a primary that becomes a replica takes no writes, and does when it is the primary again", async () => {
+    await using primary = await startRedis();
+    await using server = await startRedis();
+    const { entries } = await open(configOf(server.url));
+    await setTexts(entries, { a: "1" });
+    await askRedis(server.url, "REPLICAOF", "127.0.0.1", primary.port);
+    await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
+    await askRedis(server.url, "REPLICAOF", "NO", "ONE");
+    await vi.waitFor(() => setTexts(entries, { a: "3" }), { timeout: 5000 });
+  });
+
+  test("TLS, with the authority that the configuration names and no other", async () => {
+    await using folder = await temporaryFolder();
+    const files = { cert: join(folder.path, "cert.pem"), key: join(folder.path, "key.pem") };
+    await writeFile(files.cert, CERT);
+    await writeFile(files.key, KEY);
+    const tlsPort = await freePort();
+    await using _server = await startRedis({
+      args: [
+        ...["--tls-port", String(tlsPort), "--tls-cert-file", files.cert, "--tls-key-file", files.key],
+        ...["--tls-ca-cert-file", files.cert, "--tls-auth-clients", "no"],
+      ],
+    });
+    const url = `rediss://127.0.0.1:${tlsPort}`;
+    const { entries } = await open(configOf(url, { tls: { ca: files.cert } }));
+    await setTexts(entries, { a: "1" });
+    expect(String(await openErrorOf(configOf(url, { tls: { ca: "/no/such/file" } })))).toContain(
+      "no such file",
+    );
+    const [stranger] = createRedisShards(configOf(url));
+    await expect(stranger?.open()).rejects.toThrow("self-signed certificate");
+  });
+});

@@ -1,0 +1,48 @@
+import * as prism from "../../client/node.ts";
+import type { BackendConfig } from "../backend/config.ts";
+import { NAMESPACES } from "../backend/conformance/harness.ts";
+import { describeBackend } from "../backend/conformance/suite.ts";
+import { createGuardedBackend } from "../backend/guarded.ts";
+import { MAX_TTL_SECONDS } from "../limits.ts";
+import { startTestServer } from "../testing/server.ts";
+import { createWireBackend } from "../testing/wire-backend.ts";
+
+/** An empty store on a server, and how to empty it again. */
+export interface TestStore {
+  readonly config: BackendConfig;
+  clear(): Promise<void>;
+}
+
+/** Registers the stores' own suite once more, through the whole gateway and gRPC, for a store whose clock is its server's. */
+export function describeBehindGrpc(name: string, create: () => TestStore): void {
+  describeBackend({
+    name: `${name} behind gRPC`,
+    capabilities: ["entries", "scans", "lists"],
+    durable: true,
+    batches: false,
+    // The server's clock counts, and cannot be moved.
+    movesClock: false,
+    maxTtlMs: MAX_TTL_SECONDS,
+    async create() {
+      const { config: database, clear } = create();
+      const server = await startTestServer({
+        adjust: (config) => ({
+          ...config,
+          server: { ...config.server, shutdownGraceMs: 0 },
+          backends: { database },
+          namespaces: NAMESPACES.map((name) => ({ name, pattern: "keyvalue", backend: "database" })),
+        }),
+      });
+      const transport = prism.createGrpcTransport({ baseUrl: server.baseUrl });
+      return {
+        backend: createGuardedBackend(createWireBackend(transport)),
+        advance() {},
+        clear,
+        async dispose() {
+          transport.close();
+          await server.stop();
+        },
+      };
+    },
+  });
+}
