@@ -11,9 +11,9 @@ const SILENCE_MS = 5_000;
 const FIRST_RETRY_MS = 20;
 const MAX_RETRY_MS = 200;
 
-/** How often a node of a Cluster that is moving a slot is asked again, and how long between. */
-const MAX_REDIRECTIONS = 16;
-const TRY_AGAIN_MS = 50;
+/** Nodes of a Cluster that send a command on to each other are not followed for ever, nor those that are moving its keys waited for. */
+const MAX_REDIRECTIONS = 6;
+const TRY_AGAIN_MS = 20;
 
 /** A Cluster's slots move without a word to those who do not use them. */
 const SLOTS_REFRESH_MS = 10_000;

@@ -3,7 +3,7 @@ import { Cluster, Command, type Redis } from "ioredis";
 import { PrismError } from "../../errors.ts";
 import { createClient } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
-import { type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
+import { isRefused, type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
 import type { Script } from "./scripts.ts";
 
 /**
@@ -24,8 +24,9 @@ export interface Connection {
   /** The last of the shards to go disconnects. */
   release(): void;
   /**
-   * Runs one command, all of whose keys are in one slot. Those of kind `read` are made again where a connection broke. Rejects with PrismError,
-   * `outcome_unknown` where a write may have been done.
+   * Runs one command, all of whose keys are in one slot. Those of kind `read` are made again where a connection broke. Rejects with PrismError:
+   * `outcome_unknown` where a write may have been done, `overloaded` where the slot is on its way to another node of a Cluster, which takes no
+   * command meanwhile that has keys on both.
    */
   run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown>;
   /** The same for a script. */
@@ -52,11 +53,11 @@ export function createConnection(config: RedisConfig): Connection {
       try {
         return await send(command);
       } catch (error) {
-        const isLost = replyCode(error) === "";
-        const isHarmless = kind === "read" || !command.wasSent;
-        if (waitMs === undefined || !isLost || !isHarmless) {
-          throw toPrismError(error, kind, command.wasSent);
-        }
+        // A read that is refused has many keys, and each can be read alone.
+        const again = isRefused(error)
+          ? kind === "write"
+          : replyCode(error) === "" && (kind === "read" || !command.wasSent);
+        if (!again || waitMs === undefined) throw toPrismError(error, kind, command.wasSent);
         await delay(waitMs);
       }
     }

@@ -4,17 +4,13 @@ import { PrismError, StartError } from "../../errors.ts";
 /** What a command did is in doubt if its connection broke on the way: one that changes nothing, or can be made again, leaves nothing in doubt. */
 export type Kind = "read" | "write";
 
-/** Something of which the driver says only that it gave up following a Cluster whose nodes send it from one to the other. */
-const GAVE_UP = "Too many Cluster redirections";
-
 /** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
 export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
   if (error instanceof PrismError) return error;
   const code = replyCode(error);
   switch (code) {
     case "":
-      // A node that is asked to pass a command on has not run it.
-      if (error instanceof Error && error.message.startsWith(GAVE_UP)) return tooBusy(error);
+      if (isRefused(error)) return tooBusy(error);
       return kind === "write" && wasSent ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
@@ -37,6 +33,14 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
     default:
       return new PrismError("internal", "internal error", { cause: error });
   }
+}
+
+/** How the driver says that it has followed a Cluster's nodes, which sent it on to each other or asked it to wait, for long enough. */
+const GAVE_UP = /^Too many Cluster redirections\. Last error: ReplyError: (MOVED|ASK|TRYAGAIN) /;
+
+/** A Cluster is moving the keys of the command, which it has not run. */
+export function isRefused(error: unknown): boolean {
+  return replyCode(error) === "TRYAGAIN" || (error instanceof Error && GAVE_UP.test(error.message));
 }
 
 /** The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec); "" = it is the driver's. */

@@ -1,0 +1,146 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { abortError } from "../../errors.ts";
+import type { Page, ScanStore } from "../contract.ts";
+import { keyRange } from "../key-range.ts";
+import { ArrayValues } from "../values.ts";
+import type { Connection } from "./connection.ts";
+import type { ShardKeys } from "./keys.ts";
+import { isOnItsWay, readExistence } from "./read-many.ts";
+import { asNumbers, asTexts, asValues } from "./replies.ts";
+import { SCRIPTS } from "./scripts.ts";
+
+/** Entries that one step of a sweep takes out of the index: nobody else's command runs meanwhile. Lua passes on no more than 8,000. */
+const SWEEP_ENTRIES = 1000;
+
+/** A count whose slot is on its way to another node asks so often, and no longer, whether it has arrived. */
+const ON_ITS_WAY_MS = 50;
+const MAX_ON_ITS_WAY = 20;
+
+/** Pages and counts of one shard, by its index. */
+export function createScans(connection: Connection, keys: ShardKeys): ScanStore {
+  return {
+    async scanPage(namespace, { prefix, after, maxEntries, maxBytes, keysOnly }) {
+      const start = `${namespace}:`;
+      const { from, below } = rangeOf(namespace, prefix, after);
+      // One more tells whether there is more.
+      const args = [keys.index, from, below, "limit", 0, maxEntries + 1];
+      const members = asTexts(await connection.run("read", "zrangebylex", args));
+      const candidates = members.slice(0, maxEntries).map((member) => member.slice(start.length));
+      const isLast = members.length <= maxEntries;
+      return keysOnly
+        ? await readKeys(keys.entryPrefix + start, candidates, isLast, maxBytes)
+        : await readEntries(keys.entryPrefix + start, candidates, isLast, maxBytes);
+    },
+    async count(namespace, prefix, call) {
+      const { from, below } = rangeOf(namespace, prefix, undefined);
+      for (let refusals = 0; ; ) {
+        try {
+          const { wasFull, count } = await sweepStep(connection, keys, from, below);
+          if (!wasFull) return count;
+        } catch (error) {
+          if (!isOnItsWay(error) || ++refusals > MAX_ON_ITS_WAY) throw error;
+          await delay(ON_ITS_WAY_MS);
+        }
+        if (call.aborted) throw abortError(call.signal);
+      }
+    },
+  };
+
+  /** The page that these keys of the index are. One of an entry that has expired, or was deleted meanwhile, is in the index alone. */
+  async function readEntries(
+    entryPrefix: string,
+    candidates: readonly string[],
+    isLast: boolean,
+    maxBytes: number,
+  ): Promise<Page> {
+    const names = candidates.map((key) => entryPrefix + key);
+    const found = await readValues(names, entryPrefix.length, maxBytes);
+    const pageKeys: string[] = [];
+    const values: Uint8Array[] = [];
+    for (const [i, value] of found.entries()) {
+      const key = candidates[i];
+      if (key === undefined || value === undefined) continue;
+      pageKeys.push(key);
+      values.push(value);
+    }
+    const isWhole = isLast && found.length === candidates.length;
+    return {
+      keys: pageKeys,
+      values: new ArrayValues(values),
+      next: isWhole ? undefined : candidates[found.length - 1],
+    };
+  }
+
+  /** Up to the one that takes keys and values to so many bytes. `keyAt`: where in a name the key begins. */
+  async function readValues(
+    names: readonly string[],
+    keyAt: number,
+    maxBytes: number,
+  ): Promise<(Buffer | undefined)[]> {
+    if (names.length === 0) return [];
+    try {
+      return asValues(await connection.runScript("read", SCRIPTS.values, names, [keyAt, maxBytes]));
+    } catch (error) {
+      if (!isOnItsWay(error)) throw error;
+    }
+    const values: (Buffer | undefined)[] = [];
+    let bytes = 0;
+    for (const name of names) {
+      const [value] = asValues(await connection.run("read", "mget", [name]));
+      values.push(value);
+      if (value !== undefined) bytes += Buffer.byteLength(name) - keyAt + value.length;
+      if (bytes >= maxBytes) break;
+    }
+    return values;
+  }
+
+  async function readKeys(
+    entryPrefix: string,
+    candidates: readonly string[],
+    isLast: boolean,
+    maxBytes: number,
+  ): Promise<Page> {
+    const found = await readExistence(
+      connection,
+      candidates.map((key) => entryPrefix + key),
+    );
+    const pageKeys: string[] = [];
+    let next = isLast ? undefined : candidates.at(-1);
+    let bytes = 0;
+    for (const [i, key] of candidates.entries()) {
+      if (found[i] !== true) continue;
+      pageKeys.push(key);
+      bytes += Buffer.byteLength(key);
+      if (bytes < maxBytes) continue;
+      if (!isLast || i < candidates.length - 1) next = key;
+      break;
+    }
+    return { keys: pageKeys, values: new ArrayValues([]), next };
+  }
+}
+
+/**
+ * Takes entries that are expired out of the index, some at a time (`wasFull`: there may be more), and counts those between two ends that
+ * ZLEXCOUNT takes: of these some are expired only where it was full.
+ */
+export async function sweepStep(
+  connection: Connection,
+  { index, expiry }: ShardKeys,
+  from: string | Buffer,
+  below: string | Buffer,
+): Promise<{ readonly wasFull: boolean; readonly count: number }> {
+  const args = [SWEEP_ENTRIES, from, below];
+  const reply = await connection.runScript("read", SCRIPTS.sweep, [index, expiry], args);
+  const [swept = 0, count = 0] = asNumbers(reply);
+  return { wasFull: swept === SWEEP_ENTRIES, count };
+}
+
+/** The members of the index that a scan is about, as ZRANGEBYLEX takes the ends: "[" with it, "(" without it. */
+function rangeOf(namespace: string, prefix: string, after: string | undefined) {
+  const start = `${namespace}:`;
+  const range = keyRange(start + prefix, after === undefined ? undefined : start + after);
+  return { from: Buffer.concat([WITH, range.from]), below: Buffer.concat([WITHOUT, range.below]) };
+}
+
+const WITH = Buffer.from("[");
+const WITHOUT = Buffer.from("(");
