@@ -31,7 +31,7 @@ export interface RedisOptions {
   /** Settings as on the command line, `--maxmemory 10mb` and the like: they win over the others. */
   readonly args?: readonly string[];
   /** Absent = any that is free. */
-  readonly port?: number;
+  readonly port?: number | undefined;
 }
 
 /** What a command is made of. */
@@ -106,12 +106,16 @@ export async function startRedisServer(
   };
 }
 
-/** Runs `work` on a connection that is made for it. Rejects if there is nobody, or no answer. */
-export async function withRedis<T>(url: string, work: (client: Redis) => Promise<T>): Promise<T> {
+/** Runs `work` on a connection that is made for it. Rejects if there is nobody, or no answer to a command in time. */
+export async function withRedis<T>(
+  url: string,
+  work: (client: Redis) => Promise<T>,
+  timeoutMs = COMMAND_TIMEOUT_MS,
+): Promise<T> {
   const client = new Redis(url, {
     lazyConnect: true,
-    connectTimeout: COMMAND_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
     enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     retryStrategy: null,
