@@ -56,8 +56,8 @@ export function createClient(config: RedisConfig): Redis | Cluster {
         ...(password !== undefined && { password }),
         ...(nodes[0]?.username !== undefined && { sentinelUsername: nodes[0].username }),
         ...(nodes[0]?.password !== undefined && { sentinelPassword: nodes[0].password }),
-        // They say so as soon as another is the primary.
-        failoverDetector: true,
+        // If they say that another is the primary while it connects, the driver gives up for good. One that was the primary says so itself.
+        failoverDetector: false,
         sentinelRetryStrategy: () => MAX_RETRY_MS,
         ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
       });

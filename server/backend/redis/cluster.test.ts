@@ -1,0 +1,164 @@
+/** A Cluster of three masters: slots that move, masters that go. */
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { StartError } from "../../errors.ts";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { askRedis, canStartRedis } from "../../testing/redis.ts";
+import { type RedisCluster, startRedisCluster } from "../../testing/redis-cluster.ts";
+import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
+import { expectLinearizable } from "../conformance/linearizable.ts";
+import { startLoad } from "../conformance/load.ts";
+import { seeded } from "../conformance/seeded.ts";
+import { useGateways } from "../conformance/shared-store.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import { createBackend } from "../factory.ts";
+import { redisSchema } from "./config.ts";
+import { shardKeys } from "./keys.ts";
+
+describe.runIf(canStartRedis())("redis cluster", () => {
+  let cluster: RedisCluster;
+  let prefixes = 0;
+
+  beforeAll(async () => {
+    // With the default, one master that is away takes all others with it.
+    cluster = await startRedisCluster({ replicas: 1, args: ["--cluster-require-full-coverage", "no"] });
+  }, 30_000);
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  const newConfig = (key_prefix = `test-${++prefixes}`) =>
+    redisSchema.parse({
+      type: "redis",
+      cluster: cluster.urls,
+      key_prefix,
+      shards: 8,
+      connect_timeout_ms: 1000,
+    });
+
+  describeBackend({
+    name: "redis on a cluster",
+    capabilities: ["entries", "scans", "lists"],
+    durable: true,
+    batches: true,
+    movesClock: false,
+    maxTtlMs: MAX_TTL_SECONDS,
+    async create() {
+      const config = newConfig();
+      const clear = async () => {
+        for (const { url } of cluster.nodes) {
+          const keys = (await askRedis(url, "KEYS", `{${config.key_prefix}:*`)) as string[];
+          for (const key of keys) await askRedis(url, "UNLINK", key).catch(() => {});
+        }
+      };
+      return { backend: createBackend(config), advance() {}, clear, dispose: clear };
+    },
+  });
+
+  describe("that changes", () => {
+    const { open } = useGateways();
+
+    /** A key of each shard. */
+    const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
+    const slotOf = (prefix: string, shard: number) => cluster.slotOf(shardKeys(prefix, shard).index);
+
+    test("a node of it is not a server", async () => {
+      const url = cluster.urls[0];
+      const { key_prefix } = newConfig();
+      const slot = await slotOf(key_prefix, 0);
+      const other = present(cluster.nodes.find((node) => node.url !== url));
+      const owner = await cluster.ownerOf(slot);
+      const wrong = owner.url === url ? other.url : url;
+      const error = await createBackend(redisSchema.parse({ type: "redis", url: wrong, key_prefix }))
+        .open()
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(StartError);
+      expect(String(error)).toContain("this is a node of a Cluster: name it under `cluster`");
+    });
+
+    test("a slot moves: what is in it can be read all the while, and nothing is lost", async () => {
+      const config = newConfig();
+      const { entries, lists, scans } = await open(config);
+      await entries.set(
+        NAMESPACE,
+        keys.map((key) => ({ key, value: bytes(key), ttlMs: 0 })),
+        CALL,
+      );
+      const load = startLoad({ entries, lists });
+      for (let shard = 0; shard < 3; shard++) {
+        const slot = await slotOf(config.key_prefix, shard);
+        const owner = await cluster.ownerOf(slot);
+        const masters = await Promise.all([0, 6000, 12_000].map((slot) => cluster.ownerOf(slot)));
+        const to = present(masters.find((node) => node !== owner));
+        await cluster.moveSlot(slot, to, async () => {
+          expect(texts(await entries.get(NAMESPACE, keys, CALL))).toEqual(keys);
+          expect(await entries.exists(NAMESPACE, keys, CALL)).toEqual(keys.map(() => true));
+          const query = { prefix: "", after: undefined, maxEntries: 200, maxBytes: 1e6, keysOnly: false };
+          expect((await scans.scanPage(NAMESPACE, query, CALL)).keys).toHaveLength(100);
+        });
+        expect(await cluster.ownerOf(slot)).toBe(to);
+        await load.grown(100);
+      }
+      await load.verify();
+      expect([...load.reasons].filter((reason) => reason !== "overloaded")).toEqual([]);
+    }, 60_000);
+
+    test("also what two gateways see then could have happened in one order", async () => {
+      const config = newConfig();
+      const gateways = [await open(config), await open(config)];
+      const { random, seed } = seeded();
+      console.info(`linearizable: seed ${seed}`);
+      const slot = await slotOf(config.key_prefix, 0);
+      const owner = await cluster.ownerOf(slot);
+      const masters = await Promise.all([0, 6000, 12_000].map((slot) => cluster.ownerOf(slot)));
+      const to = present(masters.find((node) => node !== owner));
+      await expectLinearizable(
+        gateways.map(({ backend }) => backend),
+        600,
+        random,
+        () => cluster.moveSlot(slot, to),
+      );
+    }, 60_000);
+
+    test("a master hands over to its replica: nothing is lost", async () => {
+      const { entries, lists } = await open(newConfig());
+      const load = startLoad({ entries, lists });
+      await load.grown(100);
+      await cluster.failover(await cluster.ownerOf(0), { isPlanned: true });
+      await load.grown(100);
+      await load.verify();
+    }, 60_000);
+
+    test("a master is killed: the shards of others are served, and all when its replica takes over", async () => {
+      const config = newConfig();
+      const { entries, backend } = await open(config);
+      const write = (key: string) => ({ key, value: bytes(key), ttlMs: 0 });
+      await entries.set(NAMESPACE, keys.map(write), CALL);
+      const lost = await cluster.ownerOf(0);
+      const outcomes = async () => {
+        const results = await Promise.allSettled(
+          keys.map((key) => entries.set(NAMESPACE, [write(key)], CALL)),
+        );
+        return results.map(({ status }) => status === "fulfilled");
+      };
+      const takingOver = cluster.failover(lost);
+      const served = await vi.waitUntil(
+        async () => {
+          const found = await outcomes();
+          return found.includes(false) ? found : undefined;
+        },
+        { timeout: 5000 },
+      );
+      expect(served).toContain(true);
+      // Those of other masters, every time.
+      const steady = keys.filter((_, i) => served?.[i]);
+      for (let i = 0; i < 5; i++)
+        await Promise.all(steady.map((key) => entries.set(NAMESPACE, [write(key)], CALL)));
+      await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+      await takingOver;
+      await vi.waitFor(async () => expect(await outcomes()).not.toContain(false), { timeout: 5000 });
+      await backend.check();
+      await lost.start();
+      await cluster.settled();
+    }, 60_000);
+  });
+});

@@ -1,0 +1,33 @@
+/** A primary under sentinels, which put its replica in its place. */
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { canStartRedis } from "../../testing/redis.ts";
+import { type RedisSentinel, startRedisSentinel } from "../../testing/redis-sentinel.ts";
+import { CALL, setTexts, texts } from "../conformance/harness.ts";
+import { useGateways } from "../conformance/shared-store.ts";
+import { redisSchema } from "./config.ts";
+
+describe.runIf(canStartRedis())("redis under sentinels", () => {
+  let sentinel: RedisSentinel;
+  const { open } = useGateways();
+
+  beforeAll(async () => {
+    sentinel = await startRedisSentinel();
+  }, 30_000);
+  afterAll(async () => {
+    await sentinel?.[Symbol.asyncDispose]();
+  });
+
+  test("a replica that takes the primary's place is followed", async () => {
+    const { entries } = await open(
+      redisSchema.parse({
+        type: "redis",
+        sentinel: { name: sentinel.name, urls: sentinel.sentinels.map(({ url }) => url) },
+        connect_timeout_ms: 1000,
+      }),
+    );
+    await setTexts(entries, { a: "1" });
+    await sentinel.failover();
+    await vi.waitFor(() => setTexts(entries, { c: "3" }), { timeout: 5000 });
+    expect(texts(await entries.get("default", ["a", "c"], CALL))).toEqual(["1", "3"]);
+  }, 30_000);
+});
