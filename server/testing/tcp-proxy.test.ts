@@ -69,7 +69,7 @@ test("a cut resets every connection on both sides, and new ones are taken", asyn
   );
   proxy.cut();
   for (const error of await Promise.all(errors)) expect(error).toMatchObject(RESET);
-  expect(proxy.connections).toBe(0);
+  expect([proxy.connections, proxy.bytesFromClients]).toEqual([0, 2]);
   const { ask } = await connect(proxy.port);
   expect(await ask("b")).toBe("b");
 });
@@ -100,6 +100,7 @@ test("a frozen connection stays, and what was sent meanwhile arrives when it goe
   sockets[0]?.write("unasked");
   expect(await Promise.race([answer, lateAnswer, delay(100, "nothing")])).toBe("nothing");
   expect(received).toEqual(["a"]);
+  expect(proxy.bytesFromClients).toBe("abc".length);
   proxy.thaw();
   expect(await answer).toContain("unasked");
   expect(await lateAnswer).toBe("c");

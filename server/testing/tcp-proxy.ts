@@ -7,6 +7,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Connections of clients that are there now. */
   readonly connections: number;
+  /** What clients have sent so far, including what is held back. */
+  readonly bytesFromClients: number;
   /** Ends every connection with a reset, on both sides. New ones are taken. */
   cut(): void;
   /** {@link cut}, and refuses new ones until {@link restore}. */
@@ -32,12 +34,14 @@ interface Pair {
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   let frozen = false;
+  const clients: Socket[] = [];
   const listener = net.createServer({ allowHalfOpen: true, noDelay: true }, accept);
 
   function accept(client: Socket): void {
     const server = net.connect({ port: targetPort, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
     const pair: Pair = { client, server, cutsAnswer: false };
     pairs.add(pair);
+    clients.push(client);
     forward(pair, client, server);
     forward(pair, server, client);
   }
@@ -84,6 +88,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     port,
     get connections() {
       return pairs.size;
+    },
+    get bytesFromClients() {
+      return clients.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
     },
     cut,
     refuse() {

@@ -1,0 +1,295 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Reason } from "../../errors.ts";
+import { startTcpProxy, type TcpProxy } from "../../testing/tcp-proxy.ts";
+import type { BackendConfig } from "../config.ts";
+import { bytes, CALL, present, texts } from "./harness.ts";
+import { expectLinearizable } from "./linearizable.ts";
+import { startLoad } from "./load.ts";
+import { seeded } from "./seeded.ts";
+import { type Gateway, useGateways } from "./shared-store.ts";
+
+/** A server that is well all the while: it is the way to it that fails. */
+export interface ReachedServer extends AsyncDisposable {
+  /** Of loopback. */
+  readonly port: number;
+  /** What a gateway needs to know to reach it by another port, over 4 connections at most, for data that no other `space` has. */
+  configAt(port: number, space: string): BackendConfig;
+}
+
+const UNAVAILABLE = { name: "PrismError", reason: "store_unavailable" };
+const OUTCOME_UNKNOWN = { name: "PrismError", reason: "outcome_unknown" };
+
+/** Of calls while the way to the store fails at any moment. That of connecting, too, can be said of a call that waited for its turn. */
+const EXPECTED: readonly Reason[] = ["store_unavailable", "outcome_unknown", "overloaded"];
+
+const MAX_CONNECTIONS = 4;
+
+/** "Within about a second": the breaker asks twice a second, and the machine may have other things to do. */
+const RESUMED_MS = 1500;
+
+const VALUE = bytes("v");
+const push = (value: string) => [{ key: "l", end: "right" as const, value: bytes(value) }];
+const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, keysOnly: true };
+
+/**
+ * Registers what a store on the other side of a network has to promise when the network fails: that reads pass over it, that writes in
+ * doubt are told apart from those that had no effect, that of what was acknowledged nothing is lost or done twice, and that service
+ * resumes by itself.
+ */
+export function describeCutStore(name: string, start: () => Promise<ReachedServer>): void {
+  describe(`${name}, cut off`, () => {
+    let server: ReachedServer | undefined;
+    let proxy: TcpProxy | undefined;
+    let spaces = 0;
+
+    beforeAll(async () => {
+      server = await start();
+    });
+    afterAll(() => server?.[Symbol.asyncDispose]());
+    beforeEach(async () => {
+      proxy = await startTcpProxy(present(server).port);
+      spaces++;
+    });
+    afterEach(() => proxy?.[Symbol.asyncDispose]());
+    const { open } = useGateways();
+    // Before the gateways are closed, which may wait for what is under way.
+    afterEach(() => proxy?.thaw());
+
+    const gateway: Open = () => open(present(server).configAt(present(proxy).port, `space_${spaces}`));
+    const way = () => present(proxy);
+    describeReads(way, gateway);
+    describeWrites(way, gateway);
+    describeAbsence(way, gateway);
+    describeLoad(way, gateway);
+  });
+}
+
+type Way = () => TcpProxy;
+type Open = () => Promise<Gateway>;
+
+/** Makes a store that has several connections open all: a call waits for none to be made, whatever the store does beside. */
+async function warm({ scans }: Gateway): Promise<void> {
+  await Promise.all(Array.from({ length: MAX_CONNECTIONS }, () => scans.scanPage("n", PAGE, CALL)));
+}
+
+const untilServing = ({ backend }: Gateway) =>
+  vi.waitFor(() => backend.check(), { interval: 10, timeout: 5000 });
+
+/** Every call that changes nothing, and what it answers. */
+function readsOf({ backend, entries, scans, lists }: Gateway): readonly [() => Promise<unknown>, unknown][] {
+  return [
+    [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
+    [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
+    [async () => (await scans.scanPage("n", PAGE, CALL)).keys, ["a"]],
+    [() => scans.count("n", "", CALL), 1],
+    [() => lists.length("n", ["l"], CALL), [1]],
+    [() => backend.check(), undefined],
+  ];
+}
+
+function describeReads(way: Way, open: Open): void {
+  test("reads do not fail for a connection that broke while nobody used it, nor for one that is cut before the answer", async () => {
+    const gateway = await open();
+    await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    await gateway.lists.push("n", push("v"), CALL);
+    for (const fail of [() => way().cut(), () => way().cutAnswers()]) {
+      for (let i = 0; i < 10; i++) {
+        for (const [read, answer] of readsOf(gateway)) {
+          fail();
+          expect(await read()).toEqual(answer);
+        }
+      }
+    }
+  });
+
+  test("also many at a time, and where it is cut before the request has arrived", async () => {
+    const gateway = await open();
+    await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    await gateway.lists.push("n", push("v"), CALL);
+    for (let i = 0; i < 10; i++) {
+      await warm(gateway);
+      way().freeze();
+      const sent = way().bytesFromClients;
+      const reads = readsOf(gateway).map(async ([read, answer]) => expect(await read()).toEqual(answer));
+      await vi.waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), { interval: 5 });
+      way().cut();
+      way().thaw();
+      await Promise.all(reads);
+    }
+  });
+}
+
+interface Write {
+  readonly make: (gateway: Gateway) => Promise<unknown>;
+  /** What tells whether it took effect. */
+  readonly look: (gateway: Gateway) => Promise<unknown>;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+const getA = async ({ entries }: Gateway) => texts(await entries.get("n", ["a"], CALL));
+const lengthOfL = ({ lists }: Gateway) => lists.length("n", ["l"], CALL);
+const WRITES: Readonly<Record<string, Write>> = {
+  set: {
+    make: ({ entries }) => entries.set("n", [{ key: "a", value: bytes("w"), ttlMs: 0 }], CALL),
+    look: getA,
+    before: ["v"],
+    after: ["w"],
+  },
+  delete: {
+    make: ({ entries }) => entries.delete("n", ["a"], CALL),
+    look: getA,
+    before: ["v"],
+    after: [undefined],
+  },
+  push: { make: ({ lists }) => lists.push("n", push("w"), CALL), look: lengthOfL, before: [1], after: [2] },
+  pop: {
+    make: ({ lists }) => lists.pop("n", [{ key: "l", end: "left" }], CALL),
+    look: lengthOfL,
+    before: [1],
+    after: [0],
+  },
+};
+
+function describeWrites(way: Way, open: Open): void {
+  describe.each(Object.entries(WRITES))("a %s", (_, { make, look, before, after }) => {
+    async function prepared(): Promise<Gateway> {
+      const gateway = await open();
+      await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+      await gateway.lists.push("n", push("v"), CALL);
+      await warm(gateway);
+      return gateway;
+    }
+
+    test("whose answer is cut is in doubt, and took effect once", async () => {
+      const gateway = await prepared();
+      way().cutAnswers();
+      await expect(make(gateway)).rejects.toMatchObject(OUTCOME_UNKNOWN);
+      await untilServing(gateway);
+      expect(await look(gateway)).toEqual(after);
+    });
+
+    test("that is cut before it has arrived is in doubt, and had no effect", async () => {
+      const gateway = await prepared();
+      way().freeze();
+      const sent = way().bytesFromClients;
+      const outcome = expect(make(gateway)).rejects.toMatchObject(OUTCOME_UNKNOWN);
+      await vi.waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), { interval: 5 });
+      way().cut();
+      way().thaw();
+      await outcome;
+      await untilServing(gateway);
+      expect(await look(gateway)).toEqual(before);
+    });
+
+    test("that was never sent had no effect, and is said to have had none", async () => {
+      const gateway = await prepared();
+      way().refuse();
+      // A connection that is not known to be broken yet could carry a write.
+      await expect(gateway.backend.check()).rejects.toMatchObject(UNAVAILABLE);
+      await expect(make(gateway)).rejects.toMatchObject(UNAVAILABLE);
+      await way().restore();
+      await untilServing(gateway);
+      expect(await look(gateway)).toEqual(before);
+      await make(gateway);
+      expect(await look(gateway)).toEqual(after);
+    });
+  });
+}
+
+function describeAbsence(way: Way, open: Open): void {
+  /** How long it takes until calls are answered. */
+  async function resumedMs({ entries }: Gateway): Promise<number> {
+    const startedAtMs = performance.now();
+    await vi.waitFor(() => entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL), {
+      interval: 10,
+      timeout: 10_000,
+    });
+    return performance.now() - startedAtMs;
+  }
+
+  test("connections that are refused fail calls at once, and service resumes when they are not", async () => {
+    const gateway = await open();
+    await warm(gateway);
+    way().refuse();
+    await expect(gateway.backend.check()).rejects.toMatchObject(UNAVAILABLE);
+    for (let i = 0; i < 200; i++) {
+      await expect(getA(gateway)).rejects.toMatchObject(UNAVAILABLE);
+    }
+    await way().restore();
+    expect(await resumedMs(gateway)).toBeLessThan(RESUMED_MS);
+  });
+
+  test("calls on a frozen connection wait, and are answered when it goes on", async () => {
+    const gateway = await open();
+    await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    await warm(gateway);
+    way().freeze();
+    const get = getA(gateway);
+    const pushed = gateway.lists.push("n", push("v"), CALL);
+    expect(await Promise.race([get, pushed, delay(200, "nothing")])).toBe("nothing");
+    way().thaw();
+    expect(await get).toEqual(["v"]);
+    expect(await pushed).toEqual([1]);
+  });
+
+  test("one that stays frozen is given up, and calls fail at once until service resumes", async () => {
+    const gateway = await open();
+    await warm(gateway);
+    way().freeze();
+    await Promise.all([
+      expect(getA(gateway)).rejects.toMatchObject(UNAVAILABLE),
+      expect(gateway.lists.push("n", push("v"), CALL)).rejects.toMatchObject(OUTCOME_UNKNOWN),
+    ]);
+    const fast = await Promise.race([getA(gateway).catch(() => "failed"), delay(400, "late")]);
+    expect(fast).toBe("failed");
+    way().thaw();
+    expect(await resumedMs(gateway)).toBeLessThan(RESUMED_MS);
+  });
+}
+
+function describeLoad(way: Way, open: Open): void {
+  /** Something happens to the way, `times` times, and then nothing any more. */
+  async function fail(times: number, random: () => number): Promise<void> {
+    const proxy = way();
+    for (let i = 0; i < times; i++) {
+      await delay(10 + random() * 90);
+      const kind = Math.floor(random() * 5);
+      if (kind < 2) proxy.cut();
+      else if (kind < 4) proxy.cutAnswers();
+      else {
+        proxy.freeze();
+        await delay(random() * 200);
+        if (random() < 0.5) proxy.cut();
+        proxy.thaw();
+      }
+    }
+    proxy.cut();
+  }
+
+  test("what connections that are cut at any moment acknowledged is neither lost nor done twice", async () => {
+    const gateway = await open();
+    const { random, seed } = seeded();
+    console.info(`cuts: seed ${seed}`);
+    const load = startLoad(gateway);
+    await load.grown(100);
+    await fail(25, random);
+    await load.grown(100);
+    await load.verify();
+    expect(load.reasons).toContain("outcome_unknown");
+    expect([...load.reasons].filter((reason) => !EXPECTED.includes(reason))).toEqual([]);
+  });
+
+  test("what two gateways see meanwhile could have happened in one order", async () => {
+    const gateways = await Promise.all([open(), open()]);
+    const { random, seed } = seeded();
+    console.info(`linearizable: seed ${seed}`);
+    await expectLinearizable(
+      gateways.map(({ backend }) => backend),
+      1500,
+      random,
+      () => fail(8, random),
+    );
+  });
+}
