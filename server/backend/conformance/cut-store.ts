@@ -158,6 +158,9 @@ function describeWrites(way: Way, open: Open): void {
       const gateway = await open();
       await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
       await gateway.lists.push("n", push("v"), CALL);
+      // A server may have to be told first what a call is that it has not seen before.
+      await gateway.entries.delete("n", ["other"], CALL);
+      await gateway.lists.pop("n", [{ key: "other", end: "left" }], CALL);
       await warm(gateway);
       return gateway;
     }

@@ -1,0 +1,21 @@
+/** A server that is there, and a way to it that fails. */
+import { describe } from "vitest";
+import { canStartRedis, startRedis } from "../../testing/redis.ts";
+import { describeCutStore } from "../conformance/cut-store.ts";
+import { redisSchema } from "./config.ts";
+
+describe.runIf(canStartRedis())("redis", () => {
+  describeCutStore("redis", async () => {
+    const server = await startRedis();
+    return {
+      ...server,
+      configAt: (port, key_prefix) =>
+        redisSchema.parse({
+          type: "redis",
+          url: `redis://127.0.0.1:${port}`,
+          key_prefix,
+          connect_timeout_ms: 500,
+        }),
+    };
+  });
+});
