@@ -1,13 +1,14 @@
 /** Servers that are set up in other ways, or wrongly: passwords, TLS, too little memory, a replica. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { StartError } from "../../errors.ts";
 import { CERT, KEY } from "../../testing/certificate.ts";
 import { freePort } from "../../testing/port.ts";
 import { temporaryFolder } from "../../testing/process.ts";
 import { askRedis, canStartRedis, startRedis } from "../../testing/redis.ts";
-import { CALL, setTexts, texts } from "../conformance/harness.ts";
+import { createBreakerBackend } from "../breaker.ts";
+import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
 import { createRedisShards } from "./backend.ts";
@@ -27,6 +28,19 @@ const openErrorOf = (config: RedisConfig) =>
 
 describe.runIf(canStartRedis())("redis", () => {
   const { open } = useGateways();
+
+  test("one that is not there at the start is found when it comes", async () => {
+    await using server = await startRedis();
+    await server.kill();
+    const [shard] = createRedisShards(configOf(server.url));
+    const backend = createBreakerBackend(present(shard), 100);
+    await backend.open();
+    onTestFinished(() => backend.close());
+    const set = () => setTexts(present(backend.entries), { a: "1" });
+    await expect(set()).rejects.toMatchObject({ reason: "store_unavailable" });
+    await server.start();
+    await vi.waitFor(set, { timeout: 5000 });
+  });
 
   test("a password that is missing or wrong is an error at once, which does not tell it", async () => {
     await using server = await startRedis({ args: ["--requirepass", "right"] });
