@@ -28,6 +28,9 @@ const MAX_CONNECTIONS = 4;
 /** "Within about a second": the breaker asks twice a second, and the machine may have other things to do. */
 const RESUMED_MS = 1500;
 
+/** A connection that is silent for five seconds is given up, and the machine may have other things to do. */
+const GIVEN_UP_MS = 8000;
+
 const VALUE = bytes("v");
 const push = (value: string) => [{ key: "l", end: "right" as const, value: bytes(value) }];
 const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, keysOnly: true };
@@ -241,10 +244,12 @@ function describeAbsence(way: Way, open: Open): void {
     const gateway = await open();
     await warm(gateway);
     way().freeze();
+    const frozenAtMs = performance.now();
     await Promise.all([
       expect(getA(gateway)).rejects.toMatchObject(UNAVAILABLE),
       expect(gateway.lists.push("n", push("v"), CALL)).rejects.toMatchObject(OUTCOME_UNKNOWN),
     ]);
+    expect(performance.now() - frozenAtMs).toBeLessThan(GIVEN_UP_MS);
     const fast = await Promise.race([getA(gateway).catch(() => "failed"), delay(400, "late")]);
     expect(fast).toBe("failed");
     way().thaw();
