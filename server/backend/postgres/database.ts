@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { Client, type CustomTypesConfig, Pool, type PoolClient, type QueryConfig } from "pg";
 import { abortError, PrismError, StartError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import type { PostgresConfig } from "./config.ts";
-import { isLost, isRetryable, type Kind, tooBusy, toPrismError, unavailable } from "./errors.ts";
+import { isLost, isRetryable, type Kind, tooBusy, toPrismError, unavailable, wasCutOff } from "./errors.ts";
 
 /**
  * A statement whose connection carries nothing either way for longer counts as lost: its server is gone without a word, or frozen.
@@ -21,7 +22,10 @@ const MIGRATION_MS = 60_000;
 /** Connections that are not used are closed after it. */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Times that a statement is made again that was undone for another's sake, or read over a connection that broke. */
+/** Between the tries to read over a connection that broke and over the next. */
+const RETRY_MS = 5;
+
+/** Times that a statement is made again that was undone for another's sake, or read over a connection that broke; and a connection that was cut off. */
 const MAX_RETRIES = 3;
 
 /**
@@ -106,11 +110,15 @@ export function createDatabase(config: PostgresConfig): Database {
   let counting = 0;
 
   async function connect(): Promise<PoolClient> {
-    const isBusy = pool.totalCount >= max && pool.idleCount === 0;
-    try {
-      return await pool.connect();
-    } catch (error) {
-      throw isBusy ? tooBusy(error) : unavailable(error);
+    for (let retries = 0; ; retries++) {
+      const isBusy = pool.totalCount >= max && pool.idleCount === 0;
+      try {
+        return await pool.connect();
+      } catch (error) {
+        // Nobody has asked anything over it yet.
+        if (wasCutOff(error) && retries < MAX_RETRIES) continue;
+        throw isBusy ? tooBusy(error) : unavailable(error);
+      }
     }
   }
 
@@ -213,6 +221,8 @@ export function createDatabase(config: PostgresConfig): Database {
           const isBroken = statement.kind === "read" && isLost(error) && !(error instanceof PrismError);
           const again = isRetryable(error) || (isBroken && !(error instanceof SilenceError));
           if (!again || retries === MAX_RETRIES) throw toPrismError(error, statement.kind);
+          // Where one connection broke others did, which the pool has to hear of first.
+          if (isBroken) await delay(RETRY_MS);
         }
       }
     },

@@ -51,6 +51,14 @@ export function isLost(error: unknown): boolean {
   return !(error instanceof DatabaseError) || code.startsWith("08") || code.startsWith("57P");
 }
 
+/** A connection that broke while it was being made: there was somebody at the other end. Of an end without a reset the driver tells no code. */
+export function wasCutOff(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (Reflect.get(error, "code") === "ECONNRESET" || error.message === "Connection terminated unexpectedly")
+  );
+}
+
 /** The statement was undone so that others could go on, and can be made again. */
 export function isRetryable(error: unknown): boolean {
   const code = sqlState(error);
