@@ -9,6 +9,7 @@ import type { SqliteConfig } from "./config.ts";
 import { type Counter, createCounter } from "./counter.ts";
 import { type DatabaseOptions, openReader } from "./database.ts";
 import { fromFailure, openError, toPrismError } from "./errors.ts";
+import { createGetQueue, type GetQueue } from "./get-queue.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createWriteQueue, type WriteQueue } from "./write-queue.ts";
 import type { FromWriter } from "./writer.ts";
@@ -26,6 +27,7 @@ export interface SqliteBackend extends Backend {
 interface Session {
   readonly db: DatabaseSync;
   readonly reader: Reader;
+  readonly gets: GetQueue;
   readonly count: Counter;
   readonly writes: WriteQueue;
   readonly sweeper: Sweeper;
@@ -68,7 +70,9 @@ export function createSqliteBackend(
         writes = createWriteQueue(await startWriter(options), clock);
         const db = openReader(options.path);
         const sweeper = createSweeper(sweep);
-        session = { db, reader: createReader(db), count: createCounter(db, options.path), writes, sweeper };
+        const reader = createReader(db);
+        const gets = createGetQueue(reader, clock);
+        session = { db, reader, gets, count: createCounter(db, options.path), writes, sweeper };
       } catch (error) {
         await writes?.close();
         throw openError(error, options.path);
@@ -80,8 +84,9 @@ export function createSqliteBackend(
       reading(() => reader.hasExpired(clock.now()));
     },
     async close() {
-      const { db, sweeper, writes } = current();
+      const { db, gets, sweeper, writes } = current();
       session = undefined;
+      gets.flush();
       await sweeper.stop();
       // The last connection to close copies the log into the database: let that be the writer's.
       db.close();
@@ -106,11 +111,7 @@ async function startWriter(options: DatabaseOptions): Promise<Worker> {
 
 function createEntries(current: () => Session, clock: Clock): EntryStore {
   return {
-    async get(namespace, keys) {
-      const { reader } = current();
-      const nowMs = clock.now();
-      return reading(() => keys.map((key) => reader.get(namespace, key, nowMs)));
-    },
+    get: async (namespace, keys) => await current().gets.get(namespace, keys),
     async exists(namespace, keys) {
       const { reader } = current();
       const nowMs = clock.now();

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Page, PageQuery } from "../contract.ts";
 import { type KeyRange, keyRange, successor } from "../key-range.ts";
 import { ArrayValues } from "../values.ts";
+import { createGetMany, type GetMany } from "./packed-values.ts";
 import { prepare, type Query } from "./query.ts";
 
 /** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */
@@ -13,6 +14,7 @@ export const MAX_ROWS_PER_STEP = 4096;
  */
 export interface Reader {
   get(namespace: string, key: string, nowMs: number): Uint8Array | undefined;
+  getMany: GetMany;
   exists(namespace: string, key: string, nowMs: number): boolean;
   page(namespace: string, query: PageQuery, nowMs: number): Page;
   /** Length of a list, 0 = absent. */
@@ -37,8 +39,10 @@ export function createReader(db: DatabaseSync): Reader {
     "SELECT tail - head FROM list WHERE namespace = ? AND key = CAST(? AS BLOB)",
   );
   const expired = prepare<[1]>(db, "SELECT 1 FROM entry WHERE expires_at_ms <= ? LIMIT 1");
+  const get: Reader["get"] = (namespace, key, nowMs) => value.get(namespace, key, nowMs)?.[0];
   return {
-    get: (namespace, key, nowMs) => value.get(namespace, key, nowMs)?.[0],
+    get,
+    getMany: createGetMany(db, get),
     exists: (namespace, key, nowMs) => presence.get(namespace, key, nowMs) !== undefined,
     page: createPage(db),
     length: (namespace, key) => length.get(namespace, key)?.[0] ?? 0,

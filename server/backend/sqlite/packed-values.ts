@@ -1,0 +1,51 @@
+import type { DatabaseSync } from "node:sqlite";
+import { prepare } from "./query.ts";
+
+/** Larger values come alone: copied into a pack they would gain nothing. */
+export const MAX_PACKED_VALUE_BYTES = 4096;
+
+/** Stands for "no value" among the lengths; the length of a value is never below zero. */
+const ABSENT = -1;
+
+/** Reads the values of many keys, `undefined` where a key holds nothing. Throws SQLite's errors. */
+export type GetMany = (
+  namespace: string,
+  keys: readonly string[],
+  nowMs: number,
+) => (Uint8Array | undefined)[];
+
+/**
+ * All in one statement, and all small values in one BLOB, of which each is a view: a row and an array of its own for each key costs
+ * more than to find it. The keys go in as JSON, because a statement has a fixed number of parameters.
+ *
+ * @param getLarge Reads one value.
+ */
+export function createGetMany(
+  db: DatabaseSync,
+  getLarge: (namespace: string, key: string, nowMs: number) => Uint8Array | undefined,
+): GetMany {
+  const query = prepare<[pack: Uint8Array | null, lengths: string]>(
+    db,
+    // SQLite concatenates BLOBs byte by byte, whatever is in them. A LEFT JOIN keeps the order of its left side.
+    `SELECT CAST(group_concat(iif(length(entry.value) <= ${MAX_PACKED_VALUE_BYTES}, entry.value, NULL), '') AS BLOB),
+            group_concat(ifnull(length(entry.value), ${ABSENT}))
+     FROM json_each(?2) AS wanted LEFT JOIN entry
+       ON namespace = ?1 AND entry.key = CAST(wanted.value AS BLOB)
+       AND (expires_at_ms IS NULL OR expires_at_ms > ?3)`,
+  );
+  return (namespace, keys, nowMs) => {
+    if (keys.length === 0) return [];
+    const row = query.get(namespace, JSON.stringify(keys), nowMs);
+    if (row === undefined) throw new Error("an aggregate had no row");
+    const [pack, lengths] = row;
+    let start = 0;
+    return lengths.split(",").map((text, i) => {
+      const length = Number(text);
+      if (length === ABSENT) return undefined;
+      if (length > MAX_PACKED_VALUE_BYTES) return getLarge(namespace, keys[i] ?? "", nowMs);
+      if (pack === null || length === 0) return new Uint8Array(0);
+      start += length;
+      return new Uint8Array(pack.buffer, pack.byteOffset + start - length, length);
+    });
+  };
+}
