@@ -1,13 +1,8 @@
-import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { temporaryFolder } from "../../testing/process.ts";
-import { AWKWARD_KEYS, bytes, CALL, present, texts } from "../conformance/harness.ts";
+import { bytes, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
-import { createSqliteBackend } from "./backend.ts";
 import { createGetQueue } from "./get-queue.ts";
-import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
 import type { Reader } from "./reader.ts";
 
 /** A reader of keys that are their own values, with what it was asked; "bad" is damaged. */
@@ -60,45 +55,5 @@ describe("createGetQueue", () => {
     queue.flush();
     expect(texts(await call)).toEqual(["a"]);
     await nextTurn();
-  });
-});
-
-describe("Gets of one turn", () => {
-  const sizes = [0, 1, 7, MAX_PACKED_VALUE_BYTES, MAX_PACKED_VALUE_BYTES + 1];
-  const valueArbitrary = fc
-    .constantFrom(...sizes)
-    .chain((size) => fc.uint8Array({ minLength: size, maxLength: size }));
-
-  test("answer whatever bytes are there, as each alone does", async () => {
-    await using folder = await temporaryFolder();
-    const store = createSqliteBackend(
-      { type: "sqlite", path: join(folder.path, "prism.db") },
-      { clock: createManualClock() },
-    );
-    await store.open();
-    const entries = present(store.entries);
-    const allBytes = Uint8Array.from({ length: 256 }, (_, i) => i);
-    await entries.set("n", [{ key: "all bytes", value: allBytes, ttlMs: 0 }], CALL);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.dictionary(fc.constantFrom(...AWKWARD_KEYS), valueArbitrary),
-        fc.shuffledSubarray([...AWKWARD_KEYS, "all bytes", "absent"]),
-        async (values, asked) => {
-          const writes = Object.entries(values).map(([key, value]) => ({ key, value, ttlMs: 0 }));
-          await entries.delete("n", AWKWARD_KEYS, CALL);
-          await entries.set("n", writes, CALL);
-          const wanted = new Map(Object.entries(values)).set("all bytes", allBytes);
-          const found = await Promise.all(asked.map((key) => entries.get("n", [key], CALL)));
-          expect(found.map(([value]) => value && Buffer.from(value))).toEqual(
-            asked.map((key) => {
-              const value = wanted.get(key);
-              return value && Buffer.from(value);
-            }),
-          );
-        },
-      ),
-      { numRuns: 60 },
-    );
-    await store.close();
   });
 });

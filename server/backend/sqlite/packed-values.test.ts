@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../testing/process.ts";
+import { AWKWARD_KEYS } from "../conformance/harness.ts";
+import { openReader, openWriter } from "./database.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
+import { createReader } from "./reader.ts";
+
+const NOW_MS = 1000;
+
+const sizes = [0, 1, 7, 256, MAX_PACKED_VALUE_BYTES, MAX_PACKED_VALUE_BYTES + 1];
+const entryArbitrary = fc.record({
+  key: fc.constantFrom(...AWKWARD_KEYS),
+  value: fc.constantFrom(...sizes).chain((size) => fc.uint8Array({ minLength: size, maxLength: size })),
+  expiresAtMs: fc.constantFrom(null, NOW_MS, NOW_MS + 1),
+});
+
+test("many keys have the values that each alone has, whatever bytes they are", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "prism.db");
+  using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
+  using db = openReader(path);
+  const reader = createReader(db);
+  const insert = writer.prepare("INSERT INTO entry VALUES ('n', CAST(? AS BLOB), ?, ?)");
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 20 }),
+      fc.array(fc.constantFrom(...AWKWARD_KEYS, "absent"), { maxLength: 20 }),
+      (entries, keys) => {
+        writer.exec("DELETE FROM entry");
+        for (const { key, value, expiresAtMs } of entries) insert.run(key, value, expiresAtMs);
+        const wanted = keys.map((key) => {
+          const entry = entries.find((each) => each.key === key);
+          const isLive = entry !== undefined && entry.expiresAtMs !== NOW_MS;
+          return isLive ? Buffer.from(entry.value) : undefined;
+        });
+        const found = reader.getMany("n", keys, NOW_MS);
+        expect(found.map((value) => value && Buffer.from(value))).toEqual(wanted);
+        expect(
+          keys.map((key) => reader.get("n", key, NOW_MS)).map((value) => value && Buffer.from(value)),
+        ).toEqual(wanted);
+      },
+    ),
+  );
+});
