@@ -65,10 +65,9 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts a Redis that keeps nothing on disk. */
-export async function startRedis(): Promise<Peer> {
+export async function startRedis(core: Core = "server"): Promise<Peer> {
   const port = await freePort();
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-  return await startPeer("redis-server", args, (line) =>
-    line.includes("Ready to accept") ? port : undefined,
-  );
+  const portOf = (line: string) => (line.includes("Ready to accept") ? port : undefined);
+  return await startPeer("redis-server", args, portOf, {}, core);
 }

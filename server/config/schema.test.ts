@@ -145,6 +145,11 @@ test.each<[string, ...string[]]>([
     "3:20: backends.b.cluster: expected a list of at least 1 items, found a list",
   ],
   [
+    'backends:\n  a: {type: redis, url: "redis://a?db=1"}\n  b: {type: redis, cluster: ["redis://a/1"]}',
+    '2:20: backends.a.url: expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
+    '3:30: backends.b.cluster[0]: expected a URL without a path, such as "redis://user@host:6379"',
+  ],
+  [
     "namespaces: []",
     "1:1: namespaces: expected at least one namespace; without the key there is one, called default",
   ],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StartError } from "../../errors.ts";
-import { placeOf, type RedisConfig } from "./config.ts";
+import { type Place, placeOf, type RedisConfig } from "./config.ts";
 import { replyCode } from "./errors.ts";
 
 /** A connection from which nothing comes for longer, though a command waits for its answer, counts as lost: its server is frozen or gone. */
@@ -21,7 +21,7 @@ const SLOTS_REFRESH_MS = 10_000;
 /** The driver's client of what a configuration names. It does not connect yet. Throws StartError where a file of `tls` cannot be read. */
 export function createClient(config: RedisConfig): Redis | Cluster {
   const place = placeOf(config);
-  const tls = config.tls === undefined ? undefined : readTls(config.tls);
+  const tls = tlsOf(config, place);
   const common = {
     lazyConnect: true,
     connectionName: "prism",
@@ -65,7 +65,6 @@ export function createClient(config: RedisConfig): Redis | Cluster {
     case "cluster": {
       const nodes = place.urls.map(nodeOf);
       const { username, password } = nodes[0] ?? {};
-      const isTls = place.urls[0]?.startsWith("rediss:") === true;
       return new Cluster(
         nodes.map(({ host, port }) => ({ host, port })),
         {
@@ -81,7 +80,7 @@ export function createClient(config: RedisConfig): Redis | Cluster {
             ...common,
             ...(username !== undefined && { username }),
             ...(password !== undefined && { password }),
-            ...((tls || isTls) && { tls: tls ?? {} }),
+            ...(tls && { tls }),
           },
         },
       );
@@ -101,6 +100,23 @@ export function describePlace(config: RedisConfig): string {
       return place.urls.map((url) => new URL(url).host).join(", ");
     case "sentinel":
       return `${place.sentinel.name}, by the sentinels ${place.sentinel.urls.map((url) => new URL(url).host).join(", ")}`;
+  }
+}
+
+function tlsOf({ tls }: RedisConfig, place: Place) {
+  if (tls !== undefined) return readTls(tls);
+  const [url] = urlsOf(place);
+  return url?.startsWith("rediss:") === true ? {} : undefined;
+}
+
+function urlsOf(place: Place): readonly string[] {
+  switch (place.kind) {
+    case "server":
+      return [place.url];
+    case "cluster":
+      return place.urls;
+    case "sentinel":
+      return place.sentinel.urls;
   }
 }
 

@@ -6,6 +6,13 @@ const urlSchema = z.string().refine(isRedisUrl, {
   error: 'expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
 });
 
+const nodeUrlSchema = urlSchema.refine(
+  (text) => !isRedisUrl(text) || ["", "/"].includes(new URL(text).pathname),
+  {
+    error: 'expected a URL without a path, such as "redis://user@host:6379"',
+  },
+);
+
 /** `type: redis`: a Redis server, alone, under sentinels or as a Cluster, or what speaks its protocol. Several gateways may share one. */
 export const redisSchema = z
   .strictObject({
@@ -13,14 +20,14 @@ export const redisSchema = z
     /** One server: `redis://user:password@host:6379/0`, the path being the database's number. Keep the password out of the file: `${VAR}`. */
     url: urlSchema.optional(),
     /** Some nodes of a Cluster; the others are found through them. User and password are the first one's. */
-    cluster: z.array(urlSchema).min(1).optional(),
+    cluster: z.array(nodeUrlSchema).min(1).optional(),
     /** Sentinels, which know the primary. */
     sentinel: z
       .strictObject({
         /** What the sentinels call it. */
         name: z.string().min(1),
         /** Where they are, with their own user and password: the first one's. */
-        urls: z.array(urlSchema).min(1),
+        urls: z.array(nodeUrlSchema).min(1),
         /** Who we are to the primary. */
         username: z.string().optional(),
         password: z.string().optional(),
@@ -42,7 +49,7 @@ export const redisSchema = z
       .default("prism"),
     /** How long the server has to accept a connection. */
     connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
-    /** For rediss:// and sentinels; `{}` trusts the system's authorities. */
+    /** TLS; `{}` trusts the system's authorities. Absent = as the (first) URL says: rediss:// with the system's authorities, redis:// without TLS. */
     tls: z
       .strictObject({
         /** The authority that signed the server's certificate, PEM. */
@@ -78,6 +85,7 @@ export function shardCount(config: RedisConfig): number {
   return config.shards ?? (config.cluster === undefined ? 1 : 16);
 }
 
+/** What stands behind "?" would set options of the driver. */
 function isRedisUrl(text: string): boolean {
-  return /^rediss?:\/\/./.test(text) && URL.canParse(text);
+  return /^rediss?:\/\/[^/?#][^?#]*$/.test(text) && URL.canParse(text);
 }

@@ -12,7 +12,7 @@ import type { Script } from "./scripts.ts";
  */
 const RETRY_MS = [30, 60, 120] as const;
 
-/** The last word on a command for whose answer nobody knows whether it will come; a lost connection is noticed sooner. */
+/** The last word on a command that a Cluster's client may have put aside; a lost connection is noticed sooner. */
 const GIVE_UP_MS = 15_000;
 
 type Argument = string | Buffer | number;
@@ -41,9 +41,9 @@ export function createConnection(config: RedisConfig): Connection {
   function send(command: TrackedCommand): Promise<unknown> {
     if (open === undefined) throw unavailable(undefined);
     const { client } = open;
-    // It would keep what it cannot send for ever.
+    // It would keep what it cannot send, for ever.
     if (client instanceof Cluster && client.status !== "ready") throw unavailable(undefined);
-    command.setTimeout(GIVE_UP_MS);
+    if (client instanceof Cluster) command.setTimeout(GIVE_UP_MS);
     return Promise.resolve(client.sendCommand(command));
   }
 
@@ -103,17 +103,12 @@ class TrackedCommand extends Command {
 
 /** Connects a client, and keeps it: what it says from then on the commands hear too. */
 function connect(client: Redis | Cluster, timeoutMs: number) {
+  let timer: NodeJS.Timeout | undefined;
   const ready = new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
-    client.once("ready", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    client.on("error", (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
+    timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    client.once("ready", resolve);
+    client.on("error", reject);
     client.connect().catch(reject);
-  });
+  }).finally(() => clearTimeout(timer));
   return { client, ready };
 }

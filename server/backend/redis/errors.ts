@@ -7,6 +7,7 @@ export type Kind = "read" | "write";
 /** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
 export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
   if (error instanceof PrismError) return error;
+  forgetCommand(error);
   const code = replyCode(error);
   switch (code) {
     case "":
@@ -35,6 +36,11 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
   }
 }
 
+/** The driver hangs the command on its errors, with all that was in it: keys, values and passwords, which no log is to have. */
+function forgetCommand(error: unknown): void {
+  if (error instanceof Error) Reflect.deleteProperty(error, "command");
+}
+
 /** How the driver says that it has followed a Cluster's nodes, which sent it on to each other or asked it to wait, for long enough. */
 const GAVE_UP = /^Too many Cluster redirections\. Last error: ReplyError: (MOVED|ASK|TRYAGAIN) /;
 
@@ -52,6 +58,7 @@ export function replyCode(error: unknown): string {
 /** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
 export function openError(error: unknown, where: string): PrismError {
   const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
+  forgetCommand(cause);
   const said = cause instanceof Error ? cause.message : String(cause);
   const code = replyCode(cause);
   const hint = code === "MOVED" ? "this is a node of a Cluster: name it under `cluster`" : said;

@@ -1,6 +1,7 @@
 /** Servers that are set up in other ways, or wrongly: passwords, TLS, too little memory, a replica. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { StartError } from "../../errors.ts";
 import { CERT, KEY } from "../../testing/certificate.ts";
@@ -50,7 +51,7 @@ describe.runIf(canStartRedis())("redis", () => {
       expect(error).toBeInstanceOf(StartError);
       expect(String(error)).toMatch(`PrismError: Redis at 127.0.0.1:${server.port}: `);
       expect(String(error)).toMatch(/NOAUTH|WRONGPASS/);
-      expect(String(error)).not.toContain("s3cret");
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain("s3cret");
     }
     const { entries } = await open(configOf(withPassword("right")));
     await setTexts(entries, { a: "1" });
