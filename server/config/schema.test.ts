@@ -136,8 +136,8 @@ test.each<[string, ...string[]]>([
   ],
   [
     "backends:\n  a: {type: redis}\n  b: {type: redis, url: redis://a, cluster: [redis://b]}",
-    "2:3: backends.a: expected exactly one of: url, cluster, sentinel",
-    "3:3: backends.b: expected exactly one of: url, cluster, sentinel",
+    "2:3: backends.a.url: expected exactly one of: url, cluster, sentinel",
+    "3:20: backends.b.url: expected exactly one of: url, cluster, sentinel",
   ],
   [
     "backends:\n  a: {type: redis, url: localhost}\n  b: {type: redis, cluster: []}",

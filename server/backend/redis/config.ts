@@ -62,6 +62,8 @@ export const redisSchema = z
   })
   .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter(Boolean).length === 1, {
     error: "expected exactly one of: url, cluster, sentinel",
+    // Where a variable that is not set is told of, which says enough.
+    path: ["url"],
   });
 
 /** The checked options of a Redis store. File names are absolute by then. */
