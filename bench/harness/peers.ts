@@ -1,10 +1,9 @@
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BackendConfig } from "../../server/backend/config.ts";
+import { freePort } from "../../server/testing/port.ts";
 import { type Core, type Peer, startPeer } from "./process.ts";
 
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
@@ -52,16 +51,6 @@ export async function startOther(name: string, args: readonly string[] = [], env
     (line) => (line.startsWith("ready ") ? Number(line.slice("ready ".length)) : undefined),
     env,
   );
-}
-
-/** For a server that cannot be told to take any free port. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Starts a Redis that keeps nothing on disk. */

@@ -7,20 +7,20 @@ import { MAX_TTL_SECONDS } from "../limits.ts";
 import { startTestServer } from "../testing/server.ts";
 import { createWireBackend } from "../testing/wire-backend.ts";
 
-/** An empty store on a server, and how to empty it again. */
+/** An empty store, and how to empty it again while it is open. */
 export interface TestStore {
   readonly config: BackendConfig;
   clear(): Promise<void>;
 }
 
-/** Registers the stores' own suite once more, through the whole gateway and gRPC, for a store whose clock is its server's. */
+/** Registers the stores' own suite once more, through the whole gateway and gRPC, for a store that lasts. */
 export function describeBehindGrpc(name: string, create: () => TestStore): void {
   describeBackend({
     name: `${name} behind gRPC`,
     capabilities: ["entries", "scans", "lists"],
     durable: true,
     batches: false,
-    // The server's clock counts, and cannot be moved.
+    // It is that of a server, or of the machine.
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS,
     async create() {
