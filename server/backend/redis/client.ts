@@ -46,7 +46,7 @@ export function createClient(config: RedisConfig): Redis | Cluster {
       return new Redis(place.url, { ...standing, ...(tls && { tls }) });
     case "sentinel": {
       const { name, urls, username, password, db } = place.sentinel;
-      const nodes = urls.map(nodeOf);
+      const nodes = urls.map((url) => nodeOf(url, DEFAULT_SENTINEL_PORT));
       return new Redis({
         ...standing,
         sentinels: nodes.map(({ host, port }) => ({ host, port })),
@@ -63,7 +63,7 @@ export function createClient(config: RedisConfig): Redis | Cluster {
       });
     }
     case "cluster": {
-      const nodes = place.urls.map(nodeOf);
+      const nodes = place.urls.map((url) => nodeOf(url, DEFAULT_PORT));
       const { username, password } = nodes[0] ?? {};
       return new Cluster(
         nodes.map(({ host, port }) => ({ host, port })),
@@ -121,6 +121,7 @@ function urlsOf(place: Place): readonly string[] {
 }
 
 const DEFAULT_PORT = 6379;
+const DEFAULT_SENTINEL_PORT = 26_379;
 
 interface Node {
   readonly host: string;
@@ -129,12 +130,12 @@ interface Node {
   readonly password: string | undefined;
 }
 
-function nodeOf(text: string): Node {
+function nodeOf(text: string, defaultPort: number): Node {
   const { hostname, port, username, password } = new URL(text);
   return {
     // An IPv6 address stands in brackets in a URL, and nowhere else.
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: port === "" ? DEFAULT_PORT : Number(port),
+    port: port === "" ? defaultPort : Number(port),
     username: username === "" ? undefined : decodeURIComponent(username),
     password: password === "" ? undefined : decodeURIComponent(password),
   };

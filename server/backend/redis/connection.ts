@@ -3,7 +3,7 @@ import { Cluster, Command, type Redis } from "ioredis";
 import { PrismError } from "../../errors.ts";
 import { createClient } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
-import { isRefused, type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
+import { isGivenUp, isRefused, type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
 import type { Script } from "./scripts.ts";
 
 /**
@@ -53,11 +53,13 @@ export function createConnection(config: RedisConfig): Connection {
       try {
         return await send(command);
       } catch (error) {
+        // What was given up may still be sent: nobody takes it out of the driver's queues.
+        const mayBeDone = command.wasSent || isGivenUp(error);
         // A read that is refused has many keys, and each can be read alone.
         const again = isRefused(error)
           ? kind === "write"
-          : replyCode(error) === "" && (kind === "read" || !command.wasSent);
-        if (!again || waitMs === undefined) throw toPrismError(error, kind, command.wasSent);
+          : replyCode(error) === "" && !isGivenUp(error) && (kind === "read" || !mayBeDone);
+        if (!again || waitMs === undefined) throw toPrismError(error, kind, mayBeDone);
         await delay(waitMs);
       }
     }

@@ -4,15 +4,15 @@ import { PrismError, StartError } from "../../errors.ts";
 /** What a command did is in doubt if its connection broke on the way: one that changes nothing, or can be made again, leaves nothing in doubt. */
 export type Kind = "read" | "write";
 
-/** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
-export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
+/** What a failed command means for its caller; `mayBeDone`: its server may have received it, or will. `error` is what the driver threw. */
+export function toPrismError(error: unknown, kind: Kind, mayBeDone: boolean): PrismError {
   if (error instanceof PrismError) return error;
   forgetCommand(error);
   const code = replyCode(error);
   switch (code) {
     case "":
       if (isRefused(error)) return tooBusy(error);
-      return kind === "write" && wasSent ? outcomeUnknown(error) : unavailable(error);
+      return kind === "write" && mayBeDone ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
     case "MISCONF":
@@ -47,6 +47,11 @@ const GAVE_UP = /^Too many Cluster redirections\. Last error: ReplyError: (MOVED
 /** A Cluster is moving the keys of the command, which it has not run. */
 export function isRefused(error: unknown): boolean {
   return replyCode(error) === "TRYAGAIN" || (error instanceof Error && GAVE_UP.test(error.message));
+}
+
+/** The driver's word, for which it has no code, on a command that had its time. */
+export function isGivenUp(error: unknown): boolean {
+  return error instanceof Error && error.message === "Command timed out";
 }
 
 /** The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec); "" = it is the driver's. */

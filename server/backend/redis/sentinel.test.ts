@@ -1,10 +1,11 @@
 /** A primary under sentinels, which put its replica in its place. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { canStartRedis } from "../../testing/redis.ts";
+import { askRedis, canStartRedis } from "../../testing/redis.ts";
 import { type RedisSentinel, startRedisSentinel } from "../../testing/redis-sentinel.ts";
-import { CALL, setTexts, texts } from "../conformance/harness.ts";
+import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { redisSchema } from "./config.ts";
+import { shardKeys } from "./keys.ts";
 
 describe.runIf(canStartRedis())("redis under sentinels", () => {
   let sentinel: RedisSentinel;
@@ -26,6 +27,11 @@ describe.runIf(canStartRedis())("redis under sentinels", () => {
       }),
     );
     await setTexts(entries, { a: "1" });
+    // Else it may be lost: the replica hears of it a moment later.
+    const master = await sentinel.master();
+    const replica = present(sentinel.nodes.find((node) => node !== master));
+    const name = `${shardKeys("prism", 0).entryPrefix}default:a`;
+    await vi.waitFor(async () => expect(await askRedis(replica.url, "EXISTS", name)).toBe(1));
     await sentinel.failover();
     await vi.waitFor(() => setTexts(entries, { c: "3" }), { timeout: 5000 });
     expect(texts(await entries.get("default", ["a", "c"], CALL))).toEqual(["1", "3"]);
