@@ -135,7 +135,7 @@ describe("Chromium", () => {
         ...["--disable-background-networking", "--disable-component-update", "--ignore-certificate-errors"],
         ...[`--user-data-dir=${join(folder.path, "profile")}`, `--log-net-log=${netLog}`],
         // Of the page's own time: it waits for what is under way.
-        ...["--virtual-time-budget=30000", "--dump-dom", pages.url],
+        ...["--virtual-time-budget=120000", "--dump-dom", pages.url],
       ],
       { maxBuffer: 2 ** 24 },
     );

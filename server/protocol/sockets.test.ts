@@ -19,8 +19,8 @@ import { callRequest, methodPath, POST_WIRES } from "./wire.ts";
 const { set, exists } = KeyValueBasicInterface.method;
 const [JSON_HTTP1, , , , GRPC] = POST_WIRES;
 const EXISTS = `${methodPath(exists)}?encoding=json&message=%7B%22key%22:%22a%22%7D`;
-const HEADER_TIMEOUT_MS = 150;
-const REQUEST_TIMEOUT_MS = 300;
+const HEADER_TIMEOUT_MS = 400;
+const REQUEST_TIMEOUT_MS = 800;
 const SECRET = "s3cret";
 
 const fixture = useServer((config) => ({
