@@ -74,6 +74,13 @@ export class StartError extends PrismError {
   }
 }
 
+/** A store that takes no writes for a while, and reads as ever. */
+export class ReadOnlyError extends PrismError {
+  constructor(message: string, cause?: unknown) {
+    super("store_unavailable", message, { cause });
+  }
+}
+
 /** Gives back `error` if it is a {@link PrismError}; anything else becomes `internal` with it as the cause. */
 export function asPrismError(error: unknown): PrismError {
   return error instanceof PrismError ? error : new PrismError("internal", "internal error", { cause: error });

@@ -1,4 +1,4 @@
-import { PrismError, StartError } from "../errors.ts";
+import { PrismError, ReadOnlyError, StartError } from "../errors.ts";
 import type { Backend, Call } from "./contract.ts";
 import { wrapMethods } from "./wrapped.ts";
 
@@ -89,6 +89,7 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
 function isAway(error: unknown): boolean {
   return (
     error instanceof PrismError &&
+    !(error instanceof ReadOnlyError) &&
     (error.reason === "store_unavailable" || error.reason === "outcome_unknown")
   );
 }

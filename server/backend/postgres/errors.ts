@@ -1,5 +1,5 @@
 import { DatabaseError } from "pg";
-import { PrismError, StartError } from "../../errors.ts";
+import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 
 /** A statement that changes nothing can be made again, and leaves nothing in doubt. */
 export type Kind = "read" | "write";
@@ -34,7 +34,7 @@ export function toPrismError(error: unknown, kind: Kind): PrismError {
         : new PrismError("corrupt_data", "the store's data is damaged", { cause: error });
     default:
       return code === READ_ONLY
-        ? new PrismError("store_unavailable", "the store takes no writes now", { cause: error })
+        ? new ReadOnlyError("the store takes no writes now", error)
         : new PrismError("internal", "internal error", { cause: error });
   }
 }

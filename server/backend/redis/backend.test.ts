@@ -127,6 +127,19 @@ describe.runIf(hasTestRedis())("redis", () => {
     expect(await store.entries.exists("default", ["a"], CALL)).toEqual([true]);
   });
 
+  test("a batch that meets a key which is no list changes nothing, and others' calls are not made twice for it", async () => {
+    await using store = await opened();
+    await server().query("SET", `{${store.prefix}:0}:l:n:bad`, "x");
+    const push = (key: string) => ({ key, end: "right", value: bytes("v") }) as const;
+    const pop = (key: string) => ({ key, end: "left" }) as const;
+    const damaged = { reason: "corrupt_data" };
+    await expect(store.lists.push("n", [push("good"), push("bad")], CALL)).rejects.toMatchObject(damaged);
+    expect(await store.lists.length("n", ["good"], CALL)).toEqual([0]);
+    await store.lists.push("n", [push("good")], CALL);
+    await expect(store.lists.pop("n", [pop("good"), pop("bad")], CALL)).rejects.toMatchObject(damaged);
+    expect(await store.lists.length("n", ["good"], CALL)).toEqual([1]);
+  });
+
   test("data with another number of shards is refused", async () => {
     await using store = await opened(2);
     const other = createShardedBackend(createRedisShards(config(store.prefix, 3)));

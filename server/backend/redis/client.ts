@@ -15,11 +15,22 @@ const MAX_RETRY_MS = 200;
 const MAX_REDIRECTIONS = 6;
 const TRY_AGAIN_MS = 20;
 
+/** A sentinel that takes longer to answer is passed over. */
+const SENTINEL_TIMEOUT_MS = 1_000;
+
 /** A Cluster's slots move without a word to those who do not use them. */
 const SLOTS_REFRESH_MS = 10_000;
 
-/** The driver's client of what a configuration names. It does not connect yet. Throws StartError where a file of `tls` cannot be read. */
+/** The driver's client of what a configuration names. It does not connect yet. Throws StartError where that cannot be, as of a file of `tls` that is missing. */
 export function createClient(config: RedisConfig): Redis | Cluster {
+  try {
+    return clientOf(config);
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+function clientOf(config: RedisConfig): Redis | Cluster {
   const place = placeOf(config);
   const tls = tlsOf(config, place);
   const common = {
@@ -29,6 +40,8 @@ export function createClient(config: RedisConfig): Redis | Cluster {
     disableClientInfo: true,
     connectTimeout: config.connect_timeout_ms,
     socketTimeout: SILENCE_MS,
+    // While a server reads its data it is asked so often whether it has.
+    maxLoadingRetryTime: MAX_RETRY_MS,
     // What was sent over a connection that broke may have been done: it is not for the driver to do it again.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -59,16 +72,19 @@ export function createClient(config: RedisConfig): Redis | Cluster {
         // If they say that another is the primary while it connects, the driver gives up for good. One that was the primary says so itself.
         failoverDetector: false,
         sentinelRetryStrategy: () => MAX_RETRY_MS,
+        sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
         ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
       });
     }
     case "cluster": {
       const nodes = place.urls.map((url) => nodeOf(url, DEFAULT_PORT));
       const { username, password } = nodes[0] ?? {};
-      return new Cluster(
+      const cluster = new Cluster(
         nodes.map(({ host, port }) => ({ host, port })),
         {
           lazyConnect: true,
+          // Names stay names: certificates are for them, and one that nobody knows is no reason to give up the others.
+          dnsLookup: (host, callback) => callback(null, host),
           clusterRetryStrategy: () => MAX_RETRY_MS,
           maxRedirections: MAX_REDIRECTIONS,
           retryDelayOnTryAgain: TRY_AGAIN_MS,
@@ -84,8 +100,28 @@ export function createClient(config: RedisConfig): Redis | Cluster {
           },
         },
       );
+      cluster.on("+node", quietAsking);
+      return cluster;
     }
   }
+}
+
+/** The driver asks a node to take a command for a slot that is on its way there, and does not listen to the answer. */
+function quietAsking(node: Redis): void {
+  const asking = node.asking.bind(node);
+  node.asking = () => {
+    const answer = asking();
+    answer.catch(() => {});
+    return answer;
+  };
+}
+
+/** How long it may take until one of the places has accepted a connection. */
+export function patienceMs(config: RedisConfig): number {
+  const place = placeOf(config);
+  // Each sentinel is asked in turn, and then the primary.
+  const steps = place.kind === "sentinel" ? place.sentinel.urls.length + 1 : 1;
+  return steps * config.connect_timeout_ms;
 }
 
 /** `host:port`, and what else tells a Redis from another; no password. */
@@ -142,13 +178,9 @@ function nodeOf(text: string, defaultPort: number): Node {
 }
 
 function readTls({ ca, cert, key }: NonNullable<RedisConfig["tls"]>) {
-  try {
-    return {
-      ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
-      ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
-      ...(key !== undefined && { key: readFileSync(key, "utf8") }),
-    };
-  } catch (error) {
-    throw new StartError(error instanceof Error ? error.message : String(error), error);
-  }
+  return {
+    ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
+    ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
+    ...(key !== undefined && { key: readFileSync(key, "utf8") }),
+  };
 }

@@ -6,6 +6,11 @@ const urlSchema = z.string().refine(isRedisUrl, {
   error: 'expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
 });
 
+const serverUrlSchema = urlSchema.refine(
+  (text) => !isRedisUrl(text) || /^\/?$|^\/\d{1,5}$/.test(new URL(text).pathname),
+  { error: 'expected a URL whose path is the number of a database, such as "redis://user@host:6379/0"' },
+);
+
 const nodeUrlSchema = urlSchema.refine(
   (text) => !isRedisUrl(text) || ["", "/"].includes(new URL(text).pathname),
   {
@@ -18,7 +23,7 @@ export const redisSchema = z
   .strictObject({
     type: z.literal("redis"),
     /** One server: `redis://user:password@host:6379/0`, the path being the database's number. Keep the password out of the file: `${VAR}`. */
-    url: urlSchema.optional(),
+    url: serverUrlSchema.optional(),
     /** Some nodes of a Cluster; the others are found through them. User and password are the first one's. */
     cluster: z.array(nodeUrlSchema).min(1).optional(),
     /** Sentinels, which know the primary. */

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Cluster, Command, type Redis } from "ioredis";
 import { PrismError } from "../../errors.ts";
-import { createClient } from "./client.ts";
+import { createClient, patienceMs } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
-import { isGivenUp, isRefused, type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
+import { isRefused, type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
 import type { Script } from "./scripts.ts";
 
 /**
@@ -11,6 +11,9 @@ import type { Script } from "./scripts.ts";
  * away for longer is for the callers to hear.
  */
 const RETRY_MS = [30, 60, 120] as const;
+
+/** What has taken longer by then is not made again. */
+const RETRY_WITHIN_MS = 1_000;
 
 /** The last word on a command that a Cluster's client may have put aside; a lost connection is noticed sooner. */
 const GIVE_UP_MS = 15_000;
@@ -48,18 +51,19 @@ export function createConnection(config: RedisConfig): Connection {
   }
 
   async function run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown> {
+    const untilMs = performance.now() + RETRY_WITHIN_MS;
     for (const waitMs of [...RETRY_MS, undefined]) {
       const command = new TrackedCommand(name, [...args], { replyEncoding: null });
       try {
         return await send(command);
       } catch (error) {
-        // What was given up may still be sent: nobody takes it out of the driver's queues.
-        const mayBeDone = command.wasSent || isGivenUp(error);
         // A read that is refused has many keys, and each can be read alone.
         const again = isRefused(error)
           ? kind === "write"
-          : replyCode(error) === "" && !isGivenUp(error) && (kind === "read" || !mayBeDone);
-        if (!again || waitMs === undefined) throw toPrismError(error, kind, mayBeDone);
+          : replyCode(error) === "" && (kind === "read" || !command.wasSent);
+        if (!again || waitMs === undefined || performance.now() > untilMs) {
+          throw toPrismError(error, kind, command.wasSent);
+        }
         await delay(waitMs);
       }
     }
@@ -80,7 +84,7 @@ export function createConnection(config: RedisConfig): Connection {
     },
     async retain() {
       users++;
-      open ??= connect(createClient(config), config.connect_timeout_ms);
+      open ??= connect(createClient(config), patienceMs(config));
       await open.ready;
     },
     release() {
@@ -98,6 +102,8 @@ class TrackedCommand extends Command {
   wasSent = false;
 
   override toWritable(socket: object): string | Buffer {
+    // It was given up while it waited in a queue of the driver's, which expects an answer all the same.
+    if (this.isSettled) return "*1\r\n$4\r\nPING\r\n";
     this.wasSent = true;
     return super.toWritable(socket);
   }
@@ -109,8 +115,16 @@ function connect(client: Redis | Cluster, timeoutMs: number) {
   const ready = new Promise<void>((resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     client.once("ready", resolve);
-    client.on("error", reject);
+    client.on("error", (error) => {
+      reject(error);
+      // The driver would go on in database 0.
+      if (isOfSelect(error)) client.disconnect(true);
+    });
     client.connect().catch(reject);
   }).finally(() => clearTimeout(timer));
   return { client, ready };
+}
+
+function isOfSelect(error: unknown): boolean {
+  return Reflect.get(Object(Reflect.get(Object(error), "command")), "name") === "select";
 }

@@ -1,25 +1,25 @@
 import { ReplyError } from "ioredis";
-import { PrismError, StartError } from "../../errors.ts";
+import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 
 /** What a command did is in doubt if its connection broke on the way: one that changes nothing, or can be made again, leaves nothing in doubt. */
 export type Kind = "read" | "write";
 
-/** What a failed command means for its caller; `mayBeDone`: its server may have received it, or will. `error` is what the driver threw. */
-export function toPrismError(error: unknown, kind: Kind, mayBeDone: boolean): PrismError {
+/** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
+export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
   if (error instanceof PrismError) return error;
   forgetCommand(error);
   const code = replyCode(error);
   switch (code) {
     case "":
       if (isRefused(error)) return tooBusy(error);
-      return kind === "write" && mayBeDone ? outcomeUnknown(error) : unavailable(error);
+      return kind === "write" && wasSent ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
     case "MISCONF":
       return storeFull("the store cannot write to its disk", error);
     case "READONLY":
     case "NOREPLICAS":
-      return new PrismError("store_unavailable", "the store takes no writes now", { cause: error });
+      return new ReadOnlyError("the store takes no writes now", error);
     case "LOADING":
     case "MASTERDOWN":
     case "CLUSTERDOWN":
@@ -49,11 +49,6 @@ export function isRefused(error: unknown): boolean {
   return replyCode(error) === "TRYAGAIN" || (error instanceof Error && GAVE_UP.test(error.message));
 }
 
-/** The driver's word, for which it has no code, on a command that had its time. */
-export function isGivenUp(error: unknown): boolean {
-  return error instanceof Error && error.message === "Command timed out";
-}
-
 /** The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec); "" = it is the driver's. */
 export function replyCode(error: unknown): string {
   // The driver's types do not say that this is an Error.
@@ -62,7 +57,10 @@ export function replyCode(error: unknown): string {
 
 /** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
 export function openError(error: unknown, where: string): PrismError {
-  const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
+  const thrown = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
+  // Of a Cluster none of whose nodes could be asked: what the last one said.
+  const last: unknown = Reflect.get(Object(thrown), "lastNodeError");
+  const cause = last instanceof Error ? last : thrown;
   forgetCommand(cause);
   const said = cause instanceof Error ? cause.message : String(cause);
   const code = replyCode(cause);

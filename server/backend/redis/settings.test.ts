@@ -83,6 +83,20 @@ describe.runIf(canStartRedis())("redis", () => {
     await setTexts(entries, { a: "3" });
   });
 
+  test("one that refuses writes is read all the while", async () => {
+    await using server = await startRedis();
+    const { entries, backend } = await open(configOf(server.url));
+    await setTexts(entries, { a: "1" });
+    await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "1");
+    for (let i = 0; i < 5; i++) {
+      await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
+      expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
+    }
+    await backend.check();
+    await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "0");
+    await setTexts(entries, { a: "2" });
+  });
+
   test("a primary that becomes a replica takes no writes, and does when it is the primary again", async () => {
     await using primary = await startRedis();
     await using server = await startRedis();
