@@ -150,6 +150,10 @@ test.each<[string, ...string[]]>([
     '3:30: backends.b.cluster[0]: expected a URL without a path, such as "redis://user@host:6379"',
   ],
   [
+    'backends:\n  a: {type: redis, cluster: ["redis://a", "rediss://b"]}',
+    "2:20: backends.a.cluster: expected all of them to be redis:// or all of them rediss://",
+  ],
+  [
     'backends:\n  a: {type: redis, url: "redis://a/abc"}',
     '2:20: backends.a.url: expected a URL whose path is the number of a database, such as "redis://user@host:6379/0"',
   ],

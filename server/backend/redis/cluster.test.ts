@@ -119,6 +119,28 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       );
     }, 60_000);
 
+    test("the node that a slot is on its way to goes away: calls fail, and nothing else does", async () => {
+      await using other = await startRedisCluster();
+      const { entries } = await open(
+        redisSchema.parse({ type: "redis", cluster: other.urls, shards: 1, connect_timeout_ms: 1000 }),
+      );
+      const slot = await other.slotOf(shardKeys("prism", 0).index);
+      const from = await other.ownerOf(slot);
+      const to = present(other.nodes.find((node) => node !== from));
+      const idOf = async ({ url }: { readonly url: string }) =>
+        String(await askRedis(url, "CLUSTER", "MYID"));
+      const [fromId, toId] = [await idOf(from), await idOf(to)];
+      await askRedis(to.url, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromId);
+      await askRedis(from.url, "CLUSTER", "SETSLOT", slot, "MIGRATING", toId);
+      await to.kill();
+      // The node that has the slot sends those who ask for what it does not have there. An error that nobody hears fails this file.
+      for (let i = 0; i < 3; i++) {
+        await expect(entries.get(NAMESPACE, ["absent"], CALL)).rejects.toMatchObject({
+          reason: "store_unavailable",
+        });
+      }
+    }, 60_000);
+
     test("a master hands over to its replica: nothing is lost", async () => {
       const { entries, lists } = await open(newConfig());
       const load = startLoad({ entries, lists });

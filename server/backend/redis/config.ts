@@ -18,6 +18,13 @@ const nodeUrlSchema = urlSchema.refine(
   },
 );
 
+const nodeUrlsSchema = z
+  .array(nodeUrlSchema)
+  .min(1)
+  .refine((urls) => new Set(urls.map((url) => url.split(":", 1)[0])).size < 2, {
+    error: "expected all of them to be redis:// or all of them rediss://",
+  });
+
 /** `type: redis`: a Redis server, alone, under sentinels or as a Cluster, or what speaks its protocol. Several gateways may share one. */
 export const redisSchema = z
   .strictObject({
@@ -25,14 +32,14 @@ export const redisSchema = z
     /** One server: `redis://user:password@host:6379/0`, the path being the database's number. Keep the password out of the file: `${VAR}`. */
     url: serverUrlSchema.optional(),
     /** Some nodes of a Cluster; the others are found through them. User and password are the first one's. */
-    cluster: z.array(nodeUrlSchema).min(1).optional(),
+    cluster: nodeUrlsSchema.optional(),
     /** Sentinels, which know the primary. */
     sentinel: z
       .strictObject({
         /** What the sentinels call it. */
         name: z.string().min(1),
         /** Where they are, with their own user and password: the first one's. */
-        urls: z.array(nodeUrlSchema).min(1),
+        urls: nodeUrlsSchema,
         /** Who we are to the primary. */
         username: z.string().optional(),
         password: z.string().optional(),
