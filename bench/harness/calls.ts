@@ -1,4 +1,4 @@
-import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { create, type DescMethod, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { h2load } from "./h2load.ts";
 import type { Peer } from "./process.ts";
@@ -23,17 +23,23 @@ export interface BenchCall {
 export const VALUE_BYTES = { small: 100, large: 10_000 } as const;
 export type ValueSize = keyof typeof VALUE_BYTES;
 
-const path = (method: typeof get | typeof set) => `/${method.parent.typeName}/${method.name}`;
+/** The content type of every gRPC call here. */
+export const GRPC = "application/grpc+proto";
 
-function grpc(method: typeof get | typeof set, message: Uint8Array): BenchCall {
+/** Where a method is called. */
+export function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/** A gRPC message on the wire. */
+export function envelope(message: Uint8Array): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
-  return {
-    path: path(method),
-    contentType: "application/grpc+proto",
-    body: Buffer.concat([head, message]),
-    http1: false,
-  };
+  return Buffer.concat([head, message]);
+}
+
+function grpc(method: DescMethod, message: Uint8Array): BenchCall {
+  return { path: pathOf(method), contentType: GRPC, body: envelope(message), http1: false };
 }
 
 const setRequest = (size: ValueSize): MessageInitShape<typeof set.input> => ({
@@ -54,13 +60,13 @@ export function grpcSet(size: ValueSize): BenchCall {
 /** A Get over HTTP/1.1, in JSON. */
 export function jsonGet(size: ValueSize): BenchCall {
   const body = Buffer.from(toJsonString(get.input, create(get.input, { key: size })));
-  return { path: path(get), contentType: "application/json", body, http1: true };
+  return { path: pathOf(get), contentType: "application/json", body, http1: true };
 }
 
 /** Puts the values into a Prism that was just started. */
 export async function fill({ port }: Peer): Promise<void> {
   for (const size of Object.keys(VALUE_BYTES) as ValueSize[]) {
-    const response = await fetch(`http://127.0.0.1:${port}${path(set)}`, {
+    const response = await fetch(`http://127.0.0.1:${port}${pathOf(set)}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: toJsonString(set.input, create(set.input, setRequest(size))),

@@ -51,6 +51,21 @@ export function compared(runs: Runs, unit: string): Record<string, object> {
   );
 }
 
+/** Median and spread of each contender, and the ratio of each to the first one. */
+export function partsOfFirst(runs: Runs, unit: string): Record<string, object> {
+  const [[firstName, first] = ["", []]] = Object.entries(runs);
+  return Object.fromEntries(
+    Object.entries(runs).map(([name, values]) => [
+      name,
+      {
+        [unit]: Math.round(median(values)),
+        spread: spread(values),
+        [`it / ${firstName}`]: rounded(median(values) / median(first)),
+      },
+    ]),
+  );
+}
+
 const results: Record<string, unknown> = {};
 
 /** Prints a table under its question, and keeps it and its runs for {@link writeReport}. */

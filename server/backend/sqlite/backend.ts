@@ -118,7 +118,7 @@ function createEntries(current: () => Session, clock: Clock): EntryStore {
       return reading(() => keys.map((key) => reader.exists(namespace, key, nowMs)));
     },
     async set(namespace, entries, call) {
-      const copies = entries.map(({ key, value, ttlMs }) => ({ key, value: new Uint8Array(value), ttlMs }));
+      const copies = entries.map(({ key, value, ttlMs }) => ({ key, value: Buffer.from(value), ttlMs }));
       await current().writes.write({ type: "set", namespace, entries: copies }, totalBytes(copies), call);
     },
     async delete(namespace, keys, call) {
@@ -147,7 +147,7 @@ function createScans(current: () => Session, clock: Clock): ScanStore {
 function createLists(current: () => Session): ListStore {
   return {
     async push(namespace, pushes, call) {
-      const copies = pushes.map(({ key, end, value }) => ({ key, end, value: new Uint8Array(value) }));
+      const copies = pushes.map(({ key, end, value }) => ({ key, end, value: Buffer.from(value) }));
       return current().writes.write({ type: "push", namespace, pushes: copies }, totalBytes(copies), call);
     },
     async pop(namespace, pops, call) {

@@ -128,7 +128,8 @@ function createSet(db: DatabaseSync): (namespace: string, entry: EntryWrite, now
      ON CONFLICT DO UPDATE SET value = excluded.value, expires_at_ms = excluded.expires_at_ms`,
   );
   return (namespace, { key, value, ttlMs }, nowMs) => {
-    upsert.run(namespace, key, value, ttlMs === 0 ? null : nowMs + ttlMs);
+    // Not `run`, which makes an object that says how many rows changed.
+    upsert.get(namespace, key, value, ttlMs === 0 ? null : nowMs + ttlMs);
   };
 }
 

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { createCall } from "../contract.ts";
+import { unpackOperations } from "./packed-operations.ts";
 import type { Operation } from "./write-batch.ts";
 import { createWriteQueue, type WriteQueue, type WriterThread } from "./write-queue.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
@@ -19,14 +20,16 @@ class FakeThread extends EventEmitter implements WriterThread {
 
   /** The sizes of the groups that it was sent. */
   get groups(): number[] {
-    return this.received.map((message) => (message === "close" ? 0 : message.operations.length));
+    return this.received.map((message) =>
+      message === "close" ? 0 : unpackOperations(message.operations).length,
+    );
   }
 
   /** Answers the last group: each operation with its key. */
   async answer(): Promise<void> {
     const last = this.received.at(-1);
     if (last === undefined || last === "close") throw new Error("there is no group to answer");
-    const outcomes = last.operations.map((operation) =>
+    const outcomes = unpackOperations(last.operations).map((operation) =>
       operation.type === "delete" ? [operation.keys[0] === "yes"] : 0,
     );
     const message: FromWriter = { outcomes };

@@ -2,6 +2,7 @@ import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
 import { fromFailure } from "./errors.ts";
+import { packOperations } from "./packed-operations.ts";
 import { isFailure, type Operation, type Outcome, type Result, type Results } from "./write-batch.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
 
@@ -52,7 +53,7 @@ export interface WriterThread {
   on(event: "message", listener: (message: FromWriter) => void): unknown;
   on(event: "error", listener: (error: unknown) => void): unknown;
   on(event: "exit", listener: (code: number) => void): unknown;
-  postMessage(message: ToWriter): void;
+  postMessage(message: ToWriter, transfer?: readonly ArrayBuffer[]): void;
 }
 
 /**
@@ -111,7 +112,8 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
   function sendNext(): void {
     sent = takeGroup();
     if (sent.length > 0) {
-      worker.postMessage({ operations: sent.map(({ operation }) => operation), nowMs: clock.now() });
+      const operations = packOperations(sent.map(({ operation }) => operation));
+      worker.postMessage({ operations, nowMs: clock.now() }, [operations.buffer]);
     } else {
       whenAnswered?.();
     }

@@ -3,10 +3,11 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type DatabaseOptions, openWriter } from "./database.ts";
 import { type Failure, toFailure } from "./errors.ts";
 import { MIGRATIONS } from "./migrations.ts";
-import { createApplyGroup, type Operation, type Outcome } from "./write-batch.ts";
+import { unpackOperations } from "./packed-operations.ts";
+import { createApplyGroup, type Outcome } from "./write-batch.ts";
 
-/** What the main thread sends: a group to apply, or the word to close and end. */
-export type ToWriter = { readonly operations: readonly Operation[]; readonly nowMs: number } | "close";
+/** What the main thread sends: a group to apply, packed, or the word to close and end. */
+export type ToWriter = { readonly operations: Uint8Array<ArrayBuffer>; readonly nowMs: number } | "close";
 
 /** What it hears: first whether the database is open, then one answer to each group. */
 export type FromWriter =
@@ -24,7 +25,7 @@ function run(port: NonNullable<typeof parentPort>): void {
         db.close();
         port.close();
       } else {
-        answer({ outcomes: applyGroup(message.operations, message.nowMs) });
+        answer({ outcomes: applyGroup(unpackOperations(message.operations), message.nowMs) });
       }
     });
     answer("open");

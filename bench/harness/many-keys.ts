@@ -1,0 +1,205 @@
+/**
+ * Calls of which each has a key, and writes a value, of its own. Calls on one key that come together are one to some stores, and SQLite
+ * writes no page in which nothing is new: a load that is one call again and again says little of a store that keeps things.
+ *
+ * Run as a program it makes the calls. It knows as much of HTTP/2 as that takes; a whole client would be slower than what it measures.
+ */
+import { once } from "node:events";
+import net from "node:net";
+import { fileURLToPath } from "node:url";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import {
+  Flag,
+  FRAME_HEAD_BYTES,
+  FrameType,
+  INITIAL_WINDOW_BYTES,
+  MAX_31_BITS,
+  PREFACE,
+  writeFrameHead,
+} from "../../http2/frame.ts";
+import { envelope, GRPC, pathOf, type Shape, VALUE_BYTES } from "./calls.ts";
+import { type Peer, runLoad } from "./process.ts";
+
+const { get, set } = KeyValueBasicInterface.method;
+
+/** What is called. */
+export type KeyedMethod = "Get" | "Set";
+
+/** Every key is written before anything is measured. */
+const KEYS = 10_000;
+const RUN_SECONDS = 1;
+const WARM_UP_SECONDS = 1;
+
+interface Load extends Shape {
+  readonly port: number;
+  readonly method: KeyedMethod;
+  /** How long to go on; each key is called at least once. */
+  readonly seconds: number;
+}
+
+/** A contender, after every key was written and the method warmed up: calls a second of a peer. */
+export async function manyKeysContender(
+  { port }: Peer,
+  method: KeyedMethod,
+  shape: Shape,
+): Promise<() => Promise<number>> {
+  const run = async (load: Pick<Load, "method" | "seconds">) => {
+    const program = [fileURLToPath(import.meta.url), JSON.stringify({ ...shape, port, ...load })];
+    return Number(await runLoad(process.execPath, program));
+  };
+  await run({ method: "Set", seconds: 0 });
+  await run({ method, seconds: WARM_UP_SECONDS });
+  return async () => await run({ method, seconds: RUN_SECONDS });
+}
+
+/** The calls, each with the next key. */
+class Requests {
+  readonly #bodies: readonly Buffer[];
+  /** Where the value is in each body, -1 = they have none. */
+  readonly #valueAt: number;
+  /** How many there were. */
+  count = 0;
+
+  constructor(method: KeyedMethod) {
+    const value = Buffer.alloc(VALUE_BYTES.small, "v");
+    this.#bodies = Array.from({ length: KEYS }, (_, i) => {
+      // A step that shares no factor with the number of keys leads through all of them, out of order.
+      const key = `key:${String((i * 7919) % KEYS).padStart(12, "0")}`;
+      return envelope(
+        method === "Get"
+          ? toBinary(get.input, create(get.input, { key }))
+          : toBinary(set.input, create(set.input, { key, value })),
+      );
+    });
+    this.#valueAt = this.#bodies[0]?.indexOf(value) ?? -1;
+  }
+
+  /** The next body, which is another's from the next call of this on. */
+  next(): Buffer {
+    const body = this.#bodies[this.count++ % KEYS];
+    if (body === undefined) throw new Error("there are no keys");
+    // Another value than any call before had, also those of an earlier run.
+    if (this.#valueAt >= 0) body.writeDoubleBE(performance.timeOrigin + this.count, this.#valueAt);
+    return body;
+  }
+}
+
+/** A field that the peer's HPACK is to keep (https://www.rfc-editor.org/rfc/rfc7541): by its number in the static table, or by its name. */
+function kept(name: number | string, value: string): Buffer {
+  const text = (of: string) => Buffer.concat([Buffer.of(of.length), Buffer.from(of)]);
+  const key =
+    typeof name === "number" ? Buffer.of(0x40 | name) : Buffer.concat([Buffer.of(0x40), text(name)]);
+  return Buffer.concat([key, text(value)]);
+}
+
+/** `:method: POST` and `:scheme: http`. */
+const POST = Buffer.of(0x83, 0x86);
+/** The same and the four fields that the peer kept last. */
+const POST_AS_BEFORE = Buffer.of(0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe);
+
+/** Makes calls on one connection, `streams` at a time, until `endMs`. Rejects where one failed. */
+async function callOn(
+  socket: net.Socket,
+  { port, method, streams }: Load,
+  requests: Requests,
+  endMs: number,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const fields = [
+    kept(4, pathOf(method === "Get" ? get : set)),
+    kept(1, `127.0.0.1:${port}`),
+    kept(31, GRPC),
+    kept("te", "trailers"),
+  ];
+  let head = Buffer.concat([POST, ...fields]);
+  let nextStream = 1;
+  let underWay = 0;
+  let dataFrames = 0;
+  const out = Buffer.alloc(65_536);
+
+  function call(at: number): number {
+    const body = requests.next();
+    let end = writeFrameHead(out, at, head.length, FrameType.HEADERS, Flag.END_HEADERS, nextStream);
+    end += head.copy(out, end);
+    end = writeFrameHead(out, end, body.length, FrameType.DATA, Flag.END_STREAM, nextStream);
+    end += body.copy(out, end);
+    head = POST_AS_BEFORE;
+    nextStream += 2;
+    underWay++;
+    return end;
+  }
+
+  /** Answers where the reply to the frame ends in `out`. */
+  function take(type: number, flags: number, at: number): number {
+    switch (type) {
+      case FrameType.DATA:
+        dataFrames++;
+        break;
+      case FrameType.SETTINGS:
+        if ((flags & Flag.ACK) === 0) return writeFrameHead(out, at, 0, FrameType.SETTINGS, Flag.ACK, 0);
+        break;
+      case FrameType.HEADERS:
+        if ((flags & Flag.END_STREAM) === 0) break;
+        underWay--;
+        // A call that fails has no message.
+        if (dataFrames-- === 0) throw new Error("a call failed");
+        if (performance.now() < endMs || requests.count < KEYS) return call(at);
+        if (underWay === 0) resolve();
+        break;
+      case FrameType.WINDOW_UPDATE:
+        break;
+      default:
+        throw new Error(`the peer sent a frame of type ${type}`);
+    }
+    return at;
+  }
+
+  let rest: Buffer = Buffer.alloc(0);
+  function receive(chunk: Buffer): void {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let at = 0;
+    let written = 0;
+    while (at + FRAME_HEAD_BYTES <= bytes.length) {
+      const end = at + FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3);
+      if (end > bytes.length) break;
+      written = take(bytes.readUInt8(at + 3), bytes.readUInt8(at + 4), written);
+      at = end;
+    }
+    rest = bytes.subarray(at);
+    if (written > 0) socket.write(Buffer.from(out.subarray(0, written)));
+  }
+
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      receive(chunk);
+    } catch (error) {
+      reject(error);
+    }
+  });
+  socket.on("close", () => reject(new Error("the peer closed a connection")));
+  let end = PREFACE.copy(out);
+  end = writeFrameHead(out, end, 0, FrameType.SETTINGS, 0, 0);
+  end = writeFrameHead(out, end, 4, FrameType.WINDOW_UPDATE, 0, 0);
+  end = out.writeUInt32BE(MAX_31_BITS - INITIAL_WINDOW_BYTES, end);
+  for (let i = 0; i < streams; i++) end = call(end);
+  socket.write(Buffer.from(out.subarray(0, end)));
+  await promise;
+}
+
+/** Calls a second. */
+async function run(load: Load): Promise<number> {
+  const requests = new Requests(load.method);
+  const sockets = Array.from({ length: load.connections }, () =>
+    net.connect({ host: "127.0.0.1", port: load.port, noDelay: true }),
+  );
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  const startMs = performance.now();
+  const endMs = startMs + load.seconds * 1000;
+  await Promise.all(sockets.map((socket) => callOn(socket, load, requests, endMs)));
+  const seconds = (performance.now() - startMs) / 1000;
+  for (const socket of sockets) socket.removeAllListeners("close").destroy();
+  return requests.count / seconds;
+}
+
+if (import.meta.main) console.log(await run(JSON.parse(process.argv[2] ?? "") as Load));

@@ -1,0 +1,37 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { AWKWARD_KEYS } from "../conformance/harness.ts";
+import { packOperations, unpackOperations } from "./packed-operations.ts";
+import type { Operation } from "./write-batch.ts";
+
+const namespace = fc.constantFrom("default", "a");
+const key = fc.constantFrom(...AWKWARD_KEYS);
+const value = fc.uint8Array({ maxLength: 300 });
+const end = fc.constantFrom("left", "right");
+const ttlMs = fc.constantFrom(0, 1, MAX_TTL_SECONDS * 1000);
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({
+    type: fc.constant("set" as const),
+    namespace,
+    entries: fc.array(fc.record({ key, value, ttlMs })),
+  }),
+  fc.record({ type: fc.constant("delete" as const), namespace, keys: fc.array(key) }),
+  fc.record({
+    type: fc.constant("push" as const),
+    namespace,
+    pushes: fc.array(fc.record({ key, end, value })),
+  }),
+  fc.record({ type: fc.constant("pop" as const), namespace, pops: fc.array(fc.record({ key, end })) }),
+  fc.record({ type: fc.constant("sweep" as const), maxEntries: fc.nat() }),
+);
+
+test("operations are the same after they crossed to another thread", () => {
+  fc.assert(
+    fc.property(fc.array(operation), (operations) => {
+      const packed = packOperations(operations);
+      expect(unpackOperations(structuredClone(packed, { transfer: [packed.buffer] }))).toEqual(operations);
+    }),
+  );
+});
