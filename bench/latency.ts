@@ -1,14 +1,15 @@
 /** How long does a gRPC call take while calls come at a fixed rate (open loop, no coordinated omission)? */
 import { setTimeout as pause } from "node:timers/promises";
 import { fill, grpcGet } from "./harness/calls.ts";
-import { type Latencies, openLoop, quantile } from "./harness/open-loop.ts";
+import { type Latencies, type OpenLoopCall, openLoop, quantile } from "./harness/open-loop.ts";
 import { startOther, startPrism } from "./harness/peers.ts";
 import type { Peer } from "./harness/process.ts";
 import { median, report, rounded, spread, writeReport } from "./harness/report.ts";
 
 const ROUNDS = 5;
 const SECONDS = 2;
-const CALL = grpcGet("small");
+const { path, contentType, body } = grpcGet("small");
+const CALL: OpenLoopCall = { path, contentType, nextBody: () => body };
 
 await using prism = await startPrism();
 await using prismNode = await startPrism({ http2: "node" });

@@ -7,8 +7,6 @@
 import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import {
   Flag,
   FRAME_HEAD_BYTES,
@@ -18,16 +16,10 @@ import {
   PREFACE,
   writeFrameHead,
 } from "../../http2/frame.ts";
-import { envelope, GRPC, pathOf, type Shape, VALUE_BYTES } from "./calls.ts";
+import { GRPC, type Shape } from "./calls.ts";
+import { KEYS, KeyedBodies, type KeyedMethod, keyedPath } from "./keyed-bodies.ts";
 import { type Peer, runLoad } from "./process.ts";
 
-const { get, set } = KeyValueBasicInterface.method;
-
-/** What is called. */
-export type KeyedMethod = "Get" | "Set";
-
-/** Every key is written before anything is measured. */
-const KEYS = 10_000;
 const RUN_SECONDS = 1;
 const WARM_UP_SECONDS = 1;
 
@@ -53,38 +45,6 @@ export async function manyKeysContender(
   return async () => await run({ method, seconds: RUN_SECONDS });
 }
 
-/** The calls, each with the next key. */
-class Requests {
-  readonly #bodies: readonly Buffer[];
-  /** Where the value is in each body, -1 = they have none. */
-  readonly #valueAt: number;
-  /** How many there were. */
-  count = 0;
-
-  constructor(method: KeyedMethod) {
-    const value = Buffer.alloc(VALUE_BYTES.small, "v");
-    this.#bodies = Array.from({ length: KEYS }, (_, i) => {
-      // A step that shares no factor with the number of keys leads through all of them, out of order.
-      const key = `key:${String((i * 7919) % KEYS).padStart(12, "0")}`;
-      return envelope(
-        method === "Get"
-          ? toBinary(get.input, create(get.input, { key }))
-          : toBinary(set.input, create(set.input, { key, value })),
-      );
-    });
-    this.#valueAt = this.#bodies[0]?.indexOf(value) ?? -1;
-  }
-
-  /** The next body, which is another's from the next call of this on. */
-  next(): Buffer {
-    const body = this.#bodies[this.count++ % KEYS];
-    if (body === undefined) throw new Error("there are no keys");
-    // Another value than any call before had, also those of an earlier run.
-    if (this.#valueAt >= 0) body.writeDoubleBE(performance.timeOrigin + this.count, this.#valueAt);
-    return body;
-  }
-}
-
 /** A field that the peer's HPACK is to keep (https://www.rfc-editor.org/rfc/rfc7541): by its number in the static table, or by its name. */
 function kept(name: number | string, value: string): Buffer {
   const text = (of: string) => Buffer.concat([Buffer.of(of.length), Buffer.from(of)]);
@@ -102,12 +62,12 @@ const POST_AS_BEFORE = Buffer.of(0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe);
 async function callOn(
   socket: net.Socket,
   { port, method, streams }: Load,
-  requests: Requests,
+  bodies: KeyedBodies,
   endMs: number,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const fields = [
-    kept(4, pathOf(method === "Get" ? get : set)),
+    kept(4, keyedPath(method)),
     kept(1, `127.0.0.1:${port}`),
     kept(31, GRPC),
     kept("te", "trailers"),
@@ -119,7 +79,7 @@ async function callOn(
   const out = Buffer.alloc(65_536);
 
   function call(at: number): number {
-    const body = requests.next();
+    const body = bodies.next();
     let end = writeFrameHead(out, at, head.length, FrameType.HEADERS, Flag.END_HEADERS, nextStream);
     end += head.copy(out, end);
     end = writeFrameHead(out, end, body.length, FrameType.DATA, Flag.END_STREAM, nextStream);
@@ -144,7 +104,7 @@ async function callOn(
         underWay--;
         // A call that fails has no message.
         if (dataFrames-- === 0) throw new Error("a call failed");
-        if (performance.now() < endMs || requests.count < KEYS) return call(at);
+        if (performance.now() < endMs || bodies.count < KEYS) return call(at);
         if (underWay === 0) resolve();
         break;
       case FrameType.WINDOW_UPDATE:
@@ -189,17 +149,17 @@ async function callOn(
 
 /** Calls a second. */
 async function run(load: Load): Promise<number> {
-  const requests = new Requests(load.method);
+  const bodies = new KeyedBodies(load.method);
   const sockets = Array.from({ length: load.connections }, () =>
     net.connect({ host: "127.0.0.1", port: load.port, noDelay: true }),
   );
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
   const startMs = performance.now();
   const endMs = startMs + load.seconds * 1000;
-  await Promise.all(sockets.map((socket) => callOn(socket, load, requests, endMs)));
+  await Promise.all(sockets.map((socket) => callOn(socket, load, bodies, endMs)));
   const seconds = (performance.now() - startMs) / 1000;
   for (const socket of sockets) socket.removeAllListeners("close").destroy();
-  return requests.count / seconds;
+  return bodies.count / seconds;
 }
 
 if (import.meta.main) console.log(await run(JSON.parse(process.argv[2] ?? "") as Load));

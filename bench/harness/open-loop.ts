@@ -6,12 +6,19 @@ import {
   encodeHeaders,
   type Stream,
 } from "../../http2/index.ts";
-import type { BenchCall } from "./calls.ts";
 import { type Peer, pinThisProcess } from "./process.ts";
 
 const CONNECTIONS = 8;
 /** A peer that owes so many answers cannot keep up, and its latency has no meaning. */
 const MAX_OWED = 20_000;
+
+/** What is called. */
+export interface OpenLoopCall {
+  readonly path: string;
+  readonly contentType: string;
+  /** The body of the next call, which nobody changes. */
+  readonly nextBody: () => Uint8Array;
+}
 
 /** Latencies in milliseconds, ascending; `undefined` = the peer did not keep up. */
 export type Latencies = Float64Array | undefined;
@@ -22,7 +29,7 @@ export type Latencies = Float64Array | undefined;
  */
 export async function openLoop(
   peer: Peer,
-  call: BenchCall,
+  call: OpenLoopCall,
   callsPerSecond: number,
   seconds: number,
 ): Promise<Latencies> {
@@ -61,7 +68,7 @@ export async function openLoop(
       stream.context = dueMs;
       stream.onClose = onClose;
       stream.read(drop);
-      stream.endWith(call.body);
+      stream.endWith(call.nextBody());
     }
     if (sent - answered > MAX_OWED) {
       resolve(false);
