@@ -38,3 +38,37 @@ export class ArrayValues implements Values {
     return this.#values.values();
   }
 }
+
+/** Values that are parts of larger arrays. */
+export class PackedValues implements Values {
+  readonly #packs: Uint8Array[] = [];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+
+  get length(): number {
+    return this.#packs.length;
+  }
+
+  /** Adds the bytes of `pack` from `start` on and before `end`. */
+  add(pack: Uint8Array, start: number, end: number): void {
+    this.#packs.push(pack);
+    this.#starts.push(start);
+    this.#ends.push(end);
+  }
+
+  bytesOf(index: number): number {
+    return (this.#ends[index] ?? 0) - (this.#starts[index] ?? 0);
+  }
+
+  copyTo(index: number, target: Buffer, at: number): void {
+    target.set(this.#at(index), at);
+  }
+
+  *[Symbol.iterator](): Iterator<Uint8Array> {
+    for (let i = 0; i < this.length; i++) yield this.#at(i);
+  }
+
+  #at(index: number): Uint8Array {
+    return this.#packs[index]?.subarray(this.#starts[index], this.#ends[index]) ?? new Uint8Array(0);
+  }
+}

@@ -1,5 +1,5 @@
 import type { Page } from "../contract.ts";
-import type { Values } from "../values.ts";
+import { PackedValues } from "../values.ts";
 
 /**
  * Entries that come as one value of a page. A value for each costs a string and a buffer for every entry; one for the whole page is so
@@ -14,7 +14,7 @@ export const PACK_ENTRIES = 32;
  */
 export function readPackedPage(packs: readonly Buffer[], keysOnly: boolean, seen: number): Page {
   const keys: string[] = [];
-  const values = new PackedValues(packs);
+  const values = new PackedValues();
   for (const pack of packs) {
     for (let at = 0; at < pack.length; ) {
       const keyEnd = at + 4 + pack.readUInt32BE(at);
@@ -22,48 +22,10 @@ export function readPackedPage(packs: readonly Buffer[], keysOnly: boolean, seen
       at = keyEnd;
       if (!keysOnly) {
         const valueEnd = at + 4 + pack.readUInt32BE(at);
-        values.add(at + 4, valueEnd);
+        values.add(pack, at + 4, valueEnd);
         at = valueEnd;
       }
     }
   }
   return { keys, values, next: seen > keys.length ? keys.at(-1) : undefined };
-}
-
-/** Values that are parts of packs. */
-class PackedValues implements Values {
-  readonly #packs: readonly Buffer[];
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-
-  constructor(packs: readonly Buffer[]) {
-    this.#packs = packs;
-  }
-
-  get length(): number {
-    return this.#starts.length;
-  }
-
-  add(start: number, end: number): void {
-    this.#starts.push(start);
-    this.#ends.push(end);
-  }
-
-  bytesOf(index: number): number {
-    return (this.#ends[index] ?? 0) - (this.#starts[index] ?? 0);
-  }
-
-  copyTo(index: number, target: Buffer, at: number): void {
-    this.#packOf(index)?.copy(target, at, this.#starts[index], this.#ends[index]);
-  }
-
-  *[Symbol.iterator](): Iterator<Uint8Array> {
-    for (let i = 0; i < this.length; i++) {
-      yield this.#packOf(i)?.subarray(this.#starts[i], this.#ends[i]) ?? new Uint8Array(0);
-    }
-  }
-
-  #packOf(index: number): Buffer | undefined {
-    return this.#packs[Math.floor(index / PACK_ENTRIES)];
-  }
 }

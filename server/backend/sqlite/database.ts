@@ -70,12 +70,17 @@ function enableLog(db: DatabaseSync): void {
   }
 }
 
-/** Opens a connection that only reads. The writer's has to be open: it makes the file. Throws as {@link openWriter} does. */
-export function openReader(path: string): DatabaseSync {
+/**
+ * Opens a connection that only reads. The writer's has to be open: it makes the file. Throws as {@link openWriter} does.
+ *
+ * @param cacheBytes Most memory that pages are kept in, absent = SQLite's 2,000 KiB.
+ */
+export function openReader(path: string, cacheBytes?: number): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: READER_BUSY_TIMEOUT_MS });
     db.exec("PRAGMA query_only = ON");
+    if (cacheBytes !== undefined) db.exec(`PRAGMA cache_size = ${-Math.round(cacheBytes / 1024)}`);
     return db;
   } catch (error) {
     db?.close();

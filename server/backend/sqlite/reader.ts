@@ -1,12 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Page, PageQuery } from "../contract.ts";
-import { type KeyRange, keyRange, successor } from "../key-range.ts";
-import { ArrayValues } from "../values.ts";
+import { type KeyRange, successor } from "../key-range.ts";
 import { createGetMany, type GetMany } from "./packed-values.ts";
-import { prepare, type Query } from "./query.ts";
-
-/** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */
-export const MAX_ROWS_PER_STEP = 4096;
+import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
+import { prepare } from "./query.ts";
 
 /**
  * The statements that read, each prepared once, over one connection. All answer at once and hold no transaction
@@ -16,7 +12,7 @@ export interface Reader {
   get(namespace: string, key: string, nowMs: number): Uint8Array | undefined;
   getMany: GetMany;
   exists(namespace: string, key: string, nowMs: number): boolean;
-  page(namespace: string, query: PageQuery, nowMs: number): Page;
+  page: ReadPage;
   /** Length of a list, 0 = absent. */
   length(namespace: string, key: string): number;
   /** Whether there is anything to sweep. */
@@ -44,49 +40,9 @@ export function createReader(db: DatabaseSync): Reader {
     get,
     getMany: createGetMany(db, get),
     exists: (namespace, key, nowMs) => presence.get(namespace, key, nowMs) !== undefined,
-    page: createPage(db),
+    page: createReadPage(db, get),
     length: (namespace, key) => length.get(namespace, key)?.[0] ?? 0,
     hasExpired: (nowMs) => expired.get(nowMs) !== undefined,
-  };
-}
-
-/** A key, its size, whether it is live (1 or 0), and the value where that was asked for and it is live. */
-type PageRow = readonly [key: string, keyBytes: number, live: 0 | 1, value: Uint8Array | null];
-
-function createPage(db: DatabaseSync): Reader["page"] {
-  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over.
-  const select = (value: string): Query<PageRow> =>
-    prepare(
-      db,
-      `SELECT CAST(key AS TEXT), length(key), expires_at_ms IS NULL OR expires_at_ms > ?1, ${value}
-       FROM entry WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT ${MAX_ROWS_PER_STEP}`,
-    );
-  const withValues = select("iif(expires_at_ms IS NULL OR expires_at_ms > ?1, value, NULL)");
-  const withoutValues = select("NULL");
-
-  return (namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, nowMs) => {
-    const { from, below } = keyRange(prefix, after);
-    const keys: string[] = [];
-    const values: Uint8Array[] = [];
-    let bytes = 0;
-    let rows = 0;
-    for (const [key, keyBytes, live, value] of (keysOnly ? withoutValues : withValues).iterate(
-      nowMs,
-      namespace,
-      from,
-      below,
-    )) {
-      rows++;
-      if (live === 1) {
-        keys.push(key);
-        if (value !== null) values.push(value);
-        bytes += keyBytes + (value?.length ?? 0);
-      }
-      if (keys.length >= maxEntries || bytes >= maxBytes || rows === MAX_ROWS_PER_STEP) {
-        return { keys, values: new ArrayValues(values), next: key };
-      }
-    }
-    return { keys, values: new ArrayValues(values), next: undefined };
   };
 }
 

@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../testing/process.ts";
+import { AWKWARD_KEYS } from "../conformance/harness.ts";
+import { openReader, openWriter } from "./database.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
+import { createReader } from "./reader.ts";
+
+const NOW_MS = 1000;
+
+const sizes = [0, 1, 300, MAX_PACKED_VALUE_BYTES, MAX_PACKED_VALUE_BYTES + 1];
+/** Some of each, and more than one pack of them. */
+const keys = [...AWKWARD_KEYS, ...Array.from({ length: 150 }, (_, i) => `key ${i}`)];
+const entryArbitrary = fc.record({
+  key: fc.constantFrom(...keys),
+  size: fc.constantFrom(...sizes),
+  expiresAtMs: fc.constantFrom(null, NOW_MS, NOW_MS + 1),
+});
+
+test("pages hold the live entries in order, each as few as it may and as many as it can", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "prism.db");
+  using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
+  using db = openReader(path);
+  const reader = createReader(db);
+  const insert = writer.prepare("INSERT INTO entry VALUES ('n', CAST(? AS BLOB), ?, ?)");
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 200, size: "max" }),
+      fc.constantFrom(1, 3, 64, 65, 1000),
+      fc.constantFrom(1, 5000, 2 ** 20),
+      fc.boolean(),
+      (entries, maxEntries, maxBytes, keysOnly) => {
+        writer.exec("PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry");
+        for (const { key, size, expiresAtMs } of entries)
+          insert.run(key, Buffer.alloc(size, key), expiresAtMs);
+        writer.exec("COMMIT");
+        const live = entries
+          .filter(({ expiresAtMs }) => expiresAtMs !== NOW_MS)
+          .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+        const seen: string[] = [];
+        for (let after: string | undefined, more = true; more; ) {
+          const page = reader.page("n", { prefix: "", after, maxEntries, maxBytes, keysOnly }, NOW_MS);
+          const sizesOf = page.keys.map((key) => live.find((entry) => entry.key === key)?.size ?? Number.NaN);
+          const bytesOf = page.keys.map(
+            (key, i) => Buffer.byteLength(key) + (keysOnly ? 0 : (sizesOf[i] ?? 0)),
+          );
+          const allButLast = bytesOf.slice(0, -1).reduce((sum, bytes) => sum + bytes, 0);
+          expect(page.keys.length).toBeLessThanOrEqual(maxEntries);
+          expect(allButLast).toBeLessThan(maxBytes);
+          expect([...page.values].map(Buffer.from)).toEqual(
+            keysOnly ? [] : page.keys.map((key, i) => Buffer.alloc(sizesOf[i] ?? 0, key)),
+          );
+          const bytes = bytesOf.reduce((sum, each) => sum + each, 0);
+          const isFull = page.keys.length === maxEntries || bytes >= maxBytes;
+          expect(isFull || page.next === undefined).toBe(true);
+          seen.push(...page.keys);
+          after = page.next;
+          more = after !== undefined;
+        }
+        expect(seen).toEqual(live.map(({ key }) => key));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

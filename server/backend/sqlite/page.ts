@@ -1,0 +1,86 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Page, PageQuery } from "../contract.ts";
+import { keyRange, successor } from "../key-range.ts";
+import { PackedValues } from "../values.ts";
+import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
+import { prepare } from "./query.ts";
+
+/** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */
+export const MAX_ROWS_PER_STEP = 4096;
+
+/** Rows that come as one: with the largest values that are packed they fill a page. */
+const PACK_ROWS = 64;
+
+/** Stands for "expired" among the lengths. */
+const EXPIRED = -1;
+
+const NOTHING = new Uint8Array(0);
+
+/** Reads one page of a scan. `nowMs` is since 1970. Throws SQLite's errors. */
+export type ReadPage = (namespace: string, query: PageQuery, nowMs: number) => Page;
+
+/**
+ * Rows come in packs, whose keys are one JSON array and whose small values are one BLOB: a row for each entry, with a buffer for its
+ * value, takes four times as long.
+ *
+ * @param getLarge Reads one value.
+ */
+export function createReadPage(
+  db: DatabaseSync,
+  getLarge: (namespace: string, key: string, nowMs: number) => Uint8Array | undefined,
+): ReadPage {
+  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over. An aggregate takes the
+  // rows of a subquery in their order, and SQLite concatenates BLOBs byte by byte, whatever is in them. Its limit is not the bare
+  // parameter, of which SQLite would want to know the value each time before it plans the statement.
+  const selectPack = (value: string) =>
+    prepare<[keys: string, lengths: string | null, values: Uint8Array | null]>(
+      db,
+      `SELECT json_group_array(CAST(key AS TEXT)),
+              group_concat(iif(live, length(value), ${EXPIRED})),
+              CAST(group_concat(iif(live AND length(value) <= ${MAX_PACKED_VALUE_BYTES}, ${value}, NULL), '') AS BLOB)
+       FROM (SELECT key, value, expires_at_ms IS NULL OR expires_at_ms > ?1 AS live FROM entry
+             WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT +?5)`,
+    );
+  const withValues = selectPack("value");
+  const withoutValues = selectPack("NULL");
+
+  return (namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, nowMs) => {
+    const keys: string[] = [];
+    const values = new PackedValues();
+    let bytes = 0;
+    let { from, below } = keyRange(prefix, after);
+    let last = "";
+    for (let rows = 0; rows < MAX_ROWS_PER_STEP; rows += PACK_ROWS) {
+      const limit = Math.min(PACK_ROWS, maxEntries - keys.length);
+      const query = keysOnly ? withoutValues : withValues;
+      const row = query.get(nowMs, namespace, from, below, limit);
+      if (row === undefined) throw new Error("an aggregate had no row");
+      const packKeys = JSON.parse(row[0]) as string[];
+      const lengths = row[1]?.split(",") ?? [];
+      const pack = row[2] ?? NOTHING;
+      let at = 0;
+      for (const [i, key] of packKeys.entries()) {
+        last = key;
+        const length = Number(lengths[i]);
+        if (length === EXPIRED) continue;
+        if (!keysOnly) {
+          const large = length > MAX_PACKED_VALUE_BYTES;
+          const source = large ? getLarge(namespace, key, nowMs) : pack;
+          // Deleted since its row was read.
+          if (source === undefined) continue;
+          const start = large ? 0 : at;
+          const end = large ? source.length : at + length;
+          values.add(source, start, end);
+          bytes += end - start;
+          if (!large) at = end;
+        }
+        keys.push(key);
+        bytes += Buffer.byteLength(key);
+        if (keys.length >= maxEntries || bytes >= maxBytes) return { keys, values, next: key };
+      }
+      if (packKeys.length < limit) return { keys, values, next: undefined };
+      from = successor(Buffer.from(last));
+    }
+    return { keys, values, next: last };
+  };
+}
