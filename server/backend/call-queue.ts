@@ -51,9 +51,7 @@ export class CallQueue {
   #scheduled = false;
   #reads = 0;
   #writes = 0;
-  /** Keys of what is under way, and how many calls have each. */
-  readonly #reading = new Counts();
-  readonly #writing = new Counts();
+  readonly #underWay = new Set<readonly WaitingCall[]>();
   /** About the largest answer of each method of late. */
   readonly #answerBytes = new Map<WaitingCall["method"], number>();
 
@@ -108,9 +106,10 @@ export class CallQueue {
 
   /** The calls of one method that may go now, in order; empty = none. */
   #takeGroup(): WaitingCall[] {
+    if (this.#waiting.length === 0) return [];
     const group: WaitingCall[] = [];
     const left: WaitingCall[] = [];
-    const overtaken = { read: new Set<string>(), written: new Set<string>() };
+    const before = new CallsBefore(this.#underWay);
     let method: WaitingCall["method"] | undefined;
     let items = 0;
     let bytes = 0;
@@ -123,15 +122,14 @@ export class CallQueue {
       const expectedBytes = items * (this.#answerBytes.get(each.method) ?? 0);
       const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
       const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
-      if (fits && chosen && this.#isClear(each, overtaken)) {
+      if (fits && chosen && before.allows(each)) {
         method = each.method;
         group.push(each);
         items += each.items.length;
         bytes += each.bytes;
       } else {
         left.push(each);
-        const keys = each.method.writes ? overtaken.written : overtaken.read;
-        for (const key of each.keys) keys.add(key);
+        before.add(each);
       }
     }
     this.#waiting = left;
@@ -143,32 +141,18 @@ export class CallQueue {
     return writes ? this.#writes < MAX_WRITES : this.#reads < MAX_READS;
   }
 
-  /** Whether nothing that came before has a say in what the call answers or does. */
-  #isClear(
-    { method, keys }: WaitingCall,
-    overtaken: { readonly read: ReadonlySet<string>; readonly written: ReadonlySet<string> },
-  ): boolean {
-    return !keys.some(
-      (key) =>
-        this.#writing.has(key) ||
-        overtaken.written.has(key) ||
-        (method.writes && (this.#reading.has(key) || overtaken.read.has(key))),
-    );
-  }
-
   async #run(group: readonly WaitingCall[]): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
     const { writes } = first.method;
-    const underWay = writes ? this.#writing : this.#reading;
     this.#count(writes, 1);
-    for (const { keys } of group) underWay.add(keys);
+    this.#underWay.add(group);
     if (group.length === 1) {
       await this.#runAlone(first);
     } else {
       await this.#runTogether(first.method, group);
     }
-    for (const { keys } of group) underWay.remove(keys);
+    this.#underWay.delete(group);
     this.#count(writes, -1);
     this.#start();
   }
@@ -243,23 +227,28 @@ function canBeOnes(reason: Reason): boolean {
   }
 }
 
-/** How many there are of each key. */
-class Counts {
-  readonly #counts = new Map<string, number>();
+/** The calls that others may overtake only where that makes no difference. */
+class CallsBefore {
+  readonly #written = new Set<string>();
+  readonly #read = new Set<string>();
+  /** Whose keys are not among those read yet: as long as no write comes nobody asks for them. */
+  #reads: WaitingCall[] = [];
 
-  has(key: string): boolean {
-    return this.#counts.has(key);
+  constructor(groups: Iterable<readonly WaitingCall[]>) {
+    for (const group of groups) for (const call of group) this.add(call);
   }
 
-  add(keys: readonly string[]): void {
-    for (const key of keys) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+  add(call: WaitingCall): void {
+    if (call.method.writes) for (const key of call.keys) this.#written.add(key);
+    else this.#reads.push(call);
   }
 
-  remove(keys: readonly string[]): void {
-    for (const key of keys) {
-      const count = this.#counts.get(key) ?? 0;
-      if (count > 1) this.#counts.set(key, count - 1);
-      else this.#counts.delete(key);
-    }
+  /** Whether none of them has a say in what the call answers or does, nor it in theirs. */
+  allows({ method, keys }: WaitingCall): boolean {
+    if (this.#written.size > 0 && keys.some((key) => this.#written.has(key))) return false;
+    if (!method.writes) return true;
+    for (const read of this.#reads) for (const key of read.keys) this.#read.add(key);
+    this.#reads = [];
+    return !keys.some((key) => this.#read.has(key));
   }
 }

@@ -26,7 +26,7 @@ const bytesOfWrite = ({ key, value }: { readonly key: string; readonly value: Ui
 
 /** A write that waits must not change with the buffer of its request. */
 function kept<T extends { readonly value: Uint8Array }>(write: T): T {
-  return { ...write, value: new Uint8Array(write.value) };
+  return { ...write, value: Buffer.from(write.value) };
 }
 
 function coalesceEntries(inner: EntryStore): EntryStore {
