@@ -1,7 +1,7 @@
 /** How much of the speed of a memory store does a durable one keep, over gRPC? */
 import { join } from "node:path";
 import { temporaryFolder } from "../server/testing/process.ts";
-import { manyKeysContender } from "./harness/many-keys.ts";
+import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";
 import { startPrism } from "./harness/peers.ts";
 import { interleaved, partsOfFirst, report, writeReport } from "./harness/report.ts";
 
@@ -12,6 +12,8 @@ await using folder = await temporaryFolder();
 await using memory = await startPrism();
 await using sqlite = await startPrism({ database: { type: "sqlite", path: join(folder.path, "prism.db") } });
 
+await fillKeys(memory, KEYS, SHAPE);
+await fillKeys(sqlite, KEYS, SHAPE);
 for (const method of ["Get", "Set"] as const) {
   const runs = await interleaved(
     {

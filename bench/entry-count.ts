@@ -1,15 +1,18 @@
 /**
- * Are Get, Set and a Scan of 100 as fast among 5,000,000 entries (SQLite: 1,000,000) as among 1,000, and how long does the event loop stand still while
- * they are written, scanned and expire? Straight at the stores, random keys, in turn, medians of five.
+ * Are Get, Set and a Scan of 100 as fast among 5,000,000 entries as among 1,000? Over gRPC, and straight at the stores (SQLite there with
+ * 1,000,000). How long does the event loop stand still while they are written, scanned and expire? Random keys, in turn, medians of five.
  */
 import { join } from "node:path";
+import type { BackendConfig } from "../server/backend/config.ts";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
 import { temporaryFolder } from "../server/testing/process.ts";
+import { fillKeys, manyKeysContender } from "./harness/many-keys.ts";
 import { type Pauses, pausesOf } from "./harness/pauses.ts";
-import { interleaved, median, report, rounded, spread, writeReport } from "./harness/report.ts";
+import { startPrism } from "./harness/peers.ts";
+import { interleaved, median, partsOfFirst, report, rounded, spread, writeReport } from "./harness/report.ts";
 
-/** SQLite has fewer: filling it takes minutes else. */
+/** SQLite has fewer: to fill it with keys in no order takes minutes else. */
 const COUNT = { memory: 5_000_000, sqlite: 1_000_000 } as const;
 const FEW = 1_000;
 const ROUNDS = 5;
@@ -88,7 +91,35 @@ const pauseRow = ({ wallMs, cpuMs, gcMs }: Pauses) => ({
   "longest GC": rounded(gcMs),
 });
 
+const MANY = 5_000_000;
+const SHAPE = { connections: 4, streams: 16 };
+
+/** Over gRPC, with a server for the few and one for the many. */
+async function askGateways(
+  name: string,
+  databases: { readonly few: BackendConfig; readonly many: BackendConfig },
+) {
+  await using few = await startPrism({ database: databases.few });
+  await using many = await startPrism({ database: databases.many });
+  await fillKeys(few, FEW, SHAPE);
+  await fillKeys(many, MANY, SHAPE);
+  for (const method of ["Get", "Set", "Scan"] as const) {
+    const contenders = {
+      [`among ${FEW}`]: await manyKeysContender(few, method, SHAPE, FEW),
+      [`among ${MANY}`]: await manyKeysContender(many, method, SHAPE, MANY),
+    };
+    const runs = await interleaved(contenders, ROUNDS);
+    report(`${name}: gRPC ${method}, 64 in flight as 4 x 16`, partsOfFirst(runs, "calls/s"), runs);
+  }
+}
+
 await using folder = await temporaryFolder();
+await askGateways("memory", { few: { type: "memory" }, many: { type: "memory" } });
+await askGateways("sqlite", {
+  few: { type: "sqlite", path: join(folder.path, "few.db") },
+  many: { type: "sqlite", path: join(folder.path, "many.db") },
+});
+
 /** Moved by hand, so that all entries expire at once. */
 let clockMs = Date.now();
 const clock = { now: () => clockMs };

@@ -6,7 +6,7 @@ import { createBackend } from "../server/backend/factory.ts";
 import { canStartPostgres, startPostgres } from "../server/testing/postgres.ts";
 import { GRPC } from "./harness/calls.ts";
 import { KeyedBodies, keyedPath } from "./harness/keyed-bodies.ts";
-import { manyKeysContender } from "./harness/many-keys.ts";
+import { fillKeys, manyKeysContender } from "./harness/many-keys.ts";
 import { openLoop, quantile } from "./harness/open-loop.ts";
 import { startPrism } from "./harness/peers.ts";
 import { compared, interleaved, median, report, rounded, spread, writeReport } from "./harness/report.ts";
@@ -100,11 +100,12 @@ async function settle(): Promise<void> {
 async function askGateway(): Promise<void> {
   await using prism = await startPrism({ database });
   const shape = { connections: 4, streams: 16 };
+  await fillKeys(prism, KEYS, shape);
   for (const name of ["Get", "Set"] as const) {
     const runs = await interleaved({ Prism: await manyKeysContender(prism, name, shape) }, ROUNDS);
     const title = `gRPC ${name} of 100 bytes on PostgreSQL, 10,000 keys, 64 in flight as 4 x 16`;
     report(title, compared(runs, "calls/s"), runs);
-    const bodies = new KeyedBodies(name);
+    const bodies = new KeyedBodies(name, { keys: KEYS });
     const call = { path: keyedPath(name), contentType: GRPC, nextBody: () => Buffer.from(bodies.next()) };
     await settle();
     const p99s: number[] = [];

@@ -3,7 +3,7 @@
  * the load, which has room for both.
  */
 import { backendSchema } from "../server/backend/config.ts";
-import { manyKeysContender } from "./harness/many-keys.ts";
+import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";
 import { startPrism, startRedis } from "./harness/peers.ts";
 import { hasRedis } from "./harness/redis.ts";
 import { interleaved, partsOfFirst, report, writeReport } from "./harness/report.ts";
@@ -20,6 +20,8 @@ await using redis = await startPrism({
   database: backendSchema.parse({ type: "redis", url: `redis://127.0.0.1:${server.port}` }),
 });
 
+await fillKeys(memory, KEYS, SHAPE);
+await fillKeys(redis, KEYS, SHAPE);
 for (const method of ["Get", "Set"] as const) {
   const runs = await interleaved(
     {

@@ -1,48 +1,74 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMethod, toBinary } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { envelope, pathOf, VALUE_BYTES } from "./calls.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
+const { scan } = KeyValueScanInterface.method;
 
-/** What is called. */
-export type KeyedMethod = "Get" | "Set";
+/** What is called; `Scan` reads a hundred entries that follow each other. */
+export type KeyedMethod = "Get" | "Set" | "Scan";
 
-/** How many keys there are. */
-export const KEYS = 10_000;
+const METHODS = { Get: get, Set: set, Scan: scan } satisfies Record<KeyedMethod, DescMethod>;
+
+/** The keys are `key:` and a number, so those with the same digits but for the last two follow each other. */
+const DIGITS = 12;
+const SCAN_DIGITS = DIGITS - 2;
 
 /** Where a method is called. */
 export function keyedPath(method: KeyedMethod): string {
-  return pathOf(method === "Get" ? get : set);
+  return pathOf(METHODS[method]);
 }
 
-/** The bodies of gRPC calls, each with the next key. */
+/** The bodies of gRPC calls, each with a key of 16 bytes, and each write with a value of its own. */
 export class KeyedBodies {
-  readonly #bodies: readonly Buffer[];
-  /** Where the value is in each body, -1 = they have none. */
+  readonly #body: Buffer;
+  readonly #digits: number;
+  readonly #digitsAt: number;
+  /** Where the value is, -1 = there is none. */
   readonly #valueAt: number;
-  /** How many there were. */
+  readonly #keys: number;
+  readonly #inOrder: boolean;
+  /** How many were made. */
   count = 0;
 
-  constructor(method: KeyedMethod) {
+  /** `keys`: out of so many. In order: one after the other from the first, and again; else any. */
+  constructor(
+    method: KeyedMethod,
+    { keys, inOrder = false }: { readonly keys: number; readonly inOrder?: boolean },
+  ) {
+    this.#digits = method === "Scan" ? SCAN_DIGITS : DIGITS;
+    const key = `key:${"0".repeat(this.#digits)}`;
     const value = Buffer.alloc(VALUE_BYTES.small, "v");
-    this.#bodies = Array.from({ length: KEYS }, (_, i) => {
-      // A step that shares no factor with the number of keys leads through all of them, out of order.
-      const key = `key:${String((i * 7919) % KEYS).padStart(12, "0")}`;
-      return envelope(
-        method === "Get"
-          ? toBinary(get.input, create(get.input, { key }))
-          : toBinary(set.input, create(set.input, { key, value })),
-      );
-    });
-    this.#valueAt = this.#bodies[0]?.indexOf(value) ?? -1;
+    this.#body = envelope(messageOf(method, key, value));
+    this.#digitsAt = this.#body.indexOf(key) + "key:".length;
+    this.#valueAt = this.#body.indexOf(value);
+    this.#keys = keys;
+    this.#inOrder = inOrder;
   }
 
   /** The next body. A later call of this changes it. */
   next(): Buffer {
-    const body = this.#bodies[this.count++ % KEYS];
-    if (body === undefined) throw new Error("there are no keys");
+    let key = this.#inOrder ? this.count % this.#keys : Math.floor(Math.random() * this.#keys);
+    this.count++;
+    if (this.#digits === SCAN_DIGITS) key = Math.floor(key / 100);
+    for (let at = this.#digitsAt + this.#digits - 1; at >= this.#digitsAt; at--) {
+      this.#body[at] = 0x30 + (key % 10);
+      key = Math.floor(key / 10);
+    }
     // Another value than any call before had, also those of an earlier run.
-    if (this.#valueAt >= 0) body.writeDoubleBE(performance.timeOrigin + this.count, this.#valueAt);
-    return body;
+    if (this.#valueAt >= 0) this.#body.writeDoubleBE(performance.timeOrigin + this.count, this.#valueAt);
+    return this.#body;
+  }
+}
+
+function messageOf(method: KeyedMethod, key: string, value: Uint8Array): Uint8Array {
+  switch (method) {
+    case "Get":
+      return toBinary(get.input, create(get.input, { key }));
+    case "Set":
+      return toBinary(set.input, create(set.input, { key, value }));
+    case "Scan":
+      return toBinary(scan.input, create(scan.input, { prefix: key, limit: 100 }));
   }
 }

@@ -17,32 +17,42 @@ import {
   writeFrameHead,
 } from "../../http2/frame.ts";
 import { GRPC, type Shape } from "./calls.ts";
-import { KEYS, KeyedBodies, type KeyedMethod, keyedPath } from "./keyed-bodies.ts";
+import { KeyedBodies, type KeyedMethod, keyedPath } from "./keyed-bodies.ts";
 import { type Peer, runLoad } from "./process.ts";
 
+/** Where nothing else is said. */
+export const KEYS = 10_000;
 const RUN_SECONDS = 1;
 const WARM_UP_SECONDS = 1;
 
 interface Load extends Shape {
   readonly port: number;
   readonly method: KeyedMethod;
-  /** How long to go on; each key is called at least once. */
+  readonly keys: number;
+  /** How long to go on with any keys; 0 = until each was called, in order. */
   readonly seconds: number;
 }
 
-/** A contender, after every key was written and the method warmed up: calls a second of a peer. */
+/** Writes every key; answers how many a second. */
+export async function fillKeys({ port }: Peer, keys: number, shape: Shape): Promise<number> {
+  return await call({ ...shape, port, method: "Set", keys, seconds: 0 });
+}
+
+/** A contender, after the method was warmed up: calls a second of a peer that has the keys. */
 export async function manyKeysContender(
   { port }: Peer,
   method: KeyedMethod,
   shape: Shape,
+  keys = KEYS,
 ): Promise<() => Promise<number>> {
-  const run = async (load: Pick<Load, "method" | "seconds">) => {
-    const program = [fileURLToPath(import.meta.url), JSON.stringify({ ...shape, port, ...load })];
-    return Number(await runLoad(process.execPath, program));
-  };
-  await run({ method: "Set", seconds: 0 });
-  await run({ method, seconds: WARM_UP_SECONDS });
-  return async () => await run({ method, seconds: RUN_SECONDS });
+  const load = { ...shape, port, method, keys };
+  await call({ ...load, seconds: WARM_UP_SECONDS });
+  return async () => await call({ ...load, seconds: RUN_SECONDS });
+}
+
+async function call(load: Load): Promise<number> {
+  const program = [fileURLToPath(import.meta.url), JSON.stringify(load)];
+  return Number(await runLoad(process.execPath, program));
 }
 
 /** A field that the peer's HPACK is to keep (https://www.rfc-editor.org/rfc/rfc7541): by its number in the static table, or by its name. */
@@ -61,7 +71,7 @@ const POST_AS_BEFORE = Buffer.of(0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe);
 /** Makes calls on one connection, `streams` at a time, until `endMs`. Rejects where one failed. */
 async function callOn(
   socket: net.Socket,
-  { port, method, streams }: Load,
+  { port, method, keys, seconds, streams }: Load,
   bodies: KeyedBodies,
   endMs: number,
 ): Promise<void> {
@@ -76,6 +86,7 @@ async function callOn(
   let nextStream = 1;
   let underWay = 0;
   let dataFrames = 0;
+  let ended = 0;
   const out = Buffer.alloc(65_536);
 
   function call(at: number): number {
@@ -96,18 +107,19 @@ async function callOn(
       case FrameType.DATA:
         dataFrames++;
         break;
+      case FrameType.WINDOW_UPDATE:
+        break;
       case FrameType.SETTINGS:
         if ((flags & Flag.ACK) === 0) return writeFrameHead(out, at, 0, FrameType.SETTINGS, Flag.ACK, 0);
         break;
       case FrameType.HEADERS:
         if ((flags & Flag.END_STREAM) === 0) break;
+        ended++;
         underWay--;
-        // A call that fails has no message.
-        if (dataFrames-- === 0) throw new Error("a call failed");
-        if (performance.now() < endMs || bodies.count < KEYS) return call(at);
+        // One that fails has no message.
+        if (ended > dataFrames) throw new Error("a call failed");
+        if (seconds > 0 ? performance.now() < endMs : bodies.count < keys) return call(at);
         if (underWay === 0) resolve();
-        break;
-      case FrameType.WINDOW_UPDATE:
         break;
       default:
         throw new Error(`the peer sent a frame of type ${type}`);
@@ -149,7 +161,7 @@ async function callOn(
 
 /** Calls a second. */
 async function run(load: Load): Promise<number> {
-  const bodies = new KeyedBodies(load.method);
+  const bodies = new KeyedBodies(load.method, { keys: load.keys, inOrder: load.seconds === 0 });
   const sockets = Array.from({ length: load.connections }, () =>
     net.connect({ host: "127.0.0.1", port: load.port, noDelay: true }),
   );
