@@ -18,8 +18,8 @@ const FEW = 1_000;
 const ROUNDS = 5;
 const IN_FLIGHT = 64;
 const RUN_MS = 500;
-/** Entries of one Set while a store is filled: a turn of the event loop each. */
-const BATCH = { memory: 64, sqlite: 10_000 } as const;
+/** Entries of one Set while a store is filled. */
+const BATCH = { memory: 64, sqlite: 1_000 } as const;
 const VALUE = Buffer.alloc(100, "v");
 const CALL = createCall();
 const HOUR_MS = 3_600_000;
