@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
+import { ReadOnlyError } from "./errors.ts";
 import type { NamespaceRouter } from "./namespace/router.ts";
 import type { HealthState } from "./rpc/health.ts";
 
@@ -11,7 +12,8 @@ export interface AdminPlane {
 
 /**
  * Builds the admin plane; it does not listen yet. `GET /health` answers 200 while the server takes calls and
- * every store answers, else 503, with `{status, namespaces: {NAME: {backend, status}}}`.
+ * every store answers, else 503, with `{status, namespaces: {NAME: {backend, status}}}`. The status of a namespace whose store takes no
+ * writes, and reads as ever, is `read_only`.
  */
 export async function createAdminPlane(options: {
   readonly router: NamespaceRouter;
@@ -25,7 +27,7 @@ export async function createAdminPlane(options: {
       router.namespaces.map(async ({ name, backend }) => {
         const status = await backend.check().then(
           () => "serving",
-          () => "not_serving",
+          (error) => (error instanceof ReadOnlyError ? "read_only" : "not_serving"),
         );
         return [name, { backend: backend.type, status }] as const;
       }),

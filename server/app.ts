@@ -7,6 +7,7 @@ import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
 import type { Config } from "./config/config.ts";
 import { createDataPlane } from "./data-plane.ts";
+import { ReadOnlyError } from "./errors.ts";
 import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { createNamespaceRouter } from "./namespace/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
@@ -98,7 +99,8 @@ async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<
     await backend.check();
   } catch (error) {
     const err = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    log.warn({ backend: name, type: backend.type, err }, "store is away");
+    const what = error instanceof ReadOnlyError ? "store takes no writes" : "store is away";
+    log.warn({ backend: name, type: backend.type, err }, what);
   }
 }
 

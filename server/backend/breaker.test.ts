@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { PrismError, StartError } from "../errors.ts";
+import { PrismError, ReadOnlyError, StartError } from "../errors.ts";
 import { MAX_TTL_SECONDS } from "../limits.ts";
 import { createBreakerBackend } from "./breaker.ts";
 import { bytes, CALL, present } from "./conformance/harness.ts";
@@ -110,6 +110,20 @@ describe("a store that goes away", () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(await get()).toEqual([undefined]);
     await backend.close();
+  });
+
+  test("and is back when it takes no writes", async () => {
+    const { state, inner } = createFlaky();
+    const backend = createBreakerBackend(inner);
+    await backend.open();
+    const get = () => present(backend.entries).get("n", ["k"], CALL);
+    state.away = away();
+    await expect(get()).rejects.toBe(state.away);
+    state.away = new ReadOnlyError("takes no writes");
+    await vi.advanceTimersByTimeAsync(500);
+    state.away = undefined;
+    expect(await get()).toEqual([undefined]);
+    expect(state.checks).toBe(1);
   });
 
   test("but not one that fails calls for other reasons", async () => {

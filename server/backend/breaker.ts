@@ -42,7 +42,7 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
       if (opened) await pause(waitMs, signal);
       if (signal.aborted) return;
       try {
-        await (opened ? inner.check() : inner.open());
+        await (opened ? inner.check().catch(passReadOnly) : inner.open());
         opened = true;
         away = undefined;
         return;
@@ -92,6 +92,11 @@ function isAway(error: unknown): boolean {
     !(error instanceof ReadOnlyError) &&
     (error.reason === "store_unavailable" || error.reason === "outcome_unknown")
   );
+}
+
+/** A store that takes no writes is there. */
+function passReadOnly(error: unknown): void {
+  if (!(error instanceof ReadOnlyError)) throw error;
 }
 
 function unavailable(cause: unknown): PrismError {

@@ -137,7 +137,7 @@ export interface Backend {
    * StartError where that is not all.
    */
   open(): Promise<void>;
-  /** Resolves if the store can answer now, else throws {@link PrismError}. */
+  /** Resolves if the store can answer now, else throws {@link PrismError}; ReadOnlyError = it takes no writes, and reads as ever. */
   check(): Promise<void>;
   /** Gives back everything that `open` took. What was acknowledged is durable (where the store is). */
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PrismError } from "../errors.ts";
+import { PrismError, ReadOnlyError } from "../errors.ts";
 import { MAX_TTL_SECONDS } from "../limits.ts";
 import { bytes, CALL, NAMESPACE, present, setTexts, texts } from "./conformance/harness.ts";
 import { createManualClock } from "./conformance/manual-clock.ts";
@@ -81,6 +81,13 @@ describe("sharded", () => {
     );
     expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(["fulfilled", "rejected"]));
     await expect(store.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+  });
+
+  test("one that takes no writes is said only where all others are well", async () => {
+    const readOnly = { ...memory(), check: () => Promise.reject(new ReadOnlyError("takes no writes")) };
+    await expect(createShardedBackend([memory(), readOnly]).check()).rejects.toBeInstanceOf(ReadOnlyError);
+    const store = createShardedBackend([readOnly, failing(memory(), "store_unavailable")]);
+    await expect(store.check()).rejects.toThrow("on purpose");
   });
 
   test("where one does not open, those that did are closed", async () => {

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { asPrismError, PrismError } from "../errors.ts";
+import { asPrismError, PrismError, ReadOnlyError } from "../errors.ts";
 import type { Backend, EntryStore, ListStore } from "./contract.ts";
 import { mergeScans } from "./merged-scan.ts";
 
@@ -29,7 +29,11 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
       throw failure.reason;
     },
     async check() {
-      await Promise.all(shards.map((shard) => shard.check()));
+      const results = await Promise.allSettled(shards.map((shard) => shard.check()));
+      const reasons = results.filter(isRejected).map(({ reason }) => reason);
+      // That one does not even read weighs more.
+      const worst = reasons.find((reason) => !(reason instanceof ReadOnlyError)) ?? reasons[0];
+      if (worst !== undefined) throw worst;
     },
     async close() {
       const results = await Promise.allSettled(shards.map((shard) => shard.close()));

@@ -1,13 +1,13 @@
-import { StartError } from "../../errors.ts";
 import type { Backend, EntryStore, ListEnd, ListStore } from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
+import { checkMemory, claimShard } from "./claim.ts";
 import { describePlace } from "./client.ts";
 import { type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { openError } from "./errors.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { readExistence, readMany } from "./read-many.ts";
-import { asNumbers, asTexts, asValues } from "./replies.ts";
+import { asNumbers, asValues } from "./replies.ts";
 import { createScans, sweepStep } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 
@@ -25,6 +25,7 @@ export function createRedisShards(config: RedisConfig): Backend[] {
 
 function createShard(config: RedisConfig, connection: Connection, shard: number): Backend {
   const keys = shardKeys(config.key_prefix, shard);
+  const claim = () => claimShard(connection, keys, `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`);
   let sweeper: Sweeper | undefined;
 
   async function sweep(): Promise<void> {
@@ -39,7 +40,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
     async open() {
       try {
         await connection.retain();
-        await claim(connection, keys, `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`);
+        checkMemory(await claim());
       } catch (error) {
         connection.release();
         throw openError(error, describePlace(config));
@@ -47,7 +48,9 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
       sweeper = createSweeper(sweep);
     },
     async check() {
-      await connection.run("read", "exists", [keys.layout]);
+      const { refusal } = await claim();
+      // A full one takes deletes.
+      if (refusal !== undefined && refusal.reason !== "store_full") throw refusal;
     },
     async close() {
       const stopped = sweeper?.stop();
@@ -56,24 +59,6 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
       connection.release();
     },
   };
-}
-
-/** Makes sure that a shard is what this store takes it for, and that what is in it stays there. */
-async function claim(connection: Connection, keys: ShardKeys, wanted: string): Promise<void> {
-  const reply = await connection.runScript("read", SCRIPTS.open, [keys.layout], [wanted]);
-  const [layout = "", memory = ""] = asTexts(reply);
-  if (layout !== wanted) {
-    throw new StartError(
-      `${keys.layout} is "${layout}" and not "${wanted}": the data has another number of shards, or is of another version of Prism`,
-    );
-  }
-  const [, policy = "noeviction"] = /^maxmemory_policy:(\S+)/m.exec(memory) ?? [];
-  const [, maxBytes = "0"] = /^maxmemory:(\d+)/m.exec(memory) ?? [];
-  if (maxBytes !== "0" && policy !== "noeviction") {
-    throw new StartError(
-      `it would throw away data when it is full: set its maxmemory-policy to noeviction (it is ${policy}), or its maxmemory to 0`,
-    );
-  }
 }
 
 function createEntries(connection: Connection, { index, expiry, entryPrefix }: ShardKeys): EntryStore {

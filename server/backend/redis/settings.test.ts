@@ -3,11 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { StartError } from "../../errors.ts";
+import { ReadOnlyError, StartError } from "../../errors.ts";
 import { CERT, KEY } from "../../testing/certificate.ts";
 import { freePort } from "../../testing/port.ts";
 import { temporaryFolder } from "../../testing/process.ts";
 import { askRedis, canStartRedis, startRedis } from "../../testing/redis.ts";
+import { startTestServer } from "../../testing/server.ts";
 import { createBreakerBackend } from "../breaker.ts";
 import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
@@ -70,7 +71,7 @@ describe.runIf(canStartRedis())("redis", () => {
 
   test("a full one refuses writes, whole, and takes deletes", async () => {
     await using server = await startRedis();
-    const { entries, lists } = await open(configOf(server.url));
+    const { entries, lists, backend } = await open(configOf(server.url));
     await setTexts(entries, { a: "1", b: "2" });
     await askRedis(server.url, "CONFIG", "SET", "maxmemory", "1");
     const full = { reason: "store_full" };
@@ -79,6 +80,10 @@ describe.runIf(canStartRedis())("redis", () => {
     await expect(lists.push("default", [push], CALL)).rejects.toMatchObject(full);
     expect(texts(await entries.get("default", ["a", "c"], CALL))).toEqual(["1", undefined]);
     expect(await entries.delete("default", ["a"], CALL)).toEqual([true]);
+    await backend.check();
+    // Also for a gateway that starts then.
+    const late = await open(configOf(server.url));
+    expect(await late.entries.delete("default", ["b"], CALL)).toEqual([true]);
     await askRedis(server.url, "CONFIG", "SET", "maxmemory", "0");
     await setTexts(entries, { a: "3" });
   });
@@ -92,20 +97,52 @@ describe.runIf(canStartRedis())("redis", () => {
       await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
       expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
     }
-    await backend.check();
+    await expect(backend.check()).rejects.toBeInstanceOf(ReadOnlyError);
+    // Also by a gateway that starts then.
+    const late = await open(configOf(server.url));
+    expect(texts(await late.entries.get("default", ["a"], CALL))).toEqual(["1"]);
     await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "0");
     await setTexts(entries, { a: "2" });
+    await backend.check();
   });
 
-  test("a primary that becomes a replica takes no writes, and does when it is the primary again", async () => {
+  test("a primary that becomes a replica takes no writes, as its health says, and does when it is the primary again", async () => {
     await using primary = await startRedis();
     await using server = await startRedis();
-    const { entries } = await open(configOf(server.url));
-    await setTexts(entries, { a: "1" });
+    const redis = configOf(server.url);
+    await using gateway = await startTestServer({
+      adjust: (config) => ({
+        ...config,
+        backends: { redis },
+        namespaces: [{ name: "default", pattern: "keyvalue", backend: "redis" }],
+      }),
+    });
+    const { entries } = await open(redis);
+    const expectHealth = async (code: number, status: string) => {
+      const health = await fetch(`${gateway.adminUrl}/health`);
+      expect(health.status).toBe(code);
+      expect(await health.json()).toMatchObject({ namespaces: { default: { status } } });
+    };
+    await expectHealth(200, "serving");
     await askRedis(server.url, "REPLICAOF", "127.0.0.1", primary.port);
     await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
+    await vi.waitFor(() => expectHealth(503, "read_only"), { timeout: 5000 });
     await askRedis(server.url, "REPLICAOF", "NO", "ONE");
     await vi.waitFor(() => setTexts(entries, { a: "3" }), { timeout: 5000 });
+    await expectHealth(200, "serving");
+  });
+
+  test("one that has lost everything is claimed again when it is asked how it is, or is somebody else's by then", async () => {
+    await using server = await startRedis();
+    const { entries, backend } = await open(configOf(server.url));
+    const others = configOf(server.url, { shards: 3 });
+    await askRedis(server.url, "FLUSHALL");
+    await backend.check();
+    expect(await openErrorOf(others)).toBeInstanceOf(StartError);
+    await askRedis(server.url, "FLUSHALL");
+    await open(others);
+    await expect(backend.check()).rejects.toThrow('layout is "1 0/3" and not "1 0/1"');
+    await expect(setTexts(entries, { a: "1" })).rejects.toMatchObject({ reason: "store_unavailable" });
   });
 
   test("TLS, with the authority that the configuration names and no other", async () => {
