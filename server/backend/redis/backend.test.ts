@@ -140,6 +140,17 @@ describe.runIf(hasTestRedis())("redis", () => {
     expect(await store.lists.length("n", ["good"], CALL)).toEqual([1]);
   });
 
+  test("of stores with other numbers of shards that start at once one has all shards", async () => {
+    const prefix = newPrefix();
+    const [, , three] = createRedisShards(config(prefix, 3));
+    const [, two] = createRedisShards(config(prefix, 2));
+    await present(three).open();
+    await expect(present(two).open()).rejects.toThrow(`{${prefix}:0}:layout is "1 0/3" and not "1 0/2"`);
+    expect(await server().query("EXISTS", shardKeys(prefix, 1).layout)).toBe(0);
+    await present(three).close();
+    await server().flush(`{${prefix}:`);
+  });
+
   test("data with another number of shards is refused", async () => {
     await using store = await opened(2);
     const other = createShardedBackend(createRedisShards(config(store.prefix, 3)));

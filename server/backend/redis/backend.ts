@@ -11,9 +11,6 @@ import { asNumbers, asValues } from "./replies.ts";
 import { createScans, sweepStep } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** How the keys are laid out: a number that a change of it would raise. */
-const LAYOUT_VERSION = 1;
-
 /**
  * The shards of a store in Redis, in order, each a {@link Backend} of its own that is as durable as Redis is. They share their
  * connections. Which key is whose is for the caller to say, and must never change.
@@ -25,7 +22,7 @@ export function createRedisShards(config: RedisConfig): Backend[] {
 
 function createShard(config: RedisConfig, connection: Connection, shard: number): Backend {
   const keys = shardKeys(config.key_prefix, shard);
-  const claim = () => claimShard(connection, keys, `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`);
+  const claim = () => claimShard(connection, config, shard);
   let sweeper: Sweeper | undefined;
 
   async function sweep(): Promise<void> {

@@ -1,10 +1,14 @@
 import { ReplyError } from "ioredis";
 import { type PrismError, StartError } from "../../errors.ts";
+import { type RedisConfig, shardCount } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { toPrismError } from "./errors.ts";
-import type { ShardKeys } from "./keys.ts";
+import { shardKeys } from "./keys.ts";
 import { asTexts } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
+
+/** How the keys are laid out: a number that a change of it would raise. */
+const LAYOUT_VERSION = 1;
 
 /** What a server says to the claim of a shard that is ours. */
 export interface Claim {
@@ -15,14 +19,17 @@ export interface Claim {
 }
 
 /**
- * Makes sure that a shard is what this store takes it for (`wanted`), and says so to all others. Throws StartError where others have it, and
+ * Makes sure that a shard is what this store takes it for, and says so to all others. Throws StartError where others have it, and
  * PrismError where nobody has, and it cannot be claimed now.
  */
-export async function claimShard(
-  connection: Connection,
-  { layout }: ShardKeys,
-  wanted: string,
-): Promise<Claim> {
+export async function claimShard(connection: Connection, config: RedisConfig, shard: number): Promise<Claim> {
+  const { layout } = shardKeys(config.key_prefix, shard);
+  // Of stores with other numbers of shards that start at once the one that has the first shard has them all. Where this one is ours
+  // already that is settled, and the first may be on a node that is away.
+  if (shard > 0 && (await connection.run("read", "get", [layout])) === null) {
+    await claimShard(connection, config, 0);
+  }
+  const wanted = `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`;
   const reply = await connection.runScript("read", SCRIPTS.open, [layout], [wanted]);
   const [found = "", refusal = "", memory = ""] = asTexts(reply);
   if (found !== wanted) {
