@@ -79,6 +79,8 @@ export interface PageQuery {
   readonly maxBytes: number;
   /** True leaves `values` empty. */
   readonly keysOnly: boolean;
+  /** A value of more bytes may be left out (see `later` of the page), which does not change what else is in the page; absent = none may. */
+  readonly inlineBytes?: number;
 }
 
 /** One page of a scan, in ascending byte order of the keys. */
@@ -86,6 +88,8 @@ export interface Page {
   readonly keys: string[];
   /** As long as `keys`, or empty where only keys were asked for. */
   readonly values: Values;
+  /** The values that were left out, by their places in `values`, where nothing stands for them: how many bytes each has. Absent = none. */
+  readonly later?: ReadonlyMap<number, number>;
   /** Where the next page starts (its `after`); `undefined` = there is nothing more. A page may be empty and not the last. */
   readonly next: string | undefined;
 }

@@ -4,10 +4,11 @@ import { MAX_TTL_SECONDS } from "../limits.ts";
 import { bytes, CALL, NAMESPACE, present, setTexts, texts } from "./conformance/harness.ts";
 import { createManualClock } from "./conformance/manual-clock.ts";
 import { describeBackend } from "./conformance/suite.ts";
-import type { Backend } from "./contract.ts";
+import { type Backend, createCall, type ScanStore } from "./contract.ts";
 import { createGuardedBackend } from "./guarded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
 import { createShardedBackend } from "./sharded.ts";
+import { ArrayValues } from "./values.ts";
 
 const memory = (clock = createManualClock()) => createMemoryBackend({ type: "memory" }, { clock });
 
@@ -81,6 +82,56 @@ describe("sharded", () => {
     );
     expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(["fulfilled", "rejected"]));
     await expect(store.check()).rejects.toMatchObject({ reason: "store_unavailable" });
+  });
+
+  const query = { prefix: "", after: undefined, maxEntries: 100, maxBytes: 1e6, keysOnly: false };
+
+  test("of the values that a shard leaves out one that is gone when it is read is not in the page", async () => {
+    const shards = [memory(), memory()].map((shard): Backend => {
+      const [entries, scans] = [present(shard.entries), present(shard.scans)];
+      return {
+        ...shard,
+        entries: {
+          ...entries,
+          async get(namespace, keys, call) {
+            await entries.delete(namespace, ["k3"], call);
+            return await entries.get(namespace, keys, call);
+          },
+        },
+        scans: {
+          ...scans,
+          async scanPage(...args) {
+            const { keys, values, next } = await scans.scanPage(...args);
+            const later = new Map(keys.map((_, i) => [i, values.bytesOf(i)]));
+            return { keys, values: new ArrayValues(keys.map(() => bytes(""))), later, next };
+          },
+        },
+      };
+    });
+    const store = createShardedBackend(shards);
+    await store.open();
+    await store.entries?.set(NAMESPACE, writes, CALL);
+    const page = await present(store.scans).scanPage(NAMESPACE, query, CALL);
+    expect(page.keys).toEqual(keys.filter((key) => key !== "k3").sort());
+    expect(texts(page.values)).toEqual(page.keys);
+  });
+
+  test("a scan that is aborted does not go on to a shard's next page", async () => {
+    const abort = new AbortController();
+    let pages = 0;
+    const empty = memory();
+    const scans: ScanStore = {
+      ...present(empty.scans),
+      async scanPage() {
+        if (++pages === 3) abort.abort();
+        if (pages === 10) throw new Error("it goes on");
+        return { keys: [], values: new ArrayValues([]), next: "k" };
+      },
+    };
+    const store = createShardedBackend([{ ...empty, scans }, memory()]);
+    await store.open();
+    const scan = present(store.scans).scanPage(NAMESPACE, query, createCall(abort.signal));
+    await expect(scan).rejects.toMatchObject({ reason: "canceled" });
   });
 
   test("one that takes no writes is said only where all others are well", async () => {

@@ -13,12 +13,12 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   if (first === undefined) throw new Error("no shards");
   if (shards.length === 1) return first;
   const entries = ofAll(shards.map((shard) => shard.entries));
-  const scans = ofAll(shards.map((shard) => shard.scans));
+  const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
   const lists = ofAll(shards.map((shard) => shard.lists));
   return {
     type: first.type,
     ...(entries && { entries: shardEntries(entries) }),
-    ...(scans && { scans: mergeScans(scans) }),
+    ...(scanned && { scans: mergeScans(scanned) }),
     ...(lists && { lists: shardLists(lists) }),
     async open() {
       const results = await Promise.allSettled(shards.map((shard) => shard.open()));

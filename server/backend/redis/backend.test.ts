@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { StartError } from "../../errors.ts";
-import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
 import { createTestRedis, hasTestRedis, type TestRedis } from "../../testing/redis.ts";
 import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
@@ -117,6 +117,33 @@ describe.runIf(hasTestRedis())("redis", () => {
       { timeout: 5000 },
     );
     expect(await server().query("EXISTS", store.keys.expiry)).toBe(0);
+  });
+
+  test.each([
+    ["large values, of which a page has one", 1024 * 1024, 24],
+    ["values of which a page has as many as there are shards", 16 * 1024, 256],
+    ["small values", 100, 3000],
+  ])("a scan over many shards reads hardly more than there is: %s", async (_, valueBytes, count) => {
+    await using store = await opened(16);
+    const value = new Uint8Array(valueBytes).fill(120);
+    const keys = Array.from({ length: count }, (_, i) => `key ${String(i).padStart(4, "0")}`);
+    for (const key of keys) await store.entries.set("n", [{ key, value, ttlMs: 0 }], CALL);
+    const sentBytes = async () =>
+      Number(/total_net_output_bytes:(\d+)/.exec(String(await server().query("INFO", "stats")))?.[1]);
+    const before = await sentBytes();
+    const found: string[] = [];
+    const query = { prefix: "", maxEntries: SCAN_PAGE_ENTRIES, maxBytes: SCAN_PAGE_BYTES, keysOnly: false };
+    for (let after: string | undefined, isLast = false; !isLast; ) {
+      const page = await store.scans.scanPage("n", { ...query, after }, CALL);
+      found.push(...page.keys);
+      for (const { length } of page.values) expect(length).toBe(valueBytes);
+      after = page.next;
+      isLast = after === undefined;
+    }
+    expect(found).toEqual(keys);
+    const times = ((await sentBytes()) - before) / (valueBytes * count);
+    // Of small values there are the keys too, twice.
+    expect(times).toBeLessThan(1.8);
   });
 
   test("scripts that the server has forgotten are told again", async () => {

@@ -7,15 +7,22 @@ export function asNumbers(reply: unknown): number[] {
 
 /** A list of byte strings; `undefined` where there is none. */
 export function asValues(reply: unknown): (Buffer | undefined)[] {
-  return asArray(reply).map((item) => {
-    if (item === null) return undefined;
-    return Buffer.isBuffer(item) ? item : fail(item);
-  });
+  return asArray(reply).map(asValue);
+}
+
+/** The same, with whole numbers in place of some. */
+export function asValuesOrSizes(reply: unknown): (Buffer | number | undefined)[] {
+  return asArray(reply).map((item) => (typeof item === "number" ? item : asValue(item)));
 }
 
 /** A list of byte strings that are text. */
 export function asTexts(reply: unknown): string[] {
   return asArray(reply).map((item) => (Buffer.isBuffer(item) ? item.toString() : fail(item)));
+}
+
+function asValue(item: unknown): Buffer | undefined {
+  if (item === null) return undefined;
+  return Buffer.isBuffer(item) ? item : fail(item);
 }
 
 function asArray(reply: unknown): readonly unknown[] {

@@ -6,7 +6,7 @@ import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
 import type { ShardKeys } from "./keys.ts";
 import { isOnItsWay, readExistence } from "./read-many.ts";
-import { asNumbers, asTexts, asValues } from "./replies.ts";
+import { asNumbers, asTexts, asValues, asValuesOrSizes } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 
 /** Entries that one step of a sweep takes out of the index: nobody else's command runs meanwhile. Lua passes on no more than 8,000. */
@@ -19,7 +19,10 @@ const MAX_ON_ITS_WAY = 20;
 /** Pages and counts of one shard, by its index. */
 export function createScans(connection: Connection, keys: ShardKeys): ScanStore {
   return {
-    async scanPage(namespace, { prefix, after, maxEntries, maxBytes, keysOnly }) {
+    async scanPage(
+      namespace,
+      { prefix, after, maxEntries, maxBytes, keysOnly, inlineBytes = Number.MAX_SAFE_INTEGER },
+    ) {
       const start = `${namespace}:`;
       const { from, below } = rangeOf(namespace, prefix, after);
       // One more tells whether there is more.
@@ -29,7 +32,7 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
       const isLast = members.length <= maxEntries;
       return keysOnly
         ? await readKeys(keys.entryPrefix + start, candidates, isLast, maxBytes)
-        : await readEntries(keys.entryPrefix + start, candidates, isLast, maxBytes);
+        : await readEntries(keys.entryPrefix + start, candidates, isLast, maxBytes, inlineBytes);
     },
     async count(namespace, prefix, call) {
       const { from, below } = rangeOf(namespace, prefix, undefined);
@@ -52,34 +55,43 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     candidates: readonly string[],
     isLast: boolean,
     maxBytes: number,
+    inlineBytes: number,
   ): Promise<Page> {
     const names = candidates.map((key) => entryPrefix + key);
-    const found = await readValues(names, entryPrefix.length, maxBytes);
+    const found = await readValues(names, entryPrefix.length, maxBytes, inlineBytes);
     const pageKeys: string[] = [];
     const values: Uint8Array[] = [];
+    const later = new Map<number, number>();
     for (const [i, value] of found.entries()) {
       const key = candidates[i];
       if (key === undefined || value === undefined) continue;
+      if (typeof value === "number") later.set(values.length, value);
       pageKeys.push(key);
-      values.push(value);
+      values.push(typeof value === "number" ? NOTHING : value);
     }
     const isWhole = isLast && found.length === candidates.length;
     return {
       keys: pageKeys,
       values: new ArrayValues(values),
+      ...(later.size > 0 && { later }),
       next: isWhole ? undefined : candidates[found.length - 1],
     };
   }
 
-  /** Up to the one that takes keys and values to so many bytes. `keyAt`: where in a name the key begins. */
+  /**
+   * Up to the one that takes keys and values to so many bytes, or how many bytes a value has that is left out. `keyAt`: where in a name the
+   * key begins.
+   */
   async function readValues(
     names: readonly string[],
     keyAt: number,
     maxBytes: number,
-  ): Promise<(Buffer | undefined)[]> {
+    inlineBytes: number,
+  ): Promise<(Buffer | number | undefined)[]> {
     if (names.length === 0) return [];
     try {
-      return asValues(await connection.runScript("read", SCRIPTS.values, names, [keyAt, maxBytes]));
+      const args = [keyAt, maxBytes, inlineBytes];
+      return asValuesOrSizes(await connection.runScript("read", SCRIPTS.values, names, args));
     } catch (error) {
       if (!isOnItsWay(error)) throw error;
     }
@@ -141,6 +153,8 @@ function rangeOf(namespace: string, prefix: string, after: string | undefined) {
   const range = keyRange(start + prefix, after === undefined ? undefined : start + after);
   return { from: Buffer.concat([WITH, range.from]), below: Buffer.concat([WITHOUT, range.below]) };
 }
+
+const NOTHING = new Uint8Array(0);
 
 const WITH = Buffer.from("[");
 const WITHOUT = Buffer.from("(");
