@@ -94,12 +94,37 @@ describe.runIf(canStartRedis())("redis cluster", () => {
           expect(await entries.exists(NAMESPACE, keys, CALL)).toEqual(keys.map(() => true));
           const query = { prefix: "", after: undefined, maxEntries: 200, maxBytes: 1e6, keysOnly: false };
           expect((await scans.scanPage(NAMESPACE, query, CALL)).keys).toHaveLength(100);
+          expect(await scans.count(NAMESPACE, "", CALL)).toBe(100);
         });
         expect(await cluster.ownerOf(slot)).toBe(to);
         await load.grown(100);
       }
       await load.verify();
       expect([...load.reasons].filter((reason) => reason !== "overloaded")).toEqual([]);
+    }, 60_000);
+
+    test("with the index on another node than the expiry counts are exact", async () => {
+      const config = newConfig();
+      const { entries, scans } = await open({ ...config, shards: 1 });
+      const set = (key: string, ttlMs: number) => ({ key, value: bytes(key), ttlMs });
+      await entries.set(NAMESPACE, [set("a1", 0), set("a2", 500), set("b1", 500), set("a3", 60_000)], CALL);
+      const slot = await slotOf(config.key_prefix, 0);
+      const from = await cluster.ownerOf(slot);
+      const to = present(cluster.nodes.slice(0, 3).find((node) => node !== from));
+      const idOf = async ({ url }: { readonly url: string }) =>
+        String(await askRedis(url, "CLUSTER", "MYID"));
+      await askRedis(to.url, "CLUSTER", "SETSLOT", slot, "IMPORTING", await idOf(from));
+      await askRedis(from.url, "CLUSTER", "SETSLOT", slot, "MIGRATING", await idOf(to));
+      const { index } = shardKeys(config.key_prefix, 0);
+      await askRedis(from.url, "MIGRATE", "127.0.0.1", to.port, index, 0, 5000);
+      expect(await scans.count(NAMESPACE, "", CALL)).toBe(4);
+      await vi.waitFor(async () =>
+        expect(await entries.exists(NAMESPACE, ["a2", "b1"], CALL)).toEqual([false, false]),
+      );
+      expect(await scans.count(NAMESPACE, "", CALL)).toBe(2);
+      expect(await scans.count(NAMESPACE, "b", CALL)).toBe(0);
+      await cluster.moveSlot(slot, to);
+      expect(await scans.count(NAMESPACE, "", CALL)).toBe(2);
     }, 60_000);
 
     test("also what two gateways see then could have happened in one order", async () => {

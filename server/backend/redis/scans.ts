@@ -1,7 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { abortError } from "../../errors.ts";
+import { abortError, PrismError, ReadOnlyError } from "../../errors.ts";
 import type { Page, ScanStore } from "../contract.ts";
-import { keyRange } from "../key-range.ts";
+import { type KeyRange, keyRange } from "../key-range.ts";
 import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
 import type { ShardKeys } from "./keys.ts";
@@ -12,10 +11,6 @@ import { SCRIPTS } from "./scripts.ts";
 /** Entries that one step of a sweep takes out of the index: nobody else's command runs meanwhile. Lua passes on no more than 8,000. */
 const SWEEP_ENTRIES = 1000;
 
-/** A count whose slot is on its way to another node asks so often, and no longer, whether it has arrived. */
-const ON_ITS_WAY_MS = 50;
-const MAX_ON_ITS_WAY = 20;
-
 /** Pages and counts of one shard, by its index. */
 export function createScans(connection: Connection, keys: ShardKeys): ScanStore {
   return {
@@ -24,7 +19,7 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
       { prefix, after, maxEntries, maxBytes, keysOnly, inlineBytes = Number.MAX_SAFE_INTEGER },
     ) {
       const start = `${namespace}:`;
-      const { from, below } = rangeOf(namespace, prefix, after);
+      const { from, below } = endsOf(rangeOf(namespace, prefix, after));
       // One more tells whether there is more.
       const args = [keys.index, from, below, "limit", 0, maxEntries + 1];
       const members = asTexts(await connection.run("read", "zrangebylex", args));
@@ -35,17 +30,21 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
         : await readEntries(keys.entryPrefix + start, candidates, isLast, maxBytes, inlineBytes);
     },
     async count(namespace, prefix, call) {
-      const { from, below } = rangeOf(namespace, prefix, undefined);
-      for (let refusals = 0; ; ) {
-        try {
+      const range = rangeOf(namespace, prefix, undefined);
+      const { from, below } = endsOf(range);
+      try {
+        for (;;) {
           const { wasFull, count } = await sweepStep(connection, keys, from, below);
           if (!wasFull) return count;
-        } catch (error) {
-          if (!isOnItsWay(error) || ++refusals > MAX_ON_ITS_WAY) throw error;
-          await delay(ON_ITS_WAY_MS);
+          if (call.aborted) throw abortError(call.signal);
         }
-        if (call.aborted) throw abortError(call.signal);
+      } catch (error) {
+        if (!isOnItsWay(error) && !takesNoWrites(error)) throw error;
       }
+      // Not of one moment: of two keys that are on two nodes nothing is, and what is expired stays until they are together again.
+      const count = Number(await connection.run("read", "zlexcount", [keys.index, from, below]));
+      const expired = asValues(await connection.runScript("read", SCRIPTS.expired, [keys.expiry], []));
+      return count - expired.filter((member) => member !== undefined && isWithin(member, range)).length;
     },
   };
 
@@ -147,10 +146,22 @@ export async function sweepStep(
   return { wasFull: swept === SWEEP_ENTRIES, count };
 }
 
-/** The members of the index that a scan is about, as ZRANGEBYLEX takes the ends: "[" with it, "(" without it. */
-function rangeOf(namespace: string, prefix: string, after: string | undefined) {
+function takesNoWrites(error: unknown): boolean {
+  return error instanceof PrismError && (error instanceof ReadOnlyError || error.reason === "store_full");
+}
+
+/** The members of the index that a scan is about. */
+function rangeOf(namespace: string, prefix: string, after: string | undefined): KeyRange {
   const start = `${namespace}:`;
-  const range = keyRange(start + prefix, after === undefined ? undefined : start + after);
+  return keyRange(start + prefix, after === undefined ? undefined : start + after);
+}
+
+function isWithin(member: Uint8Array, { from, below }: KeyRange): boolean {
+  return Buffer.compare(member, from) >= 0 && Buffer.compare(member, below) < 0;
+}
+
+/** As ZRANGEBYLEX takes them: "[" with it, "(" without it. */
+function endsOf(range: KeyRange) {
   return { from: Buffer.concat([WITH, range.from]), below: Buffer.concat([WITHOUT, range.below]) };
 }
 

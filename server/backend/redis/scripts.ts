@@ -21,6 +21,7 @@ export const SCRIPTS = {
   exists: load("exists"),
   values: load("values"),
   sweep: load("sweep"),
+  expired: load("expired"),
   push: load("push"),
   pop: load("pop"),
   length: load("length"),

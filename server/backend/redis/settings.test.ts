@@ -90,9 +90,12 @@ describe.runIf(canStartRedis())("redis", () => {
 
   test("one that refuses writes is read all the while", async () => {
     await using server = await startRedis();
-    const { entries, backend } = await open(configOf(server.url));
+    const { entries, scans, backend } = await open(configOf(server.url));
     await setTexts(entries, { a: "1" });
+    await setTexts(entries, { b: "1" }, { ttlMs: 300 });
     await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "1");
+    await vi.waitFor(async () => expect(await entries.exists("default", ["b"], CALL)).toEqual([false]));
+    expect(await scans.count("default", "", CALL)).toBe(1);
     for (let i = 0; i < 5; i++) {
       await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
       expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
