@@ -19,6 +19,8 @@ export interface TcpProxy extends AsyncDisposable {
   freeze(): void;
   /** What was held back goes on. */
   thaw(): void;
+  /** From now on no more than about so many bytes a second go either way over each connection. */
+  slow(bytesPerSecond: number): void;
   /** Resets each connection that is there now in place of the next answer on it, which the server has done the work for by then. */
   cutAnswers(): void;
 }
@@ -34,6 +36,7 @@ interface Pair {
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   let frozen = false;
+  let bytesPerSecond = Infinity;
   const clients: Socket[] = [];
   const listener = net.createServer({ allowHalfOpen: true, noDelay: true }, accept);
 
@@ -53,6 +56,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
         reset(pair);
       } else if (!to.write(bytes)) {
         from.pause();
+      } else if (bytesPerSecond < Infinity) {
+        from.pause();
+        setTimeout(() => frozen || from.resume(), (1000 * bytes.length) / bytesPerSecond);
       }
     });
     to.on("drain", () => {
@@ -112,6 +118,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
         pair.client.resume();
         pair.server.resume();
       }
+    },
+    slow(bytes) {
+      bytesPerSecond = bytes;
     },
     cutAnswers() {
       for (const pair of pairs) pair.cutsAnswer = true;

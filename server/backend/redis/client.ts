@@ -3,9 +3,7 @@ import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StartError } from "../../errors.ts";
 import { type Place, placeOf, type RedisConfig } from "./config.ts";
 import { replyCode } from "./errors.ts";
-
-/** A connection from which nothing comes for longer, though a command waits for its answer, counts as lost: its server is frozen or gone. */
-const SILENCE_MS = 5_000;
+import { endSilent } from "./silence.ts";
 
 /** Between two tries to connect: soon at first, because it may be one connection that broke. */
 const FIRST_RETRY_MS = 20;
@@ -24,7 +22,10 @@ const SLOTS_REFRESH_MS = 10_000;
 /** The driver's client of what a configuration names. It does not connect yet. Throws StartError where that cannot be, as of a file of `tls` that is missing. */
 export function createClient(config: RedisConfig): Redis | Cluster {
   try {
-    return clientOf(config);
+    const client = clientOf(config);
+    if (client instanceof Redis) endSilent(client);
+    else client.on("+node", (node: Redis) => endSilent(node)).on("+node", quietAsking);
+    return client;
   } catch (error) {
     throw new StartError(error instanceof Error ? error.message : String(error), error);
   }
@@ -39,7 +40,6 @@ function clientOf(config: RedisConfig): Redis | Cluster {
     // Redis 7.0 does not know the command for it.
     disableClientInfo: true,
     connectTimeout: config.connect_timeout_ms,
-    socketTimeout: SILENCE_MS,
     // While a server reads its data it is asked so often whether it has.
     maxLoadingRetryTime: MAX_RETRY_MS,
     // What was sent over a connection that broke may have been done: it is not for the driver to do it again.
@@ -79,7 +79,7 @@ function clientOf(config: RedisConfig): Redis | Cluster {
     case "cluster": {
       const nodes = place.urls.map((url) => nodeOf(url, DEFAULT_PORT));
       const { username, password } = nodes[0] ?? {};
-      const cluster = new Cluster(
+      return new Cluster(
         nodes.map(({ host, port }) => ({ host, port })),
         {
           lazyConnect: true,
@@ -100,8 +100,6 @@ function clientOf(config: RedisConfig): Redis | Cluster {
           },
         },
       );
-      cluster.on("+node", quietAsking);
-      return cluster;
     }
   }
 }
