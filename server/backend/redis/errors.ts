@@ -11,7 +11,6 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
   const code = replyCode(error);
   switch (code) {
     case "":
-      if (isRefused(error)) return tooBusy(error);
       return kind === "write" && wasSent ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
@@ -42,17 +41,23 @@ function forgetCommand(error: unknown): void {
 }
 
 /** How the driver says that it has followed a Cluster's nodes, which sent it on to each other or asked it to wait, for long enough. */
-const GAVE_UP = /^Too many Cluster redirections\. Last error: ReplyError: (MOVED|ASK|TRYAGAIN) /;
+const GAVE_UP = /^Too many Cluster redirections\. Last error: ReplyError: (\S+) /;
 
 /** A Cluster is moving the keys of the command, which it has not run. */
 export function isRefused(error: unknown): boolean {
-  return replyCode(error) === "TRYAGAIN" || (error instanceof Error && GAVE_UP.test(error.message));
+  return replyCode(error) === "TRYAGAIN";
 }
 
-/** The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec); "" = it is the driver's. */
+/**
+ * The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec), by which the command had no effect;
+ * TRYAGAIN where the nodes of a Cluster sent it on for too long. "" = the error is the driver's.
+ */
 export function replyCode(error: unknown): string {
+  if (!(error instanceof Error)) return "";
   // The driver's types do not say that this is an Error.
-  return error instanceof ReplyError && error instanceof Error ? (error.message.split(" ", 1)[0] ?? "") : "";
+  if (error instanceof ReplyError) return error.message.split(" ", 1)[0] ?? "";
+  const [, last = ""] = GAVE_UP.exec(error.message) ?? [];
+  return last === "MOVED" || last === "ASK" ? "TRYAGAIN" : last;
 }
 
 /** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
