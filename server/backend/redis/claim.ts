@@ -5,7 +5,7 @@ import type { Connection } from "./connection.ts";
 import { toPrismError } from "./errors.ts";
 import { shardKeys } from "./keys.ts";
 import { asTexts } from "./replies.ts";
-import { SCRIPTS } from "./scripts.ts";
+import { COMMANDS, SCRIPTS } from "./scripts.ts";
 
 /** How the keys are laid out: a number that a change of it would raise. */
 const LAYOUT_VERSION = 1;
@@ -30,7 +30,7 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
     await claimShard(connection, config, 0);
   }
   const wanted = `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`;
-  const reply = await connection.runScript("read", SCRIPTS.open, [layout], [wanted]);
+  const reply = await connection.runScript("read", SCRIPTS.open, [layout], [wanted, ...COMMANDS]);
   const [found = "", refusal = "", memory = ""] = asTexts(reply);
   if (found !== wanted) {
     throw new StartError(

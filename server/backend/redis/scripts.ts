@@ -26,3 +26,10 @@ export const SCRIPTS = {
   pop: load("pop"),
   length: load("length"),
 } as const;
+
+/** Every command that a store runs on its keys, by itself or in a script. */
+export const COMMANDS = [
+  ...["GET", "MGET", "SET", "STRLEN", "EXISTS", "UNLINK", "TYPE", "TIME"],
+  ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZLEXCOUNT"],
+  ...["LPUSH", "RPUSH", "LPOP", "RPOP", "LLEN"],
+] as const;

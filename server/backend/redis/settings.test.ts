@@ -15,6 +15,7 @@ import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
 import { createRedisShards } from "./backend.ts";
 import { type RedisConfig, redisSchema } from "./config.ts";
+import { COMMANDS } from "./scripts.ts";
 
 const configOf = (url: string, more: object = {}): RedisConfig =>
   redisSchema.parse({ type: "redis", url, connect_timeout_ms: 1000, ...more });
@@ -56,6 +57,36 @@ describe.runIf(canStartRedis())("redis", () => {
     }
     const { entries } = await open(configOf(withPassword("right")));
     await setTexts(entries, { a: "1" });
+  });
+
+  test("a user who may not run a command is an error at once, which names it", async () => {
+    await using server = await startRedis();
+    const grants = ["EVAL", "EVALSHA", "INFO", ...COMMANDS].map((command) => `+${command}`);
+    const allow = (...rules: string[]) =>
+      askRedis(server.url, "ACL", "SETUSER", "prism", "reset", "on", ">pass", "~{prism:*", ...rules);
+    const config = configOf(server.url.replace("//", "//prism:pass@"), { shards: 2 });
+    for (const command of COMMANDS) {
+      await allow(...grants, `-${command}`);
+      const error = await openErrorOf(config);
+      expect(error).toBeInstanceOf(StartError);
+      expect(String(error).toUpperCase()).toMatch(
+        new RegExp(`MAY NOT RUN ${command}$|'${command}' COMMAND$`),
+      );
+    }
+    await allow(...grants);
+    const { entries, scans, lists } = await open(config);
+    await setTexts(entries, { a: "1", b: "2" }, { ttlMs: 60_000 });
+    expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
+    expect(await entries.exists("default", ["a", "c"], CALL)).toEqual([true, false]);
+    const query = { prefix: "", after: undefined, maxEntries: 9, maxBytes: 1, keysOnly: false };
+    expect((await scans.scanPage("default", query, CALL)).keys).toEqual(["a"]);
+    expect(await entries.delete("default", ["a"], CALL)).toEqual([true]);
+    expect(await scans.count("default", "", CALL)).toBe(1);
+    for (const end of ["left", "right"] as const) {
+      expect(await lists.push("default", [{ key: "l", end, value: Buffer.from("x") }], CALL)).toEqual([1]);
+      expect(await lists.length("default", ["l"], CALL)).toEqual([1]);
+      expect(texts(await lists.pop("default", [{ key: "l", end }], CALL))).toEqual(["x"]);
+    }
   });
 
   test("one that would throw data away when it is full is refused", async () => {

@@ -1,7 +1,14 @@
 -- Claims a shard, or tells who has it.
 -- KEYS: layout.
--- ARGV: what the layout has to be.
+-- ARGV: what the layout has to be, then every command that the user has to be allowed to run: a script that may not run one fails half-way.
 -- Result: what the layout is, why the server takes no writes ("" = it does), and what it tells of its memory ("" = it does not).
+local missing = {}
+for i = 2, #ARGV do
+  if not redis.acl_check_cmd(ARGV[i], KEYS[1]) then table.insert(missing, ARGV[i]) end
+end
+if #missing > 0 then
+  return redis.error_reply('NOPERM the user may not run ' .. table.concat(missing, ', '))
+end
 -- Where it is claimed already this writes nothing, and is refused all the same.
 local claimed = redis.pcall('SET', KEYS[1], ARGV[1], 'NX')
 local layout = redis.call('GET', KEYS[1])
