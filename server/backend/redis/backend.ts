@@ -67,7 +67,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
     async get(namespace, keys) {
       if (keys.length === 0) return [];
       return await readMany(names(namespace, keys), async (some) =>
-        asValues(await connection.run("read", "mget", some)),
+        asValues(await connection.run("repeatable", "mget", some)),
       );
     },
     async exists(namespace, keys) {
@@ -80,7 +80,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
       );
       const args = entries.flatMap(({ value, ttlMs }) => [Buffer.from(value), Math.ceil(ttlMs)]);
       await connection.runScript(
-        "write",
+        "once",
         SCRIPTS.set,
         [index, expiry, ...entryNames],
         [entryPrefix.length, ...args],
@@ -88,7 +88,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
     },
     async delete(namespace, keys) {
       const reply = await connection.runScript(
-        "write",
+        "once",
         SCRIPTS.delete,
         [index, expiry, ...names(namespace, keys)],
         [entryPrefix.length],
@@ -103,7 +103,7 @@ function createLists(connection: Connection, { listPrefix }: ShardKeys): ListSto
   return {
     async push(namespace, pushes) {
       const reply = await connection.runScript(
-        "write",
+        "once",
         SCRIPTS.push,
         pushes.map(({ key }) => nameOf(namespace, key)),
         pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]),
@@ -112,7 +112,7 @@ function createLists(connection: Connection, { listPrefix }: ShardKeys): ListSto
     },
     async pop(namespace, pops) {
       const reply = await connection.runScript(
-        "write",
+        "once",
         SCRIPTS.pop,
         pops.map(({ key }) => nameOf(namespace, key)),
         pops.map(({ end }) => POP[end]),
@@ -122,7 +122,7 @@ function createLists(connection: Connection, { listPrefix }: ShardKeys): ListSto
     async length(namespace, keys) {
       const names = keys.map((key) => nameOf(namespace, key));
       return await readMany(names, async (some) =>
-        asNumbers(await connection.runScript("read", SCRIPTS.length, some, [])),
+        asNumbers(await connection.runScript("repeatable", SCRIPTS.length, some, [])),
       );
     },
   };

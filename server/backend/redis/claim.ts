@@ -26,11 +26,11 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
   const { layout } = shardKeys(config.key_prefix, shard);
   // Of stores with other numbers of shards that start at once the one that has the first shard has them all. Where this one is ours
   // already that is settled, and the first may be on a node that is away.
-  if (shard > 0 && (await connection.run("read", "get", [layout])) === null) {
+  if (shard > 0 && (await connection.run("repeatable", "get", [layout])) === null) {
     await claimShard(connection, config, 0);
   }
   const wanted = `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`;
-  const reply = await connection.runScript("read", SCRIPTS.open, [layout], [wanted, ...COMMANDS]);
+  const reply = await connection.runScript("repeatable", SCRIPTS.open, [layout], [wanted, ...COMMANDS]);
   const [found = "", refusal = "", memory = ""] = asTexts(reply);
   if (found !== wanted) {
     throw new StartError(
@@ -38,7 +38,7 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
     );
   }
   return {
-    refusal: refusal === "" ? undefined : toPrismError(new ReplyError(refusal), "read", true),
+    refusal: refusal === "" ? undefined : toPrismError(new ReplyError(refusal), "repeatable", true),
     memory,
   };
 }

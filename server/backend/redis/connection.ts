@@ -7,7 +7,7 @@ import { isRefused, type Kind, replyCode, toPrismError, unavailable } from "./er
 import type { Script } from "./scripts.ts";
 
 /**
- * Between the tries to make a command again that had no effect, or that only read: a connection that broke is back in a moment. What is
+ * Between the tries to make a command again that had no effect, or that is repeatable: a connection that broke is back in a moment. What is
  * away for longer is for the callers to hear.
  */
 const RETRY_MS = [30, 60, 120] as const;
@@ -27,8 +27,8 @@ export interface Connection {
   /** The last of the shards to go disconnects. */
   release(): void;
   /**
-   * Runs one command, all of whose keys are in one slot. Those of kind `read` are made again where a connection broke. Rejects with PrismError:
-   * `outcome_unknown` where a write may have been done, `overloaded` where the slot is on its way to another node of a Cluster, which takes no
+   * Runs one command, all of whose keys are in one slot. Those that are repeatable are made again where a connection broke. Rejects with
+   * PrismError: `outcome_unknown` where another may have been done, `overloaded` where the slot is on its way to another node of a Cluster, which takes no
    * command meanwhile that has keys on both.
    */
   run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown>;
@@ -57,10 +57,10 @@ export function createConnection(config: RedisConfig): Connection {
       try {
         return await send(command);
       } catch (error) {
-        // A read that is refused has many keys, and each can be read alone.
+        // A repeatable one that is refused has several keys, and each can be read alone.
         const again = isRefused(error)
-          ? kind === "write"
-          : replyCode(error) === "" && (kind === "read" || !command.wasSent);
+          ? kind === "once"
+          : replyCode(error) === "" && (kind === "repeatable" || !command.wasSent);
         if (!again || waitMs === undefined || performance.now() > untilMs) {
           throw toPrismError(error, kind, command.wasSent);
         }

@@ -15,12 +15,12 @@ test.each([
   ["TRYAGAIN Multiple keys request during rehashing of slot", "overloaded"],
 ])("a write that was sent on too often, and then refused, had no effect: %s", (text, reason) => {
   const error = gaveUp(new ReplyError(text));
-  expect(toPrismError(error, "write", true)).toMatchObject({ reason, cause: error });
+  expect(toPrismError(error, "once", true)).toMatchObject({ reason, cause: error });
   expect(isRefused(error)).toBe(reason === "overloaded");
 });
 
 test("one whose connection broke then is in doubt", () => {
   const error = gaveUp(new Error("Connection is closed."));
-  expect(toPrismError(error, "write", true)).toMatchObject({ reason: "outcome_unknown" });
-  expect(toPrismError(error, "write", false)).toMatchObject({ reason: "store_unavailable" });
+  expect(toPrismError(error, "once", true)).toMatchObject({ reason: "outcome_unknown" });
+  expect(toPrismError(error, "once", false)).toMatchObject({ reason: "store_unavailable" });
 });

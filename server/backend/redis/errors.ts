@@ -1,8 +1,11 @@
 import { ReplyError } from "ioredis";
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 
-/** What a command did is in doubt if its connection broke on the way: one that changes nothing, or can be made again, leaves nothing in doubt. */
-export type Kind = "read" | "write";
+/**
+ * Whether a command is made again where its connection broke, and what it did is in doubt. One that changes nothing, or that leaves the
+ * same behind however often it is made, is `repeatable`; any other is made `once`.
+ */
+export type Kind = "repeatable" | "once";
 
 /** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
 export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
@@ -11,7 +14,7 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
   const code = replyCode(error);
   switch (code) {
     case "":
-      return kind === "write" && wasSent ? outcomeUnknown(error) : unavailable(error);
+      return kind === "once" && wasSent ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
     case "MISCONF":

@@ -22,7 +22,7 @@ export async function readMany<T>(
 /** Whether each of the entries is there. */
 export async function readExistence(connection: Connection, names: readonly string[]): Promise<boolean[]> {
   const found = await readMany(names, async (some) =>
-    asNumbers(await connection.runScript("read", SCRIPTS.exists, some, [])),
+    asNumbers(await connection.runScript("repeatable", SCRIPTS.exists, some, [])),
   );
   return found.map((each) => each === 1);
 }

@@ -22,7 +22,7 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
       const { from, below } = endsOf(rangeOf(namespace, prefix, after));
       // One more tells whether there is more.
       const args = [keys.index, from, below, "limit", 0, maxEntries + 1];
-      const members = asTexts(await connection.run("read", "zrangebylex", args));
+      const members = asTexts(await connection.run("repeatable", "zrangebylex", args));
       const candidates = members.slice(0, maxEntries).map((member) => member.slice(start.length));
       const isLast = members.length <= maxEntries;
       return keysOnly
@@ -42,8 +42,8 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
         if (!isOnItsWay(error) && !takesNoWrites(error)) throw error;
       }
       // Not of one moment: of two keys that are on two nodes nothing is, and what is expired stays until they are together again.
-      const count = Number(await connection.run("read", "zlexcount", [keys.index, from, below]));
-      const expired = asValues(await connection.runScript("read", SCRIPTS.expired, [keys.expiry], []));
+      const count = Number(await connection.run("repeatable", "zlexcount", [keys.index, from, below]));
+      const expired = asValues(await connection.runScript("repeatable", SCRIPTS.expired, [keys.expiry], []));
       return count - expired.filter((member) => member !== undefined && isWithin(member, range)).length;
     },
   };
@@ -90,14 +90,14 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     if (names.length === 0) return [];
     try {
       const args = [keyAt, maxBytes, inlineBytes];
-      return asValuesOrSizes(await connection.runScript("read", SCRIPTS.values, names, args));
+      return asValuesOrSizes(await connection.runScript("repeatable", SCRIPTS.values, names, args));
     } catch (error) {
       if (!isOnItsWay(error)) throw error;
     }
     const values: (Buffer | undefined)[] = [];
     let bytes = 0;
     for (const name of names) {
-      const [value] = asValues(await connection.run("read", "mget", [name]));
+      const [value] = asValues(await connection.run("repeatable", "mget", [name]));
       values.push(value);
       if (value !== undefined) bytes += Buffer.byteLength(name) - keyAt + value.length;
       if (bytes >= maxBytes) break;
@@ -141,7 +141,7 @@ export async function sweepStep(
   below: string | Buffer,
 ): Promise<{ readonly wasFull: boolean; readonly count: number }> {
   const args = [SWEEP_ENTRIES, from, below];
-  const reply = await connection.runScript("read", SCRIPTS.sweep, [index, expiry], args);
+  const reply = await connection.runScript("repeatable", SCRIPTS.sweep, [index, expiry], args);
   const [swept = 0, count = 0] = asNumbers(reply);
   return { wasFull: swept === SWEEP_ENTRIES, count };
 }
