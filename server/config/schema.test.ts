@@ -154,6 +154,19 @@ test.each<[string, ...string[]]>([
     "2:20: backends.a.cluster: expected all of them to be redis:// or all of them rediss://",
   ],
   [
+    'backends:\n  a: {type: redis, cluster: ["redis://u:p@a", "redis://b", "redis://u:q@c"]}',
+    "2:20: backends.a.cluster: expected user and password of the first in the others too, or none",
+  ],
+  [
+    'backends:\n  a: {type: redis, sentinel: {name: m, urls: ["redis://a", "redis://:q@b"]}}',
+    "2:40: backends.a.sentinel.urls: expected user and password of the first in the others too, or none",
+  ],
+  [
+    'backends:\n  a: {type: redis, url: "redis://a", tls: {cert: a.pem}}\n  b: {type: redis, url: "redis://a", tls: {key: a.pem}}',
+    "2:38: backends.a.tls: expected cert and key together",
+    "3:38: backends.b.tls: expected cert and key together",
+  ],
+  [
     'backends:\n  a: {type: redis, url: "redis://a/abc"}',
     '2:20: backends.a.url: expected a URL whose path is the number of a database, such as "redis://user@host:6379/0"',
   ],

@@ -23,6 +23,9 @@ const nodeUrlsSchema = z
   .min(1)
   .refine((urls) => new Set(urls.map((url) => url.split(":", 1)[0])).size < 2, {
     error: "expected all of them to be redis:// or all of them rediss://",
+  })
+  .refine(([first = "", ...others]) => others.every((url) => ["", userOf(first)].includes(userOf(url))), {
+    error: "expected user and password of the first in the others too, or none",
   });
 
 /** `type: redis`: a Redis server, alone, under sentinels or as a Cluster, or what speaks its protocol. Several gateways may share one. */
@@ -70,6 +73,9 @@ export const redisSchema = z
         cert: fileNameSchema.optional(),
         key: fileNameSchema.optional(),
       })
+      .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+        error: "expected cert and key together",
+      })
       .optional(),
   })
   .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter(Boolean).length === 1, {
@@ -97,6 +103,11 @@ export function placeOf({ url, cluster, sentinel }: RedisConfig): Place {
 /** Enough to spread over the nodes of a Cluster; elsewhere nothing is gained by more than one. */
 export function shardCount(config: RedisConfig): number {
   return config.shards ?? (config.cluster === undefined ? 1 : 16);
+}
+
+/** `user:password`, as it is written; "" = there is none. */
+function userOf(url: string): string {
+  return /^\w+:\/\/(.*)@/.exec(url)?.[1] ?? "";
 }
 
 /** What stands behind "?" would set options of the driver. */
