@@ -33,7 +33,7 @@ export function createClient(config: RedisConfig): Redis | Cluster {
 
 function clientOf(config: RedisConfig): Redis | Cluster {
   const place = placeOf(config);
-  const tls = tlsOf(config, place);
+  const tls = tlsOf(config);
   const common = {
     lazyConnect: true,
     connectionName: "prism",
@@ -58,8 +58,8 @@ function clientOf(config: RedisConfig): Redis | Cluster {
     case "server":
       return new Redis(place.url, { ...standing, ...(tls && { tls }) });
     case "sentinel": {
-      const { name, urls, username, password, db } = place.sentinel;
-      const nodes = urls.map((url) => nodeOf(url, DEFAULT_SENTINEL_PORT));
+      const { name, username, password, db } = place.sentinel;
+      const nodes = nodesOf(config);
       return new Redis({
         ...standing,
         sentinels: nodes.map(({ host, port }) => ({ host, port })),
@@ -77,7 +77,7 @@ function clientOf(config: RedisConfig): Redis | Cluster {
       });
     }
     case "cluster": {
-      const nodes = place.urls.map((url) => nodeOf(url, DEFAULT_PORT));
+      const nodes = nodesOf(config);
       const { username, password } = nodes[0] ?? {};
       return new Cluster(
         nodes.map(({ host, port }) => ({ host, port })),
@@ -137,9 +137,10 @@ export function describePlace(config: RedisConfig): string {
   }
 }
 
-function tlsOf({ tls }: RedisConfig, place: Place) {
-  if (tls !== undefined) return readTls(tls);
-  const [url] = urlsOf(place);
+/** How TLS is set up; `undefined` = there is none. Throws Error where a file cannot be read. */
+export function tlsOf(config: RedisConfig) {
+  if (config.tls !== undefined) return readTls(config.tls);
+  const [url] = urlsOf(placeOf(config));
   return url?.startsWith("rediss:") === true ? {} : undefined;
 }
 
@@ -157,11 +158,19 @@ function urlsOf(place: Place): readonly string[] {
 const DEFAULT_PORT = 6379;
 const DEFAULT_SENTINEL_PORT = 26_379;
 
-interface Node {
+/** Where a server is, and who we are to it. */
+export interface Node {
   readonly host: string;
   readonly port: number;
   readonly username: string | undefined;
   readonly password: string | undefined;
+}
+
+/** The servers that a configuration names. */
+export function nodesOf(config: RedisConfig): Node[] {
+  const place = placeOf(config);
+  const port = place.kind === "sentinel" ? DEFAULT_SENTINEL_PORT : DEFAULT_PORT;
+  return urlsOf(place).map((url) => nodeOf(url, port));
 }
 
 function nodeOf(text: string, defaultPort: number): Node {

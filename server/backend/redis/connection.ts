@@ -3,7 +3,8 @@ import { Cluster, Command, type Redis } from "ioredis";
 import { PrismError } from "../../errors.ts";
 import { createClient, patienceMs } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
-import { isRefused, type Kind, replyCode, toPrismError, unavailable } from "./errors.ts";
+import { isRefused, type Kind, lastErrorOf, replyCode, toPrismError, unavailable } from "./errors.ts";
+import { silentPlaces } from "./probe.ts";
 import type { Script } from "./scripts.ts";
 
 /**
@@ -84,7 +85,7 @@ export function createConnection(config: RedisConfig): Connection {
     },
     async retain() {
       users++;
-      open ??= connect(createClient(config), patienceMs(config));
+      open ??= connect(config);
       await open.ready;
     },
     release() {
@@ -110,8 +111,14 @@ class TrackedCommand extends Command {
 }
 
 /** Connects a client, and keeps it: what it says from then on the commands hear too. */
-function connect(client: Redis | Cluster, timeoutMs: number) {
+function connect(config: RedisConfig) {
+  const client = createClient(config);
+  const timeoutMs = patienceMs(config);
   let timer: NodeJS.Timeout | undefined;
+  let nodeError: unknown;
+  client.on("node error", (error) => {
+    if (tellsWhy(error)) nodeError = error;
+  });
   const ready = new Promise<void>((resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     client.once("ready", resolve);
@@ -121,8 +128,18 @@ function connect(client: Redis | Cluster, timeoutMs: number) {
       if (isOfSelect(error)) client.disconnect(true);
     });
     client.connect().catch(reject);
-  }).finally(() => clearTimeout(timer));
+  })
+    .finally(() => clearTimeout(timer))
+    .catch(async (error: unknown) => {
+      if (tellsWhy(lastErrorOf(error))) throw error;
+      throw nodeError ?? (await silentPlaces(config)) ?? error;
+    });
   return { client, ready };
+}
+
+/** Whether it is from the server or the network, and not only the driver's about them. */
+function tellsWhy(error: unknown): boolean {
+  return replyCode(error) !== "" || Reflect.get(Object(error), "code") !== undefined;
 }
 
 function isOfSelect(error: unknown): boolean {

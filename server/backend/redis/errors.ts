@@ -66,9 +66,7 @@ export function replyCode(error: unknown): string {
 /** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
 export function openError(error: unknown, where: string): PrismError {
   const thrown = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
-  // Of a Cluster none of whose nodes could be asked: what the last one said.
-  const last: unknown = Reflect.get(Object(thrown), "lastNodeError");
-  const cause = last instanceof Error ? last : thrown;
+  const cause = lastErrorOf(thrown);
   forgetCommand(cause);
   const said = cause instanceof Error ? cause.message : String(cause);
   const code = replyCode(cause);
@@ -76,6 +74,12 @@ export function openError(error: unknown, where: string): PrismError {
   const message = `Redis at ${where}: ${hint}`;
   const isFinal = error instanceof StartError || (code !== "" && !PASSING.has(code));
   return isFinal ? new StartError(message, cause) : new PrismError("store_unavailable", message, { cause });
+}
+
+/** Of a Cluster none of whose nodes could be asked: what the last one said. */
+export function lastErrorOf(error: unknown): unknown {
+  const last: unknown = Reflect.get(Object(error), "lastNodeError");
+  return last instanceof Error ? last : error;
 }
 
 /** With these a server says that it may do what was asked later. */

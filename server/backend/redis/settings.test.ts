@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ReadOnlyError, StartError } from "../../errors.ts";
 import { CERT, KEY } from "../../testing/certificate.ts";
-import { freePort } from "../../testing/port.ts";
+import { freePort, freePorts } from "../../testing/port.ts";
 import { temporaryFolder } from "../../testing/process.ts";
 import { askRedis, canStartRedis, startRedis } from "../../testing/redis.ts";
 import { startTestServer } from "../../testing/server.ts";
@@ -179,25 +179,81 @@ describe.runIf(canStartRedis())("redis", () => {
     await expect(setTexts(entries, { a: "1" })).rejects.toMatchObject({ reason: "store_unavailable" });
   });
 
-  test("TLS, with the authority that the configuration names and no other", async () => {
-    await using folder = await temporaryFolder();
-    const files = { cert: join(folder.path, "cert.pem"), key: join(folder.path, "key.pem") };
-    await writeFile(files.cert, CERT);
-    await writeFile(files.key, KEY);
-    const tlsPort = await freePort();
-    await using _server = await startRedis({
-      args: [
-        ...["--tls-port", String(tlsPort), "--tls-cert-file", files.cert, "--tls-key-file", files.key],
-        ...["--tls-ca-cert-file", files.cert, "--tls-auth-clients", "no"],
-      ],
+  describe("TLS", () => {
+    /** A server with a certificate for 127.0.0.1 of nobody's, and where it takes TLS. */
+    async function startTls(...args: readonly string[]) {
+      const folder = await temporaryFolder();
+      onTestFinished(() => folder[Symbol.asyncDispose]());
+      const files = { cert: join(folder.path, "cert.pem"), key: join(folder.path, "key.pem") };
+      await writeFile(files.cert, CERT);
+      await writeFile(files.key, KEY);
+      const port = await freePort();
+      const server = await startRedis({
+        args: [
+          ...["--tls-port", String(port), "--tls-cert-file", files.cert, "--tls-key-file", files.key],
+          ...["--tls-ca-cert-file", files.cert, ...args],
+        ],
+      });
+      onTestFinished(() => server[Symbol.asyncDispose]());
+      return { files, port, server };
+    }
+
+    /** A configuration of each kind for one server. */
+    const configsOf = (url: string, tls: object) =>
+      [{ url }, { cluster: [url] }, { sentinel: { name: "m", urls: [url] } }].map((place) =>
+        redisSchema.parse({ type: "redis", ...place, tls, connect_timeout_ms: 1000 }),
+      );
+
+    /** Why the first shard cannot be opened now. */
+    const refusalOf = (config: RedisConfig) =>
+      present(createRedisShards(config)[0])
+        .open()
+        .catch((error: unknown) => String(error));
+
+    test("with the authority that the configuration names and no other", async () => {
+      const { files, port } = await startTls("--tls-auth-clients", "no");
+      const { entries } = await open(configOf(`rediss://127.0.0.1:${port}`, { tls: { ca: files.cert } }));
+      await setTexts(entries, { a: "1" });
+      const noFile = configOf(`rediss://127.0.0.1:${port}`, { tls: { ca: "/no/such/file" } });
+      expect(String(await openErrorOf(noFile))).toContain("no such file");
     });
-    const url = `rediss://127.0.0.1:${tlsPort}`;
-    const { entries } = await open(configOf(url, { tls: { ca: files.cert } }));
-    await setTexts(entries, { a: "1" });
-    expect(String(await openErrorOf(configOf(url, { tls: { ca: "/no/such/file" } })))).toContain(
-      "no such file",
-    );
-    const [stranger] = createRedisShards(configOf(url));
-    await expect(stranger?.open()).rejects.toThrow("self-signed certificate");
+
+    test("a certificate that is not trusted, or is another's, is told", async () => {
+      const { files, port } = await startTls("--tls-auth-clients", "no");
+      for (const config of configsOf(`rediss://127.0.0.1:${port}`, {})) {
+        expect(await refusalOf(config)).toContain("self-signed certificate");
+      }
+      for (const config of configsOf(`rediss://localhost:${port}`, { ca: files.cert })) {
+        expect(await refusalOf(config)).toContain("Host: localhost. is not in the cert's altnames");
+      }
+    });
+
+    test("and that the server wants one of ours, by a Cluster's nodes and by sentinels", async () => {
+      const { files, port } = await startTls("--tls-auth-clients", "yes");
+      for (const config of configsOf(`rediss://127.0.0.1:${port}`, { ca: files.cert }).slice(1)) {
+        expect(await refusalOf(config)).toContain("alert certificate required");
+      }
+      const { cert, key } = files;
+      await open(configOf(`rediss://127.0.0.1:${port}`, { tls: { ca: cert, cert, key } }));
+    });
+
+    test("also of a node of a Cluster that another names", async () => {
+      const { files, port, server } = await startTls(
+        ...["--tls-auth-clients", "no", "--tls-cluster", "yes", "--cluster-enabled", "yes"],
+        ...["--cluster-port", String(await freePort())],
+        ...["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"],
+      );
+      await askRedis(server.url, "CLUSTER", "ADDSLOTSRANGE", 0, 16383);
+      const [, config] = configsOf(`rediss://127.0.0.1:${port}`, { ca: files.cert });
+      expect(await refusalOf(present(config))).toContain("Host: localhost. is not in the cert's altnames");
+    });
+  });
+
+  test("nodes of a Cluster of which none can be reached are told with the reason of each", async () => {
+    const ports = await freePorts(2);
+    const cluster = ports.map((port) => `redis://127.0.0.1:${port}`);
+    const [shard] = createRedisShards(redisSchema.parse({ type: "redis", cluster }));
+    const refusals = ports.map((port) => `127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`);
+    await expect(shard?.open()).rejects.toThrow(refusals.join("; "));
   });
 });
