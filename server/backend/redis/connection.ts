@@ -1,9 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Cluster, Command, type Redis } from "ioredis";
+import { Cluster, Command } from "ioredis";
 import { PrismError } from "../../errors.ts";
 import { createClient, patienceMs } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
-import { isRefused, type Kind, lastErrorOf, replyCode, toPrismError, unavailable } from "./errors.ts";
+import {
+  forgetCommand,
+  isRefused,
+  type Kind,
+  lastErrorOf,
+  replyCode,
+  toPrismError,
+  unavailable,
+} from "./errors.ts";
 import { silentPlaces } from "./probe.ts";
 import type { Script } from "./scripts.ts";
 
@@ -40,13 +48,13 @@ export interface Connection {
 /** Makes what {@link createClient} names; it does not connect yet. */
 export function createConnection(config: RedisConfig): Connection {
   let users = 0;
-  let open: { readonly client: Redis | Cluster; readonly ready: Promise<void> } | undefined;
+  let open: ReturnType<typeof connect> | undefined;
 
   function send(command: TrackedCommand): Promise<unknown> {
     if (open === undefined) throw unavailable(undefined);
     const { client } = open;
     // It would keep what it cannot send, for ever.
-    if (client instanceof Cluster && client.status !== "ready") throw unavailable(undefined);
+    if (client instanceof Cluster && client.status !== "ready") throw unavailable(open.trouble());
     if (client instanceof Cluster) command.setTimeout(GIVE_UP_MS);
     return Promise.resolve(client.sendCommand(command));
   }
@@ -115,26 +123,37 @@ function connect(config: RedisConfig) {
   const client = createClient(config);
   const timeoutMs = patienceMs(config);
   let timer: NodeJS.Timeout | undefined;
-  let nodeError: unknown;
-  client.on("node error", (error) => {
-    if (tellsWhy(error)) nodeError = error;
-  });
+  let trouble: unknown;
+  const hear = (error: unknown) => {
+    const last = lastErrorOf(error);
+    if (!tellsWhy(last)) return;
+    forgetCommand(last);
+    trouble = last;
+  };
+  client.on("node error", hear);
+  client.on("ready", () => (trouble = undefined));
   const ready = new Promise<void>((resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     client.once("ready", resolve);
     client.on("error", (error) => {
-      reject(error);
       // The driver would go on in database 0.
       if (isOfSelect(error)) client.disconnect(true);
+      hear(error);
+      reject(error);
     });
     client.connect().catch(reject);
   })
     .finally(() => clearTimeout(timer))
     .catch(async (error: unknown) => {
       if (tellsWhy(lastErrorOf(error))) throw error;
-      throw nodeError ?? (await silentPlaces(config)) ?? error;
+      throw trouble ?? (await silentPlaces(config)) ?? error;
     });
-  return { client, ready };
+  return {
+    client,
+    ready,
+    /** What was last heard from the server or the network that tells why it is not ready; `undefined` = nothing. */
+    trouble: () => trouble,
+  };
 }
 
 /** Whether it is from the server or the network, and not only the driver's about them. */

@@ -39,7 +39,7 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
 }
 
 /** The driver hangs the command on its errors, with all that was in it: keys, values and passwords, which no log is to have. */
-function forgetCommand(error: unknown): void {
+export function forgetCommand(error: unknown): void {
   if (error instanceof Error) Reflect.deleteProperty(error, "command");
 }
 

@@ -59,6 +59,54 @@ describe.runIf(canStartRedis())("redis", () => {
     await setTexts(entries, { a: "1" });
   });
 
+  test("nor do a Cluster's errors tell it, at the start or later", async () => {
+    await using server = await startRedis({
+      args: [
+        ...["--cluster-enabled", "yes", "--cluster-port", String(await freePort())],
+        ...["--cluster-announce-ip", "127.0.0.1", "--requirepass", "s3cret"],
+      ],
+    });
+    const ask = (password: string, ...[command, ...args]: readonly [string, ...string[]]) =>
+      askRedis(server.url.replace("//", `//:${password}@`), command, ...args);
+    const configWith = (password: string) =>
+      redisSchema.parse({ type: "redis", cluster: [server.url.replace("//", `//:${password}@`)], shards: 1 });
+    await ask("s3cret", "CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+    await vi.waitFor(
+      async () => expect(await ask("s3cret", "CLUSTER", "INFO")).toContain("cluster_state:ok"),
+      { timeout: 5000 },
+    );
+    const wrong = await openErrorOf(configWith("wr0ng"));
+    expect(String(wrong)).toContain("WRONGPASS");
+    expect(inspect(wrong, { depth: 9, showHidden: true })).not.toContain("wr0ng");
+
+    const { entries, scans, lists, backend } = await open(configWith("s3cret"));
+    await setTexts(entries, { k: "v" });
+    await ask("s3cret", "CONFIG", "SET", "requirepass", "other");
+    await ask("other", "CLIENT", "KILL", "TYPE", "normal");
+    const push = { key: "l", end: "left", value: Buffer.from("v") } as const;
+    const calls = [
+      () => entries.get("default", ["k"], CALL),
+      () => setTexts(entries, { k: "v" }),
+      () => scans.count("default", "", CALL),
+      () => lists.push("default", [push], CALL),
+      () => backend.check(),
+    ];
+    const told: string[] = [];
+    await vi.waitFor(
+      async () => {
+        for (const call of calls) {
+          const outcome = await call().catch((error: unknown) =>
+            inspect(error, { depth: 9, showHidden: true }),
+          );
+          told.push(String(outcome));
+        }
+        expect(told.join().includes("WRONGPASS")).toBe(true);
+      },
+      { timeout: 5000, interval: 100 },
+    );
+    expect(told.join().includes("s3cret")).toBe(false);
+  });
+
   test("a user who may not run a command is an error at once, which names it", async () => {
     await using server = await startRedis();
     const grants = ["EVAL", "EVALSHA", "INFO", ...COMMANDS].map((command) => `+${command}`);
