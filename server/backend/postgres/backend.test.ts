@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
 import { CALL } from "../conformance/harness.ts";
@@ -68,5 +69,25 @@ describe.runIf(hasTestDatabase())("postgres", () => {
     expect(await backend.lists?.push("n", [{ key: "a", end: "left", value }], CALL)).toEqual([1]);
     expect(await backend.lists?.pop("n", [{ key: "a", end: "left" }], CALL)).toEqual([value]);
     await backend.close();
+  });
+
+  test("one that takes no writes is read, also by a gateway that starts then, and says so when it is asked", async () => {
+    await using other = await createTestDatabase();
+    const name = new URL(other.url).pathname.slice(1);
+    const open = async () => {
+      const backend = createPostgresBackend({ ...config("prism"), url: other.url });
+      await backend.open();
+      onTestFinished(() => backend.close());
+      return backend;
+    };
+    const write = { key: "a", value: Buffer.from("1"), ttlMs: 0 };
+    const before = await open();
+    await before.entries?.set("n", [write], CALL);
+    await before.check();
+    await other.query(`ALTER DATABASE ${name} SET default_transaction_read_only TO on`);
+    const backend = await open();
+    expect(await backend.entries?.get("n", ["a"], CALL)).toEqual([write.value]);
+    await expect(backend.entries?.set("n", [write], CALL)).rejects.toBeInstanceOf(ReadOnlyError);
+    await expect(backend.check()).rejects.toBeInstanceOf(ReadOnlyError);
   });
 });

@@ -1,3 +1,4 @@
+import { ReadOnlyError } from "../../errors.ts";
 import type { Backend, EntryStore, EntryWrite, ListStore, ScanStore } from "../contract.ts";
 import { keyRange } from "../key-range.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
@@ -66,7 +67,8 @@ export function createPostgresBackend(
       session = { database, sweeper: createSweeper(sweep) };
     },
     async check() {
-      await run(statements.check, []);
+      const [row] = await run(statements.check, []);
+      if (row?.[0] === true) throw new ReadOnlyError("the store takes no writes now");
     },
     async close() {
       const { database, sweeper } = current();

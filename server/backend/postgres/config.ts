@@ -1,6 +1,5 @@
 import { z } from "zod";
-
-const fileNameSchema = z.string().min(1);
+import { tlsFilesSchema } from "../tls-files.ts";
 
 /** `type: postgres`: a PostgreSQL server, or what speaks its protocol. Several gateways may share one. */
 export const postgresSchema = z.strictObject({
@@ -26,15 +25,7 @@ export const postgresSchema = z.strictObject({
     })
     .prefault({}),
   /** TLS; `{}` trusts the system's authorities. Absent = as the URL's `sslmode` says, else none. */
-  ssl: z
-    .strictObject({
-      /** The authority that signed the server's certificate, PEM. */
-      ca: fileNameSchema.optional(),
-      /** A certificate for us and its key, PEM. */
-      cert: fileNameSchema.optional(),
-      key: fileNameSchema.optional(),
-    })
-    .optional(),
+  ssl: tlsFilesSchema.optional(),
 });
 
 /** The checked options of a PostgreSQL store. File names are absolute by then. */

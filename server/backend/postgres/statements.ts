@@ -107,6 +107,10 @@ export function createStatements(schema: string, now: string) {
        DELETE FROM ${entry} AS e USING expired WHERE e.namespace = expired.namespace AND e.key = expired.key
        RETURNING e.key`,
     ),
-    check: read<readonly [one: number]>("check", "SELECT 1"),
+    /** Whether this is a standby, or a server or database that was told to take no writes. */
+    check: read<readonly [isReadOnly: boolean]>(
+      "check",
+      "SELECT current_setting('transaction_read_only')::boolean",
+    ),
   };
 }

@@ -1,6 +1,5 @@
 import { z } from "zod";
-
-const fileNameSchema = z.string().min(1);
+import { tlsFilesSchema } from "../tls-files.ts";
 
 const urlSchema = z.string().refine(isRedisUrl, {
   error: 'expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
@@ -65,18 +64,7 @@ export const redisSchema = z
     /** How long the server has to accept a connection. */
     connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
     /** TLS; `{}` trusts the system's authorities. Absent = as the (first) URL says: rediss:// with the system's authorities, redis:// without TLS. */
-    tls: z
-      .strictObject({
-        /** The authority that signed the server's certificate, PEM. */
-        ca: fileNameSchema.optional(),
-        /** A certificate for us and its key, PEM. */
-        cert: fileNameSchema.optional(),
-        key: fileNameSchema.optional(),
-      })
-      .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-        error: "expected cert and key together",
-      })
-      .optional(),
+    tls: tlsFilesSchema.optional(),
   })
   .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter(Boolean).length === 1, {
     error: "expected exactly one of: url, cluster, sentinel",

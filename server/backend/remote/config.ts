@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { NAMESPACE_PATTERN } from "../../limits.ts";
+import { tlsFilesSchema } from "../tls-files.ts";
 
 const ENDPOINT = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[a-z\d_][a-z\d_.-]{0,252}):(\d{1,5})$/i;
-
-const fileNameSchema = z.string().min(1);
 
 const shape = {
   /** Where the plugin listens: "host:port" or "http://host:port" without TLS ("host:port" with, where `tls` is given), "https://host:port" with it. */
@@ -18,19 +17,7 @@ const shape = {
         'expected a name of 1 to 63 characters: a lower-case letter, then lower-case letters, digits, "-", "_" or "."',
     })
     .optional(),
-  /** PEM files, relative to the working directory. */
-  tls: z
-    .strictObject({
-      /** Authority that signed the plugin's certificate. Absent = the well-known ones. */
-      ca: fileNameSchema.optional(),
-      /** What to show where the plugin asks for a certificate: the chain, and its private key. */
-      cert: fileNameSchema.optional(),
-      key: fileNameSchema.optional(),
-    })
-    .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-      error: "expected cert and key together",
-    })
-    .optional(),
+  tls: tlsFilesSchema.optional(),
 };
 
 const TLS_WITHOUT_TLS = {
