@@ -5,7 +5,7 @@ import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";
 import { startPrism } from "./harness/peers.ts";
 import { interleaved, partsOfFirst, report, writeReport } from "./harness/report.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 15;
 const SHAPE = { connections: 4, streams: 16 };
 
 await using folder = await temporaryFolder();

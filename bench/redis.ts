@@ -8,7 +8,7 @@ import { startPrism, startRedis } from "./harness/peers.ts";
 import { hasRedis } from "./harness/redis.ts";
 import { interleaved, partsOfFirst, report, writeReport } from "./harness/report.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 15;
 const SHAPE = { connections: 4, streams: 16 };
 
 if (!hasRedis()) {

@@ -6,6 +6,7 @@
  */
 import { once } from "node:events";
 import net from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
   Flag,
@@ -22,8 +23,10 @@ import { type Peer, runLoad } from "./process.ts";
 
 /** Where nothing else is said. */
 export const KEYS = 10_000;
-const RUN_SECONDS = 1;
+const RUN_SECONDS = 0.5;
 const WARM_UP_SECONDS = 1;
+/** A run goes on for so long before it counts. */
+const START_MS = 300;
 
 interface Load extends Shape {
   readonly port: number;
@@ -166,12 +169,15 @@ async function run(load: Load): Promise<number> {
     net.connect({ host: "127.0.0.1", port: load.port, noDelay: true }),
   );
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
-  const startMs = performance.now();
-  const endMs = startMs + load.seconds * 1000;
-  await Promise.all(sockets.map((socket) => callOn(socket, load, bodies, endMs)));
-  const seconds = (performance.now() - startMs) / 1000;
+  const endMs = performance.now() + START_MS + load.seconds * 1000;
+  const done = Promise.all(sockets.map((socket) => callOn(socket, load, bodies, endMs)));
+  // What this program does before V8 has compiled it is not what the peer can do.
+  if (load.seconds > 0) await setTimeout(START_MS);
+  const from = { calls: bodies.count, ms: performance.now() };
+  await done;
+  const seconds = (performance.now() - from.ms) / 1000;
   for (const socket of sockets) socket.removeAllListeners("close").destroy();
-  return bodies.count / seconds;
+  return (bodies.count - from.calls) / seconds;
 }
 
 if (import.meta.main) console.log(await run(JSON.parse(process.argv[2] ?? "") as Load));
