@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { spawnServer, temporaryFolder } from "./testing/process.ts";
+import { NODE_FLAGS, spawnServer, temporaryFolder } from "./testing/process.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -35,6 +35,15 @@ async function call(address: string, method: string, request: object): Promise<u
   );
   return response.json();
 }
+
+test.each(["Dockerfile", "Makefile", "package.json"])(
+  "%s gives Node what the program's first line does",
+  async (file) => {
+    expect(NODE_FLAGS).not.toEqual([]);
+    const text = await readFile(new URL(`../${file}`, import.meta.url), "utf8");
+    for (const flag of NODE_FLAGS) expect(text).toContain(flag);
+  },
+);
 
 test("ready is one JSON line that has the pid and every address", async () => {
   await using server = await spawnServer(["--memory"]);

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,11 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+/** What Node is started with, as the first line of the program says. */
+export const NODE_FLAGS: readonly string[] = (/^#!.*/.exec(readFileSync(MAIN, "utf8"))?.[0] ?? "")
+  .split(" ")
+  .filter((word) => word.startsWith("--"));
 
 /** `prism` in a process of its own. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {
@@ -25,7 +31,7 @@ export interface ServerProcess extends AsyncDisposable {
 export async function spawnServer(args: readonly string[], main = MAIN): Promise<ServerProcess> {
   const startedAtMs = performance.now();
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [main, "serve", ...ports, ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, main, "serve", ...ports, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = once(child, "exit").then(([code, signal]) => code ?? signal);
