@@ -23,7 +23,9 @@ test("many keys have the values that each alone has, whatever bytes they are", a
   using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
   using db = openReader(path);
   const reader = createReader(db);
-  const insert = writer.prepare("INSERT INTO entry VALUES ('n', CAST(? AS BLOB), ?, ?)");
+  const insert = writer.prepare(
+    "INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES ('n', CAST(? AS BLOB), ?, ?)",
+  );
   fc.assert(
     fc.property(
       fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 20 }),

@@ -5,12 +5,13 @@ import { temporaryFolder } from "../../testing/process.ts";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
 import { openReader, openWriter } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
-import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
+import { createReadPage, MAX_ROWS_PER_STEP } from "./page.ts";
 import { createReader } from "./reader.ts";
 
 const NOW_MS = 1000;
 
-const sizes = [0, 1, 300, MAX_PACKED_VALUE_BYTES, MAX_PACKED_VALUE_BYTES + 1];
+/** Some of them are packed, and some are not. */
+const sizes = [0, 1, 300, 5000, 40_000];
 /** Some of each, and more than one pack of them. */
 const keys = [...AWKWARD_KEYS, ...Array.from({ length: 150 }, (_, i) => `key ${i}`)];
 const entryArbitrary = fc.record({
@@ -25,12 +26,14 @@ test("pages hold the live entries in order, each as few as it may and as many as
   using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
   using db = openReader(path);
   const reader = createReader(db);
-  const insert = writer.prepare("INSERT INTO entry VALUES ('n', CAST(? AS BLOB), ?, ?)");
+  const insert = writer.prepare(
+    "INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES ('n', CAST(? AS BLOB), ?, ?)",
+  );
   fc.assert(
     fc.property(
       fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 200, size: "max" }),
       fc.constantFrom(1, 3, 64, 65, 1000),
-      fc.constantFrom(1, 5000, 2 ** 20),
+      fc.constantFrom(1, 5000, 2 ** 18),
       fc.boolean(),
       (entries, maxEntries, maxBytes, keysOnly) => {
         writer.exec("PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry");
@@ -65,4 +68,33 @@ test("pages hold the live entries in order, each as few as it may and as many as
     ),
     { numRuns: 60 },
   );
+});
+
+test("what expired is passed over in steps, and what is deleted while a page is read is not in it", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "prism.db");
+  using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
+  using db = openReader(path);
+  const insert = writer.prepare(
+    "INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES ('n', CAST(? AS BLOB), ?, ?)",
+  );
+  writer.exec("BEGIN");
+  for (let i = 0; i < 2 * MAX_ROWS_PER_STEP + 200; i++) insert.run(`a\0é${i}`, Buffer.from("1"), NOW_MS);
+  const large = Buffer.alloc(100_000, "v");
+  for (let i = 0; i < 6; i++) insert.run(`b${i}`, i % 2 === 0 ? Buffer.from(`${i}`) : large, null);
+  writer.exec("COMMIT");
+  const readPage = createReadPage(db, (_, key) => {
+    if (key !== "b3") return large;
+    writer.exec("DELETE FROM entry WHERE key = CAST('b3' AS BLOB)");
+    return undefined;
+  });
+  const query = { prefix: "", maxEntries: 1000, maxBytes: 2 ** 20, keysOnly: false };
+  const first = readPage("n", { ...query, after: undefined }, NOW_MS);
+  expect(first.keys).toEqual([]);
+  const second = readPage("n", { ...query, after: first.next }, NOW_MS);
+  expect(second.keys).toEqual([]);
+  const last = readPage("n", { ...query, after: second.next }, NOW_MS);
+  expect(last.keys).toEqual(["b0", "b1", "b2", "b4", "b5"]);
+  expect([...last.values].map((value) => value.length)).toEqual([1, 100_000, 1, 1, 100_000]);
+  expect(last.next).toBeUndefined();
 });

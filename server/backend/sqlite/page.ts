@@ -2,17 +2,24 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Page, PageQuery } from "../contract.ts";
 import { keyRange, successor } from "../key-range.ts";
 import { PackedValues } from "../values.ts";
-import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
 import { prepare } from "./query.ts";
 
 /** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */
 export const MAX_ROWS_PER_STEP = 4096;
 
-/** Rows that come as one: with the largest values that are packed they fill a page. */
-const PACK_ROWS = 64;
+/** Most rows that come as one. */
+const MAX_PACK_ROWS = 64;
+
+/** How many come first, before it is known how large they are. */
+const FIRST_PACK_ROWS = 4;
+
+/** Larger values come alone, when it is known that the page has them. */
+const MAX_PACKED_VALUE_BYTES = 32 * 1024;
 
 /** Stands for "expired" among the lengths. */
 const EXPIRED = -1;
+
+const LIVE = "(expires_at_ms IS NULL OR expires_at_ms > ?1)";
 
 const NOTHING = new Uint8Array(0);
 
@@ -20,8 +27,8 @@ const NOTHING = new Uint8Array(0);
 export type ReadPage = (namespace: string, query: PageQuery, nowMs: number) => Page;
 
 /**
- * Rows come in packs, whose keys are one JSON array and whose small values are one BLOB: a row for each entry, with a buffer for its
- * value, takes four times as long.
+ * Rows come in packs, whose keys are one JSON array and whose values are one BLOB: a row for each entry, with a buffer for its value, takes
+ * twice as long where values are small.
  *
  * @param getLarge Reads one value.
  */
@@ -29,20 +36,22 @@ export function createReadPage(
   db: DatabaseSync,
   getLarge: (namespace: string, key: string, nowMs: number) => Uint8Array | undefined,
 ): ReadPage {
-  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over. An aggregate takes the
-  // rows of a subquery in their order, and SQLite concatenates BLOBs byte by byte, whatever is in them. Its limit is not the bare
-  // parameter, of which SQLite would want to know the value each time before it plans the statement.
-  const selectPack = (value: string) =>
+  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over. What is asked for of a
+  // value is asked for inside, where SQLite need not read all of it. An aggregate takes the rows of a subquery in their order, and SQLite
+  // concatenates BLOBs byte by byte, whatever is in them. The limit is not the bare parameter, of which SQLite would want to know the
+  // value each time before it plans the statement.
+  const selectPack = (length: string, value: string) =>
     prepare<[keys: string, lengths: string | null, values: Uint8Array | null]>(
       db,
-      `SELECT json_group_array(CAST(key AS TEXT)),
-              group_concat(iif(live, length(value), ${EXPIRED})),
-              CAST(group_concat(iif(live AND length(value) <= ${MAX_PACKED_VALUE_BYTES}, ${value}, NULL), '') AS BLOB)
-       FROM (SELECT key, value, expires_at_ms IS NULL OR expires_at_ms > ?1 AS live FROM entry
-             WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT +?5)`,
+      `SELECT json_group_array(CAST(key AS TEXT)), group_concat(length), CAST(group_concat(small, '') AS BLOB)
+       FROM (SELECT key, iif(${LIVE}, ${length}, ${EXPIRED}) AS length, iif(${LIVE}, ${value}, NULL) AS small
+             FROM entry WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT +?5)`,
     );
-  const withValues = selectPack("value");
-  const withoutValues = selectPack("NULL");
+  const withValues = selectPack(
+    "length(value)",
+    `iif(length(value) <= ${MAX_PACKED_VALUE_BYTES}, value, NULL)`,
+  );
+  const withoutValues = selectPack("0", "NULL");
 
   return (namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, nowMs) => {
     const keys: string[] = [];
@@ -50,8 +59,9 @@ export function createReadPage(
     let bytes = 0;
     let { from, below } = keyRange(prefix, after);
     let last = "";
-    for (let rows = 0; rows < MAX_ROWS_PER_STEP; rows += PACK_ROWS) {
-      const limit = Math.min(PACK_ROWS, maxEntries - keys.length);
+    let rows = 0;
+    for (let packRows = FIRST_PACK_ROWS; rows < MAX_ROWS_PER_STEP; ) {
+      const limit = Math.min(packRows, maxEntries - keys.length);
       const query = keysOnly ? withoutValues : withValues;
       const row = query.get(nowMs, namespace, from, below, limit);
       if (row === undefined) throw new Error("an aggregate had no row");
@@ -80,6 +90,10 @@ export function createReadPage(
       }
       if (packKeys.length < limit) return { keys, values, next: undefined };
       from = successor(Buffer.from(last));
+      rows += limit;
+      // As many as the page has room for, if they are as large as those before them.
+      const rowBytes = Math.max(1, bytes / rows);
+      packRows = Math.min(MAX_PACK_ROWS, Math.ceil((maxBytes - bytes) / rowBytes));
     }
     return { keys, values, next: last };
   };
