@@ -12,8 +12,8 @@ export interface AdminPlane {
 
 /**
  * Builds the admin plane; it does not listen yet. `GET /health` answers 200 while the server takes calls and
- * every store answers, else 503, with `{status, namespaces: {NAME: {backend, status}}}`. The status of a namespace whose store takes no
- * writes, and reads as ever, is `read_only`.
+ * every store answers, else 503, with `{status, namespaces: {NAME: {backend, status}}}`. The status of a namespace is `serving`,
+ * `not_serving`, or `read_only` where its store takes no writes: a gateway may be there to read a standby.
  */
 export async function createAdminPlane(options: {
   readonly router: NamespaceRouter;
@@ -32,7 +32,7 @@ export async function createAdminPlane(options: {
         return [name, { backend: backend.type, status }] as const;
       }),
     );
-    const ok = health.serving && checked.every(([, { status }]) => status === "serving");
+    const ok = health.serving && checked.every(([, { status }]) => status !== "not_serving");
     return reply.code(ok ? 200 : 503).send({
       status: ok ? "serving" : "not_serving",
       namespaces: Object.fromEntries(checked),

@@ -88,8 +88,8 @@ async function callOn(
   let head = Buffer.concat([POST, ...fields]);
   let nextStream = 1;
   let underWay = 0;
-  let dataFrames = 0;
-  let ended = 0;
+  /** Streams that a message has come on. */
+  const answered = new Set<number>();
   const out = Buffer.alloc(65_536);
 
   function call(at: number): number {
@@ -105,10 +105,10 @@ async function callOn(
   }
 
   /** Answers where the reply to the frame ends in `out`. */
-  function take(type: number, flags: number, at: number): number {
+  function take(type: number, flags: number, stream: number, at: number): number {
     switch (type) {
       case FrameType.DATA:
-        dataFrames++;
+        answered.add(stream);
         break;
       case FrameType.WINDOW_UPDATE:
         break;
@@ -117,10 +117,9 @@ async function callOn(
         break;
       case FrameType.HEADERS:
         if ((flags & Flag.END_STREAM) === 0) break;
-        ended++;
         underWay--;
         // One that fails has no message.
-        if (ended > dataFrames) throw new Error("a call failed");
+        if (!answered.delete(stream)) throw new Error("a call failed");
         if (seconds > 0 ? performance.now() < endMs : bodies.count < keys) return call(at);
         if (underWay === 0) resolve();
         break;
@@ -138,7 +137,7 @@ async function callOn(
     while (at + FRAME_HEAD_BYTES <= bytes.length) {
       const end = at + FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3);
       if (end > bytes.length) break;
-      written = take(bytes.readUInt8(at + 3), bytes.readUInt8(at + 4), written);
+      written = take(bytes.readUInt8(at + 3), bytes.readUInt8(at + 4), bytes.readUInt32BE(at + 5), written);
       at = end;
     }
     rest = bytes.subarray(at);

@@ -17,8 +17,8 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
       return kind === "once" && wasSent ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
+    // It could not write to its disk, and takes no deletes either.
     case "MISCONF":
-      return storeFull("the store cannot write to its disk", error);
     case "READONLY":
     case "NOREPLICAS":
       return new ReadOnlyError("the store takes no writes now", error);

@@ -1,5 +1,5 @@
 import { abortError, PrismError, ReadOnlyError } from "../../errors.ts";
-import type { Page, ScanStore } from "../contract.ts";
+import type { Call, Page, ScanStore } from "../contract.ts";
 import { type KeyRange, keyRange } from "../key-range.ts";
 import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
@@ -10,6 +10,9 @@ import { SCRIPTS } from "./scripts.ts";
 
 /** Entries that one step of a sweep takes out of the index: nobody else's command runs meanwhile. Lua passes on no more than 8,000. */
 const SWEEP_ENTRIES = 1000;
+
+/** Expired entries that one step of a count reads where they cannot be taken out. */
+const EXPIRED_ENTRIES = 5000;
 
 /** Pages and counts of one shard, by its index. */
 export function createScans(connection: Connection, keys: ShardKeys): ScanStore {
@@ -32,21 +35,47 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     async count(namespace, prefix, call) {
       const range = rangeOf(namespace, prefix, undefined);
       const { from, below } = endsOf(range);
-      try {
-        for (;;) {
+      for (;;) {
+        try {
           const { wasFull, count } = await sweepStep(connection, keys, from, below);
           if (!wasFull) return count;
-          if (call.aborted) throw abortError(call.signal);
+        } catch (error) {
+          if (!isOnItsWay(error) && !takesNoWrites(error)) throw error;
+          const count = await countUnswept(range, call);
+          if (count !== undefined) return count;
         }
-      } catch (error) {
-        if (!isOnItsWay(error) && !takesNoWrites(error)) throw error;
+        if (call.aborted) throw abortError(call.signal);
       }
-      // Not of one moment: of two keys that are on two nodes nothing is, and what is expired stays until they are together again.
-      const count = Number(await connection.run("repeatable", "zlexcount", [keys.index, from, below]));
-      const expired = asValues(await connection.runScript("repeatable", SCRIPTS.expired, [keys.expiry], []));
-      return count - expired.filter((member) => member !== undefined && isWithin(member, range)).length;
     },
   };
+
+  /**
+   * Of a store where what is expired cannot be taken out now; `undefined` = it could after all meanwhile. Not of one moment, for of keys that
+   * are on two nodes nothing is.
+   */
+  async function countUnswept(range: KeyRange, call: Call): Promise<number | undefined> {
+    const { from, below } = endsOf(range);
+    const first = await expiredFrom("", 0);
+    let within = 0;
+    let members = first.members;
+    for (let seen = 0; members.length > 0; ) {
+      within += members.filter((member) => isWithin(member, range)).length;
+      seen += members.length;
+      if (call.aborted) throw abortError(call.signal);
+      ({ members } = await expiredFrom(first.moment, seen));
+    }
+    const count = Number(await connection.run("repeatable", "zlexcount", [keys.index, from, below]));
+    const { total } = await expiredFrom(first.moment, first.total);
+    return total === first.total ? count - within : undefined;
+  }
+
+  /** Some of what had expired by a moment ("" = now), after the first `seen` of it. */
+  async function expiredFrom(moment: string | Buffer, seen: number) {
+    const args = [moment, seen, EXPIRED_ENTRIES];
+    const reply = await connection.runScript("repeatable", SCRIPTS.expired, [keys.expiry], args);
+    const [at = "", total, ...members] = asValues(reply).filter((each) => each !== undefined);
+    return { moment: at, total: Number(total), members };
+  }
 
   /** The page that these keys of the index are. One of an entry that has expired, or was deleted meanwhile, is in the index alone. */
   async function readEntries(

@@ -30,6 +30,6 @@ export const SCRIPTS = {
 /** Every command that a store runs on its keys, by itself or in a script. */
 export const COMMANDS = [
   ...["GET", "MGET", "SET", "STRLEN", "EXISTS", "UNLINK", "TYPE", "TIME"],
-  ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZLEXCOUNT"],
+  ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZCOUNT", "ZLEXCOUNT"],
   ...["LPUSH", "RPUSH", "LPOP", "RPOP", "LLEN"],
 ] as const;

@@ -1,6 +1,9 @@
 import type { Redis } from "ioredis";
 
-/** A connection over which nothing comes and nothing leaves for longer, though a command waits for its answer, counts as lost: its server is frozen or gone. */
+/**
+ * A connection over which nothing comes and nothing leaves for longer, though a command waits for its answer, counts as lost: its server is
+ * frozen or gone. What the kernel has taken has left, so its buffers, a few megabytes, have to arrive in that time too.
+ */
 const SILENCE_MS = 5_000;
 
 /** How often in that time it is looked at. */

@@ -1,6 +1,13 @@
--- KEYS: expiry. ARGV: none.
--- Result: the members of those that are expired.
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+-- KEYS: expiry. ARGV: a moment in milliseconds since 1970, "" = now; how many members to pass over; how many to answer at most.
+-- Result: that moment, how many have expired by then, and the members of those.
+local now = ARGV[1]
+if now == '' then
+  local time = redis.call('TIME')
+  now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+end
 -- An entry is there up to its millisecond, as GET sees it.
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. now)
+local before = '(' .. now
+local result = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'LIMIT', ARGV[2], ARGV[3])
+table.insert(result, 1, tostring(redis.call('ZCOUNT', KEYS[1], '-inf', before)))
+table.insert(result, 1, now)
+return result
