@@ -22,7 +22,7 @@ describe("createCounter", () => {
     const path = join(directory, "prism.db");
     writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
     writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ENTRIES})
-      INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), X'', i FROM n`);
+      INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), i, X'', NULL FROM n`);
     reader = openReader(path);
     count = createCounter(reader, path);
   });

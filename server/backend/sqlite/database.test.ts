@@ -51,12 +51,10 @@ describe("openWriter", () => {
 
   test("a bound below what the file holds already is no reason not to open it", () => {
     const db = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
-    db.prepare("INSERT INTO entry VALUES ('a', X'01', zeroblob(1000000), NULL)").run();
+    db.prepare("INSERT INTO large_value VALUES (1, zeroblob(1000000))").run();
     db.close();
     const bounded = openWriter({ path, maxBytes: 500_000 }, MIGRATIONS);
-    expect(() => bounded.exec("INSERT INTO entry VALUES ('a', X'02', zeroblob(1000000), NULL)")).toThrow(
-      "full",
-    );
+    expect(() => bounded.exec("INSERT INTO large_value VALUES (2, zeroblob(1000000))")).toThrow("full");
     bounded.close();
   });
 
@@ -98,7 +96,7 @@ describe("a file that Prism must not use", () => {
     expect(openAndClose).toThrow(
       expect.objectContaining({
         reason: "store_unavailable",
-        message: `${path} was written by a newer Prism (schema 2, this one knows 1): run that version or a later one`,
+        message: `${path} was written by a newer Prism (schema ${MIGRATIONS.length + 1}, this one knows ${MIGRATIONS.length}): run that version or a later one`,
       }),
     );
   });

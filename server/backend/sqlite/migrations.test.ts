@@ -30,6 +30,27 @@ describe("migrate", () => {
   });
 });
 
+test("entries of an older version are kept, large ones apart", () => {
+  const db = new DatabaseSync(":memory:");
+  migrate(db, MIGRATIONS.slice(0, 1));
+  db.exec(`INSERT INTO entry VALUES ('b', X'01', zeroblob(4096), NULL), ('a', X'02', X'', 5), ('a', X'0100', zeroblob(4097), 6),
+    ('a', X'03', zeroblob(5000), NULL)`);
+  migrate(db, MIGRATIONS);
+  const rows = prepare(
+    db,
+    `SELECT namespace, hex(key), expires_at_ms, length(entry.value), length(large_value.value)
+     FROM entry LEFT JOIN large_value ON id = large_value_id`,
+  ).iterate();
+  expect([...rows]).toEqual([
+    ["a", "0100", 6, null, 4097],
+    ["a", "02", 5, 0, null],
+    ["a", "03", null, null, 5000],
+    ["b", "01", null, 4096, null],
+  ]);
+  const expired = "SELECT count(*) FROM entry INDEXED BY entry_by_expiry WHERE expires_at_ms < 6";
+  expect(prepare(db, expired).get()).toEqual([1]);
+});
+
 test("they are numbered from 1 without gaps", () => {
   expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, i) => i + 1));
   expect(MIGRATIONS[0]?.sql).toContain("CREATE TABLE entry");

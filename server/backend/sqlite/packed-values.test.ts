@@ -5,16 +5,17 @@ import { temporaryFolder } from "../../testing/process.ts";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
 import { openReader, openWriter } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
-import { MAX_PACKED_VALUE_BYTES } from "./packed-values.ts";
 import { createReader } from "./reader.ts";
+import { createApplyGroup, MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
 
 const NOW_MS = 1000;
 
-const sizes = [0, 1, 7, 256, MAX_PACKED_VALUE_BYTES, MAX_PACKED_VALUE_BYTES + 1];
+const sizes = [0, 1, 7, 256, MAX_INLINE_VALUE_BYTES, MAX_INLINE_VALUE_BYTES + 1];
 const entryArbitrary = fc.record({
   key: fc.constantFrom(...AWKWARD_KEYS),
   value: fc.constantFrom(...sizes).chain((size) => fc.uint8Array({ minLength: size, maxLength: size })),
-  expiresAtMs: fc.constantFrom(null, NOW_MS, NOW_MS + 1),
+  /** 0 = never. */
+  expiresAtMs: fc.constantFrom(0, NOW_MS, NOW_MS + 1),
 });
 
 test("many keys have the values that each alone has, whatever bytes they are", async () => {
@@ -23,16 +24,15 @@ test("many keys have the values that each alone has, whatever bytes they are", a
   using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
   using db = openReader(path);
   const reader = createReader(db);
-  const insert = writer.prepare(
-    "INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES ('n', CAST(? AS BLOB), ?, ?)",
-  );
+  const apply = createApplyGroup(writer);
   fc.assert(
     fc.property(
       fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 20 }),
       fc.array(fc.constantFrom(...AWKWARD_KEYS, "absent"), { maxLength: 20 }),
       (entries, keys) => {
         writer.exec("DELETE FROM entry");
-        for (const { key, value, expiresAtMs } of entries) insert.run(key, value, expiresAtMs);
+        const writes = entries.map(({ key, value, expiresAtMs }) => ({ key, value, ttlMs: expiresAtMs }));
+        apply([{ type: "set", namespace: "n", entries: writes }], 0);
         const wanted = keys.map((key) => {
           const entry = entries.find((each) => each.key === key);
           const isLive = entry !== undefined && entry.expiresAtMs !== NOW_MS;

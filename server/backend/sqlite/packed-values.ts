@@ -1,11 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import { prepare } from "./query.ts";
 
-/** Larger values come alone: copied into a pack they would gain nothing. */
-export const MAX_PACKED_VALUE_BYTES = 4096;
-
-/** Stands for "no value" among the lengths; the length of a value is never below zero. */
+/** Stand for "no value", and for one that is not in its row and comes alone, among the lengths. */
 const ABSENT = -1;
+const LARGE = -2;
 
 /** Reads the values of many keys, `undefined` where a key holds nothing. Throws SQLite's errors. */
 export type GetMany = (
@@ -27,8 +25,8 @@ export function createGetMany(
   const query = prepare<[pack: Uint8Array | null, lengths: string]>(
     db,
     // SQLite concatenates BLOBs byte by byte, whatever is in them. A LEFT JOIN keeps the order of its left side.
-    `SELECT CAST(group_concat(iif(length(entry.value) <= ${MAX_PACKED_VALUE_BYTES}, entry.value, NULL), '') AS BLOB),
-            group_concat(ifnull(length(entry.value), ${ABSENT}))
+    `SELECT CAST(group_concat(entry.value, '') AS BLOB),
+            group_concat(ifnull(length(entry.value), iif(large_value_id IS NULL, ${ABSENT}, ${LARGE})))
      FROM json_each(?2) AS wanted LEFT JOIN entry
        ON namespace = ?1 AND entry.key = CAST(wanted.value AS BLOB)
        AND (expires_at_ms IS NULL OR expires_at_ms > ?3)`,
@@ -42,7 +40,7 @@ export function createGetMany(
     return lengths.split(",").map((text, i) => {
       const length = Number(text);
       if (length === ABSENT) return undefined;
-      if (length > MAX_PACKED_VALUE_BYTES) return getLarge(namespace, keys[i] ?? "", nowMs);
+      if (length === LARGE) return getLarge(namespace, keys[i] ?? "", nowMs);
       if (pack === null || length === 0) return new Uint8Array(0);
       start += length;
       return new Uint8Array(pack.buffer, pack.byteOffset + start - length, length);

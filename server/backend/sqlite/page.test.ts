@@ -7,17 +7,18 @@ import { openReader, openWriter } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { createReadPage, MAX_ROWS_PER_STEP } from "./page.ts";
 import { createReader } from "./reader.ts";
+import { createApplyGroup, MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
 
 const NOW_MS = 1000;
 
-/** Some of them are packed, and some are not. */
-const sizes = [0, 1, 300, 5000, 40_000];
+const sizes = [0, 1, 300, MAX_INLINE_VALUE_BYTES, MAX_INLINE_VALUE_BYTES + 1];
 /** Some of each, and more than one pack of them. */
 const keys = [...AWKWARD_KEYS, ...Array.from({ length: 150 }, (_, i) => `key ${i}`)];
 const entryArbitrary = fc.record({
   key: fc.constantFrom(...keys),
   size: fc.constantFrom(...sizes),
-  expiresAtMs: fc.constantFrom(null, NOW_MS, NOW_MS + 1),
+  /** 0 = never. */
+  expiresAtMs: fc.constantFrom(0, NOW_MS, NOW_MS + 1),
 });
 
 test("pages hold the live entries in order, each as few as it may and as many as it can", async () => {
@@ -26,9 +27,7 @@ test("pages hold the live entries in order, each as few as it may and as many as
   using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
   using db = openReader(path);
   const reader = createReader(db);
-  const insert = writer.prepare(
-    "INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES ('n', CAST(? AS BLOB), ?, ?)",
-  );
+  const apply = createApplyGroup(writer);
   fc.assert(
     fc.property(
       fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 200, size: "max" }),
@@ -36,10 +35,13 @@ test("pages hold the live entries in order, each as few as it may and as many as
       fc.constantFrom(1, 5000, 2 ** 18),
       fc.boolean(),
       (entries, maxEntries, maxBytes, keysOnly) => {
-        writer.exec("PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry");
-        for (const { key, size, expiresAtMs } of entries)
-          insert.run(key, Buffer.alloc(size, key), expiresAtMs);
-        writer.exec("COMMIT");
+        writer.exec("PRAGMA synchronous = OFF; DELETE FROM entry");
+        const writes = entries.map(({ key, size, expiresAtMs }) => ({
+          key,
+          value: Buffer.alloc(size, key),
+          ttlMs: expiresAtMs,
+        }));
+        apply([{ type: "set", namespace: "n", entries: writes }], 0);
         const live = entries
           .filter(({ expiresAtMs }) => expiresAtMs !== NOW_MS)
           .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
@@ -75,14 +77,19 @@ test("what expired is passed over in steps, and what is deleted while a page is 
   const path = join(folder.path, "prism.db");
   using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
   using db = openReader(path);
-  const insert = writer.prepare(
-    "INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES ('n', CAST(? AS BLOB), ?, ?)",
-  );
-  writer.exec("BEGIN");
-  for (let i = 0; i < 2 * MAX_ROWS_PER_STEP + 200; i++) insert.run(`a\0é${i}`, Buffer.from("1"), NOW_MS);
+  const apply = createApplyGroup(writer);
   const large = Buffer.alloc(100_000, "v");
-  for (let i = 0; i < 6; i++) insert.run(`b${i}`, i % 2 === 0 ? Buffer.from(`${i}`) : large, null);
-  writer.exec("COMMIT");
+  const expired = Array.from({ length: 2 * MAX_ROWS_PER_STEP + 200 }, (_, i) => ({
+    key: `a\0é${i}`,
+    value: Buffer.from("1"),
+    ttlMs: NOW_MS,
+  }));
+  const others = Array.from({ length: 6 }, (_, i) => ({
+    key: `b${i}`,
+    value: i % 2 === 0 ? Buffer.from(`${i}`) : large,
+    ttlMs: 0,
+  }));
+  apply([{ type: "set", namespace: "n", entries: [...expired, ...others] }], 0);
   const readPage = createReadPage(db, (_, key) => {
     if (key !== "b3") return large;
     writer.exec("DELETE FROM entry WHERE key = CAST('b3' AS BLOB)");

@@ -7,17 +7,15 @@ import { prepare } from "./query.ts";
 /** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */
 export const MAX_ROWS_PER_STEP = 4096;
 
-/** Most rows that come as one. */
+/** Most rows that come as one: with the largest values that are in their rows they fill a page. */
 const MAX_PACK_ROWS = 64;
 
 /** How many come first, before it is known how large they are. */
 const FIRST_PACK_ROWS = 4;
 
-/** Larger values come alone, when it is known that the page has them. */
-const MAX_PACKED_VALUE_BYTES = 32 * 1024;
-
-/** Stands for "expired" among the lengths. */
+/** Stand for "expired", and for a value that is not in its row and comes alone, among the lengths. */
 const EXPIRED = -1;
+const LARGE = -2;
 
 const LIVE = "(expires_at_ms IS NULL OR expires_at_ms > ?1)";
 
@@ -36,10 +34,9 @@ export function createReadPage(
   db: DatabaseSync,
   getLarge: (namespace: string, key: string, nowMs: number) => Uint8Array | undefined,
 ): ReadPage {
-  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over. What is asked for of a
-  // value is asked for inside, where SQLite need not read all of it. An aggregate takes the rows of a subquery in their order, and SQLite
-  // concatenates BLOBs byte by byte, whatever is in them. The limit is not the bare parameter, of which SQLite would want to know the
-  // value each time before it plans the statement.
+  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over. An aggregate takes the
+  // rows of a subquery in their order, and SQLite concatenates BLOBs byte by byte, whatever is in them. The limit is not the bare
+  // parameter, of which SQLite would want to know the value each time before it plans the statement.
   const selectPack = (length: string, value: string) =>
     prepare<[keys: string, lengths: string | null, values: Uint8Array | null]>(
       db,
@@ -47,10 +44,7 @@ export function createReadPage(
        FROM (SELECT key, iif(${LIVE}, ${length}, ${EXPIRED}) AS length, iif(${LIVE}, ${value}, NULL) AS small
              FROM entry WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT +?5)`,
     );
-  const withValues = selectPack(
-    "length(value)",
-    `iif(length(value) <= ${MAX_PACKED_VALUE_BYTES}, value, NULL)`,
-  );
+  const withValues = selectPack(`ifnull(length(value), ${LARGE})`, "value");
   const withoutValues = selectPack("0", "NULL");
 
   return (namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, nowMs) => {
@@ -74,7 +68,7 @@ export function createReadPage(
         const length = Number(lengths[i]);
         if (length === EXPIRED) continue;
         if (!keysOnly) {
-          const large = length > MAX_PACKED_VALUE_BYTES;
+          const large = length === LARGE;
           const source = large ? getLarge(namespace, key, nowMs) : pack;
           // Deleted since its row was read.
           if (source === undefined) continue;

@@ -24,7 +24,7 @@ export function createReader(db: DatabaseSync): Reader {
   const live = "(expires_at_ms IS NULL OR expires_at_ms > ?)";
   const value = prepare<[value: Uint8Array]>(
     db,
-    `SELECT value FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND ${live}`,
+    `SELECT ifnull(value, (SELECT value FROM large_value WHERE id = large_value_id)) FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND ${live}`,
   );
   const presence = prepare<[1]>(
     db,

@@ -3,7 +3,14 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { bytes } from "../conformance/harness.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
-import { type ApplyGroup, createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
+import {
+  type ApplyGroup,
+  createApplyGroup,
+  isFailure,
+  MAX_INLINE_VALUE_BYTES,
+  type Operation,
+  type Outcome,
+} from "./write-batch.ts";
 
 let db: DatabaseSync;
 let apply: ApplyGroup;
@@ -105,6 +112,20 @@ describe("createApplyGroup", () => {
       detail: expect.stringContaining("driver text (SQLite result code 10)"),
     });
     expect(db.isTransaction).toBe(false);
+  });
+
+  test("a large value goes when its entry does, or holds another", () => {
+    const large = (fill: string) => Buffer.alloc(MAX_INLINE_VALUE_BYTES + 1, fill);
+    const stored = () =>
+      [...prepare<[Uint8Array]>(db, "SELECT value FROM large_value").iterate()].map(([value]) =>
+        Buffer.from(value),
+      );
+    apply([set("a", large("1")), set("b", large("2"), 10), set("c", large("3")), set("d", large("4"))], 0);
+    expect(stored()).toHaveLength(4);
+    apply([set("a", large("5")), set("c", bytes("small"))], 0);
+    apply([{ type: "delete", namespace: "a", keys: ["d"] }], 0);
+    apply([{ type: "sweep", maxEntries: 5 }], 10);
+    expect(stored()).toEqual([large("5")]);
   });
 
   test("a list whose item is missing is damaged data, not an empty list", () => {

@@ -122,14 +122,22 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
   };
 }
 
+/** A larger value has a row of its own: see migration 2. */
+export const MAX_INLINE_VALUE_BYTES = 4096;
+
 function createSet(db: DatabaseSync): (namespace: string, entry: EntryWrite, nowMs: number) => void {
   const upsert = db.prepare(
-    `INSERT INTO entry (namespace, key, value, expires_at_ms) VALUES (?, CAST(? AS BLOB), ?, ?)
-     ON CONFLICT DO UPDATE SET value = excluded.value, expires_at_ms = excluded.expires_at_ms`,
+    `INSERT INTO entry (namespace, key, expires_at_ms, value, large_value_id) VALUES (?, CAST(? AS BLOB), ?, ?, ?)
+     ON CONFLICT DO UPDATE SET
+       expires_at_ms = excluded.expires_at_ms, value = excluded.value, large_value_id = excluded.large_value_id`,
   );
+  const insertLarge = prepare<[id: number]>(db, "INSERT INTO large_value (value) VALUES (?) RETURNING id");
   return (namespace, { key, value, ttlMs }, nowMs) => {
+    const expiresAtMs = ttlMs === 0 ? null : nowMs + ttlMs;
+    const large = value.length > MAX_INLINE_VALUE_BYTES;
+    const id = large ? insertLarge.get(value)?.[0] : undefined;
     // Not `run`, which makes an object that says how many rows changed.
-    upsert.get(namespace, key, value, ttlMs === 0 ? null : nowMs + ttlMs);
+    upsert.get(namespace, key, expiresAtMs, large ? null : value, id ?? null);
   };
 }
 
