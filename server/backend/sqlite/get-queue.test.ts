@@ -49,6 +49,24 @@ describe("createGetQueue", () => {
     for (const question of reader.asked) expect(question.split(",").length).toBeLessThanOrEqual(256);
   });
 
+  test("and fewer of them where values are large, until they are not any more", async () => {
+    const reader = createFakeReader();
+    let bytes = 400_000;
+    const getMany: Reader["getMany"] = (namespace, keys, nowMs) => {
+      reader.getMany(namespace, keys, nowMs);
+      return keys.map(() => new Uint8Array(bytes));
+    };
+    const queue = createGetQueue({ get: () => new Uint8Array(bytes), getMany }, createManualClock());
+    const ask = () => Promise.all(Array.from({ length: 9 }, (_, i) => queue.get("n", [`${i}`])));
+    await ask();
+    expect(reader.asked.splice(0)).toEqual(["0,1,2,3,4,5,6,7,8"]);
+    await ask();
+    expect(reader.asked.splice(0)).toEqual(["0,1,2", "3,4,5", "6,7,8"]);
+    bytes = 10;
+    for (let i = 0; i < 10; i++) await ask();
+    expect(reader.asked.at(-1)).toEqual("0,1,2,3,4,5,6,7,8");
+  });
+
   test("what waits is answered when the store closes", async () => {
     const queue = createGetQueue(createFakeReader(), createManualClock());
     const call = queue.get("n", ["a"]);

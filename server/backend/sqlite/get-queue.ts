@@ -5,6 +5,12 @@ import type { Reader } from "./reader.ts";
 /** A statement has no more keys than this and one call's: it bounds the BLOB that their values share. */
 const MAX_STATEMENT_KEYS = 256;
 
+/** Nor is it expected to read more bytes, by the largest value of late: it bounds how long the event loop stands still. */
+const MAX_STATEMENT_BYTES = 1024 * 1024;
+
+/** How fast the largest value is forgotten: with each statement, so much of it is left. */
+const FADE = 0.9;
+
 /** A turn of the event loop that has read for this long leaves the rest to the next. */
 const MAX_TURN_MS = 2;
 
@@ -37,10 +43,12 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
   /** The last group of each namespace, while it takes calls. */
   const open = new Map<string, Group>();
   let scheduled = false;
+  let largestBytes = 1;
 
   function groupOf(namespace: string): Group {
     const last = open.get(namespace);
-    if (last !== undefined && last.keys.length < MAX_STATEMENT_KEYS) return last;
+    const most = Math.min(MAX_STATEMENT_KEYS, MAX_STATEMENT_BYTES / largestBytes);
+    if (last !== undefined && last.keys.length < most) return last;
     const group: Group = { namespace, keys: [], calls: [] };
     open.set(namespace, group);
     waiting.push(group);
@@ -74,6 +82,8 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
   function answerGroup({ namespace, keys, calls }: Group): void {
     try {
       const values = read(namespace, keys);
+      largestBytes *= FADE;
+      for (const value of values) largestBytes = Math.max(1, largestBytes, value?.length ?? 0);
       let start = 0;
       for (const call of calls) {
         call.resolve(values.slice(start, start + call.keys.length));
