@@ -106,8 +106,11 @@ async function askGateway(): Promise<void> {
     const title = `gRPC ${name} of 100 bytes on PostgreSQL, 10,000 keys, 64 in flight as 4 x 16`;
     report(title, compared(runs, "calls/s"), runs);
     const bodies = new KeyedBodies(name, { keys: KEYS });
-    const call = { path: keyedPath(name), contentType: GRPC, nextBody: () => Buffer.from(bodies.next()) };
+    const nextBody = () => Buffer.from(bodies.next());
+    const call = { path: keyedPath(name), contentType: GRPC, nextBody, sleeps: true };
     await settle();
+    // Once before it counts: this process makes such calls for the first time.
+    await openLoop(prism, call, OPEN_LOOP_RATE, OPEN_LOOP_SECONDS);
     const p99s: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const latencies = await openLoop(prism, call, OPEN_LOOP_RATE, OPEN_LOOP_SECONDS);
