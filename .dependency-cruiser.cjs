@@ -16,7 +16,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|tls-files)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
@@ -26,7 +26,7 @@ module.exports = {
       {
         path: "^(server|client)/",
         pathNot:
-          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
+          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8|tls-files)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
       },
       "Its store is the wire: as the other rooms, and messages and a transport besides.",
     ),
