@@ -3,7 +3,7 @@
  * `make check` fails on a cycle or a wrong-way import.
  */
 const TEST =
-  "\\.test\\.ts$|^(http2|client/transport)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
+  "\\.test\\.ts$|^(http2|client/transport|server/backend/sqlite)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
 
 const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 

@@ -1,9 +1,13 @@
 /** How much of the speed of a memory store does a durable one keep, over gRPC? */
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { openWriter } from "../server/backend/sqlite/database.ts";
+import { MIGRATIONS } from "../server/backend/sqlite/migrations.ts";
+import { createApplyGroup, type Operation } from "../server/backend/sqlite/write-batch.ts";
 import { temporaryFolder } from "../server/testing/process.ts";
 import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";
 import { startPrism } from "./harness/peers.ts";
-import { interleaved, partsOfFirst, report, writeReport } from "./harness/report.ts";
+import { interleaved, median, partsOfFirst, report, rounded, spread, writeReport } from "./harness/report.ts";
 
 const ROUNDS = 15;
 const SHAPE = { connections: 4, streams: 16 };
@@ -25,4 +29,35 @@ for (const method of ["Get", "Set"] as const) {
   const title = `gRPC ${method} of 100 bytes, 10,000 keys, 64 in flight as 4 x 16`;
   report(title, partsOfFirst(runs, "calls/s"), runs);
 }
+
+/** Sets with no gateway around them, so many to a commit: what SQLite and the disk leave of a core. */
+const GROUP = 32;
+const GROUPS = 1_000;
+
+{
+  using db = openWriter({ path: join(folder.path, "bare.db"), maxBytes: undefined }, MIGRATIONS);
+  const apply = createApplyGroup(db);
+  const rates: number[] = [];
+  const cpuUs: number[] = [];
+  for (let round = 0; round <= 5; round++) {
+    const from = { ms: performance.now(), cpu: process.cpuUsage() };
+    for (let i = 0; i < GROUPS; i++) apply(Array.from({ length: GROUP }, someSet), 0);
+    const { user, system } = process.cpuUsage(from.cpu);
+    // The first writes the keys.
+    if (round === 0) continue;
+    rates.push((GROUP * GROUPS) / ((performance.now() - from.ms) / 1000));
+    cpuUs.push((user + system) / (GROUP * GROUPS));
+  }
+  const row = {
+    "sets/s": Math.round(median(rates)),
+    spread: spread(rates),
+    "us of processor": rounded(median(cpuUs)),
+  };
+  report(`Sets straight at a file, ${GROUP} to a commit, 10,000 keys`, { SQLite: row }, { rates, cpuUs });
+}
 writeReport("durable");
+
+function someSet(): Operation {
+  const key = `key:${String(Math.floor(Math.random() * KEYS)).padStart(12, "0")}`;
+  return { type: "set", namespace: "default", entries: [{ key, value: randomBytes(100), ttlMs: 0 }] };
+}

@@ -57,7 +57,10 @@ export class KeyedBodies {
       key = Math.floor(key / 10);
     }
     // Another value than any call before had, also those of an earlier run.
-    if (this.#valueAt >= 0) this.#body.writeDoubleBE(performance.timeOrigin + this.count, this.#valueAt);
+    if (this.#valueAt >= 0) {
+      this.#body.writeDoubleBE(performance.timeOrigin, this.#valueAt);
+      this.#body.writeDoubleBE(this.count, this.#valueAt + Float64Array.BYTES_PER_ELEMENT);
+    }
     return this.#body;
   }
 }

@@ -36,9 +36,9 @@ interface Load extends Shape {
   readonly seconds: number;
 }
 
-/** Writes every key; answers how many a second. */
-export async function fillKeys({ port }: Peer, keys: number, shape: Shape): Promise<number> {
-  return await call({ ...shape, port, method: "Set", keys, seconds: 0 });
+/** Writes every key. */
+export async function fillKeys({ port }: Peer, keys: number, shape: Shape): Promise<void> {
+  await call({ ...shape, port, method: "Set", keys, seconds: 0 });
 }
 
 /** A contender, after the method was warmed up: calls a second of a peer that has the keys. */

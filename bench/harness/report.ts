@@ -38,31 +38,29 @@ export function rounded(value: number): number {
 
 /** Median and spread of each contender, and the ratio of the first one to each. */
 export function compared(runs: Runs, unit: string): Record<string, object> {
-  const [[firstName, first] = ["", []]] = Object.entries(runs);
-  return Object.fromEntries(
-    Object.entries(runs).map(([name, values]) => [
-      name,
-      {
-        [unit]: Math.round(median(values)),
-        spread: spread(values),
-        [`${firstName} / it`]: rounded(median(first) / median(values)),
-      },
-    ]),
-  );
+  return besideFirst(runs, unit, (first, it) => [`${first.name} / it`, first.median / it]);
 }
 
 /** Median and spread of each contender, and the ratio of each to the first one. */
 export function partsOfFirst(runs: Runs, unit: string): Record<string, object> {
-  const [[firstName, first] = ["", []]] = Object.entries(runs);
+  return besideFirst(runs, unit, (first, it) => [`it / ${first.name}`, it / first.median]);
+}
+
+function besideFirst(
+  runs: Runs,
+  unit: string,
+  ratio: (
+    first: { readonly name: string; readonly median: number },
+    it: number,
+  ) => [title: string, value: number],
+): Record<string, object> {
+  const [[name, values] = ["", []]] = Object.entries(runs);
+  const first = { name, median: median(values) };
   return Object.fromEntries(
-    Object.entries(runs).map(([name, values]) => [
-      name,
-      {
-        [unit]: Math.round(median(values)),
-        spread: spread(values),
-        [`it / ${firstName}`]: rounded(median(values) / median(first)),
-      },
-    ]),
+    Object.entries(runs).map(([each, rates]) => {
+      const [title, value] = ratio(first, median(rates));
+      return [each, { [unit]: Math.round(median(rates)), spread: spread(rates), [title]: rounded(value) }];
+    }),
   );
 }
 

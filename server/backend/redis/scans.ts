@@ -56,11 +56,12 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
   async function countUnswept(range: KeyRange, call: Call): Promise<number | undefined> {
     const { from, below } = endsOf(range);
     const first = await expiredFrom("", 0);
+    let { members } = first;
     let within = 0;
-    let members = first.members;
     for (let seen = 0; members.length > 0; ) {
       within += members.filter((member) => isWithin(member, range)).length;
       seen += members.length;
+      if (seen >= first.total) break;
       if (call.aborted) throw abortError(call.signal);
       ({ members } = await expiredFrom(first.moment, seen));
     }

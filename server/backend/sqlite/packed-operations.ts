@@ -7,46 +7,44 @@ const ENDS = ["left", "right"] as const;
 const NUMBER_BYTES = 8;
 /** A unit of UTF-16 becomes this many bytes of UTF-8 at most. */
 const MAX_UNIT_BYTES = 3;
+/** Room for a group of small calls. */
+const START_BYTES = 16 * 1024;
 
 /**
  * Operations as bytes of their own, to be handed to another thread without a copy. Cloned as objects, of which each value has a buffer
  * for itself, they cost a quarter of all that is done for a call.
  */
 export function packOperations(operations: readonly Operation[]): Uint8Array<ArrayBuffer> {
-  const packer = new Packer(operations.reduce((sum, operation) => sum + maxBytesOf(operation), 0));
+  const packer = new Packer();
   for (const operation of operations) {
     packer.code(TYPES, operation.type);
     switch (operation.type) {
       case "set":
         packer.text(operation.namespace);
-        packer.number(operation.entries.length);
-        for (const { key, value, ttlMs } of operation.entries) {
+        packer.items(operation.entries, ({ key, value, ttlMs }) => {
           packer.text(key);
           packer.number(ttlMs);
           packer.blob(value);
-        }
+        });
         break;
       case "delete":
         packer.text(operation.namespace);
-        packer.number(operation.keys.length);
-        for (const key of operation.keys) packer.text(key);
+        packer.items(operation.keys, (key) => packer.text(key));
         break;
       case "push":
         packer.text(operation.namespace);
-        packer.number(operation.pushes.length);
-        for (const { key, end, value } of operation.pushes) {
+        packer.items(operation.pushes, ({ key, end, value }) => {
           packer.text(key);
           packer.code(ENDS, end);
           packer.blob(value);
-        }
+        });
         break;
       case "pop":
         packer.text(operation.namespace);
-        packer.number(operation.pops.length);
-        for (const { key, end } of operation.pops) {
+        packer.items(operation.pops, ({ key, end }) => {
           packer.text(key);
           packer.code(ENDS, end);
-        }
+        });
         break;
       case "sweep":
         packer.number(operation.maxEntries);
@@ -63,76 +61,34 @@ export function unpackOperations(packed: Uint8Array<ArrayBuffer>): Operation[] {
   return operations;
 }
 
+/** Properties are evaluated, and so read, in the order in which they were packed. */
 function unpackOne(from: Unpacker): Operation {
   const type = from.code(TYPES);
   if (type === "sweep") return { type, maxEntries: from.number() };
   const namespace = from.text();
   switch (type) {
-    case "set":
-      return {
-        type,
-        namespace,
-        entries: from.items(() => {
-          const key = from.text();
-          const ttlMs = from.number();
-          return { key, ttlMs, value: from.blob() };
-        }),
-      };
+    case "set": {
+      const entries = from.items(() => ({ key: from.text(), ttlMs: from.number(), value: from.blob() }));
+      return { type, namespace, entries };
+    }
     case "delete":
       return { type, namespace, keys: from.items(() => from.text()) };
-    case "push":
-      return {
-        type,
-        namespace,
-        pushes: from.items(() => {
-          const key = from.text();
-          const end = from.code(ENDS);
-          return { key, end, value: from.blob() };
-        }),
-      };
+    case "push": {
+      const pushes = from.items(() => ({ key: from.text(), end: from.code(ENDS), value: from.blob() }));
+      return { type, namespace, pushes };
+    }
     case "pop":
-      return {
-        type,
-        namespace,
-        pops: from.items(() => {
-          const key = from.text();
-          return { key, end: from.code(ENDS) };
-        }),
-      };
+      return { type, namespace, pops: from.items(() => ({ key: from.text(), end: from.code(ENDS) })) };
   }
-}
-
-function maxBytesOf(operation: Operation): number {
-  const text = (value: string) => NUMBER_BYTES + value.length * MAX_UNIT_BYTES;
-  if (operation.type === "sweep") return 2 * NUMBER_BYTES;
-  let bytes = 2 * NUMBER_BYTES + text(operation.namespace);
-  switch (operation.type) {
-    case "set":
-      for (const { key, value } of operation.entries) bytes += text(key) + 2 * NUMBER_BYTES + value.length;
-      break;
-    case "delete":
-      for (const key of operation.keys) bytes += text(key);
-      break;
-    case "push":
-      for (const { key, value } of operation.pushes) bytes += text(key) + 2 * NUMBER_BYTES + value.length;
-      break;
-    case "pop":
-      for (const { key } of operation.pops) bytes += text(key) + NUMBER_BYTES;
-  }
-  return bytes;
 }
 
 class Packer {
-  readonly #bytes: Buffer<ArrayBuffer>;
-  readonly #view: DataView;
+  #bytes = Buffer.allocUnsafeSlow(START_BYTES);
+  #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
-  constructor(maxBytes: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(maxBytes);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-
   number(value: number): void {
+    this.#reserve(NUMBER_BYTES);
     this.#view.setFloat64(this.#length, value);
     this.#length += NUMBER_BYTES;
   }
@@ -142,26 +98,41 @@ class Packer {
   }
 
   text(text: string): void {
-    const start = this.#length + NUMBER_BYTES;
-    const length = this.#bytes.write(text, start);
+    this.#reserve(NUMBER_BYTES + text.length * MAX_UNIT_BYTES);
+    const length = this.#bytes.write(text, this.#length + NUMBER_BYTES);
     this.number(length);
     this.#length += length;
   }
 
   blob(bytes: Uint8Array): void {
     this.number(bytes.length);
+    this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  items<T>(items: readonly T[], write: (item: T) => void): void {
+    this.number(items.length);
+    for (const item of items) write(item);
   }
 
   packed(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);
   }
+
+  #reserve(bytes: number): void {
+    const needed = this.#length + bytes;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
 }
 
 class Unpacker {
   readonly #bytes: Buffer;
-  readonly #view: DataView;
+  readonly #view: DataView<ArrayBuffer>;
   #at = 0;
 
   constructor({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>) {

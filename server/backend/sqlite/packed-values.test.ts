@@ -1,12 +1,9 @@
-import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../testing/process.ts";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
-import { openReader, openWriter } from "./database.ts";
-import { MIGRATIONS } from "./migrations.ts";
 import { createReader } from "./reader.ts";
-import { createApplyGroup, MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
+import { createTestDatabase } from "./testing.ts";
+import { MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
 
 const NOW_MS = 1000;
 
@@ -19,12 +16,9 @@ const entryArbitrary = fc.record({
 });
 
 test("many keys have the values that each alone has, whatever bytes they are", async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "prism.db");
-  using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
-  using db = openReader(path);
-  const reader = createReader(db);
-  const apply = createApplyGroup(writer);
+  await using database = await createTestDatabase();
+  const { writer, apply } = database;
+  const reader = createReader(database.reader);
   fc.assert(
     fc.property(
       fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 20 }),

@@ -1,13 +1,10 @@
-import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../testing/process.ts";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
-import { openReader, openWriter } from "./database.ts";
-import { MIGRATIONS } from "./migrations.ts";
 import { createReadPage, MAX_ROWS_PER_STEP } from "./page.ts";
 import { createReader } from "./reader.ts";
-import { createApplyGroup, MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
+import { createTestDatabase } from "./testing.ts";
+import { MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
 
 const NOW_MS = 1000;
 
@@ -22,12 +19,9 @@ const entryArbitrary = fc.record({
 });
 
 test("pages hold the live entries in order, each as few as it may and as many as it can", async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "prism.db");
-  using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
-  using db = openReader(path);
-  const reader = createReader(db);
-  const apply = createApplyGroup(writer);
+  await using database = await createTestDatabase();
+  const { writer, apply } = database;
+  const reader = createReader(database.reader);
   fc.assert(
     fc.property(
       fc.uniqueArray(entryArbitrary, { selector: ({ key }) => key, maxLength: 200, size: "max" }),
@@ -73,11 +67,8 @@ test("pages hold the live entries in order, each as few as it may and as many as
 });
 
 test("what expired is passed over in steps, and what is deleted while a page is read is not in it", async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "prism.db");
-  using writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
-  using db = openReader(path);
-  const apply = createApplyGroup(writer);
+  await using database = await createTestDatabase();
+  const { writer, apply } = database;
   const large = Buffer.alloc(100_000, "v");
   const expired = Array.from({ length: 2 * MAX_ROWS_PER_STEP + 200 }, (_, i) => ({
     key: `a\0é${i}`,
@@ -90,7 +81,7 @@ test("what expired is passed over in steps, and what is deleted while a page is 
     ttlMs: 0,
   }));
   apply([{ type: "set", namespace: "n", entries: [...expired, ...others] }], 0);
-  const readPage = createReadPage(db, (_, key) => {
+  const readPage = createReadPage(database.reader, (_, key) => {
     if (key !== "b3") return large;
     writer.exec("DELETE FROM entry WHERE key = CAST('b3' AS BLOB)");
     return undefined;
