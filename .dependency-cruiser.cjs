@@ -16,7 +16,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|tls-files)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|tls-files|url-userinfo)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),

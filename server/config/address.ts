@@ -8,6 +8,12 @@ export interface Address {
   readonly port: number;
 }
 
+/** The last of TCP's ports. */
+export const MAX_PORT = 65_535;
+
+/** What a port looks like, for messages. */
+export const PORT_FORMAT = "expected a port from 0 to 65535";
+
 /** What {@link parseAddress} takes, for messages. */
 export const ADDRESS_FORMAT = '"host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535';
 
@@ -25,7 +31,7 @@ export function parseAddress(text: string): Address | undefined {
   }
   const { ipv6, name, port: digits } = match.groups ?? {};
   const port = Number(digits);
-  if (port > 65535) {
+  if (port > MAX_PORT) {
     return undefined;
   }
   if (ipv6 !== undefined) {

@@ -71,7 +71,10 @@ function describe(issue: z.core.$ZodIssue, source: string): string {
   }
   switch (issue.code) {
     case "invalid_type":
-      return wrongType(EXPECTED[issue.expected] ?? issue.expected, issue.input);
+      return (
+        (typeof issue.input === "string" ? withUnit(issue.path, source) : undefined) ??
+        wrongType(EXPECTED[issue.expected] ?? issue.expected, issue.input)
+      );
     case "invalid_value":
       return `expected one of: ${issue.values.join(", ")}; ${found(issue.input, source)}`;
     case "invalid_union": {
@@ -108,6 +111,47 @@ function wrongType(expected: string, input: unknown): string {
   // YAML made `8980` a number before anyone looked at what the setting wants.
   const hint = expected === "text" && typeof input !== "object" ? "; put it in quotes to make it text" : "";
   return `expected ${expected}, ${found(input, "")}${hint}`;
+}
+
+/** Units that operators write, by the last word of the setting's name, in the setting's own unit. */
+const UNITS: Readonly<
+  Record<string, { readonly unit: string; readonly sizes: Readonly<Record<string, number>> }>
+> = {
+  ms: {
+    unit: "milliseconds",
+    sizes: { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
+  },
+  bytes: {
+    unit: "bytes",
+    sizes: {
+      b: 1,
+      k: 1024,
+      kb: 1_000,
+      kib: 1024,
+      m: 1024 ** 2,
+      mb: 1_000_000,
+      mib: 1024 ** 2,
+      g: 1024 ** 3,
+      gb: 1_000_000_000,
+      gib: 1024 ** 3,
+    },
+  },
+};
+
+/** For `10s` and `4MB` the number to write in their place; `undefined` = it is no amount with a unit, or takes none. */
+function withUnit(path: readonly PropertyKey[], source: string): string | undefined {
+  const kind = UNITS[String(path.at(-1)).split("_").at(-1) ?? ""];
+  const [, amount, unit = ""] = /^(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)$/i.exec(source) ?? [];
+  if (kind === undefined || amount === undefined) {
+    return undefined;
+  }
+  const size =
+    unit === "" ? 1 : Object.hasOwn(kind.sizes, unit.toLowerCase()) && kind.sizes[unit.toLowerCase()];
+  if (typeof size !== "number") {
+    return undefined;
+  }
+  const number = Math.round(Number(amount) * size);
+  return `expected a number of ${kind.unit}; for ${source} write ${number}${unit === "" ? ", without quotes" : ""}`;
 }
 
 function amount(bound: string, limit: number | bigint, origin: string): string {

@@ -63,6 +63,8 @@ export interface Config {
 /** What flags and environment variables put in place of the file's values. */
 export interface Overrides {
   readonly listen: Address | undefined;
+  /** In place of the port of `listen`, or of the file's address. */
+  readonly port: number | undefined;
   readonly adminListen: Address | undefined;
   readonly database: BackendConfig | undefined;
   readonly logLevel: Config["logging"]["level"] | undefined;
@@ -96,10 +98,11 @@ export function compile(
   });
 
   const origins = server.cors.origins;
+  const listen = overrides.listen ?? server.listen_address;
   return deepFreeze({
     file,
     server: {
-      listen: overrides.listen ?? server.listen_address,
+      listen: { ...listen, port: overrides.port ?? listen.port },
       tls: server.tls && {
         certFile: resolve(folder, server.tls.cert),
         keyFile: resolve(folder, server.tls.key),

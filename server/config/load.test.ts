@@ -89,6 +89,7 @@ namespaces:
 logging: {level: silent, format: pretty}
 limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_header_bytes: 1024, max_receiving_bytes: 1048576, max_timeout_ms: 5}
 `,
+      { checkFiles: false },
     );
     expect(config).toEqual({
       file: join(folder, "prism.yaml"),
@@ -155,7 +156,8 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
     };
     expect(loadYaml(yaml("")).backends.database).toEqual(plain);
     expect(loadYaml(yaml(", ssl: {}")).backends.database).toEqual({ ...plain, ssl: {} });
-    expect(loadYaml(yaml(", ssl: {ca: ca.pem, cert: /c.pem, key: k.pem}")).backends.database).toEqual({
+    const files = ", ssl: {ca: ca.pem, cert: /c.pem, key: k.pem}";
+    expect(loadYaml(yaml(files), { checkFiles: false }).backends.database).toEqual({
       ...plain,
       ssl: { ca: join(folder, "ca.pem"), cert: "/c.pem", key: join(folder, "k.pem") },
     });
@@ -169,7 +171,7 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
   });
 
   test("every part is frozen", () => {
-    const config = loadYaml("server: {tls: {cert: a, key: b}}");
+    const config = loadYaml("server: {tls: {cert: a, key: b}}", { checkFiles: false });
     const frozen = (value: unknown): boolean =>
       typeof value !== "object" ||
       value === null ||
@@ -289,5 +291,35 @@ logging: {level: warn, format: pretty}
     expect(problemsOf(() => loadYaml("", { env: { PRISM_MEMORY: "1", PRISM_DATA_DIR: "d" } }))).toEqual([
       "PRISM_MEMORY: cannot be combined with PRISM_DATA_DIR: both say where data goes",
     ]);
+  });
+
+  test("a port of its own goes with the host of whoever names one", () => {
+    const listenOf = (env: Record<string, string>, flags: LoadOptions["flags"]) =>
+      loadYaml("server: {listen_address: '127.0.0.1:1'}", { env, flags }).server.listen;
+    expect(listenOf({}, { port: "2" })).toEqual({ host: "127.0.0.1", port: 2 });
+    expect(listenOf({ PRISM_PORT: "0" }, {})).toEqual({ host: "127.0.0.1", port: 0 });
+    expect(listenOf({ PRISM_LISTEN: "[::1]:9" }, { port: "2" })).toEqual({
+      host: "::1",
+      port: 2,
+    });
+    expect(listenOf({ PRISM_PORT: "2" }, { listen: "localhost:3" })).toEqual({ host: "localhost", port: 3 });
+    expect(problemsOf(() => listenOf({}, { listen: "a:1", port: "2" }))).toEqual([
+      "--port: cannot be combined with --listen: both name the port",
+    ]);
+    for (const port of ["65536", "http", "-1", ""]) {
+      expect(problemsOf(() => listenOf({}, { port }))).toEqual(["--port: expected a port from 0 to 65535"]);
+    }
+  });
+
+  test("thousands of namespaces on backends that are not there are told of within seconds", () => {
+    const lines = Array.from({ length: 10_000 }, (_, i) => [
+      `  b${i}: {type: memory}`,
+      `  - {name: n${i}, backend: b${i}x}`,
+    ]);
+    const section = (index: 0 | 1) => lines.map((line) => line[index]).join("\n");
+    const problems = problemsOf(() => loadYaml(`backends:\n${section(0)}\nnamespaces:\n${section(1)}\n`));
+    expect(problems).toHaveLength(51);
+    expect(problems[0]).toContain('no backend "b0x"; did you mean "b0"?');
+    expect(problems.at(-1)).toBe("... and 9950 more");
   });
 });

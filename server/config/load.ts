@@ -1,10 +1,11 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { check } from "./check.ts";
+import { check, type Finding } from "./check.ts";
 import { type Config, compile } from "./config.ts";
+import { crossCheck } from "./cross-check.ts";
 import { type ConfigDocument, readDocument } from "./document.ts";
 import { checkNames } from "./names.ts";
 import { ConfigError, type Problem, renderPath } from "./problem.ts";
+import { readFileAtMost } from "./read-file.ts";
 import { configSchema } from "./schema.ts";
 import { configFileOf, type Env, type Flags, readOverrides } from "./settings.ts";
 
@@ -19,15 +20,18 @@ export interface LoadOptions {
   readonly flags: Flags;
   /** Absolute. Where the file, and relative folders in flags and variables, start; without a file relative names too. */
   readonly cwd: string;
+  /** False leaves certificates, keys and the places of databases unread. Absent = true. */
+  readonly checkFiles?: boolean;
 }
 
 /**
  * Reads, checks and compiles the configuration: flag over environment variable over file over default.
- * The file is checked whole, also what something stronger overrides. Opens no store and reads no certificate.
+ * The file is checked whole, also what something stronger overrides, and the certificates and keys that it names
+ * are. Opens no store and no port.
  *
  * @throws {ConfigError} with every problem there is.
  */
-export function loadConfig({ file: fileGiven, env, flags, cwd }: LoadOptions): Config {
+export function loadConfig({ file: fileGiven, env, flags, cwd, checkFiles = true }: LoadOptions): Config {
   const problems: Problem[] = [];
   const overrides = readOverrides(env, flags, cwd, problems);
   const file = fileGiven ?? configFileOf(env);
@@ -36,29 +40,41 @@ export function loadConfig({ file: fileGiven, env, flags, cwd }: LoadOptions): C
     file === undefined || path === undefined ? undefined : openDocument(file, path, env, problems);
 
   const checked = check(configSchema, document?.value ?? {}, document?.sourceOf);
-  if (document !== undefined) {
-    const findings = [
+  if (document !== undefined && file !== undefined) {
+    tell(problems, file, document, [
       ...(checked.ok ? [] : checked.findings),
       ...checkNames(document.value, document.sourceOf),
-    ];
-    // One problem per setting: what could not be read at all is not also missing.
-    const seen = new Set(
-      problems.filter((problem) => problem.file !== undefined).map((problem) => problem.path),
-    );
-    for (const { path: setting, message } of findings) {
-      const rendered = renderPath(setting);
-      if (seen.has(rendered)) {
-        continue;
-      }
-      seen.add(rendered);
-      const { line, column } = document.placeOf(setting);
-      problems.push({ file, line, column, path: rendered, message });
-    }
+    ]);
   }
   if (!checked.ok || problems.length > 0) {
     throw new ConfigError(problems);
   }
-  return compile(checked.value, overrides, path, path === undefined ? cwd : dirname(path));
+  const config = compile(checked.value, overrides, path, path === undefined ? cwd : dirname(path));
+  tell(problems, file, document, checkFiles ? crossCheck(config) : []);
+  if (problems.length > 0) {
+    throw new ConfigError(problems);
+  }
+  return config;
+}
+
+/** Puts findings with their places in the file; one for each setting: what could not be read is not also missing. */
+function tell(
+  problems: Problem[],
+  file: string | undefined,
+  document: ConfigDocument | undefined,
+  findings: readonly Finding[],
+): void {
+  const seen = new Set(
+    problems.filter((problem) => problem.file !== undefined).map((problem) => problem.path),
+  );
+  for (const { path, message } of findings) {
+    const rendered = renderPath(path);
+    if (!seen.has(rendered)) {
+      seen.add(rendered);
+      const { line, column } = document?.placeOf(path) ?? { line: undefined, column: undefined };
+      problems.push({ file, line, column, path: rendered, message });
+    }
+  }
 }
 
 function openDocument(file: string, path: string, env: Env, problems: Problem[]): ConfigDocument | undefined {
@@ -66,55 +82,15 @@ function openDocument(file: string, path: string, env: Env, problems: Problem[])
     problems.push({ file, line: undefined, column: undefined, path: "", message });
     return undefined;
   };
-  let bytes: Uint8Array;
-  try {
-    bytes = readAtMost(path, MAX_CONFIG_FILE_BYTES + 1);
-  } catch (error) {
-    return refuse(readFailure(error));
-  }
-  if (bytes.length > MAX_CONFIG_FILE_BYTES) {
-    return refuse(`larger than ${MAX_CONFIG_FILE_BYTES} bytes`);
+  const read = readFileAtMost(path, MAX_CONFIG_FILE_BYTES);
+  if ("error" in read) {
+    return refuse(read.error);
   }
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(read.bytes);
   } catch {
     return refuse("not UTF-8 text");
   }
   return readDocument(text, file, env, problems);
-}
-
-/** Reads a file or a pipe (`--config <(...)`), whose size nothing tells in advance. */
-function readAtMost(path: string, maxBytes: number): Uint8Array {
-  const buffer = new Uint8Array(maxBytes);
-  const descriptor = openSync(path, "r");
-  try {
-    let length = 0;
-    while (length < maxBytes) {
-      const count = readSync(descriptor, buffer, length, maxBytes - length, null);
-      if (count === 0) {
-        break;
-      }
-      length += count;
-    }
-    return buffer.subarray(0, length);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function readFailure(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code;
-  switch (code) {
-    case "ENOENT":
-    case "ENOTDIR":
-      return "no such file";
-    case "EISDIR":
-      return "a folder, not a file";
-    case "EACCES":
-    case "EPERM":
-      return "no permission to read it";
-    default:
-      return `cannot be read (${code ?? "unknown error"})`;
-  }
 }

@@ -7,6 +7,9 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   let fewest = Math.min(MAX_EDITS, Math.floor(word.length / 3)) + 1;
   let best: string | undefined;
   for (const candidate of known) {
+    if (Math.abs(candidate.length - word.length) >= fewest) {
+      continue;
+    }
     const edits = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (edits < fewest) {
       fewest = edits;

@@ -12,8 +12,8 @@ export interface Problem {
   readonly message: string;
 }
 
-/** A report longer than this helps nobody; the rest is counted. */
-const MAX_RENDERED = 50;
+/** So many problems a report shows: a longer one helps nobody. The rest is counted. */
+export const MAX_RENDERED = 50;
 
 /** The configuration cannot be used. Its message is one line per problem, in the order of the file. */
 export class ConfigError extends Error {

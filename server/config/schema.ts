@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { backendSchema, pluginSchema } from "../backend/config.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
-import { ADDRESS_FORMAT, parseAddress } from "./address.ts";
+import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
 
 /** The name under which a namespace finds the store that `database` describes. */
 export const DATABASE = "database";
@@ -20,14 +20,23 @@ export const logLevelSchema = z.enum(["trace", "debug", "info", "warn", "error",
 export const logFormatSchema = z.enum(["json", "pretty"]);
 
 /** An address to listen on. */
-export const addressSchema = z.string().transform((text, context) => {
-  const address = parseAddress(text);
+export const addressSchema = z.unknown().transform((given, context) => {
+  const address = typeof given === "string" ? parseAddress(given) : undefined;
   if (address !== undefined) {
     return address;
   }
-  context.addIssue({ code: "custom", message: `expected ${ADDRESS_FORMAT}` });
+  // YAML makes a number of a bare port.
+  const port = /^\d{1,5}$/.test(String(given)) ? '; a port alone is written ":8980"' : "";
+  context.addIssue({ code: "custom", message: `expected ${ADDRESS_FORMAT}${port}` });
   return z.NEVER;
 });
+
+/** A port alone, as a flag or a variable has it: in text. */
+export const portSchema = z
+  .string()
+  .regex(/^\d{1,5}$/, { error: PORT_FORMAT, abort: true })
+  .transform(Number)
+  .refine((port) => port <= MAX_PORT, { error: PORT_FORMAT });
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MIB = 1024 * 1024;

@@ -4,7 +4,7 @@ import { type BackendConfig, backendSchema } from "../backend/config.ts";
 import { check } from "./check.ts";
 import type { Overrides } from "./config.ts";
 import type { Problem } from "./problem.ts";
-import { addressSchema, logFormatSchema, logLevelSchema } from "./schema.ts";
+import { addressSchema, logFormatSchema, logLevelSchema, portSchema } from "./schema.ts";
 
 /** A setting that can be given outside the file. */
 export interface Setting<T = unknown> {
@@ -34,6 +34,13 @@ export const SETTINGS = {
     argument: "HOST:PORT",
     help: "server.listen_address: the data plane; port 0 picks a free one (default 0.0.0.0:8980)",
     schema: addressSchema,
+  },
+  port: {
+    flag: "--port",
+    env: "PRISM_PORT",
+    argument: "PORT",
+    help: "the port of server.listen_address alone, on the host that it says",
+    schema: portSchema,
   },
   adminListen: {
     flag: "--admin-listen",
@@ -78,6 +85,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** What the flags of `prism serve` said, as text; `--config` apart. */
 export interface Flags {
   readonly listen?: string;
+  readonly port?: string;
   readonly adminListen?: string;
   readonly dataDir?: string;
   readonly memory?: boolean;
@@ -95,6 +103,7 @@ export function configFileOf(env: Env): string | undefined {
 export function readOverrides(env: Env, flags: Flags, cwd: string, problems: Problem[]): Overrides {
   const flagTexts = {
     "--listen": flags.listen,
+    "--port": flags.port,
     "--admin-listen": flags.adminListen,
     "--data-dir": flags.dataDir,
     "--memory": flags.memory === true ? "true" : undefined,
@@ -104,6 +113,7 @@ export function readOverrides(env: Env, flags: Flags, cwd: string, problems: Pro
   const fromEnv = readSource(set, "env", cwd, problems);
   return {
     listen: fromFlags.listen ?? fromEnv.listen,
+    port: fromFlags.port ?? (fromFlags.listen === undefined ? fromEnv.port : undefined),
     adminListen: fromFlags.adminListen ?? fromEnv.adminListen,
     database: fromFlags.database ?? fromEnv.database,
     logLevel: fromFlags.logLevel ?? fromEnv.logLevel,
@@ -139,8 +149,14 @@ function readSource(texts: Env, kind: "flag" | "env", cwd: string, problems: Pro
       `cannot be combined with ${SETTINGS.dataDir[kind]}: both say where data goes`,
     );
   }
+  const listen = read(SETTINGS.listen);
+  const port = read(SETTINGS.port);
+  if (listen !== undefined && port !== undefined) {
+    refuse(SETTINGS.port[kind], `cannot be combined with ${SETTINGS.listen[kind]}: both name the port`);
+  }
   return {
-    listen: read(SETTINGS.listen),
+    listen,
+    port,
     adminListen: read(SETTINGS.adminListen),
     database: memory === true ? MEMORY : dataDir === undefined ? undefined : sqliteIn(resolve(cwd, dataDir)),
     logLevel: read(SETTINGS.logLevel),

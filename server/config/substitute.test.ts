@@ -16,6 +16,7 @@ test.each([
   ["${C:-two}", "two"],
   ["${C:-}", ""],
   ["${C:-:-x y}", ":-x y"],
+  ["${C:-a$b$}", "a$b$"],
   ["${NESTED}", "${A}"],
   ["$${A}", "${A}"],
   ["$$${A}", "$${A}"],
@@ -33,6 +34,12 @@ test.each([
   ["${1}", /^expected/],
   ["${A-two}", /^expected/],
   ["${A B}", /^expected/],
+  ["${A:-${B}", /^expected/],
 ])("%j is refused", (text, message) => {
   expect(substitute(text, env)).toEqual({ error: expect.stringMatching(message) });
+});
+
+// A search that went to the end of the text from each of them would take minutes.
+test("a hundred thousand references that are not closed", () => {
+  expect(substitute("${a:-".repeat(100_000), env)).toEqual({ error: expect.stringMatching(/^expected/) });
 });

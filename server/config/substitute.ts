@@ -2,12 +2,13 @@
 /** The outcome of {@link substitute}. */
 export type Substituted = { readonly text: string } | { readonly error: string };
 
-// In this order: an escape, a reference, and a "${" that is neither.
-const REFERENCE = /\$\$\{|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(?<otherwise>:-[^}]*)?\}|\$\{/g;
+// In this order: an escape, a reference, and a "${" that is neither. A default holds no "${": each search for
+// its "}" ends at the next reference at the latest, so that many that are not closed take no longer than others.
+const REFERENCE = /\$\$\{|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(?<otherwise>:-(?:[^}$]|\$(?!\{))*)?\}|\$\{/g;
 
 /**
  * Puts environment variables into one value of the configuration: `${NAME}`, `${NAME:-default}` (the default
- * also stands in for an empty variable, as in a shell) and `$${`, which is a literal `${`. What a variable
+ * also stands in for an empty variable, as in a shell, and holds no further `${`) and `$${`, which is a literal `${`. What a variable
  * holds is not looked at again. The error names the variable and never holds a value.
  */
 export function substitute(text: string, env: Readonly<Record<string, string | undefined>>): Substituted {

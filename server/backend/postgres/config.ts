@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { tlsFilesSchema } from "../tls-files.ts";
+import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 
 /** `type: postgres`: a PostgreSQL server, or what speaks its protocol. Several gateways may share one. */
 export const postgresSchema = z.strictObject({
   type: z.literal("postgres"),
   /** Where it is and who we are: `postgres://user:password@host:5432/database`. Keep the password out of the file: `${VAR}`. */
-  url: z.string().refine(isPostgresUrl, {
-    error: 'expected a URL such as "postgres://user@host:5432/database"',
-  }),
+  url: z
+    .string()
+    .refine(hasPlainUserinfo, { error: USERINFO_FORMAT, abort: true })
+    .refine(isPostgresUrl, { error: 'expected a URL such as "postgres://user@host:5432/database"' }),
   /** The PostgreSQL schema that holds the tables; made when missing. Gateways with one schema share their data. */
   schema: z
     .string()

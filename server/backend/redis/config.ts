@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { tlsFilesSchema } from "../tls-files.ts";
+import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 
-const urlSchema = z.string().refine(isRedisUrl, {
-  error: 'expected a URL such as "redis://user@host:6379"; rediss:// means TLS',
-});
+const urlSchema = z
+  .string()
+  .refine(hasPlainUserinfo, { error: USERINFO_FORMAT, abort: true })
+  .refine(isRedisUrl, { error: 'expected a URL such as "redis://user@host:6379"; rediss:// means TLS' });
 
 const serverUrlSchema = urlSchema.refine(
   (text) => !isRedisUrl(text) || /^\/?$|^\/\d{1,5}$/.test(new URL(text).pathname),
