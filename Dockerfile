@@ -13,8 +13,9 @@ WORKDIR /app
 COPY --from=build /src/package.json ./
 COPY --from=build /src/node_modules node_modules
 COPY --from=build /src/dist dist
-RUN mkdir /data && chown node:node /data
-USER node
+RUN mkdir /data && chown 1000:1000 /data
+# The image's user "node". By number, so that Kubernetes' runAsNonRoot can see that it is not root.
+USER 1000:1000
 VOLUME /data
 ENV PRISM_DATA_DIR=/data
 # As the first line of the program says, which is not what starts it here.

@@ -40,7 +40,10 @@ export function parseCommand(argv: readonly string[]): Command {
     case "--help":
     case "-h":
       return { kind: "help", topic: undefined };
+    case "help":
+      return parseHelp(rest);
     case "--version":
+    case "version":
       return { kind: "version" };
     case "serve":
       return parseServe(rest);
@@ -58,22 +61,35 @@ export function parseCommand(argv: readonly string[]): Command {
   }
 }
 
-const COMMANDS: readonly Topic[] = ["serve", "config"];
+const TOPICS: readonly Topic[] = ["serve", "config"];
+const COMMANDS: readonly string[] = [...TOPICS, "help", "version"];
+
+function parseHelp([topic, ...further]: readonly string[]): Command {
+  if (further.length > 0) {
+    throw new UsageError(`unexpected argument "${further[0]}"`);
+  }
+  const known = TOPICS.find((name) => name === topic);
+  if (topic !== undefined && known === undefined) {
+    throw new UsageError(`no help for "${topic}"; expected one of: ${TOPICS.join(", ")}`);
+  }
+  return { kind: "help", topic: known };
+}
+
+const HELP_OPTION = { help: { type: "boolean", short: "h" } } as const;
+
+const SERVE_OPTIONS = {
+  config: { type: "string" },
+  listen: { type: "string" },
+  port: { type: "string" },
+  "admin-listen": { type: "string" },
+  "data-dir": { type: "string" },
+  memory: { type: "boolean" },
+  ...HELP_OPTION,
+} as const;
 
 function parseServe(argv: readonly string[]): Command {
-  const { values, positionals } = strictly("serve", () =>
-    parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        config: { type: "string" },
-        listen: { type: "string" },
-        "admin-listen": { type: "string" },
-        "data-dir": { type: "string" },
-        memory: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-    }),
+  const { values, positionals } = strictly("serve", argv, SERVE_OPTIONS, () =>
+    parseArgs({ args: [...argv], allowPositionals: true, options: SERVE_OPTIONS }),
   );
   if (values.help === true) {
     return { kind: "help", topic: "serve" };
@@ -84,12 +100,13 @@ function parseServe(argv: readonly string[]): Command {
   if (values.config === "") {
     throw new UsageError("option --config needs a file name", "serve");
   }
-  const { listen, "admin-listen": adminListen, "data-dir": dataDir, memory } = values;
+  const { listen, port, "admin-listen": adminListen, "data-dir": dataDir, memory } = values;
   return {
     kind: "serve",
     file: values.config,
     flags: {
       ...(listen !== undefined && { listen }),
+      ...(port !== undefined && { port }),
       ...(adminListen !== undefined && { adminListen }),
       ...(dataDir !== undefined && { dataDir }),
       ...(memory !== undefined && { memory }),
@@ -98,12 +115,8 @@ function parseServe(argv: readonly string[]): Command {
 }
 
 function parseConfig(argv: readonly string[]): Command {
-  const { values, positionals } = strictly("config", () =>
-    parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: { help: { type: "boolean", short: "h" } },
-    }),
+  const { values, positionals } = strictly("config", argv, HELP_OPTION, () =>
+    parseArgs({ args: [...argv], allowPositionals: true, options: HELP_OPTION }),
   );
   if (values.help === true) {
     return { kind: "help", topic: "config" };
@@ -125,7 +138,7 @@ function parseConfig(argv: readonly string[]): Command {
 }
 
 /** Runs parseArgs; what it throws becomes a UsageError with the first sentence of its message. */
-function strictly<T>(topic: Topic, parse: () => T): T {
+function strictly<T>(topic: Topic, argv: readonly string[], options: object, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
@@ -133,8 +146,18 @@ function strictly<T>(topic: Topic, parse: () => T): T {
       throw error;
     }
     const [sentence = ""] = error.message.split(/\.\s|\n/);
-    throw new UsageError(sentence.charAt(0).toLowerCase() + sentence.slice(1), topic);
+    const meant =
+      error.code === "ERR_PARSE_ARGS_UNKNOWN_OPTION" ? nearestOption(argv, Object.keys(options)) : undefined;
+    const suggestion = meant === undefined ? "" : `; did you mean "--${meant}"?`;
+    throw new UsageError(sentence.charAt(0).toLowerCase() + sentence.slice(1) + suggestion, topic);
   }
+}
+
+/** What the first unknown option most likely means. */
+function nearestOption(argv: readonly string[], known: readonly string[]): string | undefined {
+  const { tokens } = parseArgs({ args: [...argv], strict: false, tokens: true });
+  const unknown = tokens.find((token) => token.kind === "option" && !known.includes(token.name));
+  return unknown?.kind === "option" ? nearest(unknown.name, known) : undefined;
 }
 
 /** The help text of the program (`undefined`) or of one command: the reference of flags, variables and exit codes. Ends with a line feed. */
@@ -154,8 +177,8 @@ const MAIN_HELP = `prism: a data access gateway
 usage:
   prism serve [options]      run the gateway
   prism config check FILE    check a configuration file, and nothing else
-  prism --version            print the version
-  prism [COMMAND] --help     print this, or the help of a command
+  prism version              print the version
+  prism help [COMMAND]       print this, or the help of a command
 
 exit codes:
   0  done, or stopped as asked

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { NODE_FLAGS, spawnServer, temporaryFolder } from "./testing/process.ts";
 
@@ -44,6 +45,16 @@ test.each(["Dockerfile", "Makefile", "package.json"])(
     for (const flag of NODE_FLAGS) expect(text).toContain(flag);
   },
 );
+
+test("`make help` lists every target", async () => {
+  const makefile = await readFile(new URL("../Makefile", import.meta.url), "utf8");
+  const targets = /^\.PHONY: (.*)$/m.exec(makefile)?.[1]?.split(" ") ?? [];
+  expect(targets.length).toBeGreaterThan(10);
+  const { stdout } = await promisify(execFile)("make", ["help"], {
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+  });
+  expect(stdout.split("\n").flatMap((line) => line.split(" ")[0] || [])).toEqual(targets);
+});
 
 test("ready is one JSON line that has the pid and every address", async () => {
   await using server = await spawnServer(["--memory"]);
