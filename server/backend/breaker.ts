@@ -23,7 +23,7 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
   let closing = new AbortController();
 
   async function pass<T>(work: () => Promise<T>): Promise<T> {
-    if (away !== undefined) throw unavailable(away.cause);
+    if (away !== undefined) throw unavailable(away.cause, opened);
     try {
       return await work();
     } catch (error) {
@@ -99,8 +99,13 @@ function passReadOnly(error: unknown): void {
   if (!(error instanceof ReadOnlyError)) throw error;
 }
 
-function unavailable(cause: unknown): PrismError {
-  return new PrismError("store_unavailable", "the store cannot be reached", { cause });
+/** `isForCallers`: what the store said of a call or a check, as of tables that are missing, tells callers why; why it could not be opened does not. */
+function unavailable(cause: unknown, isForCallers: boolean): PrismError {
+  const message =
+    isForCallers && cause instanceof PrismError && cause.reason === "store_unavailable"
+      ? cause.message
+      : "the store cannot be reached";
+  return new PrismError("store_unavailable", message, { cause });
 }
 
 /** Waits; not so long where `signal` is aborted. */

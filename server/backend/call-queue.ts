@@ -16,8 +16,8 @@ const FADE = 0.9;
 const MAX_WAITING_CALLS = 16_384;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
-/** For a group, which no single caller can end. */
-const FOR_ALL = createCall();
+/** Of a group, which no single caller can end. */
+const NEVER = createCall();
 
 /** A call of the contract that takes a list of items and answers each in its place; an empty answer tells nothing of any. */
 export interface Method<Item, Result> {
@@ -165,7 +165,7 @@ export class CallQueue {
   async #runTogether(method: WaitingCall["method"], group: readonly WaitingCall[]): Promise<void> {
     try {
       const items = group.flatMap(({ items }) => items);
-      const results = await method.run(this.#namespace, items, FOR_ALL);
+      const results = await method.run(this.#namespace, items, new GroupCall(group));
       this.#learn(method, results);
       let at = 0;
       for (const call of group) {
@@ -198,6 +198,20 @@ export class CallQueue {
     } catch (error) {
       reject(asPrismError(error));
     }
+  }
+}
+
+/** The call of a group: over when each of its callers has left. Nobody is told of that; a store that waits for long asks. */
+class GroupCall implements Call {
+  readonly #group: readonly WaitingCall[];
+  readonly signal = NEVER.signal;
+
+  constructor(group: readonly WaitingCall[]) {
+    this.#group = group;
+  }
+
+  get aborted(): boolean {
+    return this.#group.every(({ call }) => call.aborted);
   }
 }
 

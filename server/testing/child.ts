@@ -12,9 +12,12 @@ export interface Child {
   readonly exited: Promise<void>;
 }
 
-/** The first folder of the path that has all of these programs; `undefined` = none has. */
-export function folderOnPath(programs: readonly string[]): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter);
+/** Programs that refuse to run as root can be started as this. It is "nobody" on every Linux. */
+export const NOBODY = 65534;
+
+/** The first folder of the path, or of `more`, that has all of these programs; `undefined` = none has. */
+export function folderOnPath(programs: readonly string[], more: readonly string[] = []): string | undefined {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), ...more];
   return folders.find((folder) => programs.every((program) => existsSync(join(folder, program))));
 }
 

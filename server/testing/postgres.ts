@@ -5,12 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
-import { type Child, folderOnPath, spawnChild } from "./child.ts";
+import { type Child, folderOnPath, NOBODY, spawnChild } from "./child.ts";
 import { isThere } from "./is-there.ts";
 import { freePort } from "./port.ts";
-
-/** PostgreSQL refuses to run as root. This is "nobody" on every Linux. */
-const NOBODY = 65534;
 
 /** The programs of a PostgreSQL that can be started here. */
 interface Programs {
@@ -114,7 +111,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const server = given === undefined ? await startPostgres() : undefined;
   const url = new URL(given ?? server?.url ?? "");
   const name = `prism_test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
-  await once(url.href, `CREATE DATABASE ${name}`);
+  await query(url.href, `CREATE DATABASE ${name}`);
   const mine = new URL(url);
   mine.pathname = `/${name}`;
   const client = new pg.Client({ connectionString: mine.href });
@@ -124,13 +121,14 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     query: (sql, values = []) => client.query(sql, [...values]),
     async [Symbol.asyncDispose]() {
       await client.end();
-      if (server === undefined) await once(url.href, `DROP DATABASE ${name} WITH (FORCE)`);
+      if (server === undefined) await query(url.href, `DROP DATABASE ${name} WITH (FORCE)`);
       await server?.[Symbol.asyncDispose]();
     },
   };
 }
 
-async function once(url: string, sql: string): Promise<void> {
+/** Runs statements, which answer nothing, on a connection that is made for them. */
+export async function query(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query(sql);

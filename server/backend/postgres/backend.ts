@@ -1,14 +1,23 @@
 import { ReadOnlyError } from "../../errors.ts";
-import type { Backend, EntryStore, EntryWrite, ListStore, ScanStore } from "../contract.ts";
+import {
+  type Backend,
+  type Call,
+  createCall,
+  type EntryStore,
+  type EntryWrite,
+  type ListStore,
+  type ScanStore,
+} from "../contract.ts";
 import { keyRange } from "../key-range.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import type { PostgresConfig } from "./config.ts";
 import { createDatabase, type Database } from "./database.ts";
-import { openError } from "./errors.ts";
+import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { readPackedPage } from "./packed-page.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
+import { readUrl } from "./url.ts";
 
 /** Entries that one statement of a sweep deletes: its locks are short. */
 const SWEEP_ENTRIES = 1000;
@@ -17,6 +26,15 @@ const SWEEP_ENTRIES = 1000;
 export interface PostgresBackend extends Backend {
   /** Deletes everything that is expired now; answers how many entries that was. The store also does so by itself, every second. */
   sweep(): Promise<number>;
+}
+
+/** The store while it is open. */
+interface Session {
+  readonly database: Database;
+  readonly sweeper: Sweeper;
+  /** What ends with the store: `closing` is aborted then. */
+  readonly closer: AbortController;
+  readonly closing: Call;
 }
 
 /** Runs a statement of the open store. */
@@ -31,7 +49,7 @@ export function createPostgresBackend(
   { now = SERVER_TIME }: { readonly now?: string } = {},
 ): PostgresBackend {
   const statements = createStatements(config.schema, now);
-  let session: { readonly database: Database; readonly sweeper: Sweeper } | undefined;
+  let session: Session | undefined;
 
   const run: Run = async (statement, values, call) => await current().database.run(statement, values, call);
 
@@ -43,7 +61,7 @@ export function createPostgresBackend(
   async function sweep(): Promise<number> {
     const mine = current();
     for (let total = 0; ; ) {
-      const rows = await run(statements.sweep, [SWEEP_ENTRIES]);
+      const rows = await run(statements.sweep, [SWEEP_ENTRIES], mine.closing);
       total += rows.length;
       if (rows.length < SWEEP_ENTRIES || session !== mine) return total;
     }
@@ -62,16 +80,28 @@ export function createPostgresBackend(
         await database.use((client) => migrate(client, config.schema, MIGRATIONS));
       } catch (error) {
         await database?.close();
-        throw openError(error, placeOf(config.url));
+        throw openError(error, readUrl(config.url, true).place);
       }
-      session = { database, sweeper: createSweeper(sweep) };
+      const closer = new AbortController();
+      session = {
+        database,
+        sweeper: createSweeper(sweep),
+        closer,
+        closing: createCall(closer.signal),
+      };
     },
     async check() {
       const [row] = await run(statements.check, []);
-      if (row?.[0] === true) throw new ReadOnlyError("the store takes no writes now");
+      const [isReadOnly, isThere, mayRead, mayWrite] = row ?? [];
+      if (isThere !== true) throw tablesMissing();
+      if (mayRead !== true) throw notReadable();
+      if (isReadOnly === true) throw new ReadOnlyError("the store takes no writes now");
+      if (mayWrite !== true) throw notWritable();
     },
     async close() {
-      const { database, sweeper } = current();
+      const { database, sweeper, closer } = current();
+      // A sweep may wait for a lock.
+      closer.abort();
       await sweeper.stop();
       session = undefined;
       await database.close();
@@ -81,29 +111,33 @@ export function createPostgresBackend(
 
 function createEntries(run: Run, statements: Statements): EntryStore {
   return {
-    async get(namespace, keys) {
-      const rows = await run(statements.get, [namespace, keyArray(keys)]);
+    async get(namespace, keys, call) {
+      const rows = await run(statements.get, [namespace, keyArray(keys)], call);
       const [only] = keys;
       if (keys.length === 1 && only !== undefined) return [rows[0]?.[1]];
       const values = new Map(rows.map(([key, value]) => [key.toString(), value]));
       return keys.map((key) => values.get(key));
     },
-    async exists(namespace, keys) {
-      const rows = await run(statements.exists, [namespace, keyArray(keys)]);
+    async exists(namespace, keys, call) {
+      const rows = await run(statements.exists, [namespace, keyArray(keys)], call);
       const found = new Set(rows.map(([key]) => key.toString()));
       return keys.map((key) => found.has(key));
     },
-    async set(namespace, entries) {
+    async set(namespace, entries, call) {
       const writes = ordered(entries);
-      await run(statements.set, [
-        namespace,
-        byteaArray(writes.map(({ key }) => key)),
-        byteaArray(writes.map(({ write }) => write.value)),
-        bigintArray(writes.map(({ write }) => Math.ceil(write.ttlMs))),
-      ]);
+      await run(
+        statements.set,
+        [
+          namespace,
+          byteaArray(writes.map(({ key }) => key)),
+          byteaArray(writes.map(({ write }) => write.value)),
+          bigintArray(writes.map(({ write }) => Math.ceil(write.ttlMs))),
+        ],
+        call,
+      );
     },
-    async delete(namespace, keys) {
-      const rows = await run(statements.delete, [namespace, keyArray(keys)]);
+    async delete(namespace, keys, call) {
+      const rows = await run(statements.delete, [namespace, keyArray(keys)], call);
       const found = new Set(rows.filter(([, wasLive]) => wasLive).map(([key]) => key.toString()));
       // Of two deletes of one key the first finds it.
       return keys.map((key) => found.delete(key));
@@ -129,35 +163,37 @@ function createScans(run: Run, statements: Statements): ScanStore {
 
 function createLists(run: Run, statements: Statements): ListStore {
   return {
-    async push(namespace, pushes) {
-      const rows = await run(statements.push, [
-        namespace,
-        keyArray(pushes.map(({ key }) => key)),
-        booleanArray(pushes.map(({ end }) => end === "left")),
-        byteaArray(pushes.map(({ value }) => value)),
-      ]);
+    async push(namespace, pushes, call) {
+      const rows = await run(
+        statements.push,
+        [
+          namespace,
+          keyArray(pushes.map(({ key }) => key)),
+          booleanArray(pushes.map(({ end }) => end === "left")),
+          byteaArray(pushes.map(({ value }) => value)),
+        ],
+        call,
+      );
       return rows.map(([length]) => length);
     },
-    async pop(namespace, pops) {
-      const rows = await run(statements.pop, [
-        namespace,
-        keyArray(pops.map(({ key }) => key)),
-        booleanArray(pops.map(({ end }) => end === "left")),
-      ]);
+    async pop(namespace, pops, call) {
+      const rows = await run(
+        statements.pop,
+        [
+          namespace,
+          keyArray(pops.map(({ key }) => key)),
+          booleanArray(pops.map(({ end }) => end === "left")),
+        ],
+        call,
+      );
       return rows.map(([value]) => value ?? undefined);
     },
-    async length(namespace, keys) {
-      const rows = await run(statements.length, [namespace, keyArray(keys)]);
+    async length(namespace, keys, call) {
+      const rows = await run(statements.length, [namespace, keyArray(keys)], call);
       const lengths = new Map(rows.map(([key, length]) => [key.toString(), length]));
       return keys.map((key) => lengths.get(key) ?? 0);
     },
   };
-}
-
-/** `host:port/database`. */
-function placeOf(url: string): string {
-  const { host, pathname } = new URL(url);
-  return `${host}${pathname}`;
 }
 
 function keyArray(keys: readonly string[]): Buffer {

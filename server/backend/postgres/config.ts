@@ -1,15 +1,22 @@
 import { z } from "zod";
 import { tlsFilesSchema } from "../tls-files.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
+import { urlProblem } from "./url.ts";
 
 /** `type: postgres`: a PostgreSQL server, or what speaks its protocol. Several gateways may share one. */
 export const postgresSchema = z.strictObject({
   type: z.literal("postgres"),
-  /** Where it is and who we are: `postgres://user:password@host:5432/database`. Keep the password out of the file: `${VAR}`. */
+  /**
+   * Where it is and who we are: `postgres://user:password@host:5432/database`. Keep the password out of the file: `${VAR}`. Of several
+   * hosts, with commas between them, the first that can be had is taken; with `?target_session_attrs=read-write` that takes writes.
+   */
   url: z
     .string()
     .refine(hasPlainUserinfo, { error: USERINFO_FORMAT, abort: true })
-    .refine(isPostgresUrl, { error: 'expected a URL such as "postgres://user@host:5432/database"' }),
+    .superRefine((text, context) => {
+      const problem = urlProblem(text);
+      if (problem !== undefined) context.addIssue(problem);
+    }),
   /** The PostgreSQL schema that holds the tables; made when missing. Gateways with one schema share their data. */
   schema: z
     .string()
@@ -32,7 +39,3 @@ export const postgresSchema = z.strictObject({
 
 /** The checked options of a PostgreSQL store. File names are absolute by then. */
 export type PostgresConfig = z.infer<typeof postgresSchema>;
-
-function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text);
-}

@@ -1,17 +1,23 @@
 import { readFileSync } from "node:fs";
-import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, type CustomTypesConfig, Pool, type PoolClient, type QueryConfig } from "pg";
+import { type ClientBase, type ClientConfig, Pool, type PoolClient } from "pg";
 import { abortError, PrismError, StartError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import type { PostgresConfig } from "./config.ts";
-import { isLost, isRetryable, type Kind, tooBusy, toPrismError, unavailable, wasCutOff } from "./errors.ts";
-
-/**
- * A statement whose connection carries nothing either way for longer counts as lost: its server is gone without a word, or frozen.
- * Not for those that take time in proportion to what is there.
- */
-const SILENCE_MS = 5_000;
+import {
+  isLost,
+  isReadOnly,
+  isRetryable,
+  isUnprepared,
+  tooBusy,
+  toPrismError,
+  unavailable,
+  wasCutOff,
+} from "./errors.ts";
+import { createLane, type Lane } from "./lane.ts";
+import { Session, type Statement } from "./session.ts";
+import { createSilence, SilenceError } from "./silence.ts";
+import { type PostgresHost, readUrl } from "./url.ts";
 
 /** To end a statement whose call was aborted, before its connection is given up. */
 const CANCEL_MS = 1_000;
@@ -28,48 +34,17 @@ const RETRY_MS = 5;
 /** Times that a statement is made again that was undone for another's sake, or read over a connection that broke; and a connection that was cut off. */
 const MAX_RETRIES = 3;
 
-/**
- * What the statements rely on, whatever the server's, the database's or the role's own settings are. Every one of them is to use an
- * index: before the first statistics are there, plans for a table that seems empty would read all of it. Of a session: a pooler in
- * between has to keep sessions apart.
- */
-const SETTINGS = `
-  SET bytea_output TO hex;
-  SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
-  SET enable_seqscan TO off;
-  SET enable_bitmapscan TO off;
-  SET enable_hashjoin TO off;
-  SET enable_mergejoin TO off`;
+/** Connections that statements on one table may have at the same time: somebody may have locked it. */
+const TABLE_SHARE = 0.75;
 
-/** Of pg_type.dat in PostgreSQL's source: from text, which is all that the driver reads, to values. */
-const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
-  16: (text) => text === "t",
-  // In hexadecimal digits, after "\\x" (postgresql.org/docs/current/datatype-binary.html).
-  17: (text) => Buffer.from(text.slice(2), "hex"),
-  20: Number,
-  23: Number,
-};
-const TYPES: CustomTypesConfig = {
-  getTypeParser: (type: number) => PARSERS[type] ?? ((text: string) => text),
-};
-
-/** A statement that is prepared once on each connection. */
-export interface Statement<Row extends readonly unknown[]> {
-  /** Unique among the statements of a database. */
-  readonly name: string;
-  readonly text: string;
-  readonly kind: Kind;
-  /** It takes time in proportion to what is there, and may be silent all the while. */
-  readonly isLong?: boolean;
-  /** For the types only: what a row is. BYTEA are Buffers, BIGINT numbers. */
-  readonly row?: Row;
-}
+/** The same of those that take long. */
+const LONG_SHARE = 0.5;
 
 /** The connections to one database. */
 export interface Database {
   /**
-   * Runs one statement, in a transaction of its own, and answers its rows. With a call it is ended when that is aborted: for the few
-   * that can take long. Rejects with PrismError.
+   * Runs one statement, in a transaction of its own, and answers its rows. Nobody waits for a `call` that is aborted: its statement is
+   * ended then, or soon after. Rejects with PrismError.
    */
   run<Row extends readonly unknown[]>(
     statement: Statement<Row>,
@@ -77,7 +52,7 @@ export interface Database {
     call?: Call,
   ): Promise<Row[]>;
   /** Runs `work` on a connection of its own. Rejects with what it throws, or PrismError `store_unavailable`. */
-  use<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
+  use<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /** Waits for what is under way, and closes every connection. */
   close(): Promise<void>;
 }
@@ -85,80 +60,91 @@ export interface Database {
 /** Makes the pool; it does not connect yet. Throws StartError where a file of `ssl` cannot be read. */
 export function createDatabase(config: PostgresConfig): Database {
   const { max, connect_timeout_ms: connectTimeoutMs } = config.pool;
-  const connection = {
-    connectionString: config.ssl === undefined ? config.url : withoutSsl(config.url),
+  const { hosts, needsWrites } = readUrl(config.url, config.ssl === undefined);
+  const options: ClientConfig = {
     ...(config.ssl && { ssl: readSsl(config.ssl) }),
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     application_name: "prism",
+    query_timeout: MIGRATION_MS,
   };
+  for (const host of hosts) readUrlFiles(host, options);
+  const way = createWay(hosts);
   const pool = new Pool({
-    ...connection,
+    ...options,
     max,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
-    query_timeout: MIGRATION_MS,
+    Client: class extends Session {
+      constructor() {
+        super(way.current(), options);
+      }
+    },
     onConnect: async (client) => {
-      const query: QueryConfig & { query_timeout: number } = {
-        text: SETTINGS,
-        query_timeout: connectTimeoutMs,
-      };
-      await client.query(query);
+      const { isReadOnly } = await sessionOf(client).begin(connectTimeoutMs);
+      if (isReadOnly && needsWrites) throw new Error(`${sessionOf(client).at.name} takes no writes`);
     },
   });
   // An idle connection that breaks is replaced when a call needs one.
   pool.on("error", () => {});
-  let counting = 0;
+  const silence = createSilence(
+    ({ at }, timeoutMs) =>
+      new Session(at, { ...options, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs }),
+  );
+  const lanes = {
+    entry: createLane(shareOf(max, TABLE_SHARE)),
+    list: createLane(shareOf(max, TABLE_SHARE)),
+    long: createLane(shareOf(max, LONG_SHARE)),
+  };
+  /** Whether a session keeps what is prepared in it; once one did not, none is believed. */
+  let mayPrepare = true;
 
-  async function connect(): Promise<PoolClient> {
-    for (let retries = 0; ; retries++) {
+  async function connect(): Promise<PoolClient & Session> {
+    let cuts = 0;
+    for (let tried = 1; ; ) {
       const isBusy = pool.totalCount >= max && pool.idleCount === 0;
+      const host = way.current();
       try {
-        return await pool.connect();
+        const session = sessionOf(await pool.connect());
+        if (session.at === way.current()) return session;
+        session.release(true);
       } catch (error) {
         // Nobody has asked anything over it yet.
-        if (wasCutOff(error) && retries < MAX_RETRIES) continue;
-        throw isBusy ? tooBusy(error) : unavailable(error);
+        if (wasCutOff(error) && cuts++ < MAX_RETRIES) continue;
+        if (isBusy) throw tooBusy(error);
+        way.leave(host);
+        if (!isLost(error) || tried++ >= hosts.length) throw unavailable(error);
       }
     }
   }
 
-  async function use<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const client = await connect();
+  async function use<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await connect();
     // Said to the statement that is under way too.
     const onError = () => {};
-    client.on("error", onError);
+    session.on("error", onError);
     let lost = false;
     try {
-      return await work(client);
+      return await work(session);
     } catch (error) {
-      lost = isLost(error);
+      if (needsWrites && isReadOnly(error)) {
+        way.leave(session.at);
+        lost = true;
+      }
+      lost ||= isLost(error) || isUnprepared(error);
       throw error;
     } finally {
-      client.off("error", onError);
-      client.release(lost);
+      session.off("error", onError);
+      if (lost) session.giveUp();
+      session.release(lost);
     }
   }
 
-  /** Ends what runs on a connection, by one that is made for it: those of the pool may all be waiting. */
-  async function cancel(pid: unknown): Promise<void> {
-    const client = new Client({ ...connection, query_timeout: CANCEL_MS });
-    client.on("error", () => {});
-    try {
-      await client.connect();
-      await client.query("SELECT pg_cancel_backend($1)", [pid]);
-    } catch {
-      // The connection is given up all the same; on a server that is gone there is nothing to end.
-    } finally {
-      await client.end().catch(() => {});
-    }
-  }
-
-  /** Runs a statement that ends with its call; its connection is of no more use then, since it could be ended late. */
-  async function untilAborted<T>(client: PoolClient, { signal }: Call, work: () => Promise<T>): Promise<T> {
+  /** Runs a statement that ends with its call. */
+  async function untilAborted<T>(session: Session, { signal }: Call, work: () => Promise<T>): Promise<T> {
     const gaveUp = Promise.withResolvers<never>();
     let timer: NodeJS.Timeout | undefined;
     const onAbort = () => {
-      void cancel(Reflect.get(client, "processID"));
+      session.cancel();
       timer = setTimeout(() => gaveUp.reject(abortError(signal)), CANCEL_MS);
     };
     signal.addEventListener("abort", onAbort);
@@ -174,107 +160,110 @@ export function createDatabase(config: PostgresConfig): Database {
     }
   }
 
-  /** Those that can take long leave connections for the others. */
-  async function unlessMany<T>(work: () => Promise<T>): Promise<T> {
-    if (counting >= Math.ceil(max / 2)) throw tooBusy(undefined);
-    counting++;
-    try {
-      return await work();
-    } finally {
-      counting--;
-    }
-  }
-
   async function once<Row extends readonly unknown[]>(
-    { name, text, isLong = false }: Statement<Row>,
+    statement: Statement<Row>,
     values: readonly unknown[],
     call: Call | undefined,
   ): Promise<Row[]> {
-    return await use(async (client) => {
-      const query = {
-        name,
-        text,
-        values: [...values],
-        rowMode: "array",
-        types: TYPES,
-        query_timeout: FOR_EVER_MS,
-      };
-      const ask = async () => {
-        const { rows } = await client.query<Row[]>(query);
-        return rows as unknown as Row[];
-      };
-      const work = () => (isLong ? ask() : unlessSilent(client, ask()));
+    return await use(async (session) => {
       if (call?.aborted === true) throw abortError(call.signal);
-      return await (call === undefined ? work() : untilAborted(client, call, work));
+      const work = () => silence.watch(session, session.run(statement, values, mayPrepare), call);
+      const ends = statement.endsWithCall === true && call !== undefined;
+      return await (ends ? untilAborted(session, call, work) : work());
     });
+  }
+
+  /** Whether a statement that failed so had no effect, and may do better. */
+  function isWorthAnother(error: unknown, { kind }: Statement<readonly unknown[]>): boolean {
+    if (isRetryable(error) || (needsWrites && isReadOnly(error))) return true;
+    if (isUnprepared(error)) {
+      // There is a pooler after all.
+      mayPrepare = false;
+      return true;
+    }
+    return isBroken(error) && kind === "read";
+  }
+
+  async function retrying<Row extends readonly unknown[]>(
+    statement: Statement<Row>,
+    values: readonly unknown[],
+    call: Call | undefined,
+  ): Promise<Row[]> {
+    for (let retries = 0; ; retries++) {
+      try {
+        return await once(statement, values, call);
+      } catch (error) {
+        const again = isWorthAnother(error, statement);
+        if (!again || retries === MAX_RETRIES) throw toPrismError(error, statement.kind);
+        // Where one connection broke others did, which the pool has to hear of first.
+        if (isBroken(error)) await delay(RETRY_MS);
+      }
+    }
   }
 
   return {
     use,
-    async run(statement, values, call) {
-      for (let retries = 0; ; retries++) {
-        try {
-          const work = () => once(statement, values, call);
-          return await (statement.isLong === true ? unlessMany(work) : work());
-        } catch (error) {
-          // Idle connections break unseen when the server goes and comes back; those who read just take the next.
-          const isBroken = statement.kind === "read" && isLost(error) && !(error instanceof PrismError);
-          const again = isRetryable(error) || (isBroken && !(error instanceof SilenceError));
-          if (!again || retries === MAX_RETRIES) throw toPrismError(error, statement.kind);
-          // Where one connection broke others did, which the pool has to hear of first.
-          if (isBroken) await delay(RETRY_MS);
-        }
-      }
+    run(statement, values, call) {
+      const { table, isLong = false } = statement;
+      const work = () => retrying(statement, values, call);
+      const inTable = table === undefined ? work : () => within(lanes[table], call, work);
+      return isLong ? within(lanes.long, call, inTable) : inTable();
     },
     close: () => pool.end(),
   };
 }
 
-/** Longer than anybody waits, and what a timer can hold: 0 would be the pool's own. */
-const FOR_EVER_MS = 2 ** 31 - 1;
-
-/** Nothing came or went for {@link SILENCE_MS}. */
-class SilenceError extends Error {
-  override readonly name = "SilenceError";
-}
-
-/** Settles as `work` does, or rejects when the connection is silent: a large answer over a slow network is not. */
-async function unlessSilent<T>(client: PoolClient, work: Promise<T>): Promise<T> {
-  const silent = Promise.withResolvers<never>();
-  let moved = bytesMoved(client);
-  const look = () => {
-    const now = bytesMoved(client);
-    if (now === moved) {
-      silent.reject(new SilenceError(`PostgreSQL said nothing for ${SILENCE_MS} ms`));
-    } else {
-      moved = now;
-      timer = setTimeout(look, SILENCE_MS);
-    }
-  };
-  let timer = setTimeout(look, SILENCE_MS);
-  // Where the other is first.
-  work.catch(() => {});
-  silent.promise.catch(() => {});
+/** Does `work` when there is room for it. */
+async function within<T>(lane: Lane, call: Call | undefined, work: () => Promise<T>): Promise<T> {
+  const entered = lane.enter(call);
+  if (entered !== undefined) await entered;
   try {
-    return await Promise.race([work, silent.promise]);
+    return await work();
   } finally {
-    clearTimeout(timer);
+    lane.leave();
   }
 }
 
-/** What the client's socket has received and sent so far. */
-function bytesMoved(client: PoolClient): number {
-  const socket: unknown = Reflect.get(Object(Reflect.get(client, "connection")), "stream");
-  return socket instanceof Socket ? socket.bytesRead + socket.bytesWritten - socket.writableLength : 0;
+/** Idle connections break unseen when the server goes and comes back; those who read just take the next. */
+function isBroken(error: unknown): boolean {
+  return isLost(error) && !(error instanceof PrismError) && !(error instanceof SilenceError);
 }
 
-/** The URL says how to use TLS too, and would win. */
-function withoutSsl(text: string): string {
-  const url = new URL(text);
-  for (const name of [...url.searchParams.keys()]) {
-    if (name.startsWith("ssl") || name === "uselibpqcompat") url.searchParams.delete(name);
+/** One at least, and not all where there are more. */
+function shareOf(max: number, share: number): number {
+  return Math.max(1, Math.min(max - 1, Math.ceil(max * share)));
+}
+
+/** Which of the servers is the one: as long as it can be had, it stays. */
+function createWay(hosts: readonly PostgresHost[]) {
+  let at = 0;
+  const current = () => {
+    const host = hosts[at];
+    if (host === undefined) throw new Error("no host");
+    return host;
+  };
+  return {
+    current,
+    /** Goes on to the next, unless somebody else did. */
+    leave(host: PostgresHost): void {
+      if (host === current()) at = (at + 1) % hosts.length;
+    },
+  };
+}
+
+/** The pool makes no others. */
+function sessionOf<C extends ClientBase>(client: C): C & Session {
+  if (!(client instanceof Session)) throw new TypeError("not a connection of this pool");
+  return client;
+}
+
+/** Throws StartError where the URL names files that cannot be read. */
+function readUrlFiles(host: PostgresHost, options: ClientConfig): void {
+  try {
+    new Session(host, options);
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), error);
   }
-  return url.href;
 }
 
 function readSsl({ ca, cert, key }: NonNullable<PostgresConfig["ssl"]>) {

@@ -33,10 +33,40 @@ export function toPrismError(error: unknown, kind: Kind): PrismError {
         ? new PrismError("internal", "internal error", { cause: error })
         : new PrismError("corrupt_data", "the store's data is damaged", { cause: error });
     default:
-      return code === READ_ONLY
-        ? new ReadOnlyError("the store takes no writes now", error)
-        : new PrismError("internal", "internal error", { cause: error });
+      return ofCode(code, kind, error);
   }
+}
+
+function ofCode(code: string, kind: Kind, error: unknown): PrismError {
+  switch (code) {
+    case READ_ONLY:
+      return new ReadOnlyError("the store takes no writes now", error);
+    // undefined_table, invalid_schema_name, undefined_function.
+    case "42P01":
+    case "3F000":
+    case "42883":
+      return tablesMissing(error);
+    // insufficient_privilege
+    case "42501":
+      return kind === "write" ? notWritable(error) : notReadable(error);
+    default:
+      return new PrismError("internal", "internal error", { cause: error });
+  }
+}
+
+/** Somebody took the tables away while they were in use. */
+export function tablesMissing(cause?: unknown): PrismError {
+  return new PrismError("store_unavailable", "the store's tables are missing", { cause });
+}
+
+/** Somebody took rights away from the user that the gateway is there. */
+export function notReadable(cause?: unknown): PrismError {
+  return new PrismError("store_unavailable", "the store's tables may not be read", { cause });
+}
+
+/** The same, of writing only. */
+export function notWritable(cause?: unknown): ReadOnlyError {
+  return new ReadOnlyError("the store's tables may not be written", cause);
 }
 
 /** statement_completion_unknown: CockroachDB says so of a commit whose answer it lost itself. */
@@ -59,6 +89,20 @@ export function wasCutOff(error: unknown): boolean {
   );
 }
 
+/** The server, or only this session, takes no writes. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === READ_ONLY;
+}
+
+/**
+ * What was prepared in the session is not there, or is there though it was not prepared: it is shared. The statement had no effect.
+ * invalid_sql_statement_name, duplicate_prepared_statement.
+ */
+export function isUnprepared(error: unknown): boolean {
+  const code = sqlState(error);
+  return code === "26000" || code === "42P05";
+}
+
 /** The statement was undone so that others could go on, and can be made again. */
 export function isRetryable(error: unknown): boolean {
   const code = sqlState(error);
@@ -68,10 +112,25 @@ export function isRetryable(error: unknown): boolean {
 /** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
 export function openError(error: unknown, where: string): PrismError {
   const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
-  const message = `PostgreSQL at ${where}: ${cause instanceof Error ? cause.message : String(cause)}`;
-  const isFinal = error instanceof StartError || (cause instanceof DatabaseError && !mayPass(cause));
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const help = POOLER_HELP.find(([text]) => said.includes(text))?.[1];
+  const message = `PostgreSQL at ${where}: ${said}${help === undefined ? "" : `: ${help}`}`;
+  const isFinal =
+    error instanceof StartError || help !== undefined || (cause instanceof DatabaseError && !mayPass(cause));
   return isFinal ? new StartError(message, cause) : new PrismError("store_unavailable", message, { cause });
 }
+
+/** What PgBouncer says, with no code of its own for it (client.c and server.c of its source), and what to do. */
+const POOLER_HELP: readonly (readonly [text: string, help: string])[] = [
+  [
+    "unsupported startup parameter",
+    "the pooler takes no such parameter in a URL: leave it out and give the setting to the role (ALTER ROLE ... SET ...)",
+  ],
+  [
+    "statement pooling mode",
+    "every call needs a transaction: set pool_mode to transaction or session for this database",
+  ],
+];
 
 /** The server ends, starts, or has too many connections. */
 function mayPass(error: DatabaseError): boolean {

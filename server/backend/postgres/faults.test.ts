@@ -41,11 +41,9 @@ describe.runIf(canStartPostgres())("postgres", () => {
         .count("n", "", createCall(leave.signal))
         .catch((error: unknown) => String(Reflect.get(Object(error), "reason"))),
     );
-    expect(await Promise.race(counts)).toBe("overloaded");
     expect(await lists.push("n", [{ key: "l", end: "left", value: VALUE }], CALL)).toEqual([1]);
     leave.abort();
-    const reasons = await Promise.all(counts);
-    expect(reasons.filter((reason) => reason === "canceled")).toHaveLength(2);
+    expect(await Promise.all(counts)).toEqual(counts.map(() => "canceled"));
     await other.end();
     expect(await scans.count("n", "", CALL)).toBe(1);
   });

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 import { StartError } from "../../errors.ts";
 import { loadMigrations, type Migration } from "../migration-files.ts";
+import { missingGrants } from "./rights.ts";
 
 /** "Prsm": those who wait for this lock make or change tables of Prism. */
 const LOCK = 0x5072736d;
@@ -24,6 +25,8 @@ export async function migrate(
   try {
     await client.query(`SET LOCAL lock_timeout TO ${LOCK_WAIT_MS}`);
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
+    const grants = await missingGrants(client, schema);
+    if (grants.length > 0) throw mayNot(grants);
     // Asked for first: who may not make schemas may not even ask for one that is there.
     const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
     if (rowCount === 0) await client.query(`CREATE SCHEMA "${schema}"`);
@@ -54,6 +57,10 @@ async function appliedVersion(client: ClientBase, schema: string): Promise<numbe
   }
   const { rows } = await client.query("SELECT coalesce(max(version), 0) AS version FROM migration");
   return Number(rows[0]?.version);
+}
+
+function mayNot(grants: readonly string[]): StartError {
+  return new StartError(`the user lacks rights; let an administrator run: ${grants.join("; ")};`);
 }
 
 function newer(schema: string, applied: number, known: number): StartError {

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
+import { postgresSchema } from "./config.ts";
+import { createDatabase } from "./database.ts";
+import { createStatements, SERVER_TIME } from "./statements.ts";
+
+describe.runIf(hasTestDatabase())("a database", () => {
+  let server: TestDatabase;
+
+  beforeAll(async () => {
+    server = await createTestDatabase();
+    await server.query("CREATE TABLE here (id INTEGER)");
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  const STATEMENT = {
+    name: "prism_here",
+    text: "INSERT INTO here SELECT $1::integer RETURNING id",
+    kind: "write",
+  } as const;
+
+  test.each([
+    ["is gone", [[1]], "DEALLOCATE ALL"],
+    ["somebody else has made", [], `PREPARE ${STATEMENT.name} AS SELECT 7`],
+  ])("a prepared statement that %s is not run, and the call does not fail", async (_, before, meddle) => {
+    const config = postgresSchema.parse({ type: "postgres", url: server.url, pool: { max: 1 } });
+    const database = createDatabase(config);
+    onTestFinished(() => database.close());
+    const newer = { ...STATEMENT, name: `${STATEMENT.name}_2` };
+    for (const row of before) expect(await database.run(STATEMENT, row)).toEqual([row]);
+    await database.use((session) => session.query(meddle));
+    expect(await database.run(STATEMENT, [2])).toEqual([[2]]);
+    // Nothing is prepared from now on, so that nothing can be gone again.
+    expect(await database.run(newer, [3])).toEqual([[3]]);
+    const prepared = "SELECT name FROM pg_prepared_statements";
+    expect(await database.use(async (session) => (await session.query(prepared)).rows)).toEqual([]);
+  });
+});
+
+test("a statement's name stands for one text", () => {
+  const names = ["a", "b"].flatMap((schema) =>
+    Object.values(createStatements(schema, SERVER_TIME)).map(({ name }) => name),
+  );
+  expect(new Set(names).size).toBe(names.length);
+  // NAMEDATALEN: what is longer is cut, and could then be another's.
+  for (const name of names) expect(name.length).toBeLessThan(64);
+});

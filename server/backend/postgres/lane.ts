@@ -1,0 +1,52 @@
+import { abortError } from "../../errors.ts";
+import type { Call } from "../contract.ts";
+
+/** Lets so many in at a time; the others wait in order. */
+export interface Lane {
+  /** Resolves when there is room. Rejects with the abort's error where `call` is aborted before. */
+  enter(call: Call | undefined): Promise<void> | undefined;
+  /** To be called once by each that came in. */
+  leave(): void;
+}
+
+/** `max`: 1 or more. */
+export function createLane(max: number): Lane {
+  let inside = 0;
+  const waiting = new Set<() => void>();
+
+  return {
+    enter(call) {
+      if (inside < max) {
+        inside++;
+        return undefined;
+      }
+      return new Promise((resolve, reject) => {
+        const signal = call?.signal;
+        if (signal?.aborted === true) {
+          reject(abortError(signal));
+          return;
+        }
+        const comeIn = () => {
+          signal?.removeEventListener("abort", goAway);
+          resolve();
+        };
+        const goAway = () => {
+          waiting.delete(comeIn);
+          if (signal !== undefined) reject(abortError(signal));
+        };
+        waiting.add(comeIn);
+        signal?.addEventListener("abort", goAway, { once: true });
+      });
+    },
+    leave() {
+      const [next] = waiting;
+      if (next === undefined) {
+        inside--;
+      } else {
+        // In the place of the one that leaves.
+        waiting.delete(next);
+        next();
+      }
+    },
+  };
+}

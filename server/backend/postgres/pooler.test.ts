@@ -1,0 +1,182 @@
+/** A pooler between the gateway and PostgreSQL, whose server connections many clients share. */
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { canStartPgBouncer, type PgBouncerProcess, startPgBouncer } from "../../testing/pgbouncer.ts";
+import { canStartPostgres, type PostgresProcess, query, startPostgres } from "../../testing/postgres.ts";
+import { startTcpProxy } from "../../testing/tcp-proxy.ts";
+import { bytes, CALL, texts } from "../conformance/harness.ts";
+import { type Gateway, useGateways } from "../conformance/shared-store.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import { createCall } from "../contract.ts";
+import { createGuardedBackend } from "../guarded.ts";
+import { createPostgresBackend } from "./backend.ts";
+import { postgresSchema } from "./config.ts";
+
+const page = (prefix: string) => ({
+  prefix,
+  after: undefined,
+  maxEntries: 100,
+  maxBytes: 100_000,
+  keysOnly: false,
+});
+
+describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", () => {
+  let server: PostgresProcess;
+  let pooler: PgBouncerProcess;
+  let suites = 0;
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    pooler = await startPgBouncer(server.url, "transaction");
+  });
+  afterAll(async () => {
+    await pooler[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  const { open } = useGateways();
+  const gateway = (schema: string, url = pooler.url) =>
+    open(postgresSchema.parse({ type: "postgres", url, schema }));
+
+  /** Every call of the contract, on keys and a list that nobody else has. */
+  async function callAll({ entries, scans, lists }: Gateway, me: string, round: number): Promise<void> {
+    const key = `${me}:k`;
+    const value = bytes(`${me}:${round}`);
+    await entries.set("n", [{ key, value, ttlMs: 0 }], CALL);
+    expect(texts(await entries.get("n", [key], CALL))).toEqual([`${me}:${round}`]);
+    expect(await entries.exists("n", [key], CALL)).toEqual([true]);
+    expect((await scans.scanPage("n", page(`${me}:`), CALL)).keys).toEqual([key]);
+    expect(await scans.count("n", `${me}:`, CALL)).toBe(1);
+    expect(await lists.push("n", [{ key, end: "right", value }], CALL)).toEqual([1]);
+    expect(await lists.length("n", [key], CALL)).toEqual([1]);
+    expect(texts(await lists.pop("n", [{ key, end: "left" }], CALL))).toEqual([`${me}:${round}`]);
+    expect(await entries.delete("n", [key], CALL)).toEqual([true]);
+  }
+
+  test("two schemas of one database never see each other's data", async () => {
+    const teams = ["team_a", "team_b"];
+    const gateways = await Promise.all(teams.map((team) => gateway(team)));
+    await Promise.all(
+      gateways.flatMap(({ entries }, team) =>
+        Array.from({ length: 20 }, async (_, caller) => {
+          for (let round = 0; round < 30; round++) {
+            const value = `${teams[team]}:${caller}:${round}`;
+            await entries.set("n", [{ key: `k${caller}`, value: bytes(value), ttlMs: 0 }], CALL);
+            expect(texts(await entries.get("n", [`k${caller}`], CALL))).toEqual([value]);
+          }
+        }),
+      ),
+    );
+  });
+
+  test("a hundred callers of two gateways make every call, and go on when a gateway starts anew", async () => {
+    const callers = async (gateways: readonly Gateway[], name: string) => {
+      await Promise.all(
+        Array.from({ length: 100 }, async (_, caller) => {
+          const mine = gateways[caller % gateways.length];
+          if (mine === undefined) throw new Error("no gateway");
+          for (let round = 0; round < 3; round++) await callAll(mine, `${name}:${caller}`, round);
+        }),
+      );
+    };
+    const before = await Promise.all([gateway("shared"), gateway("shared")]);
+    await callers(before, "before");
+    await before[0]?.backend.close();
+    await callers([await gateway("shared")], "after");
+    await before[1]?.backend.check();
+  });
+
+  test("what Prism sets for itself is never another client's", async () => {
+    const { entries, lists } = await gateway("polite");
+    await entries.set("n", [{ key: "a", value: bytes("v"), ttlMs: 0 }], CALL);
+    await lists.push("n", [{ key: "a", end: "left", value: bytes("v") }], CALL);
+    const { Client } = (await import("pg")).default;
+    const others = Array.from({ length: 3 }, () => new Client({ connectionString: pooler.url }));
+    await Promise.all(others.map((other) => other.connect()));
+    // A transaction each, so that all server connections are looked at.
+    for (const other of others) await other.query("BEGIN");
+    for (const other of others) {
+      expect((await other.query("SHOW enable_seqscan")).rows).toEqual([{ enable_seqscan: "on" }]);
+      expect((await other.query("SELECT * FROM pg_prepared_statements")).rows).toEqual([]);
+      await other.end();
+    }
+  });
+
+  test("the settings of the database are not the store's", async () => {
+    await query(server.url, "CREATE DATABASE odd");
+    for (const set of [
+      "bytea_output TO escape",
+      "default_transaction_isolation TO serializable",
+      "search_path TO nowhere",
+    ]) {
+      await query(server.url, `ALTER DATABASE odd SET ${set}`);
+    }
+    const url = new URL(pooler.url);
+    url.pathname = "/odd";
+    await callAll(await gateway("prism", url.href), "odd", 0);
+  });
+
+  test("a pooler that starts anew, and one that takes the place of the server", async () => {
+    await using direct = await startTcpProxy(Number(new URL(server.url).port));
+    const both = new URL(pooler.url);
+    both.host = `127.0.0.1:${direct.port}`;
+    const url = both.href.replace(both.host, `${both.host},${new URL(pooler.url).host}`);
+    const mine = await gateway("moved", url);
+    await callAll(mine, "direct", 0);
+    expect(direct.connections).toBeGreaterThan(0);
+    direct.refuse();
+    await vi.waitFor(() => mine.backend.check(), { timeout: 5000 });
+    await Promise.all(Array.from({ length: 20 }, (_, i) => callAll(mine, `pooled:${i}`, 0)));
+    await pooler.restart();
+    await vi.waitFor(() => mine.backend.check(), { timeout: 5000 });
+    await Promise.all(Array.from({ length: 20 }, (_, i) => callAll(mine, `again:${i}`, 0)));
+  });
+
+  test("a count is ended when nobody waits for it any more", async () => {
+    const { scans } = await gateway("counted");
+    const { Client } = (await import("pg")).default;
+    const other = new Client({ connectionString: server.url });
+    await other.connect();
+    await other.query("BEGIN; LOCK TABLE counted.entry IN ACCESS EXCLUSIVE MODE");
+    const leave = new AbortController();
+    const count = scans.count("n", "", createCall(leave.signal));
+    const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(1));
+    leave.abort();
+    await expect(count).rejects.toMatchObject({ reason: "canceled" });
+    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(0));
+    await other.end();
+    expect(await scans.count("n", "", CALL)).toBe(0);
+  });
+
+  test("in session mode it works too; where it cannot, the start is refused and says what to do", async () => {
+    await using session = await startPgBouncer(server.url, "session", ["max_client_conn = 20"]);
+    await callAll(await gateway("sessions", session.url), "a", 0);
+    await using single = await startPgBouncer(server.url, "statement");
+    await expect(gateway("single", single.url)).rejects.toThrow(
+      "set pool_mode to transaction or session for this database",
+    );
+    const options = `${pooler.url}?options=-c%20statement_timeout%3D5s`;
+    await expect(gateway("options", options)).rejects.toThrow("give the setting to the role");
+  });
+
+  describeBackend({
+    name: "postgres behind PgBouncer",
+    capabilities: ["entries", "scans", "lists"],
+    durable: true,
+    batches: true,
+    // It is the server's.
+    movesClock: false,
+    maxTtlMs: MAX_TTL_SECONDS * 1000,
+    async create() {
+      const schema = `suite_${++suites}`;
+      const config = postgresSchema.parse({ type: "postgres", url: pooler.url, schema });
+      return {
+        backend: createGuardedBackend(createPostgresBackend(config)),
+        advance() {},
+        clear: () => query(server.url, `TRUNCATE ${schema}.entry, ${schema}.list, ${schema}.list_item`),
+        dispose: () => query(server.url, `DROP SCHEMA IF EXISTS ${schema} CASCADE`),
+      };
+    },
+  });
+});

@@ -1,0 +1,64 @@
+import type { ClientBase } from "pg";
+
+/** What a gateway needs to be there, and may do with it. */
+const TABLES = ["entry", "list", "list_item"];
+const FUNCTIONS = ["list_push", "list_pop"];
+const WRITES = ["INSERT", "UPDATE", "DELETE"];
+
+const texts = (names: readonly string[]) => names.map((name) => `'${name}'`).join(", ");
+const mayWrite = WRITES.map((right) => `has_table_privilege(c.oid, '${right}')`).join(" AND ");
+
+/**
+ * The text of a question that waits for no lock: whether this is a standby, or a server or database that was told to take no writes;
+ * whether all that a gateway needs is in `schema`; whether its user may read it, and write it.
+ */
+export function stateText(schema: string): string {
+  return `
+    SELECT current_setting('transaction_read_only')::boolean,
+      count(*) = ${TABLES.length} AND (
+        SELECT count(DISTINCT p.proname) = ${FUNCTIONS.length} FROM pg_proc AS p JOIN pg_namespace AS n ON p.pronamespace = n.oid
+        WHERE n.nspname = '${schema}' AND p.proname IN (${texts(FUNCTIONS)})),
+      bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
+      bool_and(${mayWrite})
+    FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid
+    WHERE n.nspname = '${schema}' AND c.relname IN (${texts(TABLES)})`;
+}
+
+/** A row of {@link stateText}. */
+export type StateRow = readonly [isReadOnly: boolean, isThere: boolean, mayRead: boolean, mayWrite: boolean];
+
+/** Tables and what has to be allowed with each. */
+const NEEDED = [
+  ...TABLES.flatMap((table) => ["SELECT", ...WRITES].map((right) => [table, right])),
+  ["migration", "SELECT"],
+]
+  .map((row) => `(${texts(row)})`)
+  .join(", ");
+
+/** `$1`: the schema. A row for each GRANT that is missing. */
+const MISSING = `
+  WITH here AS (SELECT oid FROM pg_namespace WHERE nspname = $1)
+  SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) AS sql
+    WHERE NOT EXISTS (SELECT FROM here) AND NOT has_database_privilege(current_database(), 'CREATE')
+  UNION ALL
+  SELECT format('GRANT USAGE ON SCHEMA %I TO %I', $1, current_user)
+    FROM here WHERE NOT has_schema_privilege(oid, 'USAGE')
+  UNION ALL
+  SELECT format('GRANT CREATE ON SCHEMA %I TO %I', $1, current_user)
+    FROM here WHERE NOT has_schema_privilege(oid, 'CREATE')
+      AND NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = here.oid AND relname = 'migration')
+  UNION ALL
+  SELECT format('GRANT %s ON %I.%I TO %I', string_agg(needed.privilege, ', '), $1, c.relname, current_user)
+    FROM here JOIN pg_class AS c ON c.relnamespace = here.oid
+      JOIN (VALUES ${NEEDED}) AS needed (name, privilege) ON needed.name = c.relname
+    WHERE NOT has_table_privilege(c.oid, needed.privilege) GROUP BY c.relname
+  UNION ALL
+  SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, current_user)
+    FROM here JOIN pg_proc AS p ON p.pronamespace = here.oid
+    WHERE p.proname IN (${texts(FUNCTIONS)}) AND NOT has_function_privilege(p.oid, 'EXECUTE')`;
+
+/** What the connection's user has to be granted to make `schema`, or to use it where it is there; empty = nothing. */
+export async function missingGrants(client: ClientBase, schema: string): Promise<string[]> {
+  const { rows } = await client.query<{ sql: string }>(MISSING, [schema]);
+  return rows.map(({ sql }) => sql);
+}
