@@ -1,9 +1,10 @@
-/** A store that is not there at the start. */
-import { expect, test } from "vitest";
+/** A store that is not there at the start, or is away later. */
+import { expect, test, vi } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { postgresSchema } from "./backend/postgres/config.ts";
 import { rawCall } from "./protocol/raw.ts";
 import { callRequest, POST_WIRES } from "./protocol/wire.ts";
+import { createTestDatabase, hasTestDatabase } from "./testing/postgres.ts";
 import { startTestServer } from "./testing/server.ts";
 
 const { exists } = KeyValueBasicInterface.method;
@@ -42,3 +43,27 @@ test("the namespaces of other stores are served; its own fail at once, and the o
   expect(warnings).toEqual([expect.objectContaining({ backend: "main", type: "postgres" })]);
   expect(JSON.stringify(server.log)).not.toContain("s3cret");
 });
+
+test.runIf(hasTestDatabase())(
+  "tables that are dropped: health and calls say so, until they are back",
+  async () => {
+    await using database = await createTestDatabase();
+    await using server = await startTestServer({
+      adjust: (config) => ({
+        ...config,
+        backends: { main: postgresSchema.parse({ type: "postgres", url: database.url }) },
+        namespaces: [{ name: "default", pattern: "keyvalue", backend: "main" }],
+      }),
+    });
+    const [wire] = POST_WIRES;
+    const call = () => rawCall(server, callRequest(wire, exists, { key: "a" }));
+    const status = async () => (await fetch(`${server.adminUrl}/health`)).status;
+    expect([await call(), await status()]).toEqual([expect.objectContaining({ httpStatus: 200 }), 200]);
+    await database.query("ALTER SCHEMA prism RENAME TO gone");
+    expect(await status()).toBe(503);
+    expect(await call()).toMatchObject({ code: "unavailable", message: "the store's tables are missing" });
+    await database.query("ALTER SCHEMA gone RENAME TO prism");
+    await vi.waitFor(async () => expect(await status()).toBe(200), { timeout: 5000 });
+    expect(await call()).toMatchObject({ httpStatus: 200 });
+  },
+);

@@ -131,8 +131,36 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 export async function query(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query(sql);
-  await client.end();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Somebody who works by hand, and keeps a table locked all the while. Disposing lets go of it. */
+export interface TableLock extends AsyncDisposable {
+  /** How many others wait for a lock. */
+  waiting(): Promise<number>;
+}
+
+/** Locks a table against everybody, also against those who read. */
+export async function lockTable(url: string, table: string): Promise<TableLock> {
+  const client = new pg.Client({ connectionString: url });
+  // The server may go first.
+  client.on("error", () => {});
+  await client.connect();
+  await client.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+  return {
+    async waiting() {
+      // A transaction has one view of the sessions, unless it asks for another.
+      await client.query("SELECT pg_stat_clear_snapshot()");
+      const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+      const { rows } = await client.query<{ n: number }>(sql);
+      return rows[0]?.n ?? 0;
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  };
 }
 
 function onPath(): Programs | undefined {

@@ -1,6 +1,7 @@
 /** Several gateways on one server, and a server that is killed, frozen, and gone. */
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { canStartPostgres, type PostgresProcess, startPostgres } from "../../testing/postgres.ts";
+import { canStartPostgres, lockTable, type PostgresProcess, startPostgres } from "../../testing/postgres.ts";
 import { createBreakerBackend } from "../breaker.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { describeSharedStore, type StoreServer, useGateways } from "../conformance/shared-store.ts";
@@ -10,6 +11,7 @@ import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 
 const VALUE = bytes("v");
+const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, keysOnly: true };
 
 describe.runIf(canStartPostgres())("postgres", () => {
   const configOf = ({ url }: PostgresProcess) =>
@@ -31,10 +33,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const postgres = await start();
     const { scans, entries, lists } = await gateway(postgres);
     await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
-    const { Client } = (await import("pg")).default;
-    const other = new Client({ connectionString: postgres.url });
-    await other.connect();
-    await other.query("BEGIN; LOCK TABLE prism.entry IN ACCESS EXCLUSIVE MODE");
+    const lock = await lockTable(postgres.url, "prism.entry");
     const leave = new AbortController();
     const counts = Array.from({ length: 10 }, () =>
       scans
@@ -44,8 +43,57 @@ describe.runIf(canStartPostgres())("postgres", () => {
     expect(await lists.push("n", [{ key: "l", end: "left", value: VALUE }], CALL)).toEqual([1]);
     leave.abort();
     expect(await Promise.all(counts)).toEqual(counts.map(() => "canceled"));
-    await other.end();
+    await lock[Symbol.asyncDispose]();
     expect(await scans.count("n", "", CALL)).toBe(1);
+  });
+
+  test("calls on a table that somebody locks wait for longer than a silent connection is waited for; others go on", async () => {
+    const postgres = await start();
+    const { backend, entries, scans, lists } = await gateway(postgres);
+    await entries.set("n0", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+    const lock = await lockTable(postgres.url, "prism.entry");
+    let answered = 0;
+    // More than there are connections.
+    const waiting = Array.from({ length: 12 }, async (_, i) => {
+      const namespace = `n${i % 6}`;
+      await Promise.all([
+        entries.get(namespace, ["a"], CALL),
+        entries.set(namespace, [{ key: "a", value: VALUE, ttlMs: 0 }], CALL),
+        scans.count(namespace, "", CALL),
+        scans.scanPage(namespace, PAGE, CALL),
+      ]);
+      answered++;
+    });
+    for (const endsAtMs = performance.now() + 6500; performance.now() < endsAtMs; ) {
+      await lists.push("n0", [{ key: "l", end: "left", value: VALUE }], CALL);
+      await backend.check();
+      await delay(100);
+    }
+    expect(answered).toBe(0);
+    await lock[Symbol.asyncDispose]();
+    await Promise.all(waiting);
+  });
+
+  test("a store is closed though a table is locked: statements that nobody waits for any more are ended", async () => {
+    const postgres = await start();
+    const { backend, entries } = await gateway(postgres);
+    await using lock = await lockTable(postgres.url, "prism.entry");
+    const leave = new AbortController();
+    const call = createCall(leave.signal);
+    const calls = [
+      entries.get("n", ["a"], call),
+      entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], call),
+      // Two that go together.
+      entries.get("m", ["a"], call),
+      entries.get("m", ["b"], call),
+    ].map((work) => work.catch((error: unknown) => String(error)));
+    await vi.waitFor(async () => expect(await lock.waiting()).toBe(3), { timeout: 5000 });
+    leave.abort();
+    const closed = backend.close();
+    const canceled = "PrismError: the call was canceled";
+    expect(await Promise.all(calls)).toEqual(calls.map(() => canceled));
+    await closed;
+    expect(await lock.waiting()).toBe(0);
   });
 
   test("TLS that is asked for is not left out because the URL says so", async () => {
@@ -96,18 +144,14 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const postgres = await start();
     const { scans, entries } = await gateway(postgres);
     await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
-    const { Client } = (await import("pg")).default;
-    const other = new Client({ connectionString: postgres.url });
-    await other.connect();
-    await other.query("BEGIN; LOCK TABLE prism.entry IN ACCESS EXCLUSIVE MODE");
+    const lock = await lockTable(postgres.url, "prism.entry");
     const leave = new AbortController();
     const count = scans.count("n", "", createCall(leave.signal));
-    const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(1));
+    await vi.waitFor(async () => expect(await lock.waiting()).toBe(1));
     leave.abort();
     await expect(count).rejects.toMatchObject({ reason: "canceled" });
-    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(0));
-    await other.end();
+    await vi.waitFor(async () => expect(await lock.waiting()).toBe(0));
+    await lock[Symbol.asyncDispose]();
     expect(await scans.count("n", "", CALL)).toBe(1);
   });
 

@@ -2,7 +2,13 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { canStartPgBouncer, type PgBouncerProcess, startPgBouncer } from "../../testing/pgbouncer.ts";
-import { canStartPostgres, type PostgresProcess, query, startPostgres } from "../../testing/postgres.ts";
+import {
+  canStartPostgres,
+  lockTable,
+  type PostgresProcess,
+  query,
+  startPostgres,
+} from "../../testing/postgres.ts";
 import { startTcpProxy } from "../../testing/tcp-proxy.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { type Gateway, useGateways } from "../conformance/shared-store.ts";
@@ -134,18 +140,14 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   test("a count is ended when nobody waits for it any more", async () => {
     const { scans } = await gateway("counted");
-    const { Client } = (await import("pg")).default;
-    const other = new Client({ connectionString: server.url });
-    await other.connect();
-    await other.query("BEGIN; LOCK TABLE counted.entry IN ACCESS EXCLUSIVE MODE");
+    const lock = await lockTable(server.url, "counted.entry");
     const leave = new AbortController();
     const count = scans.count("n", "", createCall(leave.signal));
-    const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(1));
+    await vi.waitFor(async () => expect(await lock.waiting()).toBe(1));
     leave.abort();
     await expect(count).rejects.toMatchObject({ reason: "canceled" });
-    await vi.waitFor(async () => expect((await other.query(waiting)).rows[0].n).toBe(0));
-    await other.end();
+    await vi.waitFor(async () => expect(await lock.waiting()).toBe(0));
+    await lock[Symbol.asyncDispose]();
     expect(await scans.count("n", "", CALL)).toBe(0);
   });
 

@@ -77,7 +77,8 @@ function split(text: string): string[] | undefined {
   return names.map((name) => `${before}${name}${after}`);
 }
 
-function driverUrl(url: URL, withTls: boolean): string {
+function driverUrl(from: URL, withTls: boolean): string {
+  const url = new URL(from);
   const parameters = url.searchParams;
   parameters.delete("target_session_attrs");
   const mode = parameters.get("sslmode") ?? "";
