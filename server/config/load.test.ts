@@ -17,15 +17,19 @@ function loadYaml(yaml: string | Uint8Array, options: Partial<LoadOptions> = {})
 
 /** The lines of the error that `load` throws. */
 function problemsOf(load: () => unknown): string[] {
+  return refusal(load)?.message.split("\n") ?? [];
+}
+
+function refusal(load: () => unknown): ConfigError | undefined {
   try {
     load();
   } catch (error) {
     if (error instanceof ConfigError) {
-      return error.message.split("\n");
+      return error;
     }
     throw error;
   }
-  return [];
+  return undefined;
 }
 
 const DEFAULTS = {
@@ -311,15 +315,13 @@ logging: {level: warn, format: pretty}
     }
   });
 
-  test("thousands of namespaces on backends that are not there are told of within seconds", () => {
-    const lines = Array.from({ length: 10_000 }, (_, i) => [
-      `  b${i}: {type: memory}`,
-      `  - {name: n${i}, backend: b${i}x}`,
-    ]);
-    const section = (index: 0 | 1) => lines.map((line) => line[index]).join("\n");
-    const problems = problemsOf(() => loadYaml(`backends:\n${section(0)}\nnamespaces:\n${section(1)}\n`));
-    expect(problems).toHaveLength(51);
-    expect(problems[0]).toContain('no backend "b0x"; did you mean "b0"?');
-    expect(problems.at(-1)).toBe("... and 9950 more");
+  test("of many backends that are not there only those that are shown are compared with all others", () => {
+    const names = Array.from({ length: 60 }, (_, i) => `b${i}`);
+    const backends = names.map((name) => `  ${name}: {type: memory}\n`).join("");
+    const namespaces = names.map((name) => `  - {name: ${name}, backend: ${name}x}\n`).join("");
+    const load = () => loadYaml(`backends:\n${backends}namespaces:\n${namespaces}`);
+    const problems = refusal(load)?.problems.map(({ message }) => message) ?? [];
+    expect(problems[0]).toContain('no backend "b0x"; did you mean "b0"? expected one of: database, b0');
+    expect(problems[50]).toMatch(/no backend "b50x"$/);
   });
 });
