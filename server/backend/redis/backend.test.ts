@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
-import { createTestRedis, hasTestRedis, type TestRedis } from "../../testing/redis.ts";
+import { createTestRedis, hasTestRedis, type TestRedis, withRedis } from "../../testing/redis.ts";
 import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import type { Backend } from "../contract.ts";
@@ -10,6 +10,7 @@ import { createShardedBackend } from "../sharded.ts";
 import { createRedisShards } from "./backend.ts";
 import { redisSchema } from "./config.ts";
 import { shardKeys } from "./keys.ts";
+import { SCRIPTS } from "./scripts.ts";
 
 /** A server's clock does not stand still, so that a millisecond of the suite is a second here. */
 const UNIT = 1000;
@@ -108,6 +109,29 @@ describe.runIf(hasTestRedis())("redis", () => {
     expect(await store.scans.count("n", "", CALL)).toBe(1);
   });
 
+  test("the last millisecond of an entry's life is the one before that in which it expires", async () => {
+    await using store = await opened();
+    const { index, expiry, entryPrefix } = store.keys;
+    const name = `${entryPrefix}n:k`;
+    await withRedis(server().url, async (client) => {
+      // Until the server's clock shows one millisecond all the while.
+      for (let before = 0, after = -1, end = 0; before !== after || end === 0; ) {
+        const replies = await client
+          .multi()
+          .time()
+          .eval(SCRIPTS.set.text, 3, index, expiry, name, entryPrefix.length, "v", 60_000)
+          .time()
+          .pexpiretime(name)
+          .exec();
+        const [first, , last, expires] = (replies ?? []).map(([, reply]) => reply);
+        [before, after, end] = [millisecondOf(first), millisecondOf(last), Number(expires)];
+        // Redis shows a key in the millisecond of its deadline too.
+        if (before === after) expect(end).toBe(before + 60_000 - 1);
+      }
+      expect(await client.zscore(expiry, "n:k")).toBe(String(await client.pexpiretime(name)));
+    });
+  });
+
   test("what expired leaves the index by itself", async () => {
     await using store = await opened();
     await setTexts(store.entries, { a: "1", b: "2" }, { ttlMs: 1 });
@@ -186,6 +210,12 @@ describe.runIf(hasTestRedis())("redis", () => {
     expect(String(error)).toContain(`{${store.prefix}:0}:layout is "1 0/2" and not "1 0/3"`);
   });
 });
+
+/** Of what TIME answers: seconds and microseconds. */
+function millisecondOf(time: unknown): number {
+  const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
+  return (seconds ?? 0) * 1000 + Math.floor((micros ?? 0) / 1000);
+}
 
 /** Entries live {@link UNIT} times as long. */
 function slowed(store: Backend): Backend {

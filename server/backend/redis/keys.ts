@@ -7,7 +7,7 @@ export interface ShardKeys {
   readonly layout: string;
   /** A sorted set of `namespace:key`, one for each entry, all with score 0: their order is that of the bytes. */
   readonly index: string;
-  /** A sorted set of `namespace:key` of the entries that expire, by the time when they do, ms since 1970. */
+  /** A sorted set of `namespace:key` of the entries that expire, by the last millisecond of their life, since 1970. */
   readonly expiry: string;
   /** Of an entry, a string that expires by itself, this and `namespace:key` is the name. */
   readonly entryPrefix: string;

@@ -5,7 +5,7 @@ if now == '' then
   local time = redis.call('TIME')
   now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 end
--- An entry is there up to its millisecond, as GET sees it.
+-- The score is the last millisecond in which an entry is there, for GET too.
 local before = '(' .. now
 local result = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'LIMIT', ARGV[2], ARGV[3])
 table.insert(result, 1, tostring(redis.call('ZCOUNT', KEYS[1], '-inf', before)))

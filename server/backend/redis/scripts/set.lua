@@ -11,9 +11,11 @@ for i = 3, #KEYS do
   local member = string.sub(KEYS[i], first)
   local value, ttl = ARGV[2 * i - 4], tonumber(ARGV[2 * i - 3])
   if ttl > 0 then
-    local deadline = string.format('%.0f', now + ttl)
-    redis.call('SET', KEYS[i], value, 'PXAT', deadline)
-    redis.call('ZADD', expiry, deadline, member)
+    -- The last millisecond of its life. Redis shows a key in the one of PXAT too, and an entry is to be
+    -- gone in the one in which it expires.
+    local last = string.format('%.0f', now + ttl - 1)
+    redis.call('SET', KEYS[i], value, 'PXAT', last)
+    redis.call('ZADD', expiry, last, member)
   else
     redis.call('SET', KEYS[i], value)
     redis.call('ZREM', expiry, member)

@@ -5,7 +5,7 @@
 -- out.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
--- An entry is there up to its millisecond, as GET sees it.
+-- The score is the last millisecond in which an entry is there, for GET too.
 local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. now, 'LIMIT', 0, ARGV[1])
 if #expired > 0 then
   redis.call('ZREM', KEYS[1], unpack(expired))
