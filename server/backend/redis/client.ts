@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StartError } from "../../errors.ts";
 import { type Place, placeOf, type RedisConfig } from "./config.ts";
-import { replyCode } from "./errors.ts";
 import { endSilent } from "./silence.ts";
 
 /** Between two tries to connect: soon at first, because it may be one connection that broke. */
@@ -45,8 +44,6 @@ function clientOf(config: RedisConfig): Redis | Cluster {
     // What was sent over a connection that broke may have been done: it is not for the driver to do it again.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // It was the primary, and is no more: the name may lead to another by now.
-    reconnectOnError: (error: Error) => replyCode(error) === "READONLY",
   } satisfies RedisOptions;
   const standing = {
     ...common,

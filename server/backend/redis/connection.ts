@@ -12,6 +12,7 @@ import {
   toPrismError,
   unavailable,
 } from "./errors.ts";
+import { createLookout } from "./lookout.ts";
 import { silentPlaces } from "./probe.ts";
 import type { Script } from "./scripts.ts";
 
@@ -64,8 +65,11 @@ export function createConnection(config: RedisConfig): Connection {
     for (const waitMs of [...RETRY_MS, undefined]) {
       const command = new TrackedCommand(name, [...args], { replyEncoding: null });
       try {
-        return await send(command);
+        const reply = await send(command);
+        if (kind === "once") open?.lookout.taken();
+        return reply;
       } catch (error) {
+        if (replyCode(error) === "READONLY") open?.lookout.refused();
         // A repeatable one that is refused has several keys, and each can be read alone.
         const again = isRefused(error)
           ? kind === "once"
@@ -99,6 +103,7 @@ export function createConnection(config: RedisConfig): Connection {
     release() {
       users--;
       if (users > 0) return;
+      open?.lookout.close();
       open?.client.disconnect();
       open = undefined;
     },
@@ -151,6 +156,7 @@ function connect(config: RedisConfig) {
   return {
     client,
     ready,
+    lookout: createLookout(config, () => client.disconnect(true)),
     /** What was last heard from the server or the network that tells why it is not ready; `undefined` = nothing. */
     trouble: () => trouble,
   };
