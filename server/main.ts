@@ -57,17 +57,21 @@ async function stop(app: App, signal: NodeJS.Signals, log: Logger): Promise<void
   log.info("stopped");
 }
 
+/** A supervisor that signals the process and its group sends one signal twice: for so long the second is none. */
+const ECHO_MS = 200;
+
 /** Resolves with the first SIGTERM or SIGINT. The second ends the process at once, as a shell expects: 128 + its number. */
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let first = true;
+    let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => {
-        if (!first) {
+        if (first === undefined) {
+          first = { signal, atMs: performance.now() };
+          resolve(signal);
+        } else if (signal !== first.signal || performance.now() - first.atMs > ECHO_MS) {
           process.exit(128 + constants.signals[signal]);
         }
-        first = false;
-        resolve(signal);
       });
     }
   });

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { Agent, request as httpRequest } from "node:http";
 import http2 from "node:http2";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
@@ -183,20 +184,56 @@ test("a stream that outlives the grace time ends with UNAVAILABLE", async () => 
   expect(await server.exited).toBe(0);
 });
 
-test("a second signal ends the process at once", async () => {
-  await using folder = await temporaryFolder();
-  await using server = await spawnServer(["--config", await configFile(folder.path, 60_000)]);
-  using health = clientOf(server, (transport) => createClient(Health, transport));
-  using reflection = clientOf(server, (transport) => createClient(ServerReflection, transport));
+/** A server that stops for a minute, because a stream is open, and was told so by `signal`. */
+async function startStopping(folder: string, signal: NodeJS.Signals) {
+  const server = await spawnServer(["--config", await configFile(folder, 60_000)]);
+  const health = clientOf(server, (transport) => createClient(Health, transport));
+  const reflection = clientOf(server, (transport) => createClient(ServerReflection, transport));
   const watch = health.client.watch({ service: "" })[Symbol.asyncIterator]();
   await watch.next();
   const stream = endlessStream(reflection.client);
   await stream.next();
-  server.child.kill("SIGINT");
+  server.child.kill(signal);
   expect((await watch.next()).value?.status).toBe(Status.NOT_SERVING);
+  return {
+    server,
+    stream,
+    async [Symbol.asyncDispose]() {
+      health[Symbol.dispose]();
+      reflection[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("a second signal ends the process at once", async () => {
+  await using folder = await temporaryFolder();
+  await using stopping = await startStopping(folder.path, "SIGINT");
+  const { server, stream } = stopping;
   server.child.kill("SIGTERM");
   expect(await server.exited).toBe(128 + 15);
   await expect(stream.next()).rejects.toThrow();
+});
+
+test("so does the same signal again, but not its echo", async () => {
+  await using folder = await temporaryFolder();
+  {
+    await using server = await spawnServer(["--memory"]);
+    // Of equal signals that wait the kernel delivers one, so that two may be one already.
+    for (let i = 0; i < 20; i++) {
+      server.child.kill("SIGTERM");
+    }
+    expect(await server.exited).toBe(0);
+  }
+  await using stopping = await startStopping(folder.path, "SIGTERM");
+  const { server } = stopping;
+  let isGone = false;
+  void server.exited.then(() => (isGone = true));
+  while (!isGone) {
+    await delay(100);
+    server.child.kill("SIGTERM");
+  }
+  expect(await server.exited).toBe(128 + 15);
 });
 
 /** A stream whose client asks one thing and then keeps it open. */
