@@ -31,7 +31,7 @@ interface Session {
   readonly db: DatabaseSync;
   readonly reader: Reader;
   readonly gets: GetQueue;
-  readonly count: Counter;
+  readonly counter: Counter;
   readonly writes: WriteQueue;
   readonly sweeper: Sweeper;
 }
@@ -70,12 +70,14 @@ export function createSqliteBackend(
     async open() {
       let writes: WriteQueue | undefined;
       try {
-        writes = createWriteQueue(await startWriter(options), clock);
+        const worker = await startWriter(options);
         const db = openReader(options.path, READER_CACHE_BYTES);
+        const counter = createCounter(db, clock);
+        writes = createWriteQueue(worker, clock, counter);
         const sweeper = createSweeper(sweep);
         const reader = createReader(db);
         const gets = createGetQueue(reader, clock);
-        session = { db, reader, gets, count: createCounter(db, options.path), writes, sweeper };
+        session = { db, reader, gets, counter, writes, sweeper };
       } catch (error) {
         await writes?.close();
         throw openError(error, options.path);
@@ -139,7 +141,7 @@ function createScans(current: () => Session, clock: Clock): ScanStore {
     },
     async count(namespace, prefix, call) {
       try {
-        return await current().count(namespace, prefix, clock.now(), call);
+        return await current().counter.count(namespace, prefix, call);
       } catch (error) {
         throw toPrismError(error);
       }

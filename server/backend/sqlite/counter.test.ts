@@ -1,60 +1,232 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createManualClock, type ManualClock } from "../conformance/manual-clock.ts";
 import { createCall } from "../contract.ts";
 import { type Counter, createCounter } from "./counter.ts";
-import { openReader, openWriter } from "./database.ts";
-import { MIGRATIONS } from "./migrations.ts";
+import { prepare } from "./query.ts";
+import { createTestDatabase, type TestDatabase } from "./testing.ts";
+import type { Operation } from "./write-batch.ts";
 
 const ENTRIES = 10_000;
 const NEVER_ABORTED = createCall();
+const NOTHING = new Uint8Array(0);
 
 describe("createCounter", () => {
-  let directory = "";
-  let writer: DatabaseSync;
-  let reader: DatabaseSync;
-  let count: Counter;
+  let database: TestDatabase;
+  let clock: ManualClock;
+  let counter: Counter;
 
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), "prism-counter-"));
-    const path = join(directory, "prism.db");
-    writer = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
-    writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ENTRIES})
-      INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), i, X'', NULL FROM n`);
-    reader = openReader(path);
-    count = createCounter(reader, path);
+  /** Entry i expires i milliseconds after the start. */
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    clock = createManualClock();
+    database.writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ENTRIES})
+      INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), ${clock.now()} + i, X'', NULL FROM n`);
+    counter = createCounter(database.reader, clock);
   });
-  afterEach(() => {
-    reader.close();
-    writer.close();
-    rmSync(directory, { recursive: true });
-  });
+  afterEach(() => database[Symbol.asyncDispose]());
 
-  test("a long count is of the moment when it began, whatever is written meanwhile", async () => {
-    const counting = count("a", "", 0, NEVER_ABORTED);
-    writer.exec("DELETE FROM entry WHERE expires_at_ms > 5000");
-    expect(await counting).toBe(ENTRIES);
-    expect(await count("a", "", 0, NEVER_ABORTED)).toBe(5000);
+  const count = (namespace: string, prefix: string) => counter.count(namespace, prefix, NEVER_ABORTED);
+
+  function write(...operations: Operation[]): void {
+    counter.sending(operations, clock.now());
+    database.apply(operations, clock.now());
+    counter.answered();
+  }
+
+  const set = (key: string, ttlMs = 0): Operation => ({
+    type: "set",
+    namespace: "a",
+    entries: [{ key, value: NOTHING, ttlMs }],
   });
+  const remove = (...keys: string[]): Operation => ({ type: "delete", namespace: "a", keys });
 
   test("only what is live and has the prefix counts", async () => {
-    expect(await count("a", "", 2500, NEVER_ABORTED)).toBe(ENTRIES - 2500);
-    expect(await count("a", "k0", 0, NEVER_ABORTED)).toBe(9999);
-    expect(await count("a", "k00", 500, NEVER_ABORTED)).toBe(499);
-    expect(await count("b", "", 0, NEVER_ABORTED)).toBe(0);
+    expect(await count("a", "k0")).toBe(9999);
+    expect(await count("b", "")).toBe(0);
+    clock.advance(500);
+    expect(await count("a", "k00")).toBe(499);
+    clock.advance(2000);
+    expect(await count("a", "")).toBe(ENTRIES - 2500);
   });
 
-  test("ends when its call is aborted; so many at once and no more", async () => {
+  test("what is written behind and in front of a count is in it, and it holds no snapshot", async () => {
+    const counting = count("a", "");
+    await nextTurn();
+    write(
+      set("k00001x"),
+      set("k00002"),
+      remove("k00003", "k00003", "none"),
+      set("k09999x"),
+      remove("k09998"),
+    );
+    clock.advance(1);
+    write({ type: "sweep", maxEntries: 10 });
+    expect(prepare<[busy: number]>(database.writer, "PRAGMA wal_checkpoint(TRUNCATE)").get()?.[0]).toBe(0);
+    expect(await counting).toBe(ENTRIES - 1);
+  });
+
+  test("a group that is under way when it is walked over counts when it is answered", async () => {
+    const group = [set("k00001x"), remove("k09998")];
+    counter.sending(group, clock.now());
+    const counting = count("a", "");
+    for (let i = 0; i < 5; i++) {
+      await nextTurn();
+    }
+    database.apply(group, clock.now());
+    counter.answered();
+    expect(await counting).toBe(ENTRIES);
+  });
+
+  test("calls that count the same share a count", async () => {
+    const counts = Array.from({ length: 100 }, () => count("a", ""));
+    expect(new Set(await Promise.all(counts))).toEqual(new Set([ENTRIES]));
+  });
+
+  test("ends when all its calls are aborted; so many at once and no more", async () => {
     const controller = new AbortController();
-    const counts = Array.from({ length: 17 }, () => count("a", "", 0, createCall(controller.signal)));
+    const prefixes = ["", "k", ...Array.from({ length: 15 }, (_, i) => `p${i}`)];
+    for (const prefix of prefixes) {
+      database.writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4096)
+        INSERT INTO entry SELECT 'b', CAST(format('${prefix}/%05d', i) AS BLOB), NULL, X'', NULL FROM n`);
+    }
+    const counts = prefixes.map((prefix) =>
+      counter.count(prefix === "k" ? "a" : "b", prefix, createCall(controller.signal)),
+    );
     controller.abort();
     const results = await Promise.allSettled(counts);
     expect(results.map((result) => result.status === "rejected" && result.reason.reason)).toEqual([
       ...Array.from({ length: 16 }, () => "canceled"),
       "overloaded",
     ]);
-    expect(await count("a", "", 0, NEVER_ABORTED)).toBe(ENTRIES);
+    expect(await count("a", "")).toBe(ENTRIES);
+  });
+
+  test("a count that cannot be read fails; the groups do not", async () => {
+    const counting = count("a", "");
+    database.reader.exec("BEGIN");
+    await expect(counting).rejects.toMatchObject({ reason: "internal" });
+    database.reader.exec("COMMIT");
+    write(set("k"));
+    expect(await count("a", "")).toBe(ENTRIES + 1);
   });
 });
+
+/** What a test may do between two turns. */
+type Step =
+  | {
+      readonly kind: "send";
+      readonly keys: readonly number[];
+      readonly ttlMs: number;
+      readonly remove: boolean;
+    }
+  | { readonly kind: "sweep" | "commit" | "answer" | "turn" | "pass" };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    fc.record({
+      kind: fc.constant("send" as const),
+      keys: fc.array(fc.integer({ min: 0, max: 12_000 }), { maxLength: 8 }),
+      ttlMs: fc.constantFrom(0, 1, 2, 5),
+      remove: fc.boolean(),
+    }),
+    fc.record({ kind: fc.constantFrom("sweep", "commit", "answer", "turn", "pass") }),
+  ),
+  { maxLength: 40 },
+);
+
+test("whatever is written meanwhile, and whenever it is committed, a count is right at its end", async () => {
+  await using database = await createTestDatabase();
+  const { writer, reader } = database;
+  writer.exec("PRAGMA synchronous = OFF");
+  const truth = prepare<[number]>(
+    reader,
+    "SELECT count(*) FROM entry WHERE expires_at_ms IS NULL OR expires_at_ms > ?",
+  );
+  await fc.assert(
+    fc.asyncProperty(steps, async (plan) => {
+      const clock = createManualClock();
+      writer.exec(`DELETE FROM entry;
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+        INSERT INTO entry SELECT 'a', CAST(format('k%05d', 2 * i) AS BLOB),
+          iif(i % 3 = 0, ${clock.now()} + i % 10, NULL), X'', NULL FROM n`);
+      const counter = createCounter(reader, clock);
+      let sent: { readonly operations: readonly Operation[]; readonly nowMs: number } | undefined;
+      let isCommitted = false;
+      let total: number | undefined;
+      const counting = counter.count("a", "", NEVER_ABORTED).then((answer) => (total = answer));
+
+      /** If the count was answered just now, it is what there is now. */
+      async function compare(): Promise<void> {
+        const wasUnknown = total === undefined;
+        const expected = truth.get(clock.now())?.[0];
+        // As many as an answer passes through.
+        for (let promises = 0; promises < 10; promises++) {
+          await Promise.resolve();
+        }
+        if (wasUnknown && total !== undefined) {
+          expect(total).toBe(expected);
+        }
+      }
+      function commit(): void {
+        if (sent !== undefined && !isCommitted) {
+          database.apply(sent.operations, sent.nowMs);
+          isCommitted = true;
+        }
+      }
+      async function answer(): Promise<void> {
+        if (sent !== undefined) {
+          commit();
+          sent = undefined;
+          counter.answered();
+          await compare();
+        }
+      }
+      async function send(operation: Operation): Promise<void> {
+        await answer();
+        sent = { operations: [operation], nowMs: clock.now() };
+        isCommitted = false;
+        counter.sending(sent.operations, sent.nowMs);
+      }
+
+      for (const step of plan) {
+        switch (step.kind) {
+          case "send": {
+            const { ttlMs } = step;
+            const keys = step.keys.map((key) => `k${String(key).padStart(5, "0")}`);
+            const entries = keys.map((key) => ({ key, value: NOTHING, ttlMs }));
+            await send(
+              step.remove
+                ? { type: "delete", namespace: "a", keys }
+                : { type: "set", namespace: "a", entries },
+            );
+            break;
+          }
+          case "sweep":
+            await send({ type: "sweep", maxEntries: 700 });
+            break;
+          case "commit":
+            commit();
+            break;
+          case "answer":
+            await answer();
+            break;
+          case "turn":
+            await nextTurn();
+            await compare();
+            break;
+          case "pass":
+            clock.advance(1);
+        }
+      }
+      await answer();
+      while (total === undefined) {
+        await nextTurn();
+        await compare();
+      }
+      await counting;
+    }),
+    { numRuns: 100 },
+  );
+}, 60_000);

@@ -1,56 +1,243 @@
 import type { DatabaseSync } from "node:sqlite";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError, PrismError } from "../../errors.ts";
+import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
 import { type KeyRange, keyRange } from "../key-range.ts";
-import { openReader } from "./database.ts";
+import { toPrismError } from "./errors.ts";
+import { prepare } from "./query.ts";
 import { createCountStep } from "./reader.ts";
+import type { Operation } from "./write-batch.ts";
+import type { GroupObserver } from "./write-queue.ts";
 
-/** Most long counts at one time; each holds a connection. */
+/** Most long counts at one time. Calls that count the same share one. */
 const MAX_LONG_COUNTS = 16;
 
-/** Counts the live entries that have a prefix; the count is of one moment, however long it takes. */
-export type Counter = (namespace: string, prefix: string, nowMs: number, call: Call) => Promise<number>;
+/** Counts the live entries that have a prefix. It has to hear of all groups that are written. */
+export interface Counter extends GroupObserver {
+  /** Exact at some moment between the call and its answer, however long it takes. Rejects with {@link PrismError}. */
+  count(namespace: string, prefix: string, call: Call): Promise<number>;
+}
+
+interface Waiter {
+  readonly call: Call;
+  readonly resolve: (total: number) => void;
+  readonly reject: (error: PrismError) => void;
+}
+
+/** A count that takes more than one step. */
+interface LongCount {
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly range: KeyRange;
+  /** The first key that is not walked over yet; `range.below` = all are. */
+  cursor: Uint8Array;
+  /** Live entries from the start of the range to the cursor, without those that the group under way may change. */
+  total: number;
+  /** An entry counts as live that expires after this. */
+  nowMs: number;
+  /** The keys of the range that the group under way may change. */
+  touched: readonly Uint8Array[];
+  waiters: Waiter[];
+}
 
 /**
- * A count that one step answers is read from `db`. A longer one gets a connection of its own, and in it a transaction: it sees the
- * database as it was when it began, while other reads go on to see each write that is acknowledged. Between its steps other work runs.
+ * A count that one step answers is one statement. A longer one walks over the range in steps, between which other work
+ * runs. It holds no snapshot meanwhile, because SQLite's log cannot begin anew while there is one. What is written behind
+ * it, it learns as the {@link GroupObserver}: keys that a group may change are left out while the group is under way, and
+ * looked at when it is done. So the total is that of the moment when all is walked over and no group of the range is under
+ * way. What another process writes to the file meanwhile is counted or not.
  *
- * @param db The reader's connection to the database at `path`.
+ * @param db The reader's connection.
  */
-export function createCounter(db: DatabaseSync, path: string): Counter {
-  const firstStep = createCountStep(db);
-  let longCounts = 0;
+export function createCounter(db: DatabaseSync, clock: Clock): Counter {
+  const countStep = createCountStep(db);
+  const isLive = createLook(db);
+  const expiredBetween = createExpiredBetween(db);
+  /** By namespace and prefix. The first is the next to make a step. */
+  const counts = new Map<string, LongCount>();
+  let underWay: readonly Operation[] = [];
+  let scheduled = false;
 
-  async function countLong(namespace: string, all: KeyRange, nowMs: number, call: Call): Promise<number> {
-    const snapshot = openReader(path);
+  /** How many of the touched keys are live now, of those from `from` on and below `below`. */
+  function liveAmongTouched({ namespace, touched, nowMs }: LongCount, { from, below }: KeyRange): number {
+    return touched.filter(
+      (key) =>
+        Buffer.compare(key, from) >= 0 && Buffer.compare(key, below) < 0 && isLive(namespace, key, nowMs),
+    ).length;
+  }
+
+  function makeStep(count: LongCount): void {
+    const { namespace, range, cursor, nowMs } = count;
+    // The group may be committed between two statements, but not within a transaction.
+    db.exec("BEGIN");
     try {
-      snapshot.exec("BEGIN");
-      const countStep = createCountStep(snapshot);
-      let total = 0;
-      for (let range: KeyRange | undefined = all; range !== undefined; ) {
-        const step = countStep(namespace, range, nowMs);
-        total += step.live;
-        range = step.next;
-        await nextTurn();
-        if (call.aborted) throw abortError(call.signal);
-      }
-      return total;
+      const step = countStep(namespace, { from: cursor, below: range.below }, nowMs);
+      count.cursor = step.next?.from ?? range.below;
+      count.total += step.live - liveAmongTouched(count, { from: cursor, below: count.cursor });
     } finally {
-      snapshot.close();
+      db.exec("COMMIT");
     }
   }
 
-  return async (namespace, prefix, nowMs, call) => {
-    const all = keyRange(prefix, undefined);
-    const step = firstStep(namespace, all, nowMs);
-    if (step.next === undefined) return step.live;
-    if (longCounts === MAX_LONG_COUNTS) throw new PrismError("overloaded", "too many counts are under way");
-    longCounts++;
-    try {
-      return await countLong(namespace, all, nowMs, call);
-    } finally {
-      longCounts--;
+  /** Takes out what expired meanwhile. No group is under way that may change it. */
+  function moveTo(count: LongCount, nowMs: number): void {
+    count.total -= expiredBetween(count.namespace, walkedOver(count), count.nowMs, nowMs);
+    count.nowMs = nowMs;
+  }
+
+  function answerIfDone(id: string, count: LongCount): void {
+    if (isWalkedOver(count) && count.touched.length === 0) {
+      moveTo(count, clock.now());
+      counts.delete(id);
+      for (const waiter of count.waiters) {
+        waiter.resolve(count.total);
+      }
     }
+  }
+
+  /** A count that fails does so alone, and does not stop the writes. */
+  function attempt(id: string, count: LongCount, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      counts.delete(id);
+      for (const waiter of count.waiters) {
+        waiter.reject(toPrismError(error));
+      }
+    }
+  }
+
+  function schedule(): void {
+    if (!scheduled) {
+      scheduled = true;
+      setImmediate(run);
+    }
+  }
+
+  /** One step of one count, so that other calls wait no longer where there are many. */
+  function run(): void {
+    scheduled = false;
+    for (const [id, count] of counts) {
+      dropAborted(id, count);
+    }
+    for (const [id, count] of counts) {
+      if (!isWalkedOver(count)) {
+        counts.delete(id);
+        counts.set(id, count);
+        attempt(id, count, () => {
+          makeStep(count);
+          answerIfDone(id, count);
+        });
+        schedule();
+        return;
+      }
+    }
+  }
+
+  function dropAborted(id: string, count: LongCount): void {
+    for (const { call, reject } of count.waiters) {
+      if (call.aborted) {
+        reject(abortError(call.signal));
+      }
+    }
+    count.waiters = count.waiters.filter(({ call }) => !call.aborted);
+    if (count.waiters.length === 0) {
+      counts.delete(id);
+    }
+  }
+
+  function begin(id: string, namespace: string, prefix: string, nowMs: number): LongCount {
+    if (counts.size === MAX_LONG_COUNTS) {
+      throw new PrismError("overloaded", "too many counts are under way");
+    }
+    const range = keyRange(prefix, undefined);
+    const touched = touchedBy(underWay, namespace, prefix);
+    const count = { namespace, prefix, range, cursor: range.from, total: 0, nowMs, touched, waiters: [] };
+    counts.set(id, count);
+    schedule();
+    return count;
+  }
+
+  return {
+    async count(namespace, prefix, call) {
+      const nowMs = clock.now();
+      const step = countStep(namespace, keyRange(prefix, undefined), nowMs);
+      if (step.next === undefined) {
+        return step.live;
+      }
+      // A namespace's name has no NUL in it.
+      const id = `${namespace}\0${prefix}`;
+      const count = counts.get(id) ?? begin(id, namespace, prefix, nowMs);
+      return new Promise((resolve, reject) => count.waiters.push({ call, resolve, reject }));
+    },
+    sending(operations, nowMs) {
+      underWay = operations;
+      for (const [id, count] of counts) {
+        attempt(id, count, () => {
+          // A sweep deletes what is expired: from here on nothing that counts.
+          if (operations.some(({ type }) => type === "sweep")) {
+            moveTo(count, nowMs);
+          }
+          count.touched = touchedBy(operations, count.namespace, count.prefix);
+          count.total -= liveAmongTouched(count, walkedOver(count));
+        });
+      }
+    },
+    answered() {
+      underWay = [];
+      for (const [id, count] of counts) {
+        attempt(id, count, () => {
+          count.total += liveAmongTouched(count, walkedOver(count));
+          count.touched = [];
+          answerIfDone(id, count);
+        });
+      }
+    },
   };
+}
+
+function walkedOver({ range, cursor }: LongCount): KeyRange {
+  return { from: range.from, below: cursor };
+}
+
+function isWalkedOver({ range, cursor }: LongCount): boolean {
+  return Buffer.compare(cursor, range.below) >= 0;
+}
+
+/** The keys of entries that operations name, of those with a prefix, each once. */
+function touchedBy(operations: readonly Operation[], namespace: string, prefix: string): Uint8Array[] {
+  const keys = new Set<string>();
+  for (const operation of operations) {
+    if (operation.type === "set" && operation.namespace === namespace) {
+      for (const { key } of operation.entries) {
+        keys.add(key);
+      }
+    } else if (operation.type === "delete" && operation.namespace === namespace) {
+      for (const key of operation.keys) {
+        keys.add(key);
+      }
+    }
+  }
+  return [...keys].filter((key) => key.startsWith(prefix)).map((key) => Buffer.from(key));
+}
+
+function createLook(db: DatabaseSync): (namespace: string, key: Uint8Array, nowMs: number) => boolean {
+  const look = prepare<[1]>(
+    db,
+    "SELECT 1 FROM entry WHERE namespace = ? AND key = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)",
+  );
+  return (namespace, key, nowMs) => look.get(namespace, key, nowMs) !== undefined;
+}
+
+/** Counts the entries of a range that expire after `afterMs` and not after `untilMs`: it looks at no others. */
+function createExpiredBetween(
+  db: DatabaseSync,
+): (namespace: string, range: KeyRange, afterMs: number, untilMs: number) => number {
+  const expired = prepare<[number]>(
+    db,
+    `SELECT count(*) FROM entry INDEXED BY entry_by_expiry
+     WHERE expires_at_ms > ? AND expires_at_ms <= ? AND namespace = ? AND key >= ? AND key < ?`,
+  );
+  return (namespace, { from, below }, afterMs, untilMs) =>
+    expired.get(afterMs, untilMs, namespace, from, below)?.[0] ?? 0;
 }

@@ -43,7 +43,7 @@ let queue: WriteQueue;
 
 beforeEach(() => {
   thread = new FakeThread();
-  queue = createWriteQueue(thread, createManualClock());
+  queue = createWriteQueue(thread, createManualClock(), { sending() {}, answered() {} });
 });
 
 function remove(key: string): Extract<Operation, { type: "delete" }> {

@@ -21,6 +21,14 @@ const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024;
 /** What a call costs beside its bytes, roughly. */
 const CALL_BYTES = 256;
 
+/** Hears of each group, so that it can tell what is on the disk from what may be. One group is under way at a time. */
+export interface GroupObserver {
+  /** Before the group is sent: nothing of it has been done. */
+  sending(operations: readonly Operation[], nowMs: number): void;
+  /** What the group did is done, also where it failed. */
+  answered(): void;
+}
+
 /** Hands writes to the writer's thread, in groups. */
 export interface WriteQueue {
   /**
@@ -62,7 +70,7 @@ export interface WriterThread {
  *
  * @param worker Has said `open` already.
  */
-export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue {
+export function createWriteQueue(worker: WriterThread, clock: Clock, observer: GroupObserver): WriteQueue {
   let waiting: WaitingCall[] = [];
   let sent: readonly WaitingCall[] = [];
   let unansweredBytes = 0;
@@ -80,6 +88,7 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
   function answerSent(outcomes: readonly Outcome[]): void {
     const calls = sent;
     sent = [];
+    observer.answered();
     calls.forEach((call, i) => {
       const outcome = outcomes[i];
       unansweredBytes -= call.bytes;
@@ -96,6 +105,7 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
     for (const call of waiting) call.reject(dead(cause));
     sent = [];
     waiting = [];
+    observer.answered();
     whenAnswered?.();
   }
 
@@ -112,8 +122,11 @@ export function createWriteQueue(worker: WriterThread, clock: Clock): WriteQueue
   function sendNext(): void {
     sent = takeGroup();
     if (sent.length > 0) {
-      const operations = packOperations(sent.map(({ operation }) => operation));
-      worker.postMessage({ operations, nowMs: clock.now() }, [operations.buffer]);
+      const operations = sent.map(({ operation }) => operation);
+      const nowMs = clock.now();
+      observer.sending(operations, nowMs);
+      const packed = packOperations(operations);
+      worker.postMessage({ operations: packed, nowMs }, [packed.buffer]);
     } else {
       whenAnswered?.();
     }
