@@ -1,3 +1,5 @@
+import { describe } from "./convert.ts";
+
 /** Where a gateway listens unless it is told otherwise. */
 const DEFAULT_PORT = 8980;
 
@@ -5,7 +7,10 @@ const DEFAULT_PORT = 8980;
  * The base URL of an address: `host:port` or `host` (port 8980), without TLS unless `secure`, or a whole
  * `http://` or `https://` URL. IPv6 addresses stand in brackets. Throws TypeError for anything else.
  */
-export function parseAddress(address: string, secure: boolean): string {
+export function parseAddress(address: unknown, secure: boolean): string {
+  if (typeof address !== "string") {
+    throw new TypeError(`an address must be a string, not ${describe(address)}`);
+  }
   const whole = /^(https?):\/\//i.exec(address);
   if (whole === null) {
     const url = URL.parse(`${secure ? "https" : "http"}://${address}`);
@@ -22,6 +27,21 @@ export function parseAddress(address: string, secure: boolean): string {
     throw new TypeError(`the address ${address} is without TLS, and the tls option asks for it`);
   }
   return url.origin + url.pathname.replace(/\/+$/, "");
+}
+
+/**
+ * The base URL for a browser: a whole `http://` or `https://` URL, or a path of the page's own origin, which begins with "/". Throws
+ * TypeError for anything else.
+ */
+export function parseBaseUrl(baseUrl: unknown, origin: string | undefined): string {
+  if (typeof baseUrl === "string") {
+    const whole = baseUrl.startsWith("/") && origin !== undefined ? origin + baseUrl : baseUrl;
+    if (/^https?:\/\//i.test(whole)) {
+      return parseAddress(whole, false);
+    }
+  }
+  const given = typeof baseUrl === "string" ? `"${baseUrl}"` : describe(baseUrl);
+  throw new TypeError(`not a URL: ${given}; give http://host:port or https://host:port`);
 }
 
 function invalid(address: string): TypeError {

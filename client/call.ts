@@ -7,7 +7,9 @@ import {
   createClient,
   type Transport,
 } from "@connectrpc/connect";
+import { describe, toText, wholeNumber } from "./convert.ts";
 import { invalidField, toPrismError } from "./errors.ts";
+import { JoinedSignal } from "./joined-signal.ts";
 
 /** What every call can be given. */
 export interface CallOptions {
@@ -19,15 +21,28 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** The names of what a call can be given: what is not among them would be ignored, and the call look as if it were not. */
+export type OptionNames = Readonly<Record<string, true>>;
+
+/** The names of {@link CallOptions}. */
+export const CALL_OPTIONS = {
+  namespace: true,
+  signal: true,
+  timeoutMs: true,
+} as const satisfies Record<keyof CallOptions, true>;
+
 /** What calls use that are not told otherwise. */
 export interface CallDefaults {
   readonly namespace: string;
   /** For calls with one answer. A scan lasts as long as its reader reads. */
   readonly timeoutMs: number;
+  /** Sent with every call. */
+  readonly headers: Headers | undefined;
 }
 
 /** What is known of a call before it is made. */
 interface CallTarget {
+  readonly options: OptionNames;
   /** Whether making the call twice is the same as making it once. */
   readonly idempotent: boolean;
   /** The key, for a call that fails where the key is absent. */
@@ -50,23 +65,26 @@ export class Caller {
     return createClient(service, this.#transport);
   }
 
-  /** A call with one answer. */
+  /** A call with one answer. `run` may throw before it sends anything. */
   async unary<Output>(
     target: CallTarget,
     options: CallOptions,
     run: (namespace: string, options: ConnectCallOptions) => Promise<Output>,
   ): Promise<Output> {
-    const namespace = options.namespace ?? this.#defaults.namespace;
+    requireKnown(target.options, options);
+    const namespace = this.#namespace(options);
+    const timeoutMs = checkTimeout(options.timeoutMs, this.#defaults.timeoutMs);
+    const own = checkSignal(options.signal);
     const closing = this.#closing.signal;
-    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
+    const joined = own && new JoinedSignal([own, closing]);
+    const signal = joined?.signal ?? closing;
     try {
       signal.throwIfAborted();
-      return await run(namespace, {
-        signal,
-        timeoutMs: checkTimeout(options.timeoutMs ?? this.#defaults.timeoutMs),
-      });
+      return await run(namespace, this.#connectOptions(signal, timeoutMs));
     } catch (error) {
       throw toPrismError(error, { ...target, namespace, signal });
+    } finally {
+      joined?.release();
     }
   }
 
@@ -77,22 +95,33 @@ export class Caller {
     run: (namespace: string, options: ConnectCallOptions) => AsyncIterable<Output>,
     map: (output: Output) => Item,
   ): AsyncGenerator<Item, void, undefined> {
-    const namespace = options.namespace ?? this.#defaults.namespace;
-    // Connect's iterable does not hear of a reader who leaves early: it ends by a signal only.
-    const leaving = new AbortController();
-    const signals = [leaving.signal, this.#closing.signal];
-    const signal = AbortSignal.any(options.signal === undefined ? signals : [...signals, options.signal]);
+    requireKnown(target.options, options);
+    const namespace = this.#namespace(options);
+    const timeoutMs = checkTimeout(options.timeoutMs, 0);
+    const own = checkSignal(options.signal);
+    const joined = new JoinedSignal(own === undefined ? [this.#closing.signal] : [own, this.#closing.signal]);
+    const { signal } = joined;
     try {
       signal.throwIfAborted();
-      const timeoutMs = checkTimeout(options.timeoutMs ?? 0);
-      for await (const output of run(namespace, { signal, timeoutMs })) {
+      for await (const output of run(namespace, this.#connectOptions(signal, timeoutMs))) {
         yield map(output);
       }
     } catch (error) {
       throw toPrismError(error, { ...target, namespace, signal });
     } finally {
-      leaving.abort();
+      joined.release();
+      // Connect's iterable does not hear of a reader who leaves early: it ends by a signal only.
+      joined.abort(undefined);
     }
+  }
+
+  #namespace({ namespace }: CallOptions): string {
+    return namespace === undefined ? this.#defaults.namespace : toText("namespace", namespace);
+  }
+
+  #connectOptions(signal: AbortSignal, timeoutMs: number): ConnectCallOptions {
+    const { headers } = this.#defaults;
+    return headers === undefined ? { signal, timeoutMs } : { signal, timeoutMs, headers };
   }
 
   /** Ends the calls in flight, and refuses further ones, with reason `canceled`. */
@@ -101,9 +130,30 @@ export class Caller {
   }
 }
 
-function checkTimeout(timeoutMs: number): number {
-  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 0) {
-    throw invalidField("timeoutMs must be 0 (none) or a whole number of milliseconds");
+/** Throws `invalid_field` unless `options` is an object with known names only. */
+export function requireKnown(names: OptionNames, options: unknown): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw invalidField(`options must be an object, not ${describe(options)}`);
   }
-  return timeoutMs;
+  for (const name in options) {
+    if (!Object.hasOwn(names, name)) {
+      throw invalidField(`there is no option ${name}, but ${Object.keys(names).join(", ")}`);
+    }
+  }
+}
+
+/** 0 = none, undefined = the default. Throws `invalid_field`. */
+export function checkTimeout(timeoutMs: unknown, defaultMs: number): number {
+  return timeoutMs === undefined ? defaultMs : wholeNumber("timeoutMs", timeoutMs, Number.MAX_SAFE_INTEGER);
+}
+
+/** Takes one of another realm too, such as that of a test's page. Throws `invalid_field`. */
+function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (
+    signal !== undefined &&
+    typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function"
+  ) {
+    throw invalidField(`signal must be an AbortSignal, not ${describe(signal)}`);
+  }
+  return signal;
 }

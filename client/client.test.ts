@@ -1,6 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { once } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { createRouterTransport } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { startTestServer, type TestServer } from "../server/testing/server.ts";
 import type { PrismClient } from "./client.ts";
+import type { Value } from "./convert.ts";
 import { KeyNotFoundError, NamespaceNotFoundError, PrismError } from "./errors.ts";
 import { PrismClient as NodeClient } from "./node.ts";
 import { PrismClient as WebClient } from "./web.ts";
@@ -124,26 +133,147 @@ describe.each([
     await expect(scan).rejects.toThrow(NamespaceNotFoundError);
   });
 
-  test("refuses what the wire cannot carry, before it is sent", async () => {
+  test("refuses what the wire cannot carry, and what is no value, before it is sent", async () => {
     const { keyvalue, list } = client;
-    const calls = [
-      keyvalue.get("\ud800"),
-      keyvalue.set("key", "\udc00"),
-      keyvalue.set("key", "value", { ttlSeconds: 1.5 }),
-      keyvalue.get("key", { timeoutMs: -1 }),
-      list.length("\ud800"),
-      Array.fromAsync(keyvalue.scan("", { limit: 2 ** 31 })),
+    const sent = server.log.length;
+    /** What TypeScript would not let through. */
+    const any = (given: unknown) => given as never;
+    const transferred = new Uint8Array([1]);
+    structuredClone(transferred.buffer, { transfer: [transferred.buffer] });
+    const noValues = [
+      undefined,
+      null,
+      5,
+      5n,
+      true,
+      [1, 2, 300],
+      { 0: 1, length: 1 },
+      new Date(),
+      transferred,
     ];
-    for (const call of calls) {
-      await expect(call).rejects.toMatchObject({ reason: "invalid_field", requestId: undefined });
+    const noKeys = [undefined, null, 5, ["key"], { key: "key" }, new Uint8Array(1), "\ud800"];
+    const noNumbers = [null, "5", Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY, 5n, { seconds: 5 }];
+    const calls: [message: RegExp, make: () => Promise<unknown>[]][] = [
+      [
+        /^value /,
+        () => [
+          keyvalue.set("key", "\udc00"),
+          ...noValues.flatMap((value) => [
+            keyvalue.set("key", any(value)),
+            list.pushLeft("list", any(value)),
+            list.pushRight("list", any(value)),
+          ]),
+        ],
+      ],
+      [
+        /^key /,
+        () =>
+          noKeys.flatMap((key) => [
+            keyvalue.set(any(key), "value"),
+            keyvalue.get(any(key)),
+            keyvalue.delete(any(key)),
+            keyvalue.exists(any(key)),
+          ]),
+      ],
+      [
+        /^prefix /,
+        () =>
+          noKeys
+            .filter((prefix) => prefix !== undefined)
+            .flatMap((prefix) => [
+              Array.fromAsync(keyvalue.scan(any(prefix))),
+              Array.fromAsync(keyvalue.scanKeys(any(prefix))),
+              keyvalue.count(any(prefix)),
+            ]),
+      ],
+      [
+        /^listKey /,
+        () =>
+          noKeys.flatMap((key) => [
+            list.pushLeft(any(key), "value"),
+            list.pushRight(any(key), "value"),
+            list.popLeft(any(key)),
+            list.popRight(any(key)),
+            list.length(any(key)),
+          ]),
+      ],
+      [
+        /^ttlSeconds /,
+        () => noNumbers.map((ttlSeconds) => keyvalue.set("key", "value", any({ ttlSeconds }))),
+      ],
+      [
+        /^limit /,
+        () => [...noNumbers, 2 ** 31].map((limit) => Array.fromAsync(keyvalue.scanKeys("", any({ limit })))),
+      ],
+      [
+        /^timeoutMs /,
+        () =>
+          noNumbers.flatMap((timeoutMs) => [
+            keyvalue.get("key", any({ timeoutMs })),
+            Array.fromAsync(keyvalue.scan("", any({ timeoutMs }))),
+          ]),
+      ],
+      [
+        /^namespace /,
+        () => [null, 5, {}, "\ud800"].map((namespace) => list.length("list", any({ namespace }))),
+      ],
+      [/^signal /, () => [5, null, {}].map((signal) => keyvalue.exists("key", any({ signal })))],
+      [/^options /, () => [null, 5, "", []].map((options) => keyvalue.get("key", any(options)))],
+      [
+        /^there is no option (ttl|prefix|limit), but /,
+        () => [
+          keyvalue.set("key", "value", any({ ttl: 5 })),
+          keyvalue.count("", any({ limit: 5 })),
+          Array.fromAsync(keyvalue.scan("", any({ prefix: "a" }))),
+        ],
+      ],
+    ];
+    for (const [message, make] of calls) {
+      for (const outcome of await Promise.allSettled(make())) {
+        expect(outcome).toMatchObject({
+          status: "rejected",
+          reason: {
+            reason: "invalid_field",
+            code: 3,
+            retryable: false,
+            requestId: undefined,
+            message: expect.stringMatching(message),
+          },
+        });
+      }
     }
+    expect(server.log.length).toBe(sent);
+  });
+
+  test("takes whatever is bytes as its bytes", async () => {
+    const all = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+    const shared = new SharedArrayBuffer(16);
+    new Uint8Array(shared).set(all);
+    const values: [Value, Uint8Array][] = [
+      [all.buffer, all],
+      [all.subarray(3, 5), Uint8Array.of(4, 5)],
+      [new DataView(all.buffer, 1, 2), Uint8Array.of(2, 3)],
+      [new Float64Array(all.buffer, 8, 1), all.subarray(8)],
+      [new Uint16Array(all.buffer, 2, 1), Uint8Array.of(3, 4)],
+      [Buffer.from("text"), bytes("text")],
+      [shared, all],
+      [new Uint8Array(shared, 1, 1), Uint8Array.of(2)],
+      [new ArrayBuffer(0), new Uint8Array(0)],
+    ];
+    for (const [value, stored] of values) {
+      await client.keyvalue.set("bytes", value);
+      expect(await client.keyvalue.get("bytes")).toEqual(stored);
+    }
+    // What comes back is what the web's own functions take: this has to compile.
+    const response = new Response(await client.keyvalue.get("bytes"));
+    expect((await response.arrayBuffer()).byteLength).toBe(0);
   });
 
   test("hands on what the gateway refuses", async () => {
     const { keyvalue } = client;
-    const negative = keyvalue.set("key", "value", { ttlSeconds: -1 });
-    await expect(negative).rejects.toMatchObject({ reason: "invalid_field", namespace: "default" });
     await expect(keyvalue.exists("")).rejects.toThrow(PrismError);
+    const tooLong = keyvalue.set("key", "value", { ttlSeconds: Number.MAX_SAFE_INTEGER });
+    await expect(tooLong).rejects.toMatchObject({ reason: "invalid_field", namespace: "default" });
     const tooLarge = client.list.pushLeft("list", new Uint8Array(4 * 1024 * 1024 + 1));
     await expect(tooLarge).rejects.toMatchObject({ reason: "value_too_large" });
   });
@@ -159,6 +289,29 @@ describe.each([
     await scan.next();
     leaving.abort();
     await expect(scan.next().then(() => scan.next())).rejects.toMatchObject({ reason: "canceled" });
+  });
+
+  test("a signal of time is a deadline", async () => {
+    const signal = AbortSignal.timeout(1);
+    await once(signal, "abort");
+    await expect(client.keyvalue.get("key", { signal })).rejects.toMatchObject({
+      reason: "deadline_exceeded",
+      code: 4,
+    });
+  });
+
+  test("keeps nothing of a call: no listener stays with a signal that lives on", async () => {
+    const { signal } = new AbortController();
+    const add = vi.spyOn(signal, "addEventListener");
+    const remove = vi.spyOn(signal, "removeEventListener");
+    await client.keyvalue.set("key", "value", { signal });
+    expect(await Array.fromAsync(client.keyvalue.scanKeys("", { signal }))).toEqual(["key"]);
+    await expect(client.keyvalue.get("other", { signal })).rejects.toThrow(KeyNotFoundError);
+    for await (const _key of client.keyvalue.scanKeys("", { signal })) {
+      break;
+    }
+    expect(add).toHaveBeenCalledTimes(4);
+    expect(remove.mock.calls).toEqual(add.mock.calls);
   });
 
   test("after close, refuses calls and ends those in flight", async () => {
@@ -181,7 +334,8 @@ describe.each([
     await other.stop();
     const failed = { reason: "unspecified", code: 14, requestId: undefined };
     await expect(client.keyvalue.get("key")).rejects.toMatchObject({ ...failed, retryable: true });
-    await expect(client.list.popLeft("key")).rejects.toMatchObject({ ...failed, retryable: false });
+    // It was surely not run.
+    await expect(client.list.popLeft("key")).rejects.toMatchObject({ ...failed, retryable: true });
   });
 });
 
@@ -192,13 +346,105 @@ test("namespace and timeout of a client hold for calls that name none", async ()
   await expect(lost.keyvalue.exists("key", { namespace: "default" })).resolves.toBe(false);
 });
 
+describe.each([
+  { kind: "node", Client: NodeClient, server: () => http2.createServer() },
+  { kind: "web", Client: WebClient, server: () => http.createServer() },
+])("a $kind client can be given", ({ Client, server }) => {
+  test("headers and interceptors, which every call has", async () => {
+    const seen: (string | null)[] = [];
+    const baseUrl = await startHeaderGateway(server(), (header) =>
+      seen.push(header.get("x-tenant"), header.get("x-turn")),
+    );
+    let turn = 0;
+    const client = new Client(baseUrl, {
+      headers: { "X-Tenant": "blue" },
+      interceptors: [
+        (next) => (request) => {
+          request.header.set("x-turn", String(++turn));
+          return next(request);
+        },
+      ],
+    });
+    expect(await client.keyvalue.exists("key")).toBe(true);
+    expect(await Array.fromAsync(client.keyvalue.scanKeys())).toEqual(["key"]);
+    expect(seen).toEqual(["blue", "1", "blue", "2"]);
+    await client.close();
+  });
+
+  test("a transport of one's own, which it does not close", async () => {
+    const transport = createRouterTransport(({ service }) => {
+      service(KeyValueBasicInterface, {
+        exists: (_request, { requestHeader }) => ({ exists: requestHeader.get("x-tenant") === "blue" }),
+      });
+    });
+    const client = new Client(transport, { headers: [["x-tenant", "blue"]], namespace: "orders" });
+    expect(await client.keyvalue.exists("key")).toBe(true);
+    await client.close();
+    await expect(client.keyvalue.exists("key")).rejects.toMatchObject({ reason: "canceled" });
+    expect(await new Client(transport).keyvalue.exists("key")).toBe(false);
+  });
+
+  test.each([
+    { namspace: "orders" },
+    { namespace: 5 },
+    { timeoutMs: -1 },
+    { headers: { "no name": "x" } },
+    null,
+  ])("nothing else: %j", (options) => {
+    expect(() => new Client("http://127.0.0.1:8980", options as never)).toThrow(PrismError);
+  });
+
+  test.each([undefined, null, 5, {}, "", "a b", "ftp://host", "http://"])(
+    "no address but a string that is one: %j",
+    (address) => {
+      expect(() => new Client(address as never)).toThrow(TypeError);
+    },
+  );
+});
+
+test.each(["localhost:8980", "127.0.0.1:8980", "gateway", "/behind", "//host"])(
+  "%s is no URL for a web client",
+  (url) => {
+    expect(() => new WebClient(url)).toThrow(/^not a URL: ".*"; give http:\/\//);
+  },
+);
+
+/** A gateway of which every key is there, and that shows what it was sent. */
+async function startHeaderGateway(
+  server: http.Server | http2.Http2Server,
+  onHeader: (header: Headers) => void,
+) {
+  const handler = connectNodeAdapter({
+    routes: ({ service }) => {
+      service(KeyValueBasicInterface, {
+        exists(_request, { requestHeader }) {
+          onHeader(requestHeader);
+          return { exists: true };
+        },
+      });
+      service(KeyValueScanInterface, {
+        async *scanKeys(_request, { requestHeader }) {
+          onHeader(requestHeader);
+          yield { key: "key" };
+        },
+      });
+    },
+  });
+  server.on("request", handler);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 test("a web client takes the origin of its page", async () => {
-  expect(() => new WebClient()).toThrow(TypeError);
   await using server = await startTestServer();
   vi.stubGlobal("location", { origin: server.baseUrl });
   try {
     await using client = new WebClient();
     expect(await client.keyvalue.exists("key")).toBe(false);
+    await using behind = new WebClient("/");
+    expect(await behind.keyvalue.exists("key")).toBe(false);
   } finally {
     vi.unstubAllGlobals();
   }

@@ -1,5 +1,7 @@
-import type { Transport } from "@connectrpc/connect";
-import { Caller } from "./call.ts";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { Caller, checkTimeout, requireKnown } from "./call.ts";
+import { describe, toText } from "./convert.ts";
+import { invalidField } from "./errors.ts";
 import { KeyValueApi } from "./keyvalue.ts";
 import { ListApi } from "./list.ts";
 
@@ -12,6 +14,34 @@ export interface PrismClientOptions {
    * none of the client's own; the gateway has its own bound. A scan is bounded only by the timeout that it is given itself.
    */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Sent with every call, such as those that a proxy asks for. Fields that say what a request is (`content-type`, `grpc-timeout`
+   * and the like) stay as they are.
+   */
+  readonly headers?: ConstructorParameters<typeof Headers>[0];
+  /** Connect's, around every call: for what changes from call to call, or looks at it. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+}
+
+/** What a client can be given over a transport that has interceptors of its own. */
+export type OverTransportOptions = Omit<PrismClientOptions, "interceptors">;
+
+/** The names of {@link OverTransportOptions}. */
+const OVER_TRANSPORT_OPTIONS = {
+  namespace: true,
+  timeoutMs: true,
+  headers: true,
+} as const satisfies Record<keyof OverTransportOptions, true>;
+
+/** The names of {@link PrismClientOptions}. */
+export const CLIENT_OPTIONS = {
+  ...OVER_TRANSPORT_OPTIONS,
+  interceptors: true,
+} as const satisfies Record<keyof PrismClientOptions, true>;
+
+/** Whether a client is given a transport of the caller's own, in the place of an address. */
+export function isTransport(target: unknown): target is Transport {
+  return typeof target === "object" && target !== null && "unary" in target && "stream" in target;
 }
 
 /** A client of a Prism gateway over any Connect transport: what the clients for Node and for browsers share. */
@@ -22,10 +52,17 @@ export class PrismClient implements AsyncDisposable {
   readonly list: ListApi;
   readonly #caller: Caller;
 
-  constructor(transport: Transport, options: PrismClientOptions = {}) {
+  /** `names` are those of the options. Throws `invalid_field` for an option that is none. */
+  constructor(
+    transport: Transport,
+    options: PrismClientOptions = {},
+    names: Readonly<Record<string, true>> = OVER_TRANSPORT_OPTIONS,
+  ) {
+    requireKnown(names, options);
     this.#caller = new Caller(transport, {
-      namespace: options.namespace ?? "default",
-      timeoutMs: options.timeoutMs ?? 0,
+      namespace: options.namespace === undefined ? "default" : toText("namespace", options.namespace),
+      timeoutMs: checkTimeout(options.timeoutMs, 0),
+      headers: options.headers && toHeaders(options.headers),
     });
     this.keyvalue = new KeyValueApi(this.#caller);
     this.list = new ListApi(this.#caller);
@@ -39,5 +76,13 @@ export class PrismClient implements AsyncDisposable {
   /** Closes the client at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+function toHeaders(given: ConstructorParameters<typeof Headers>[0]): Headers {
+  try {
+    return new Headers(given);
+  } catch {
+    throw invalidField(`headers must be names with their values, not ${describe(given)}`);
   }
 }

@@ -1,45 +1,102 @@
 import { Code } from "@connectrpc/connect";
 import { invalidField, PrismError } from "./errors.ts";
 
-/** A value to store: bytes, or text, which is stored as UTF-8. */
-export type Value = Uint8Array | string;
+/**
+ * A value to store: bytes, or text, which is stored as UTF-8. Of a view (a typed array, a DataView, a Buffer) the bytes that it
+ * shows are stored, in the machine's byte order.
+ */
+export type Value = string | ArrayBufferView | ArrayBufferLike;
 
 const INT32_MAX = 0x7fff_ffff;
 const utf8 = new TextEncoder();
 
+/** What `value` is, for a message that refuses it. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case "undefined":
+      return "undefined";
+    case "object":
+      return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
+    case "number":
+    case "bigint":
+    case "boolean":
+      return `the ${typeof value} ${value}`;
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
 /** Text as the wire carries it. A lone surrogate has no UTF-8 form: it would be stored as another character. */
-export function toText(name: string, text: string): string {
+export function toText(name: string, text: unknown): string {
+  if (typeof text !== "string") {
+    throw invalidField(`${name} must be a string, not ${describe(text)}`);
+  }
   if (!text.isWellFormed()) {
     throw invalidField(`${name} has a lone surrogate, which has no UTF-8 form`);
   }
   return text;
 }
 
-/** The bytes of a value. */
-export function toBytes(value: Value): Uint8Array {
-  return typeof value === "string" ? utf8.encode(toText("value", value)) : value;
+/** The bytes of a value. Throws `invalid_field` for what is none, whatever JavaScript would make of it. */
+export function toBytes(value: unknown): Uint8Array {
+  if (typeof value === "string") {
+    return utf8.encode(toText("value", value));
+  }
+  if (value instanceof Uint8Array) {
+    // Only then, because to ask a small array for its buffer makes one.
+    if (value.length === 0) {
+      requireAttached(value.buffer);
+    }
+    return value;
+  }
+  if (ArrayBuffer.isView(value)) {
+    requireAttached(value.buffer);
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  }
+  if (isBuffer(value)) {
+    requireAttached(value);
+    return new Uint8Array(value);
+  }
+  throw invalidField(`value must be a string, a Uint8Array or another view of bytes, not ${describe(value)}`);
+}
+
+function isBuffer(value: unknown): value is ArrayBufferLike {
+  return (
+    value instanceof ArrayBuffer ||
+    // A page that is not isolated from others has none.
+    (typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer)
+  );
+}
+
+/** What was transferred away looks empty, and would empty the entry. (Browsers before 2024 do not tell.) */
+function requireAttached(buffer: ArrayBufferLike): void {
+  if ("detached" in buffer && buffer.detached) {
+    throw invalidField("value has no bytes any more: its buffer was transferred");
+  }
 }
 
 /**
  * The bytes of an answer, for the caller to keep: a copy, because what arrives is a window on a network
  * buffer that may be many times its size, and in Node a Buffer, whose methods differ.
  */
-export function ownBytes(received: Uint8Array): Uint8Array {
+export function ownBytes(received: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(received);
 }
 
-/** A number for an int64 field. Its bounds are the gateway's to check. */
-export function toInt64(name: string, value: number): bigint {
-  if (!Number.isSafeInteger(value)) {
-    throw invalidField(`${name} must be a whole number`);
-  }
-  return BigInt(value);
+/** A number from 0 for an int64 field. Its upper bound is the gateway's to check. */
+export function toInt64(name: string, value: unknown): bigint {
+  return BigInt(wholeNumber(name, value, Number.MAX_SAFE_INTEGER));
 }
 
-/** A number for an int32 field. Its bounds are the gateway's to check. */
-export function toInt32(name: string, value: number): number {
-  if (!Number.isInteger(value) || Math.abs(value) > INT32_MAX) {
-    throw invalidField(`${name} must be a whole number, at most ${INT32_MAX}`);
+/** A number from 0 for an int32 field. */
+export function toInt32(name: string, value: unknown): number {
+  return wholeNumber(name, value, INT32_MAX);
+}
+
+/** Throws `invalid_field` unless `value` is a whole number from 0 to `max`. */
+export function wholeNumber(name: string, value: unknown, max: number): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) {
+    throw invalidField(`${name} must be a whole number from 0 to ${max}, not ${describe(value)}`);
   }
   return value;
 }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
@@ -13,6 +14,7 @@ import {
   PrismError,
   toPrismError,
 } from "./errors.ts";
+import { markNotRun } from "./transport/not-run.ts";
 
 const CALL: FailedCall = { namespace: "default", idempotent: true, signal: new AbortController().signal };
 
@@ -77,7 +79,6 @@ describe("an error of the transport", () => {
     ["a socket that closed", new ConnectError("closed", Code.Canceled)],
     ["a reset", new ConnectError("reset", Code.Aborted)],
     ["an error of Node", new ConnectError("read", Code.Internal, undefined, undefined, node)],
-    ["a failed fetch", new TypeError("Failed to fetch")],
     ["a proxy's 503", new ConnectError("HTTP 503", Code.Unavailable)],
   ])("is Unavailable: %s", (_what, thrown) => {
     const failed = {
@@ -91,6 +92,41 @@ describe("an error of the transport", () => {
       ...failed,
       retryable: false,
     });
+  });
+
+  test.each([
+    ["told by the transport", new TypeError("Cannot read properties of undefined")],
+    ["wrapped by Connect", ConnectError.from(new RangeError("Invalid array length"), Code.Internal)],
+    ["with a code of Node's", Object.assign(new TypeError("no"), { code: "ERR_INVALID_ARG_TYPE" })],
+  ])("is internal where the program is wrong, and not to be made again: %s", (_what, thrown) => {
+    expect(toPrismError(thrown, CALL)).toMatchObject({
+      reason: "internal",
+      code: Code.Internal,
+      retryable: false,
+    });
+  });
+
+  test.each([
+    ["refused", true],
+    ["unsent", true],
+    ["misplaced", false],
+  ] as const)("of a call that was surely not run is retryable, or of no use: %s", (why, retryable) => {
+    for (const idempotent of [true, false]) {
+      const error = markNotRun(new ConnectError("no", Code.Unavailable), why);
+      expect(toPrismError(error, { ...CALL, idempotent })).toMatchObject({ retryable });
+    }
+  });
+
+  test("is deadline_exceeded where the caller's signal is one of time", async () => {
+    const signal = AbortSignal.timeout(1);
+    await once(signal, "abort");
+    for (const thrown of [signal.reason, new ConnectError("x", Code.Canceled), new TypeError("y")]) {
+      expect(toPrismError(thrown, { ...CALL, signal })).toMatchObject({
+        reason: "deadline_exceeded",
+        code: Code.DeadlineExceeded,
+        retryable: false,
+      });
+    }
   });
 
   test("is canceled where the caller gave up, whatever the transport makes of it", () => {

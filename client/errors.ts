@@ -4,6 +4,7 @@ import {
   ErrorSchema,
   Reason as WireReason,
 } from "../gen/prism/common/errors_pb.ts";
+import { whyNotRun } from "./transport/not-run.ts";
 
 /**
  * Why a call failed. The gateway's own reasons (`prism.common.Reason` in lower case); `unspecified` where
@@ -58,7 +59,10 @@ export class PrismError extends Error {
   readonly reason: PrismErrorReason;
   /** The status code. `Unavailable` for every failure of the connection. */
   readonly code: Code;
-  /** True: the same call may be made again, because it was not run or because running it twice does no harm. */
+  /**
+   * True: the same call may be made again, because it was not run or because running it twice does no harm. (What was surely not run,
+   * the client for Node has made again by itself, for some two seconds.)
+   */
   readonly retryable: boolean;
   /** Milliseconds to wait before that; 0 = none advised. */
   readonly retryAfterMs: number;
@@ -174,34 +178,39 @@ function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall)
 function fromTransport(error: ConnectError, call: FailedCall): PrismError {
   const { namespace } = call;
   const message = error.rawMessage || `the call failed: ${systemCode(error.cause) ?? Code[error.code]}`;
-  if (error.code === Code.DeadlineExceeded) {
-    return new PrismError(message, {
-      reason: "deadline_exceeded",
-      code: error.code,
-      namespace,
-      cause: error,
-    });
+  const told = { namespace, cause: error };
+  if (error.code === Code.DeadlineExceeded || hasTimedOut(call.signal)) {
+    return new PrismError(message, { ...told, reason: "deadline_exceeded", code: Code.DeadlineExceeded });
   }
   if (call.signal.aborted) {
-    return new PrismError(message, { reason: "canceled", code: Code.Canceled, namespace, cause: error });
+    return new PrismError(message, { ...told, reason: "canceled", code: Code.Canceled });
+  }
+  if (isDefect(error.cause) && error.code !== Code.Unavailable) {
+    return new PrismError(message, { ...told, reason: "internal", code: Code.Internal });
   }
   const code = isConnectionFailure(error) ? Code.Unavailable : error.code;
-  const retryable = code === Code.Unavailable && call.idempotent;
-  return new PrismError(message, { reason: "unspecified", code, retryable, namespace, cause: error });
+  const notRun = whyNotRun(error);
+  const mayBeMadeAgain = call.idempotent || notRun !== undefined;
+  const retryable = code === Code.Unavailable && notRun !== "misplaced" && mayBeMadeAgain;
+  return new PrismError(message, { ...told, reason: "unspecified", code, retryable });
+}
+
+/** Whether it was AbortSignal.timeout() that aborted it. */
+function hasTimedOut({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof Error && reason.name === "TimeoutError";
+}
+
+/** The program is wrong, the client's or an interceptor's: to make the call again is of no use. */
+function isDefect(cause: unknown): boolean {
+  return cause instanceof TypeError || cause instanceof RangeError || cause instanceof ReferenceError;
 }
 
 /**
  * Transports report a broken connection under many codes: connect-node uses `Canceled` for a socket that
- * closed (though nobody canceled), `Aborted` for a reset, and `Internal` for other errors of Node; connect-web
- * uses `Unknown` for the TypeError that fetch throws.
+ * closed (though nobody canceled), `Aborted` for a reset, and `Internal` for other errors of Node.
  */
 function isConnectionFailure(error: ConnectError): boolean {
-  return (
-    error.code === Code.Canceled ||
-    error.code === Code.Aborted ||
-    error.cause instanceof TypeError ||
-    systemCode(error.cause) !== undefined
-  );
+  return error.code === Code.Canceled || error.code === Code.Aborted || systemCode(error.cause) !== undefined;
 }
 
 /** The code that errors of Node and of its operating system carry, such as `ECONNREFUSED`. */

@@ -1,7 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import type { Caller, CallOptions } from "./call.ts";
+import { CALL_OPTIONS, type Caller, type CallOptions } from "./call.ts";
 import { fromInt64, ownBytes, toBytes, toInt32, toInt64, toText, type Value } from "./convert.ts";
 
 /** What a write of an entry can be given. */
@@ -16,7 +16,17 @@ export interface ScanOptions extends CallOptions {
   readonly limit?: number | undefined;
 }
 
-const IDEMPOTENT = { idempotent: true };
+const IDEMPOTENT = { idempotent: true, options: CALL_OPTIONS };
+
+const SET = {
+  idempotent: true,
+  options: { ttlSeconds: true, ...CALL_OPTIONS } satisfies Record<keyof SetOptions, true>,
+};
+
+const SCAN = {
+  idempotent: true,
+  options: { limit: true, ...CALL_OPTIONS } satisfies Record<keyof ScanOptions, true>,
+};
 
 /**
  * Entries: one key, one value. Keys are 1 to 1,024 bytes of UTF-8. Every call fails with a `PrismError`.
@@ -39,8 +49,8 @@ export class KeyValueApi {
 
   /** Writes an entry, in the place of one with the same key. Text is stored as UTF-8. */
   async set(key: string, value: Value, options: SetOptions = {}): Promise<void> {
-    const { ttlSeconds } = options;
-    await this.#caller.unary(IDEMPOTENT, options, (namespace, call) => {
+    await this.#caller.unary(SET, options, (namespace, call) => {
+      const { ttlSeconds } = options;
       const request = { namespace, key: toText("key", key), value: toBytes(value) };
       return this.#basic.set(
         ttlSeconds === undefined ? request : { ...request, ttlSeconds: toInt64("ttlSeconds", ttlSeconds) },
@@ -57,8 +67,8 @@ export class KeyValueApi {
    * const text = new TextDecoder().decode(await client.keyvalue.get("greeting"));
    * ```
    */
-  async get(key: string, options: CallOptions = {}): Promise<Uint8Array> {
-    const response = await this.#caller.unary({ idempotent: true, key }, options, (namespace, call) =>
+  async get(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const response = await this.#caller.unary({ ...IDEMPOTENT, key }, options, (namespace, call) =>
       this.#basic.get({ namespace, key: toText("key", key) }, call),
     );
     return ownBytes(response.value);
@@ -91,19 +101,19 @@ export class KeyValueApi {
   scan(
     prefix = "",
     options: ScanOptions = {},
-  ): AsyncIterable<[key: string, value: Uint8Array], void, undefined> {
+  ): AsyncIterable<[key: string, value: Uint8Array<ArrayBuffer>], void, undefined> {
     return this.#caller.stream(
-      IDEMPOTENT,
+      SCAN,
       options,
       (namespace, call) => this.#scan.scan(scanRequest(namespace, prefix, options), call),
-      ({ key, value }): [string, Uint8Array] => [key, ownBytes(value)],
+      ({ key, value }): [string, Uint8Array<ArrayBuffer>] => [key, ownBytes(value)],
     );
   }
 
   /** The keys that {@link KeyValueApi.scan} would return, without their values. */
   scanKeys(prefix = "", options: ScanOptions = {}): AsyncIterable<string, void, undefined> {
     return this.#caller.stream(
-      IDEMPOTENT,
+      SCAN,
       options,
       (namespace, call) => this.#scan.scanKeys(scanRequest(namespace, prefix, options), call),
       ({ key }) => key,
@@ -119,10 +129,6 @@ export class KeyValueApi {
   }
 }
 
-function scanRequest(namespace: string, prefix: string, options: ScanOptions) {
-  return {
-    namespace,
-    prefix: toText("prefix", prefix),
-    limit: toInt32("limit", options.limit ?? 0),
-  };
+function scanRequest(namespace: string, prefix: string, { limit = 0 }: ScanOptions) {
+  return { namespace, prefix: toText("prefix", prefix), limit: toInt32("limit", limit) };
 }

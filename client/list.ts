@@ -1,10 +1,11 @@
 import type { Client } from "@connectrpc/connect";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
-import type { Caller, CallOptions } from "./call.ts";
+import { CALL_OPTIONS, type Caller, type CallOptions } from "./call.ts";
 import { fromInt64, ownBytes, toBytes, toText, type Value } from "./convert.ts";
 
 /** Twice is not once: these are never sent again without knowing that they were not run. */
-const ONCE = { idempotent: false };
+const ONCE = { idempotent: false, options: CALL_OPTIONS };
+const IDEMPOTENT = { idempotent: true, options: CALL_OPTIONS };
 
 /**
  * Lists: double-ended queues of values. A list exists while it holds a value. Keys are 1 to 1,024 bytes of
@@ -42,7 +43,7 @@ export class ListApi {
   }
 
   /** Takes the value at the head; `undefined` where the list is empty or absent. */
-  async popLeft(listKey: string, options: CallOptions = {}): Promise<Uint8Array | undefined> {
+  async popLeft(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const response = await this.#caller.unary(ONCE, options, (namespace, call) =>
       this.#lists.popLeft(list(namespace, listKey), call),
     );
@@ -50,7 +51,7 @@ export class ListApi {
   }
 
   /** Takes the value at the tail; `undefined` where the list is empty or absent. */
-  async popRight(listKey: string, options: CallOptions = {}): Promise<Uint8Array | undefined> {
+  async popRight(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const response = await this.#caller.unary(ONCE, options, (namespace, call) =>
       this.#lists.popRight(list(namespace, listKey), call),
     );
@@ -59,7 +60,7 @@ export class ListApi {
 
   /** How many values a list holds; 0 where it is absent. */
   async length(listKey: string, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary({ idempotent: true }, options, (namespace, call) =>
+    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
       this.#lists.length(list(namespace, listKey), call),
     );
     return fromInt64("length", response.length);

@@ -1,11 +1,15 @@
 import { once } from "node:events";
+import http from "node:http";
 import http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import net, { type AddressInfo } from "node:net";
+import tls from "node:tls";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
 import { CERT, KEY } from "../server/testing/certificate.ts";
+import { canStartNginx, startNginx } from "../server/testing/nginx.ts";
+import { startTestServer } from "../server/testing/server.ts";
 import { parseAddress } from "./address.ts";
 import { PrismClient } from "./node.ts";
 
@@ -102,33 +106,140 @@ test("speaks TLS, and checks whose certificate it is shown", async () => {
   await using distrustful = new PrismClient(`https://${address}`);
   await expect(distrustful.list.pushLeft("list", "value")).rejects.toMatchObject({
     code: 14,
-    message: expect.stringMatching(/self-signed/),
+    retryable: false,
+    message: expect.stringMatching(/^the certificate of \S+ is not trusted: self-signed/),
+  });
+  await expect(distrustful.keyvalue.get("key")).rejects.toMatchObject({ retryable: false });
+});
+
+describe("what listens at the address speaks something else", () => {
+  const secure = { cert: CERT, key: KEY };
+  const says = (text: string) => net.createServer((socket) => socket.on("error", () => {}).end(text));
+  const h1 = () => http.createServer((_request, response) => response.end());
+
+  test.each<[string, "http" | "https", () => net.Server, RegExp, retryable: boolean]>([
+    [
+      "HTTP/2 without TLS",
+      "https",
+      () => http2.createServer(),
+      /does not speak TLS.*make it an http address/,
+      false,
+    ],
+    ["HTTP/1.1 without TLS", "https", h1, /does not speak TLS.*make it an http address/, false],
+    ["another protocol", "https", () => says("SSH-2.0-OpenSSH\r\n"), /does not speak TLS/, false],
+    ["nothing, and hangs up", "https", () => says(""), /if it speaks no TLS, make it an http address/, true],
+    [
+      "HTTP/1.1 over TLS",
+      "https",
+      () => tls.createServer({ ...secure, ALPNProtocols: ["http/1.1"] }),
+      /no TLS with .* no application protocol/,
+      false,
+    ],
+    ["TLS without ALPN", "https", () => tls.createServer(secure), /speaks TLS, but not HTTP\/2/, false],
+    [
+      "TLS that asks for a certificate",
+      "https",
+      () => http2.createSecureServer({ ...secure, ca: CERT, requestCert: true, rejectUnauthorized: true }),
+      /certificate required|closed the connection/,
+      false,
+    ],
+    // Node's server closes the connection without a word, OpenSSL's says it.
+    [
+      "HTTP/2 over TLS",
+      "http",
+      () => http2.createSecureServer(secure),
+      /if it speaks TLS, make it an https/,
+      true,
+    ],
+    [
+      "TLS, and says so",
+      "http",
+      () => says("\x15\x03\x01\0\x02\x02\x46"),
+      /speaks TLS.*make it an https/,
+      false,
+    ],
+    ["HTTP/1.1", "http", h1, /answers in HTTP\/1.1, and gRPC needs HTTP\/2/, false],
+    ["another protocol", "http", () => says("SSH-2.0-OpenSSH\r\n"), /something other than HTTP\/2/, false],
+  ])("%s, called by %s", async (_what, scheme, create, message, retryable) => {
+    const server = create();
+    server.on("tlsClientError", () => {});
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const client = new PrismClient(
+      `${scheme}://127.0.0.1:${port}`,
+      scheme === "https" ? { tls: { ca: CERT } } : {},
+    );
+    await expect(client.list.pushLeft("list", "value")).rejects.toMatchObject({
+      code: 14,
+      retryable,
+      message: expect.stringMatching(message),
+    });
+    await client.close();
   });
 });
 
 describe("a call that the server refuses", () => {
-  test("is made once more, and runs once", async () => {
+  test.each([1, 2, 7])("is made again, and runs once: %i times", async (times) => {
     const server = new Wayward();
     await using client = new PrismClient(await server.listen());
-    server.refusals = 1;
+    server.refusals = times;
     expect(await client.list.pushLeft("list", "value")).toBe(1);
-    server.refusals = 1;
+    server.refusals = times;
     expect(await Array.fromAsync(client.keyvalue.scanKeys())).toEqual(["first", "second"]);
     expect(server.ran).toBe(1);
   });
 
-  test("is not made a third time", async () => {
+  test("is not made for ever, and may be made again, for it was not run", async () => {
     const server = new Wayward();
     await using client = new PrismClient(await server.listen());
-    server.refusals = 3;
+    server.refusals = 1000;
     await expect(client.list.pushLeft("list", "value")).rejects.toMatchObject({
       reason: "unspecified",
       code: 14,
-      retryable: false,
+      retryable: true,
     });
-    expect(server.refusals).toBe(1);
+    expect(1000 - server.refusals).toBe(13);
     expect(server.ran).toBe(0);
   });
+
+  test("is not made once its time is over, or its caller gone", async () => {
+    const server = new Wayward();
+    await using client = new PrismClient(await server.listen());
+    server.refusals = 1000;
+    await expect(client.list.pushLeft("list", "value", { timeoutMs: 50 })).rejects.toMatchObject({
+      reason: "deadline_exceeded",
+    });
+    const leave = new AbortController();
+    const before = server.refusals;
+    const call = client.list.pushLeft("list", "value", { signal: leave.signal });
+    const left = expect(call).rejects.toMatchObject({ reason: "canceled" });
+    await vi.waitUntil(() => server.refusals < before - 2);
+    leave.abort();
+    await left;
+    server.refusals = 0;
+    // Nothing of the two comes later.
+    expect(await client.list.pushLeft("list", "value")).toBe(1);
+  });
+});
+
+describe.skipIf(!canStartNginx())("behind an nginx that ends each connection after 50 calls", () => {
+  test("9,000 pushes run once each, and none fails", async () => {
+    await using server = await startTestServer();
+    await using nginx = await startNginx(server.address, 50);
+    await using client = new PrismClient(nginx.address);
+    const lengths = new Set<number>();
+    let next = 0;
+    const push = async () => {
+      while (next++ < 9000) {
+        lengths.add(await client.list.pushRight("list", "value"));
+      }
+    };
+    await Promise.all(Array.from({ length: 300 }, push));
+    expect(lengths.size).toBe(9000);
+    expect(await client.list.length("list")).toBe(9000);
+  }, 120_000);
 });
 
 test("calls that race the end of their connection are made on the next one", async () => {

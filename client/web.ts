@@ -1,5 +1,14 @@
+import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { PrismClient as AnyPrismClient, type PrismClientOptions } from "./client.ts";
+import { parseBaseUrl } from "./address.ts";
+import {
+  PrismClient as AnyPrismClient,
+  CLIENT_OPTIONS,
+  isTransport,
+  type OverTransportOptions,
+  type PrismClientOptions,
+} from "./client.ts";
+import { fetchOrUnavailable } from "./fetch.ts";
 
 export * from "./api.ts";
 
@@ -8,23 +17,42 @@ export * from "./api.ts";
  * binary messages. A gateway of another origin must allow the page's in its CORS settings.
  *
  * ```ts
- * import { PrismClient } from "prism-gateway/web";
+ * import { PrismClient } from "prism-client/web";
  *
- * await using client = new PrismClient("https://prism.example.com");
+ * const client = new PrismClient("https://prism.example.com");
  * await client.keyvalue.set("greeting", "hello");
  * ```
  */
 export class PrismClient extends AnyPrismClient {
-  /** `baseUrl`: default, the origin of the page. Throws TypeError where there is neither. */
-  constructor(baseUrl: string = pageOrigin(), options: PrismClientOptions = {}) {
-    super(createConnectTransport({ baseUrl, useBinaryFormat: true }), options);
+  /**
+   * `target` is a URL with `http:` or `https:`, or a path of the page's origin; default: that origin; or a Connect transport. Throws
+   * TypeError for anything else, and where there is no page; `invalid_field` for an option that is none.
+   */
+  constructor(target: Transport, options?: OverTransportOptions);
+  constructor(target?: string, options?: PrismClientOptions);
+  constructor(target: string | Transport = pageOrigin(), options: PrismClientOptions = {}) {
+    if (isTransport(target)) {
+      super(target, options);
+      return;
+    }
+    const transport = createConnectTransport({
+      baseUrl: parseBaseUrl(target, location()?.origin),
+      useBinaryFormat: true,
+      interceptors: [...(options?.interceptors ?? [])],
+      fetch: fetchOrUnavailable,
+    });
+    super(transport, options, CLIENT_OPTIONS);
   }
 }
 
+function location(): { readonly origin: string } | undefined {
+  return (globalThis as { readonly location?: { readonly origin: string } }).location;
+}
+
 function pageOrigin(): string {
-  const { location } = globalThis as { readonly location?: { readonly origin: string } };
-  if (location === undefined) {
+  const page = location();
+  if (page === undefined) {
     throw new TypeError("there is no page to take the gateway's URL from: give it");
   }
-  return location.origin;
+  return page.origin;
 }

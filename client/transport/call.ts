@@ -1,9 +1,15 @@
 import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { ClientConnection, ClientStream, ErrorCode, HeaderBlock, Stream } from "../../http2/index.ts";
+import {
+  type ClientConnection,
+  type ClientStream,
+  ErrorCode,
+  type HeaderBlock,
+  type Stream,
+} from "../../http2/index.ts";
 import type { Caller, Channel } from "./channel.ts";
+import { markNotRun, refusalPauseMs } from "./not-run.ts";
 import { resetError } from "./reset.ts";
-import { markRefused } from "./retry.ts";
 
 /** More than this is not read ahead of a stream's reader: the server waits. */
 export const READ_AHEAD_BYTES = 64 * 1024;
@@ -35,13 +41,13 @@ export interface CallRequest {
   /** At most 31 bits; `undefined` = any time. */
   readonly timeoutMs: number | undefined;
   readonly signal: CallSignal | undefined;
-  /** Whether `opened` can send the request once more, where the server did not run it. */
+  /** Whether `opened` can send the request again, where the server did not run it. */
   readonly canSendAgain: boolean;
 }
 
 /**
  * A call from its request to its end: a stream on one of a channel's connections, ended by its deadline and its signal. What the
- * server says that it did not run is sent once more, and nothing else (RFC 9113 sections 6.8 and 8.7).
+ * server says that it did not run is sent again, and nothing else (RFC 9113 sections 6.8 and 8.7).
  */
 export abstract class Call implements Caller {
   protected stream: ClientStream | undefined = undefined;
@@ -50,7 +56,11 @@ export abstract class Call implements Caller {
   readonly #channel: Channel;
   readonly #request: CallRequest;
   #timer: NodeJS.Timeout | undefined = undefined;
-  #sentAgain = false;
+  /** Until a call that was refused is sent again. */
+  #pause: NodeJS.Timeout | undefined = undefined;
+  #refusals = 0;
+  /** When the call began, by the clock of `performance`; of a call with a deadline only. */
+  #startMs = 0;
 
   constructor(channel: Channel, request: CallRequest) {
     this.#channel = channel;
@@ -71,8 +81,11 @@ export abstract class Call implements Caller {
       return;
     }
     signal?.addEventListener("abort", this);
-    if (timeoutMs !== undefined && signal?.keepsDeadline !== true) {
-      this.#timer = setTimeout(() => this.fail(deadlineExceeded()), timeoutMs);
+    if (timeoutMs !== undefined) {
+      this.#startMs = performance.now();
+      if (signal?.keepsDeadline !== true) {
+        this.#timer = setTimeout(() => this.fail(deadlineExceeded()), timeoutMs);
+      }
     }
     this.#channel.acquire(this);
   }
@@ -99,13 +112,32 @@ export abstract class Call implements Caller {
     if (this.over) {
       return;
     }
-    if (stream.refused && this.#request.canSendAgain && !this.#sentAgain) {
-      this.#sentAgain = true;
-      this.#channel.acquire(this);
-      return;
+    if (stream.refused) {
+      this.#refused(code);
+    } else if (code === ErrorCode.CANCEL && this.#isLate()) {
+      // The server's timer was the first to run out.
+      this.fail(deadlineExceeded());
+    } else {
+      this.fail(resetError(code));
     }
-    const error = resetError(code);
-    this.fail(stream.refused ? markRefused(error) : error);
+  }
+
+  /** The server says that it did not run the call. */
+  #refused(code: ErrorCode | undefined): void {
+    const pauseMs = this.#request.canSendAgain ? refusalPauseMs(++this.#refusals) : undefined;
+    if (pauseMs === undefined) {
+      this.fail(markNotRun(resetError(code), "refused"));
+    } else if (pauseMs === 0) {
+      this.#channel.acquire(this, true);
+    } else {
+      this.#pause = setTimeout(() => this.#channel.acquire(this, true), pauseMs);
+    }
+  }
+
+  /** Whether the deadline has passed. Timers count in whole milliseconds, and those of the two sides differ by a part of one. */
+  #isLate(): boolean {
+    const { timeoutMs } = this.#request;
+    return timeoutMs !== undefined && performance.now() - this.#startMs > timeoutMs - 1;
   }
 
   /** Ends the call with an error, if it is not over. */
@@ -121,6 +153,9 @@ export abstract class Call implements Caller {
   protected end(): void {
     this.over = true;
     clearTimeout(this.#timer);
+    if (this.#pause !== undefined) {
+      clearTimeout(this.#pause);
+    }
     this.#request.signal?.removeEventListener("abort", this);
     this.#channel.end(this);
   }
@@ -132,8 +167,11 @@ function onClose(stream: Stream, code: ErrorCode | undefined): void {
 }
 
 /** What the caller said when it aborted, as the error of the call. */
-function aborted(signal: CallSignal): ConnectError {
-  return ConnectError.from(signal.reason, Code.Canceled);
+function aborted({ reason }: CallSignal): ConnectError {
+  // That of AbortSignal.timeout().
+  return reason instanceof Error && reason.name === "TimeoutError"
+    ? deadlineExceeded()
+    : ConnectError.from(reason, Code.Canceled);
 }
 
 /** In Connect's words. */

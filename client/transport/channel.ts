@@ -2,7 +2,8 @@ import net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ClientConnection, createClientConnection } from "../../http2/index.ts";
-import { markUnsent } from "./retry.ts";
+import { closedByServer, explainFailure, MisplacedError } from "./failure.ts";
+import { markNotRun } from "./not-run.ts";
 
 /** The least wait after an attempt that failed; it doubles from one to the next. */
 const MIN_BACKOFF_MS = 20;
@@ -66,7 +67,8 @@ export class Channel {
   readonly #maxBackoffMs: number;
   /** Those that take calls; one that drains is let go. */
   readonly #connections = new Map<ClientConnection, net.Socket>();
-  /** In the order in which they came. */
+  /** In the order in which they came: first those that a server has refused, so that none is refused for ever. */
+  readonly #refused = new Set<Caller>();
   readonly #waiting = new Set<Caller>();
   /** What the next connection waits for: the end of a pause, or its socket. */
   #attempt: NodeJS.Timeout | net.Socket | undefined;
@@ -97,9 +99,11 @@ export class Channel {
   /**
    * Gives the call a connection: now, or when there is one with room. After a failure the next attempt waits, up to a second, and
    * its calls with it, unless they fail at once. They fail as `unavailable` where there is no connection to be had, as `canceled` when the channel is closed.
+   * `again` is for a call that a server has refused: it goes before those that are new.
    */
-  acquire(caller: Caller): void {
-    const connection = this.#waiting.size === 0 ? this.#roomy() : undefined;
+  acquire(caller: Caller, again = false): void {
+    const isNext = this.#refused.size === 0 && (again || this.#waiting.size === 0);
+    const connection = isNext ? this.#roomy() : undefined;
     if (connection !== undefined) {
       caller.connected(connection);
     } else if (this.#closed) {
@@ -107,13 +111,14 @@ export class Channel {
     } else if (this.#failure !== undefined && this.#connections.size === 0) {
       caller.fail(unavailable(this.#failure));
     } else {
-      this.#waiting.add(caller);
+      (again ? this.#refused : this.#waiting).add(caller);
       this.#serve();
     }
   }
 
   /** A call is over. */
   end(caller: Caller): void {
+    this.#refused.delete(caller);
     this.#waiting.delete(caller);
     if (--this.#calls === 0) {
       this.#attempt?.unref();
@@ -151,21 +156,25 @@ export class Channel {
 
   /** Sees to those that wait: gives them what room there is, and makes another connection where that is not enough. */
   #serve(): void {
-    for (const caller of this.#waiting) {
-      const connection = this.#roomy();
-      if (connection === undefined) {
-        this.#connect();
-        return;
+    for (const line of [this.#refused, this.#waiting]) {
+      for (const caller of line) {
+        const connection = this.#roomy();
+        if (connection === undefined) {
+          this.#connect();
+          return;
+        }
+        line.delete(caller);
+        caller.connected(connection);
       }
-      this.#waiting.delete(caller);
-      caller.connected(connection);
     }
   }
 
   #failWaiting(error: ConnectError): void {
-    for (const caller of this.#waiting) {
-      this.#waiting.delete(caller);
-      caller.fail(error);
+    for (const line of [this.#refused, this.#waiting]) {
+      for (const caller of line) {
+        line.delete(caller);
+        caller.fail(error);
+      }
     }
   }
 
@@ -199,6 +208,7 @@ export class Channel {
 
   #open(): void {
     const { host, port, tls: secure } = this.#target;
+    const where = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
     const socket =
       secure === undefined
         ? net.connect({ host, port })
@@ -212,13 +222,15 @@ export class Channel {
     this.#attempt = socket;
     const late = () => socket.destroy(new Error(`no connection within ${this.#connectTimeoutMs} ms`));
     // Closed without a word, as by a server that wants a certificate.
-    const onClose = () => onError(new Error("the server closed the connection"));
+    const onClose = () => onError(closedByServer(where, secure !== undefined));
     // Of no effect once the attempt is over, well or not.
-    const onError = (error: Error) => {
+    let greeting = "";
+    const onError = (cause: Error) => {
       if (this.#attempt !== socket) {
         return;
       }
       this.#attempt = undefined;
+      const error = explainFailure(cause, { socket, where, greeting });
       socket.destroy();
       this.#failed(error);
       // Else there are others to wait for.
@@ -230,15 +242,20 @@ export class Channel {
     socket.setTimeout(this.#connectTimeoutMs).on("timeout", late).on("error", onError).on("close", onClose);
     socket.once(secure === undefined ? "connect" : "secureConnect", () => {
       if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== "h2") {
-        onError(new Error("the server does not speak HTTP/2"));
+        onError(new MisplacedError(`${where} speaks TLS, but not HTTP/2`));
         return;
       }
-      this.#greet(socket, onError);
+      if (secure === undefined) {
+        socket.once("data", (chunk: Buffer) => {
+          greeting = chunk.toString("latin1", 0, 8);
+        });
+      }
+      this.#greet(socket, (error) => (error === undefined ? onClose() : onError(error)));
     });
   }
 
   /** Makes a socket a connection that calls can use: once the server has said how many it takes. */
-  #greet(socket: net.Socket, failed: (error: Error) => void): void {
+  #greet(socket: net.Socket, closed: (error: Error | undefined) => void): void {
     socket.setNoDelay(true);
     const { streamWindowBytes, connectionWindowBytes } = this.#options;
     const connection = createClientConnection(socket, {
@@ -248,7 +265,7 @@ export class Channel {
       keepaliveMs: KEEPALIVE_MS,
       keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
     });
-    connection.onClose = (error) => failed(error ?? new Error("the server closed the connection"));
+    connection.onClose = closed;
     connection.onRoom = () => {
       this.#attempt = undefined;
       socket.setTimeout(0);
@@ -293,11 +310,11 @@ export class Channel {
 }
 
 function canceled(): ConnectError {
-  return markUnsent(new ConnectError("the client is closed", Code.Canceled));
+  return markNotRun(new ConnectError("the client is closed", Code.Canceled), "unsent");
 }
 
 function unavailable(error: unknown): ConnectError {
   const failure = new ConnectError(error instanceof Error ? error.message : String(error), Code.Unavailable);
   failure.cause = error;
-  return markUnsent(failure);
+  return markNotRun(failure, error instanceof MisplacedError ? "misplaced" : "unsent");
 }

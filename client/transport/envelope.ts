@@ -12,6 +12,40 @@ export function envelope(message: Uint8Array): Buffer {
   return bytes;
 }
 
+/** Whether envelopes are whole, of bytes that others read. */
+export class EnvelopeCheck {
+  readonly #head = Buffer.alloc(ENVELOPE_HEAD_BYTES);
+  #headBytes = 0;
+  /** What is left of a message. */
+  #left = 0;
+
+  /** Nothing is cut: the last envelope is complete. */
+  get whole(): boolean {
+    return this.#headBytes === 0 && this.#left === 0;
+  }
+
+  push(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#left > 0) {
+        const taken = Math.min(this.#left, chunk.length - at);
+        this.#left -= taken;
+        at += taken;
+      } else {
+        this.#head[this.#headBytes++] = chunk[at++] ?? 0;
+        if (this.#headBytes === ENVELOPE_HEAD_BYTES) {
+          this.#left = this.#head.readUInt32BE(1);
+          this.#headBytes = 0;
+        }
+      }
+    }
+  }
+}
+
+/** A response that ends inside of an envelope: the server's fault, or of what is between. */
+export function incompleteEnvelope(): ConnectError {
+  return new ConnectError("protocol error: incomplete envelope", Code.Internal);
+}
+
 /**
  * Takes messages out of their envelopes, however the bytes are cut into chunks. Each is a copy: a chunk is a view of all that the
  * socket brought with it, and a message lives as long as its reader likes.

@@ -4,16 +4,25 @@ import type {
   UniversalClientRequest,
   UniversalClientResponse,
 } from "@connectrpc/connect/protocol";
-import { type ClientStream, encodeHeaders, type HeaderBlock, type Stream } from "../../http2/index.ts";
-import { Call, READ_AHEAD_BYTES } from "./call.ts";
+import { type ClientStream, encodeHeaders, type HeaderBlock } from "../../http2/index.ts";
+import { Call, type CallRequest, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
-import { RESERVED, toHeaders } from "./fields.ts";
+import { EnvelopeCheck, incompleteEnvelope } from "./envelope.ts";
+import { RESERVED, timeoutField, toHeaders } from "./fields.ts";
+import { withoutStatus } from "./status.ts";
 
-/** Connect's HTTP client on a channel, for every call that has no shorter way. `common` are the fields of a path's requests. */
+/** Connect's HTTP client on a channel, for calls with a stream of requests. `common` are the fields of a path's requests. */
 export function createHttpClient(channel: Channel, common: (path: string) => HeaderBlock): UniversalClientFn {
-  return (request) => {
-    const own = [...request.header].filter(([name]) => !RESERVED.has(name)).flat();
-    return new HttpCall(channel, request, common(new URL(request.url).pathname), encodeHeaders(own)).run();
+  return ({ header, url, signal, body }) => {
+    const own = [...header].filter(([name]) => !RESERVED.has(name) && name !== "grpc-timeout").flat();
+    // Connect writes all of them in milliseconds, with more digits than a server may read.
+    const timeoutMs = Number.parseInt(header.get("grpc-timeout") ?? "", 10) || undefined;
+    if (timeoutMs !== undefined) {
+      own.push(...timeoutField(timeoutMs));
+    }
+    const fields = common(new URL(url).pathname);
+    const request = { fields, ownFields: encodeHeaders(own), timeoutMs, signal, canSendAgain: false };
+    return new HttpCall(channel, request, body).run();
   };
 }
 
@@ -23,19 +32,16 @@ class HttpCall extends Call {
   readonly #response = Promise.withResolvers<UniversalClientResponse>();
   readonly #trailer = new Headers();
   readonly #chunks: Buffer[] = [];
+  readonly #check = new EnvelopeCheck();
   #bytes = 0;
+  #answered = false;
   #ended = false;
   #error: ConnectError | undefined = undefined;
   #wakeReader: () => void = () => {};
   #wakeWriter: () => void = () => {};
 
-  constructor(
-    channel: Channel,
-    { body, signal }: UniversalClientRequest,
-    fields: HeaderBlock,
-    ownFields: HeaderBlock,
-  ) {
-    super(channel, { fields, ownFields, signal, timeoutMs: undefined, canSendAgain: false });
+  constructor(channel: Channel, request: CallRequest, body: UniversalClientRequest["body"]) {
+    super(channel, request);
     this.#body = body;
   }
 
@@ -47,12 +53,10 @@ class HttpCall extends Call {
 
   protected override opened(stream: ClientStream): void {
     stream.onHeaders = () => {
-      this.#response.resolve({
-        status: stream.headers.status,
-        header: toHeaders(stream.headers),
-        body: this.#read(),
-        trailer: this.#trailer,
-      });
+      // Whether a status in them counts, the end tells, if it comes at once.
+      if (stream.headers.get("grpc-status") === undefined) {
+        this.#answer(stream, false);
+      }
     };
     stream.onDrain = () => this.#wakeWriter();
     stream.read((_, chunk, end) => this.#received(stream, chunk, end));
@@ -66,14 +70,33 @@ class HttpCall extends Call {
     this.#wakeWriter();
   }
 
-  #received(stream: Stream, chunk: Buffer, end: boolean): void {
+  /** The response begins, and with `isWhole` it ends with its headers. */
+  #answer(stream: ClientStream, isWhole: boolean): void {
+    this.#answered = true;
+    const headers = toHeaders(stream.headers);
+    this.#response.resolve({
+      status: stream.headers.status,
+      header: isWhole ? headers : withoutStatus(headers),
+      body: this.#read(),
+      trailer: this.#trailer,
+    });
+  }
+
+  #received(stream: ClientStream, chunk: Buffer, end: boolean): void {
     if (this.over) {
       return;
     }
+    if (!this.#answered) {
+      this.#answer(stream, end && chunk.length === 0 && stream.trailers === undefined);
+    }
     this.#chunks.push(Buffer.from(chunk));
     this.#bytes += chunk.length;
+    this.#check.push(chunk);
     if (end) {
       this.#ended = true;
+      if (!this.#check.whole) {
+        this.#error = incompleteEnvelope();
+      }
       toHeaders(stream.trailers, this.#trailer);
       this.end();
       this.#wakeWriter();

@@ -2,25 +2,43 @@ import { validateResponse, validateTrailer } from "@connectrpc/connect/protocol-
 import type { HeaderList } from "../../http2/index.ts";
 import { toHeaders } from "./fields.ts";
 
-/** Throws the ConnectError that a whole response tells. A response without trailers may have its status in the headers. */
-export function checkStatus(headers: HeaderList, trailers: HeaderList | undefined): void {
+/** What says how a call went. */
+const STATUS_FIELDS = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+
+/**
+ * Throws the ConnectError that a whole response tells. Its status is in the trailers; in the headers only where there is nothing
+ * after them ("Trailers-Only" in https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+ */
+export function checkStatus(headers: HeaderList, trailers: HeaderList | undefined, hasBody: boolean): void {
+  const trailersOnly = trailers === undefined && !hasBody;
   if (
     headers.status === 200 &&
-    (trailers ?? headers).get("grpc-status") === "0" &&
+    (trailersOnly ? headers : trailers)?.get("grpc-status") === "0" &&
     isGrpc(headers.get("content-type"))
   ) {
     return;
   }
   checkHeaders(headers);
-  validateTrailer(toHeaders(trailers), toHeaders(headers));
+  if (trailersOnly) {
+    const { headerError } = validateResponse(headers.status, toHeaders(headers));
+    if (headerError !== undefined) {
+      throw headerError;
+    }
+  }
+  validateTrailer(toHeaders(trailers), trailersOnly ? toHeaders(headers) : withoutStatus(toHeaders(headers)));
 }
 
-/** Throws the ConnectError that the headers tell on their own. */
+/** Throws the ConnectError that the headers tell on their own, whatever comes after them. */
 export function checkHeaders(headers: HeaderList): void {
-  const { headerError } = validateResponse(headers.status, toHeaders(headers));
-  if (headerError !== undefined) {
-    throw headerError;
+  validateResponse(headers.status, withoutStatus(toHeaders(headers)));
+}
+
+/** Takes the status out of headers that are not the end of their response. */
+export function withoutStatus(headers: Headers): Headers {
+  for (const name of STATUS_FIELDS) {
+    headers.delete(name);
   }
+  return headers;
 }
 
 function isGrpc(contentType: string | undefined): boolean {

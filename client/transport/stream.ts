@@ -3,7 +3,7 @@ import { Code, ConnectError, type StreamResponse } from "@connectrpc/connect";
 import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
-import { EnvelopeReader } from "./envelope.ts";
+import { EnvelopeReader, incompleteEnvelope } from "./envelope.ts";
 import { toHeaders } from "./fields.ts";
 import { checkHeaders, checkStatus } from "./status.ts";
 
@@ -14,6 +14,7 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
   readonly #envelopes: EnvelopeReader;
   #headers: HeaderList | undefined = undefined;
   #trailers: HeaderList | undefined = undefined;
+  #hasBody = false;
   #ended = false;
   #error: ConnectError | undefined = undefined;
   /** Somebody waits for what is next. */
@@ -80,6 +81,7 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
       return;
     }
     this.#envelopes.push(chunk);
+    this.#hasBody ||= chunk.length > 0;
     if (end) {
       this.#ended = true;
       this.#trailers = stream.trailers;
@@ -106,10 +108,10 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
       }
       if (this.#headers !== undefined) {
         toHeaders(this.#trailers, trailer);
-        checkStatus(this.#headers, this.#trailers);
+        checkStatus(this.#headers, this.#trailers, this.#hasBody);
       }
       if (this.#envelopes.bytes > 0) {
-        throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+        throw incompleteEnvelope();
       }
     } finally {
       this.fail(new ConnectError("the reader left", Code.Canceled));

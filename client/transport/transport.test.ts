@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import * as connectNode from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { encodeHeaders, type Stream } from "../../http2/index.ts";
+import { ErrorCode, encodeHeaders, type Stream } from "../../http2/index.ts";
 import { Echo, startGrpcJs, startRaw } from "./testing.ts";
 import { createGrpcTransport } from "./transport.ts";
 
@@ -17,8 +17,8 @@ function ours(address: string, options: Partial<Parameters<typeof createGrpcTran
   return transport;
 }
 
-/** An interceptor that does nothing makes calls take Connect's own way. */
-const throughConnect = (address: string) => ours(address, { interceptors: [(next) => next] });
+/** An interceptor that does nothing. */
+const intercepted = (address: string) => ours(address, { interceptors: [(next) => next] });
 
 /** The one that the others have to be like. */
 function connectNodes(address: string): Transport {
@@ -40,7 +40,7 @@ const failure = (call: Promise<unknown>) =>
 
 describe.each([
   ["straight to the engine", ours],
-  ["through Connect", throughConnect],
+  ["through interceptors", intercepted],
   ["connect-node", connectNodes],
 ])("%s, to grpc-js", (name, connect) => {
   test.each([0, 1, 100, 16_384, 70_000, 3_000_000])("a message of %i bytes there and back", async (bytes) => {
@@ -219,7 +219,7 @@ describe.each([
 
 describe.each([
   ["straight to the engine", ours],
-  ["through Connect", throughConnect],
+  ["through interceptors", intercepted],
 ])("%s", (_name, connect) => {
   test("more calls at once than the server lets a connection have", async () => {
     const server = await startGrpcJs(0, { "grpc.max_concurrent_streams": 10 });
@@ -307,23 +307,54 @@ const BROKEN: readonly [string, (stream: Stream) => void, Code, string][] = [
     Code.Internal,
     "invalid grpc-status: x",
   ],
-  [
-    "no message",
-    (s) => s.reply(encodeHeaders(GRPC), Buffer.alloc(0), OK),
-    Code.Unimplemented,
-    "protocol error: missing output message for unary method",
-  ],
+  ["no message", (s) => s.reply(encodeHeaders(GRPC), Buffer.alloc(0), OK), Code.Unimplemented, ""],
   [
     "two messages",
     (s) => s.reply(encodeHeaders(GRPC), Buffer.concat([message(), message()]), OK),
     Code.Unimplemented,
-    "protocol error: received extra output message for unary method",
+    "",
   ],
   [
-    "half an envelope",
+    "half a message",
     (s) => s.reply(encodeHeaders(GRPC), message(10, 1).subarray(0, 6), OK),
-    Code.InvalidArgument,
+    Code.Internal,
     "protocol error: incomplete envelope",
+  ],
+  [
+    "half of a message's prefix",
+    (s) => s.reply(encodeHeaders(GRPC), message(10, 1).subarray(0, 3), OK),
+    Code.Internal,
+    "protocol error: incomplete envelope",
+  ],
+  [
+    "half of a second message's prefix",
+    (s) => s.reply(encodeHeaders(GRPC), Buffer.concat([message(), Buffer.alloc(3)]), OK),
+    Code.Internal,
+    "protocol error: incomplete envelope",
+  ],
+  [
+    "a status in the headers, and a message",
+    (s) => s.reply(encodeHeaders([...GRPC, "grpc-status", "9"]), message(), undefined),
+    Code.Internal,
+    "protocol error: missing status",
+  ],
+  [
+    "a status in the headers, another one in the trailers",
+    (s) =>
+      s.reply(
+        encodeHeaders([...GRPC, "grpc-status", "8", "grpc-message", "no"]),
+        Buffer.alloc(0),
+        encodeHeaders(["grpc-status", "9", "grpc-message", "yes"]),
+      ),
+    Code.FailedPrecondition,
+    "yes",
+  ],
+  [
+    "a status in the headers that is well, and trailers that are not",
+    (s) =>
+      s.reply(encodeHeaders([...GRPC, "grpc-status", "0"]), message(), encodeHeaders(["grpc-status", "9"])),
+    Code.FailedPrecondition,
+    "",
   ],
   ["a message that is none", (s) => s.reply(encodeHeaders(GRPC), message(0xff), OK), Code.Internal, ""],
   [
@@ -345,12 +376,19 @@ const BROKEN: readonly [string, (stream: Stream) => void, Code, string][] = [
 
 describe.each([
   ["straight to the engine", {}],
-  ["through Connect", { interceptors: [(next: (request: never) => never) => next] }],
+  ["through interceptors", { interceptors: [(next: (request: never) => never) => next] }],
 ] as const)("%s, a broken response", (_name, options) => {
-  test.each(BROKEN)("%s", async (_case, respond, code, text) => {
+  test.each(
+    BROKEN.flatMap(([name, ...rest]) =>
+      (["unary", "client"] as const).map((kind) => [name, kind, ...rest] as const),
+    ),
+  )("%s, %s", async (_case, kind, respond, code, text) => {
     const { address } = await startRaw((stream) => stream.collect(1000, () => respond(stream)));
     const calls = client(ours(address, { readMaxBytes: 1000, ...(options as object) }));
-    const error = await failure(calls.unary({}));
+    const requests = async function* () {
+      yield {};
+    };
+    const error = await failure(kind === "unary" ? calls.unary({}) : calls.client(requests()));
     expect([Code[error.code], error.rawMessage]).toEqual([
       Code[code],
       text === "" ? expect.any(String) : text,
@@ -413,6 +451,28 @@ describe.each([
     }
     expect(connections.length).toBeGreaterThan(15);
   });
+});
+
+test.each([
+  ["after the deadline: it has passed", 80, Code.DeadlineExceeded],
+  ["before it: the server gave up", 0, Code.Canceled],
+])("a server cancels %s", async (_when, afterMs, code) => {
+  const { address } = await startRaw((stream) =>
+    stream.collect(1000, () => setTimeout(() => stream.reset(ErrorCode.CANCEL), afterMs)),
+  );
+  const transport = ours(address);
+  // The first call waits for the connection; and as if the timer of the second were late, nobody watches its deadline.
+  await failure(transport.unary(Echo.method.unary, undefined, undefined, undefined, {}));
+  const signal = {
+    keepsDeadline: true,
+    aborted: false,
+    reason: undefined,
+    addEventListener: () => {},
+    removeEventListener: () => {},
+  };
+  const timeoutMs = afterMs > 0 ? 50 : 60_000;
+  const error = await failure(transport.unary(Echo.method.unary, signal, timeoutMs, undefined, {}));
+  expect(Code[error.code]).toBe(Code[code]);
 });
 
 test("a server that accepts and hangs up is not asked without pause", async () => {

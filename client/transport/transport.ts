@@ -12,11 +12,18 @@ import {
   Code,
   ConnectError,
   type ContextValues,
+  createContextValues,
   type Interceptor,
+  type StreamResponse,
   type Transport,
   type UnaryResponse,
 } from "@connectrpc/connect";
-import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
+import {
+  createMethodSerializationLookup,
+  createMethodUrl,
+  runStreamingCall,
+  runUnaryCall,
+} from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
 import { encodeHeaders, type HeaderBlock } from "../../http2/index.ts";
 import type { CallRequest, CallSignal } from "./call.ts";
@@ -24,11 +31,10 @@ import { Channel, type ChannelOptions } from "./channel.ts";
 import { envelope } from "./envelope.ts";
 import { type GivenHeaders, ownFields } from "./fields.ts";
 import { createHttpClient } from "./http-client.ts";
-import { retryRefused } from "./retry.ts";
 import { StreamCall } from "./stream.ts";
 import { UnaryCall } from "./unary.ts";
 
-export { wasNotRun } from "./retry.ts";
+export { wasNotRun } from "./not-run.ts";
 
 /** Above the largest value that a gateway can be told to keep, also in base64. */
 const READ_MAX_BYTES = 128 * 1024 * 1024;
@@ -43,7 +49,7 @@ export interface GrpcTransportOptions {
   readonly baseUrl: string;
   /** For `https`: as in node:tls (`ca`, `cert`, `key`, `servername`, ...). */
   readonly tls?: ConnectionOptions | undefined;
-  /** Around every call. With them calls take Connect's own way, which costs a multiple. */
+  /** Around every call. Each call with them costs a multiple. */
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** The largest response message, in bytes. Default: 128 MiB. */
   readonly readMaxBytes?: number | undefined;
@@ -115,7 +121,7 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
     baseUrl: options.baseUrl,
     httpClient: createHttpClient(channel, common),
     useBinaryFormat: true,
-    interceptors: [...interceptors, retryRefused],
+    interceptors: [...interceptors],
     acceptCompression: [],
     sendCompression: null,
     compressMinBytes: WRITE_MAX_BYTES,
@@ -157,32 +163,84 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
     return ms > 0 ? Math.min(ms, MAX_TIMER_MS) : undefined;
   }
 
+  function unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: CallSignal | undefined,
+    timeoutMs: number | undefined,
+    header: GivenHeaders,
+    input: MessageInitShape<I>,
+  ): Promise<UnaryResponse<I, O>> {
+    const { fields, encode, parse } = prepare(method);
+    const call = request(fields, signal, timeoutMs, header);
+    return new UnaryCall(channel, call, { method, parse, readMaxBytes }, encode(input)).run();
+  }
+
+  async function stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: GivenHeaders,
+    input: AsyncIterable<MessageInitShape<I>>,
+  ): Promise<StreamResponse<I, O>> {
+    const { fields, encode, parse } = prepare(method);
+    const [message] = await Array.fromAsync(input);
+    if (message === undefined) {
+      throw new ConnectError("a call of this method has one request", Code.InvalidArgument);
+    }
+    const call = request(fields, signal, timeoutMs, header);
+    return await new StreamCall(channel, call, { method, parse, readMaxBytes }, encode(message)).run();
+  }
+
+  /** What interceptors run within. */
+  function bounds(signal: AbortSignal | undefined, timeoutMs: number | undefined) {
+    return {
+      interceptors: [...interceptors],
+      ...(signal !== undefined && { signal }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    };
+  }
+
+  /** What interceptors see of a call before it is sent. */
+  function intercepted<M extends DescMethod>(method: M, header: GivenHeaders, contextValues?: ContextValues) {
+    return {
+      service: method.parent,
+      method,
+      requestMethod: "POST" as const,
+      url: createMethodUrl(options.baseUrl, method),
+      header: new Headers(header),
+      contextValues: contextValues ?? createContextValues(),
+    };
+  }
+
   return {
     async unary(method, signal, givenTimeoutMs, header, input, contextValues) {
       const timeoutMs = bounded(givenTimeoutMs);
-      if (interceptors.length > 0) {
-        if (signal !== undefined && !(signal instanceof AbortSignal)) {
-          throw new TypeError("interceptors need an AbortSignal");
-        }
-        return reference.unary(method, signal, timeoutMs, header, input, contextValues);
+      if (interceptors.length === 0) {
+        return await unary(method, signal, timeoutMs, header, input);
       }
-      const { fields, encode, parse } = prepare(method);
-      const call = request(fields, signal, timeoutMs, header);
-      return await new UnaryCall(channel, call, { method, parse, readMaxBytes }, encode(input)).run();
+      if (signal !== undefined && !(signal instanceof AbortSignal)) {
+        throw new TypeError("interceptors need an AbortSignal");
+      }
+      return await runUnaryCall({
+        ...bounds(signal, timeoutMs),
+        req: { stream: false, ...intercepted(method, header, contextValues), message: input },
+        next: (req) => unary(method, req.signal, timeoutMs, req.header, req.message),
+      });
     },
 
     async stream(method, signal, givenTimeoutMs, header, input, contextValues) {
       const timeoutMs = bounded(givenTimeoutMs);
-      if (interceptors.length > 0 || method.methodKind !== "server_streaming") {
+      if (method.methodKind !== "server_streaming") {
         return reference.stream(method, signal, timeoutMs, header, input, contextValues);
       }
-      const { fields, encode, parse } = prepare(method);
-      const [message] = await Array.fromAsync(input);
-      if (message === undefined) {
-        throw new ConnectError("a call of this method has one request", Code.InvalidArgument);
+      if (interceptors.length === 0) {
+        return await stream(method, signal, timeoutMs, header, input);
       }
-      const call = request(fields, signal, timeoutMs, header);
-      return await new StreamCall(channel, call, { method, parse, readMaxBytes }, encode(message)).run();
+      return await runStreamingCall({
+        ...bounds(signal, timeoutMs),
+        req: { stream: true, ...intercepted(method, header, contextValues), message: input },
+        next: (req) => stream(method, req.signal, timeoutMs, req.header, req.message),
+      });
     },
 
     close: () => channel.close(),

@@ -3,7 +3,7 @@ import { Code, ConnectError, type UnaryResponse } from "@connectrpc/connect";
 import type { ClientStream, HeaderList, NoBody, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget } from "./call.ts";
 import type { Channel } from "./channel.ts";
-import { ENVELOPE_HEAD_BYTES, EnvelopeReader } from "./envelope.ts";
+import { ENVELOPE_HEAD_BYTES, EnvelopeReader, incompleteEnvelope } from "./envelope.ts";
 import { toHeaders } from "./fields.ts";
 import { checkStatus } from "./status.ts";
 
@@ -66,18 +66,22 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Cal
         Code.ResourceExhausted,
       );
     }
-    checkStatus(headers, trailers);
+    checkStatus(headers, trailers, body.length > 0);
     const reader = new EnvelopeReader(readMaxBytes);
     reader.push(body);
     const message = reader.next();
     if (message === undefined) {
       throw reader.bytes === 0
         ? new ConnectError("protocol error: missing output message for unary method", Code.Unimplemented)
-        : new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+        : incompleteEnvelope();
     }
     if (reader.bytes > 0) {
-      const extra = "protocol error: received extra output message for unary method";
-      throw new ConnectError(extra, Code.Unimplemented);
+      throw reader.next() === undefined
+        ? incompleteEnvelope()
+        : new ConnectError(
+            "protocol error: received extra output message for unary method",
+            Code.Unimplemented,
+          );
     }
     return new Answer(method, parse(message), headers, trailers);
   }

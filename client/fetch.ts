@@ -1,0 +1,55 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { markNotRun, type NotRun } from "./transport/not-run.ts";
+
+/**
+ * `fetch`, which fails as Unavailable where the network does. Its own errors are TypeErrors, as those of a program that is wrong,
+ * and nothing else tells the two apart.
+ */
+export async function fetchOrUnavailable(...request: Parameters<typeof fetch>): Promise<Response> {
+  const response = await fetch(...request).catch(lost);
+  const json = response.json.bind(response);
+  const arrayBuffer = response.arrayBuffer.bind(response);
+  const { body } = response;
+  let watched: ReadableStream<Uint8Array> | null | undefined;
+  return Object.defineProperties(response, {
+    json: { value: () => json().catch(lost) },
+    arrayBuffer: { value: () => arrayBuffer().catch(lost) },
+    // Only where it is asked for: a body can be read once.
+    body: { get: () => (watched ??= body && readOrUnavailable(body)) },
+  });
+}
+
+function readOrUnavailable(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read().catch(lost);
+      if (done) {
+        controller.close();
+      } else {
+        controller.enqueue(value);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
+
+/** Throws what `fetch` has thrown, a TypeError as a call that found no gateway. */
+function lost(error: unknown): never {
+  if (!(error instanceof TypeError)) {
+    throw error;
+  }
+  const failure = new ConnectError(error.message, Code.Unavailable, undefined, undefined, error);
+  const why = notRun(error.cause);
+  throw why === undefined ? failure : markNotRun(failure, why);
+}
+
+/** Node says why there was no connection; browsers do not. */
+function notRun(cause: unknown): NotRun | undefined {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/.test(code)) {
+    return "unsent";
+  }
+  // As in https://nodejs.org/api/tls.html#x509-certificate-error-codes, and OpenSSL's own.
+  return /CERT|ISSUER|SIGNATURE|^ERR_(SSL|TLS)_/.test(code) ? "misplaced" : undefined;
+}
