@@ -117,6 +117,31 @@ describe("errors", () => {
   });
 });
 
+test("a write that the plugin answers, and says it did not make, fails", async () => {
+  const endpoint = await startForeignPlugin([KeyValueBasicInterface, ListBasicInterface], {
+    Exists: (_call, answer) => answer({ exists: true }),
+    Length: (_call, answer) => answer({ length: 0n }),
+    Set: (_call, answer) => answer({ success: false }),
+    PushLeft: (_call, answer) => answer({ newLength: 0n }),
+    PushRight: (_call, answer) => answer({ newLength: -1n }),
+    Delete: (_call, answer) => answer({ found: false }),
+    PopLeft: (_call, answer) => answer({ found: false, value: bytes("not there") }),
+  });
+  const { proxy, client } = await startProxy(endpoint);
+  const failure = {
+    reason: "internal",
+    retryable: false,
+    message: expect.stringContaining("the plugin failed"),
+  };
+  await expect(client.keyvalue.set("a", "1")).rejects.toMatchObject(failure);
+  await expect(client.list.pushLeft("a", "1")).rejects.toMatchObject(failure);
+  await expect(client.list.pushRight("a", "1")).rejects.toMatchObject(failure);
+  expect(JSON.stringify(proxy.log)).toContain("success: false");
+  // These are answers.
+  expect(await client.keyvalue.delete("a")).toBe(false);
+  expect(await client.list.popLeft("a")).toBeUndefined();
+});
+
 describe("interfaces", () => {
   test("a foreign plugin without reflection is probed; what it lacks is refused by name, and not asked for", async () => {
     const asked: string[] = [];

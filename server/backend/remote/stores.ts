@@ -36,10 +36,13 @@ export function createEntries({ plugin, secondMs }: StoreOptions): EntryStore {
         }
       }),
     async set(namespace, entries, call) {
-      await eachInOrder(kept(entries), keyOf, ({ key, value, ttlMs }) => {
+      await eachInOrder(kept(entries), keyOf, async ({ key, value, ttlMs }) => {
         // The wire counts whole seconds: an entry lives up to one longer than it was asked to, and never shorter.
         const ttlSeconds = BigInt(Math.ceil(ttlMs / secondMs));
-        return plugin().ask(set, { namespace, key, value, ttlSeconds }, call, true);
+        const { success } = await plugin().ask(set, { namespace, key, value, ttlSeconds }, call, true);
+        if (!success) {
+          throw failed("success: false");
+        }
       });
     },
     delete: (namespace, keys, call) =>
@@ -63,6 +66,10 @@ export function createLists({ plugin }: StoreOptions): ListStore {
           end === "left"
             ? await plugin().ask(pushLeft, push, call, true)
             : await plugin().ask(pushRight, push, call, true);
+        // A list has what was pushed just now.
+        if (newLength < 1n) {
+          throw failed(`new_length: ${newLength}`);
+        }
         return Number(newLength);
       }),
     pop: (namespace, pops, call) =>
@@ -102,6 +109,11 @@ function kept<T extends { readonly value: Uint8Array }>(writes: readonly T[]): r
   return writes.length === 1
     ? writes
     : writes.map((write) => ({ ...write, value: Uint8Array.from(write.value) }));
+}
+
+/** A write that the plugin does not refuse by a status, and says that it did not make. */
+function failed(answer: string): PrismError {
+  return new PrismError("internal", `the plugin failed: it answered the write with ${answer}`);
 }
 
 /** What a call answers whose key holds nothing, where the plugin tells that as NOT_FOUND; throws all other errors. */
