@@ -62,7 +62,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
+          "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|nearest|wire-reason)\\.ts$",
       },
       "",
     ),
@@ -116,7 +116,7 @@ module.exports = {
     ),
     never(
       "bottom-is-the-bottom",
-      { path: "^server/(errors|limits)\\.ts$" },
+      { path: "^server/(errors|limits|nearest)\\.ts$" },
       { path: "^(server|gen|client)/" },
       "",
     ),

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { nearest } from "./config/nearest.ts";
 import { type Flags, SETTINGS } from "./config/settings.ts";
+import { nearest } from "./nearest.ts";
 
 /** A command that has a help text of its own. */
 export type Topic = "serve" | "config";

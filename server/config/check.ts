@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { nearest } from "./nearest.ts";
+import { oneOf } from "../nearest.ts";
 import { renderPath } from "./problem.ts";
 
 /** One objection of {@link check} or {@link checkNames}: a setting and what is wrong with it. */
@@ -18,9 +18,6 @@ export type SourceOf = (path: readonly PropertyKey[]) => string;
 
 /** Enough of a value to find it by. */
 const MAX_QUOTED = 60;
-
-/** A longer list of names is not read to its end. */
-const MAX_LISTED = 20;
 
 const NO_SOURCE: SourceOf = () => "";
 
@@ -55,14 +52,6 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, sourceOf: SourceO
     }));
   });
   return { ok: false, findings };
-}
-
-/** `expected one of: a, b` (the first of them, where they are many), after a suggestion where `word` is nearly one of them. */
-export function oneOf(known: readonly string[], word: string): string {
-  const meant = nearest(word, known);
-  const suggestion = meant === undefined ? "" : `did you mean "${meant}"? `;
-  const more = known.length > MAX_LISTED ? `, ... (${known.length - MAX_LISTED} more)` : "";
-  return `${suggestion}expected one of: ${known.slice(0, MAX_LISTED).join(", ")}${more}`;
 }
 
 function describe(issue: z.core.$ZodIssue, source: string): string {

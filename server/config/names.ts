@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Finding, oneOf, quote, type SourceOf } from "./check.ts";
+import { oneOf } from "../nearest.ts";
+import { type Finding, quote, type SourceOf } from "./check.ts";
 import { MAX_RENDERED } from "./problem.ts";
 import { DATABASE } from "./schema.ts";
 

@@ -1,6 +1,9 @@
 /** More edits than this between two words make a suggestion a guess. */
 const MAX_EDITS = 2;
 
+/** A longer list of names is not read to its end. */
+const MAX_LISTED = 20;
+
 /** The word of `known` that `word` most likely means (two typing errors away at most), or `undefined`. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   // A short word is within two edits of everything.
@@ -19,15 +22,29 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Levenshtein's distance, row by row. */
+/** `expected one of: a, b` (the first of them, where they are many), after a suggestion where `word` is nearly one of them. */
+export function oneOf(known: readonly string[], word: string): string {
+  const meant = nearest(word, known);
+  const suggestion = meant === undefined ? "" : `did you mean "${meant}"? `;
+  const more = known.length > MAX_LISTED ? `, ... (${known.length - MAX_LISTED} more)` : "";
+  return `${suggestion}expected one of: ${known.slice(0, MAX_LISTED).join(", ")}${more}`;
+}
+
+/** Levenshtein's distance, row by row, with two neighbours that changed places as one edit more (optimal string alignment). */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const swapped =
+        a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+          ? (before[j - 2] ?? Number.POSITIVE_INFINITY) + 1
+          : Number.POSITIVE_INFINITY;
+      next.push(Math.min(replaced, swapped, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
     }
+    before = row;
     row = next;
   }
   return row[b.length] ?? 0;
