@@ -58,6 +58,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       pingTimeoutMs: PING_TIMEOUT_MS,
     },
     http2: server.http2,
+    jsonUnknownFields: server.jsonUnknownFields,
     corsOrigins: server.corsOrigins,
     maxValueBytes: limits.maxValueBytes,
     maxReceivingBytes: limits.maxReceivingBytes,

@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { cors as connectCors } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
-import { compressionGzip } from "@connectrpc/connect-node";
 import corsPlugin from "@fastify/cors";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
@@ -18,9 +17,11 @@ import type { PortOptions } from "./port/options.ts";
 import { createPort, type Port } from "./port/port.ts";
 import { createCallLog, createCallValues } from "./rpc/call-record.ts";
 import type { HealthState } from "./rpc/health.ts";
+import type { UnknownFields } from "./rpc/json-reader.ts";
+import { maxMessageBytes } from "./rpc/message-limits.ts";
 import { applyProtocolPolicy } from "./rpc/protocol.ts";
+import { createRequestReaders, type RequestReaders } from "./rpc/request-reader.ts";
 import { registerServices } from "./rpc/services.ts";
-import { JSON_OPTIONS } from "./rpc/wire-format.ts";
 import { answerNotFound, answerUnread, createRequestCheck } from "./unrouted.ts";
 
 /** What the data plane serves, and within which bounds. */
@@ -34,7 +35,9 @@ export interface DataPlaneOptions {
   /** Origins of web pages that may call; [] = none, "*" = any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly maxValueBytes: number;
-  /** Of requests that are coming in, all together. */
+  /** What becomes of fields of JSON that a request does not have. */
+  readonly jsonUnknownFields: UnknownFields;
+  /** Of requests that are coming in or being unpacked, all together. */
   readonly maxReceivingBytes: number;
   /** Most time that any call may take; 0 = only its own deadline and its method's. */
   readonly maxTimeoutMs: number;
@@ -60,17 +63,22 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   const { log } = options;
   const onDefect = (err: unknown) => log.error({ err }, "stream failed");
   const shutdown = new AbortController();
-  const readMaxBytes = maxMessageBytes(options.maxValueBytes);
+  const largestBytes = maxMessageBytes(options.maxValueBytes);
   const { requestTimeoutMs } = options.port;
   const shutdownSignal = shutdown.signal;
+  const bodies = new BodyBudget(Math.max(options.maxReceivingBytes, 2 * largestBytes));
+  const readerOf = createRequestReaders({
+    maxValueBytes: options.maxValueBytes,
+    unknownFields: options.jsonUnknownFields,
+    budget: bodies,
+  });
   const direct = createDirectPath({
     log: createCallLog(log),
-    readMaxBytes,
+    readerOf,
     requestTimeoutMs,
     onDefect,
     shutdownSignal,
   });
-  const bodies = new BodyBudget(Math.max(options.maxReceivingBytes, 2 * readMaxBytes));
   const requestId = createRequestIds();
   let port: Port | undefined;
   const app = fastify({
@@ -90,7 +98,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     serverFactory: (handler) => {
       const portOptions: PortOptions = {
         ...options.port,
-        maxMessageBytes: readMaxBytes,
+        maxMessageBytes: largestBytes,
         onConnectionError: ({ code, message }) => log.info({ code, error: message }, "connection failed"),
         onDefect,
       };
@@ -116,7 +124,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       maxAge: 7200,
     });
   }
-  await registerRpc(app, options, direct, bodies, readMaxBytes, shutdownSignal);
+  await registerRpc(app, options, direct, bodies, readerOf, shutdownSignal);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
@@ -151,7 +159,7 @@ async function registerRpc(
   options: DataPlaneOptions,
   direct: DirectPath,
   bodies: BodyBudget,
-  readMaxBytes: number,
+  readerOf: RequestReaders,
   shutdownSignal: AbortSignal,
 ): Promise<void> {
   const { router, health, maxValueBytes, maxTimeoutMs } = options;
@@ -176,22 +184,14 @@ async function registerRpc(
         health,
         limits: { maxValueBytes },
         policy: { log, maxTimeoutMs },
+        readerOf,
       });
       direct.add(methods);
-      applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, shutdownSignal });
+      applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, readerOf, shutdownSignal });
     },
     contextValues: (request) => createCallValues(request.id),
     shutdownSignal,
-    // Brotli at its default level costs milliseconds for kilobytes.
-    acceptCompression: [compressionGzip],
-    readMaxBytes,
-    jsonOptions: JSON_OPTIONS,
   });
-}
-
-/** A message with the largest value in it, as base64 in JSON, and room for keys and names. */
-function maxMessageBytes(maxValueBytes: number): number {
-  return Math.ceil(maxValueBytes / 3) * 4 + 64 * 1024;
 }
 
 /** Takes the caller's X-Request-Id where it is one, so that a call can be followed from end to end; else makes one. */

@@ -7,7 +7,7 @@ export type Reason =
   | "malformed_request"
   /** The request uses what this server does not do: an unknown compression, or other than one message. */
   | "request_unsupported"
-  /** A field of the request is out of bounds. */
+  /** A field of the request is out of bounds or, in JSON, is none of the message or not in base64. */
   | "invalid_field"
   /** The key holds nothing. Raised by handlers only: inside the contract a missing key is a value. */
   | "key_not_found"

@@ -29,3 +29,18 @@ export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** How long an HTTP/2 peer has to answer a ping before its connection counts as dead. */
 export const PING_TIMEOUT_MS = 5_000;
+
+/**
+ * What a request may have besides its values (the contents of its `bytes` fields), in bytes: names, keys and what is around
+ * them. A key of MAX_KEY_BYTES takes 6 KiB in JSON at most, where each of its bytes is escaped.
+ */
+export const MAX_AROUND_BYTES = 16 * 1024;
+
+/** The same of a request that has many items, each of which counts as no less than {@link MIN_ITEM_BYTES}. */
+export const MAX_AROUND_ITEMS_BYTES = 1024 * 1024;
+
+/** What an item of a repeated field counts as besides its own bytes, since it costs time also where it has none. */
+export const MIN_ITEM_BYTES = 64;
+
+/** How deep messages, and in JSON what is in unknown fields, may lie in each other. */
+export const MAX_MESSAGE_DEPTH = 32;

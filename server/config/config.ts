@@ -31,6 +31,7 @@ export interface Config {
     /** `undefined` = plaintext. */
     readonly tls: TlsConfig | undefined;
     readonly http2: "engine" | "node";
+    readonly jsonUnknownFields: "reject" | "ignore";
     /** "*" = every origin, [] = none. */
     readonly corsOrigins: "*" | readonly string[];
     readonly shutdownGraceMs: number;
@@ -109,6 +110,7 @@ export function compile(
         clientCaFile: server.tls.client_ca && resolve(folder, server.tls.client_ca),
       },
       http2: server.http2,
+      jsonUnknownFields: server.json_unknown_fields,
       corsOrigins: origins.includes("*") ? "*" : origins,
       shutdownGraceMs: server.shutdown_grace_ms,
       idleTimeoutMs: server.idle_timeout_ms,

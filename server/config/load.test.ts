@@ -38,6 +38,7 @@ const DEFAULTS = {
     listen: { host: "0.0.0.0", port: 8980 },
     tls: undefined,
     http2: "engine",
+    jsonUnknownFields: "reject",
     corsOrigins: [],
     shutdownGraceMs: 10_000,
     idleTimeoutMs: 300_000,
@@ -74,6 +75,7 @@ server:
   listen_address: "[::1]:443"
   tls: {cert: tls/cert.pem, key: /etc/key.pem, client_ca: ../ca.pem}
   http2: node
+  json_unknown_fields: ignore
   cors: {origins: ["https://app.example.com", "http://localhost:3000"]}
   shutdown_grace_ms: 0
   idle_timeout_ms: 1
@@ -105,6 +107,7 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
           clientCaFile: join(folder, "../ca.pem"),
         },
         http2: "node",
+        jsonUnknownFields: "ignore",
         corsOrigins: ["https://app.example.com", "http://localhost:3000"],
         shutdownGraceMs: 0,
         idleTimeoutMs: 1,

@@ -85,6 +85,8 @@ const serverSchema = z
     tls: tlsSchema.optional(),
     /** What speaks HTTP/2: Prism's own engine, which is several times as fast, or Node's. */
     http2: z.enum(["engine", "node"]).default("engine"),
+    /** Fields of a JSON request that its message does not have: refused, so that a slip of the pen is no success, or passed over. */
+    json_unknown_fields: z.enum(["reject", "ignore"]).default("reject"),
     /** Absent = no page of another origin may call. */
     cors: corsSchema.prefault({ origins: [] }),
     /** How long calls in flight may go on after SIGTERM. 0 = they are cut at once. */

@@ -16,7 +16,6 @@ const OK_TRAILER_BLOCK = encodeHeaders(OK_TRAILER);
 /** A stream of the engine in `http2/`. */
 export class EngineExchange implements Exchange {
   readonly requestId: string;
-  readonly hasTrailers = true;
   readonly #stream: Stream;
   readonly #bodies: BodyBudget;
 

@@ -19,7 +19,6 @@ function asBuffer(bytes: Uint8Array): Buffer {
 /** A request that came through Fastify: HTTP/1.1, or what has the shape of node:http's requests. */
 export class NodeExchange implements Exchange {
   readonly requestId: string;
-  readonly hasTrailers: boolean;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #reply: FastifyReply;
@@ -29,7 +28,6 @@ export class NodeExchange implements Exchange {
 
   constructor(request: FastifyRequest, reply: FastifyReply, bodies: BodyBudget) {
     this.requestId = request.id;
-    this.hasTrailers = request.raw.httpVersionMajor === 2;
     this.#request = request.raw;
     this.#response = reply.raw;
     this.#reply = reply;

@@ -4,7 +4,8 @@ import type { CallScope } from "../rpc/call-scope.ts";
 import type { DirectCall, DirectMethod } from "../rpc/direct.ts";
 import type { Exchange, ExchangeListener, NoBody } from "../rpc/exchange.ts";
 import type { DirectForm } from "../rpc/forms.ts";
-import { noRoom } from "../rpc/protocol.ts";
+import { messageTooLarge } from "../rpc/message-limits.ts";
+import { noRoom } from "../rpc/unpack.ts";
 import { ENVELOPE_HEAD_BYTES } from "../rpc/wire-format.ts";
 import type { Indexed, OpenCalls } from "./open-calls.ts";
 import { TurnQueue } from "./turn-queue.ts";
@@ -12,7 +13,6 @@ import { TurnQueue } from "./turn-queue.ts";
 /** Where calls are kept while they are open, and the bounds of receiving one. */
 export interface CallBounds {
   readonly open: OpenCalls<OpenCall>;
-  readonly readMaxBytes: number;
   /** To receive a whole request; 0 = any time. */
   readonly requestTimeoutMs: number;
   /** Told of what must not happen; the call is broken off. */
@@ -24,6 +24,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   index = -1;
   readonly exchange: Exchange;
   readonly form: DirectForm;
+  readonly zipped: boolean;
   readonly gzip: boolean;
   readonly record: CallRecord;
   readonly scope: CallScope;
@@ -37,6 +38,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   constructor(
     exchange: Exchange,
     form: DirectForm,
+    zipped: boolean,
     gzip: boolean,
     record: CallRecord,
     scope: CallScope,
@@ -45,6 +47,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   ) {
     this.exchange = exchange;
     this.form = form;
+    this.zipped = zipped;
     this.gzip = gzip;
     this.record = record;
     this.scope = scope;
@@ -56,7 +59,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   receive(): void {
     this.#bounds.open.add(this);
     // What is too large by less is found when it is read.
-    this.exchange.collect(this.#bounds.readMaxBytes + ENVELOPE_HEAD_BYTES, this);
+    this.exchange.collect(this.#method.limits.maxBytes + ENVELOPE_HEAD_BYTES, this);
     if (this.#received) {
       return;
     }
@@ -68,7 +71,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
 
   onBody(body: Uint8Array | NoBody): void {
     if (body === "too long") {
-      this.#refuse(new PrismError("value_too_large", tooLong(this.#bounds.readMaxBytes)));
+      this.#refuse(messageTooLarge(this.#method.limits));
     } else if (body === "no room") {
       this.#refuse(noRoom());
     } else if (!this.#received) {
@@ -118,11 +121,6 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
       this.#method.refuse(this, error);
     }
   }
-}
-
-/** In Connect's words. */
-function tooLong(maxBytes: number): string {
-  return `message size is larger than configured readMaxBytes ${maxBytes}`;
 }
 
 /** Most requests are whole before the turn is over in which they came, and need no timer. */

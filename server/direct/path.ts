@@ -2,15 +2,16 @@ import { type CallLog, CallRecord } from "../rpc/call-record.ts";
 import { CallScope, createDeadlineScope } from "../rpc/call-scope.ts";
 import { createDirectMethod, type DirectMethod } from "../rpc/direct.ts";
 import type { Exchange } from "../rpc/exchange.ts";
-import { DIRECT_FORMS, type DirectForm } from "../rpc/forms.ts";
+import { type DirectForm, directForm } from "../rpc/forms.ts";
 import type { StreamMethod, UnaryMethod } from "../rpc/implement.ts";
+import type { RequestReaders } from "../rpc/request-reader.ts";
 import { type CallBounds, OpenCall } from "./open-call.ts";
 import { OpenCalls } from "./open-calls.ts";
 
 /** Bounds of the direct path. */
 export interface DirectPathOptions {
   readonly log: CallLog;
-  readonly readMaxBytes: number;
+  readonly readerOf: RequestReaders;
   /** To receive a whole request; 0 = any time. */
   readonly requestTimeoutMs: number;
   readonly onDefect: (error: unknown) => void;
@@ -30,10 +31,10 @@ export interface DirectPath {
 
 /** Makes the path; there are no methods on it yet. */
 export function createDirectPath(options: DirectPathOptions): DirectPath {
-  const { log, readMaxBytes, requestTimeoutMs, onDefect, shutdownSignal } = options;
+  const { log, readerOf, requestTimeoutMs, onDefect, shutdownSignal } = options;
   const methods = new Map<string, DirectMethod>();
   const open = new OpenCalls<OpenCall>();
-  const bounds: CallBounds = { open, readMaxBytes, requestTimeoutMs, onDefect };
+  const bounds: CallBounds = { open, requestTimeoutMs, onDefect };
   shutdownSignal.addEventListener("abort", () => {
     for (const { scope } of [...open.all]) {
       scope.abort(shutdownSignal.reason);
@@ -43,8 +44,8 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
   return {
     add(added) {
       for (const target of added) {
-        const { parent, name } = target.method;
-        methods.set(`/${parent.typeName}/${name}`, createDirectMethod(target, log, readMaxBytes));
+        const { parent, name, input } = target.method;
+        methods.set(`/${parent.typeName}/${name}`, createDirectMethod(target, log, readerOf(input)));
       }
     },
 
@@ -52,31 +53,25 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
 
     take(exchange, path) {
       const method = methods.get(path);
-      const form = formOf(exchange);
+      const form = directForm(exchange.header("content-type"));
       if (method === undefined || form === undefined || !method.takes(form)) {
+        return false;
+      }
+      const encoding = exchange.header(form.encodingHeader);
+      const zipped = encoding === "gzip";
+      if (!zipped && encoding !== undefined && encoding !== "identity") {
         return false;
       }
       const scope = createScope(exchange, form, method.timeoutMs);
       if (scope === undefined) {
         return false;
       }
-      const gzip = acceptsGzip(exchange.header(form.acceptHeader));
-      new OpenCall(exchange, form, gzip, new CallRecord(exchange.requestId), scope, method, bounds).receive();
+      const gzip = acceptsGzip(exchange.header(form.acceptHeader), zipped);
+      const record = new CallRecord(exchange.requestId);
+      new OpenCall(exchange, form, zipped, gzip, record, scope, method, bounds).receive();
       return true;
     },
   };
-}
-
-/** The form of a request that the direct path takes, `undefined` where Connect's own handlers must. */
-function formOf(exchange: Exchange): DirectForm | undefined {
-  const form = DIRECT_FORMS.get(exchange.header("content-type"));
-  if (form === undefined) {
-    return undefined;
-  }
-  const encoding = exchange.header(form.encodingHeader);
-  const plain = encoding === undefined || encoding === "identity";
-  // The few who speak gRPC over HTTP/1.1 are Connect's matter.
-  return plain && (form.form !== "grpc" || exchange.hasTrailers) ? form : undefined;
 }
 
 /** The call's scope, with the caller's deadline and the method's; `undefined` where the header is broken. */
@@ -92,6 +87,7 @@ function createScope(exchange: Exchange, form: DirectForm, methodTimeoutMs: numb
   return createDeadlineScope(timeoutMs, methodTimeoutMs);
 }
 
-function acceptsGzip(accepted: string | undefined): boolean {
-  return accepted !== undefined && /(^|,)\s*gzip\s*(,|$)/.test(accepted);
+/** Who says nothing can read what it sends. */
+function acceptsGzip(accepted: string | undefined, zipped: boolean): boolean {
+  return accepted === undefined || accepted === "" ? zipped : /(^|,)\s*gzip\s*(,|$)/.test(accepted);
 }

@@ -37,8 +37,6 @@ const BAD_JSON: readonly [string, Buffer][] = [
   ["null", latin1("null")],
   ["number for text", latin1('{"key":4711,"value":"s3cret=="}')],
   ["object for text", latin1('{"key":{"s3cret":1}}')],
-  ["value not in base64", latin1('{"key":"s3cret","value":"s3cret!!"}')],
-  ["number for bytes", latin1('{"key":"s3cret","value":1}')],
   ["text for number", latin1('{"key":"a","ttlSeconds":"s3cret"}')],
   ["fraction for number", latin1('{"key":"s3cret","ttlSeconds":1.5}')],
   ["number too large", latin1('{"key":"s3cret","ttlSeconds":"9223372036854775808"}')],
@@ -169,9 +167,12 @@ describe.each(GET_WIRES)("$name: query", (wire) => {
   });
 });
 
-test.each(POST_WIRES)("$name: unknown fields are ignored", async (wire) => {
-  const payload = wire.codec === "json" ? '{"key":"a","nope":[1,{"x":null}]}' : "\x12\x01a\xfa\x3f\x01x";
-  const answer = await fixture.on(wire).call(payloadRequest(wire, exists, latin1(payload)));
-  expect(readMessage(exists, wire, answer).exists).toBe(false);
-  expect(isEnveloped(wire, exists)).toBe(wire.protocol !== "connect");
-});
+test.each(POST_WIRES.filter(({ codec }) => codec === "proto"))(
+  "$name: unknown fields of protobuf are ignored",
+  async (wire) => {
+    const payload = latin1("\x12\x01a\xfa\x3f\x01x");
+    const answer = await fixture.on(wire).call(payloadRequest(wire, exists, payload));
+    expect(readMessage(exists, wire, answer).exists).toBe(false);
+    expect(isEnveloped(wire, exists)).toBe(wire.protocol !== "connect");
+  },
+);

@@ -219,9 +219,9 @@ describe("JSON", () => {
     }
   });
 
-  test("takes a byte-order mark, a charset and unknown fields", async () => {
+  test("takes a byte-order mark and a charset", async () => {
     const headers = { "content-type": "application/json; charset=utf-8" };
-    const body = Buffer.from('\ufeff{"key":"none","nope":1}');
+    const body = Buffer.from('\ufeff{"key":"none"}');
     const answer = await fixture.on(JSON_HTTP1).call(bodyRequest(JSON_HTTP1, exists, body, headers));
     expect(answer).toMatchObject({ code: "ok", httpStatus: 200 });
   });

@@ -1,30 +1,31 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
-import type { PrismError } from "../errors.ts";
+import { PrismError } from "../errors.ts";
 import type { CallLog, CallRecord } from "./call-record.ts";
 import type { CallScope } from "./call-scope.ts";
 import type { Answer, AnswerHead, Exchange } from "./exchange.ts";
 import type { DirectForm } from "./forms.ts";
 import type { StreamMethod, UnaryMethod } from "./implement.ts";
+import type { MessageLimits } from "./message-limits.ts";
 import { loggable, requestError } from "./protocol.ts";
+import type { RequestReader } from "./request-reader.ts";
 import { createResponseCodec, gzipped, type ResponseCodec } from "./response-codec.ts";
-import { readSingleEnvelope } from "./single-envelope.ts";
+import { COMPRESSED_FLAG, readSingleEnvelope } from "./single-envelope.ts";
 import { toConnectError } from "./status.ts";
 import { endOfStream, errorAnswer } from "./wire-error.ts";
-import { JSON_OPTIONS } from "./wire-format.ts";
 
 /*
- * The direct path: calls with one uncompressed request in a common codec, from bytes to bytes. Connect's own
- * handlers are the reference, and take every other call; they spend most of their time on async iterables, Headers
- * and URLs that such a call has no use for.
+ * The direct path: calls with one request in a body, from bytes to bytes. Connect's own handlers are the reference, and take every other
+ * call; they spend most of their time on async iterables, Headers and URLs that such a call has no use for.
  */
 
 /** One call on the direct path. */
 export interface DirectCall {
   readonly exchange: Exchange;
   readonly form: DirectForm;
+  /** Whether the request is in gzip, or in envelopes can be. */
+  readonly zipped: boolean;
   /** Whether the caller can read gzip. */
   readonly gzip: boolean;
   readonly record: CallRecord;
@@ -37,6 +38,8 @@ export interface DirectCall {
 export interface DirectMethod {
   /** The method's own bound on a call, in milliseconds; 0 = none. */
   readonly timeoutMs: number;
+  /** Of its requests. */
+  readonly limits: MessageLimits;
   /** Whether this method is called in this form: Connect has one for single answers and one for streams. */
   takes(form: DirectForm): boolean;
   /** From a request's whole body to the answer. */
@@ -45,17 +48,14 @@ export interface DirectMethod {
   refuse(call: DirectCall, error: PrismError): void;
 }
 
-/** Puts a method on the direct path. Messages above `readMaxBytes` are refused. */
+/** Puts a method on the direct path. */
 export function createDirectMethod(
   target: UnaryMethod | StreamMethod,
   log: CallLog,
-  readMaxBytes: number,
+  reader: RequestReader,
 ): DirectMethod {
   const { method } = target;
-  const serialization = createMethodSerializationLookup(method, undefined, JSON_OPTIONS, {
-    readMaxBytes,
-    writeMaxBytes: 0xffffffff,
-  });
+  const { limits } = reader;
   const codec = createResponseCodec(method.output);
   const kind = target.kind === "unary" ? "unary" : "server-streaming";
   const otherForm = target.kind === "unary" ? "connect-stream" : "connect-unary";
@@ -68,16 +68,24 @@ export function createDirectMethod(
 
   return {
     timeoutMs: target.timeoutMs,
+    limits,
     takes: ({ form }) => form !== otherForm,
     refuse,
     async answer(call, body) {
       const { form, binary } = call.form;
-      let request: MessageShape<DescMessage>;
+      let request: Message;
       try {
-        const message = form === "connect-unary" ? body : readSingleEnvelope(body, kind, readMaxBytes);
-        request = serialization.getI(binary).parse(message);
+        const enveloped = form !== "connect-unary";
+        let message = enveloped ? readSingleEnvelope(body, kind, limits, call.zipped) : body;
+        if (call.zipped && (!enveloped || body[0] === COMPRESSED_FLAG)) {
+          message = await reader.unpack(message);
+        }
+        request = reader.read(message, binary);
       } catch (error) {
-        refuse(call, requestError(ConnectError.from(error, Code.InvalidArgument)));
+        refuse(
+          call,
+          error instanceof PrismError ? error : requestError(ConnectError.from(error, Code.InvalidArgument)),
+        );
         return;
       }
       await (target.kind === "unary"

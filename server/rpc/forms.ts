@@ -64,17 +64,28 @@ const GRPC = {
 const GRPC_PROTO = define("grpc", true, grpc.contentTypeProto, GRPC);
 const GRPC_WEB_PROTO = define("grpc-web", true, grpcWeb.contentTypeProto, GRPC);
 
-/** By the request's Content-Type, which must match to the letter. */
-export const DIRECT_FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<
-  string | undefined,
-  DirectForm
->([
+const FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<string | undefined, DirectForm>([
   ["application/json", define("connect-unary", false, "application/json", UNARY)],
   ["application/proto", define("connect-unary", true, "application/proto", UNARY)],
   ["application/connect+json", define("connect-stream", false, "application/connect+json", STREAM)],
   ["application/connect+proto", define("connect-stream", true, "application/connect+proto", STREAM)],
   ["application/grpc", GRPC_PROTO],
   ["application/grpc+proto", GRPC_PROTO],
+  ["application/grpc+json", define("grpc", false, grpc.contentTypeJson, GRPC)],
   ["application/grpc-web", GRPC_WEB_PROTO],
   ["application/grpc-web+proto", GRPC_WEB_PROTO],
+  ["application/grpc-web+json", define("grpc-web", false, grpcWeb.contentTypeJson, GRPC)],
 ]);
+
+/**
+ * The form that a request's Content-Type asks for; `undefined` where it is none of ours. It takes all that Connect's own handlers take, and
+ * so leaves no large message to them.
+ */
+export function directForm(contentType: string | undefined): DirectForm | undefined {
+  return FORMS.get(contentType) ?? FORMS.get(contentType && inLetters(contentType));
+}
+
+/** In lower case, and without the one charset that JSON has. */
+function inLetters(contentType: string): string {
+  return contentType.toLowerCase().replace(/(?<=json); ?charset=utf-?8$/, "");
+}

@@ -6,10 +6,15 @@ import type {
 } from "@connectrpc/connect/protocol";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
+import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
 import { PrismError, type Reason } from "../errors.ts";
+import { reasonOf } from "../wire-reason.ts";
 import { type CallLog, callRecord } from "./call-record.ts";
 import { CallScope, createDeadlineScope, MAX_TIMER_MS } from "./call-scope.ts";
+import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
+import type { RequestReaders } from "./request-reader.ts";
 import { toConnectError } from "./status.ts";
+import { noRoom, type ReceivingBudget } from "./unpack.ts";
 import { type ErrorForm, errorForm, errorResponse, readError } from "./wire-error.ts";
 
 /** What the protocol layer does around Connect's handlers. */
@@ -18,11 +23,9 @@ export interface ProtocolPolicy {
   /** Most time to receive the request message of a call that sends one, in milliseconds; 0 = any time. */
   readonly requestTimeoutMs: number;
   /** Memory that the requests of all calls share while they come in. */
-  readonly bodies: {
-    /** False = there is not so much left. */
-    take(bytes: number): boolean;
-    give(bytes: number): void;
-  };
+  readonly bodies: ReceivingBudget;
+  /** What the requests are read with. */
+  readonly readerOf: RequestReaders;
   /** Ends what is not received by then, with its reason. */
   readonly shutdownSignal: AbortSignal;
 }
@@ -67,7 +70,7 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
     }
     const error = request.signal.aborted
       ? new PrismError("canceled", "the caller left")
-      : (refusal ?? requestError(wireError));
+      : (refusal ?? requestError(wireError, policy.readerOf(handler.method.input).limits));
     policy.log(handler.method, record, loggable(error));
     return errorResponse(form, contentType, toConnectError(error, record));
   }
@@ -80,8 +83,20 @@ const MAX_MESSAGE_CHARACTERS = 256;
 /** What Connect tells of an error that is not its own, such as of bad base64. */
 const MASKED = "internal error";
 
-/** Why a request could not be read, from what Connect says of it. */
-export function requestError(error: ConnectError): PrismError {
+/**
+ * Why a request could not be read, from what Connect says of it: the error of ours where one is within, and where it is too large, in our
+ * words if its limits are known.
+ */
+export function requestError(error: ConnectError, limits?: MessageLimits): PrismError {
+  const [detail] = error.findDetails(ErrorSchema);
+  const told = detail && reasonOf(detail.reason);
+  if (told !== undefined) {
+    const field = detail?.fieldViolations[0]?.field;
+    return new PrismError(told, error.rawMessage, field === undefined ? {} : { field });
+  }
+  if (error.code === Code.ResourceExhausted && limits !== undefined) {
+    return messageTooLarge(limits);
+  }
   const message = error.rawMessage === MASKED ? "the request cannot be decoded" : error.rawMessage;
   return new PrismError(requestReason(error.code), message.slice(0, MAX_MESSAGE_CHARACTERS));
 }
@@ -180,9 +195,4 @@ async function* receive(
     scope.close();
     bodies.give(taken);
   }
-}
-
-/** The requests that are coming in are too large together. */
-export function noRoom(): PrismError {
-  return new PrismError("overloaded", "the server receives more than it has memory for");
 }

@@ -3,13 +3,11 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { type AnyBatch, Columns } from "./columns.ts";
 import { columnsEncoder, encoderOf } from "./encoder.ts";
 import { MessageWriter } from "./message-writer.ts";
+import { COMPRESSED_FLAG } from "./single-envelope.ts";
 import { envelope, JSON_OPTIONS } from "./wire-format.ts";
 
 /** Messages below this size are not compressed, as in Connect. */
 const COMPRESS_MIN_BYTES = 1024;
-
-/** Of an envelope (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Compressed-Flag"). */
-const COMPRESSED_FLAG = 1;
 
 const NOTHING = new Uint8Array(0);
 

@@ -1,5 +1,5 @@
-import type { DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { DescMethodUnary, DescService } from "@bufbuild/protobuf";
+import type { ConnectRouter, MethodImpl } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -20,6 +20,7 @@ import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createListBasic } from "./list-basic.ts";
 import { createReflection } from "./reflection.ts";
+import { connectOptions, type RequestReaders } from "./request-reader.ts";
 
 /** Every service of the data port. Reflection lists them, and health answers for each. */
 export const SERVICES = [
@@ -37,6 +38,8 @@ export interface ServiceOptions {
   readonly health: HealthState;
   readonly limits: { readonly maxValueBytes: number };
   readonly policy: CallPolicy;
+  /** For Connect's own handlers. */
+  readonly readerOf: RequestReaders;
 }
 
 /**
@@ -47,11 +50,18 @@ export function registerServices(
   connect: ConnectRouter,
   options: ServiceOptions,
 ): (UnaryMethod | StreamMethod)[] {
-  const { router, health, limits, policy } = options;
+  const { router, health, limits, policy, readerOf } = options;
   const methods: (UnaryMethod | StreamMethod)[] = [];
   const add = <S extends DescService>(service: S, handlers: Handlers<S>) => {
     const implementation = implement(service, handlers, policy);
-    connect.service(service, implementation.impl);
+    for (const method of service.methods) {
+      // One by one, for each has limits of its own. Connect goes by the kind of the method, whatever the type says.
+      connect.rpc(
+        method as DescMethodUnary,
+        implementation.impl[method.localName] as MethodImpl<DescMethodUnary>,
+        connectOptions(readerOf(method.input)),
+      );
+    }
     methods.push(...implementation.methods);
   };
 

@@ -1,31 +1,33 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
 
+/** Of an envelope (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Compressed-Flag"). */
+export const COMPRESSED_FLAG = 1;
+
 /**
- * The message of a body that must hold exactly one envelope. Throws
- * ConnectError in Connect's words; `kind` is that of the method.
+ * The message of a body that must hold exactly one envelope. Its flags are 0 or, where `compression` is in use, COMPRESSED_FLAG. Throws
+ * PrismError where it is too large, and ConnectError in Connect's words; `kind` is that of the method.
  */
 export function readSingleEnvelope(
   body: Uint8Array,
   kind: "unary" | "server-streaming",
-  readMaxBytes: number,
+  limits: MessageLimits,
+  compression: boolean,
 ): Uint8Array {
   if (body.byteLength === 0) {
     throw new ConnectError(`protocol error: missing input message for ${kind} method`, Code.Unimplemented);
   }
   const length = envelopeLength(body);
-  if (length > readMaxBytes && length !== Number.POSITIVE_INFINITY) {
-    throw new ConnectError(
-      `message size ${length} is larger than configured readMaxBytes ${readMaxBytes}`,
-      Code.ResourceExhausted,
-    );
+  if (length > limits.maxBytes && length !== Number.POSITIVE_INFINITY) {
+    throw messageTooLarge(limits);
   }
   const end = ENVELOPE_HEAD_BYTES + length;
   const rest = body.byteLength - end;
   if (rest < 0 || (rest > 0 && rest < ENVELOPE_HEAD_BYTES + envelopeLength(body.subarray(end)))) {
     throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
   }
-  if (body[0] !== 0) {
+  if (body[0] !== 0 && !(compression && body[0] === COMPRESSED_FLAG)) {
     throw new ConnectError("protocol error: a flag without its meaning", Code.InvalidArgument);
   }
   if (rest > 0) {

@@ -130,8 +130,8 @@ export const Reason = {
   UNSPECIFIED: 0,
 
   /**
-   * INVALID_ARGUMENT: a field of the request is out of its bounds; field_violations names it. The
-   * call was not run.
+   * INVALID_ARGUMENT: a field of the request is out of its bounds or, in JSON, is none of the message
+   * or not in base64; field_violations names it. The call was not run.
    *
    * @generated from enum value: REASON_INVALID_FIELD = 1;
    */

@@ -1,0 +1,121 @@
+import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { PrismError } from "../errors.ts";
+import { MAX_AROUND_BYTES, MAX_AROUND_ITEMS_BYTES, MAX_MESSAGE_DEPTH, MIN_ITEM_BYTES } from "../limits.ts";
+
+/*
+ * How large a request may be follows from its type. What it costs to read one grows with all that is not a value: a few KB of
+ * gzip can hold millions of fields. So a type without values has a small bound, and the others may be as large as their values.
+ */
+
+/** The bounds of the messages of a type. */
+export interface MessageLimits {
+  /** Of the whole message, in JSON or protobuf, unpacked. */
+  readonly maxBytes: number;
+  /** Of all that is not the content of a `bytes` field. */
+  readonly maxAroundBytes: number;
+}
+
+/** The bounds of a type, where a value has at most `maxValueBytes`. */
+export function messageLimits(desc: DescMessage, maxValueBytes: number): MessageLimits {
+  const { values, items } = contentsOf(desc, new Set());
+  const maxAroundBytes = items ? MAX_AROUND_ITEMS_BYTES : MAX_AROUND_BYTES;
+  const maxBytes = values || items ? maxMessageBytes(maxValueBytes) : maxAroundBytes;
+  return { maxBytes, maxAroundBytes: Math.min(maxBytes, maxAroundBytes) };
+}
+
+/** Of any message: the largest value in it, as base64 in JSON, and room for keys and names. */
+export function maxMessageBytes(maxValueBytes: number): number {
+  return Math.ceil(maxValueBytes / 3) * 4 + 64 * 1024;
+}
+
+/** Whether a type has `bytes` fields, and repeated ones, in itself or in the messages in it. `known` are the types above it. */
+function contentsOf(desc: DescMessage, known: Set<DescMessage>): { values: boolean; items: boolean } {
+  const found = { values: false, items: false };
+  if (known.has(desc)) {
+    return found;
+  }
+  known.add(desc);
+  for (const field of desc.fields) {
+    found.values ||= field.scalar === ScalarType.BYTES;
+    found.items ||= field.fieldKind === "list" || field.fieldKind === "map";
+    if (field.message !== undefined) {
+      const { values, items } = contentsOf(field.message, known);
+      found.values ||= values;
+      found.items ||= items;
+    }
+  }
+  return found;
+}
+
+/** The error of a message above {@link MessageLimits.maxBytes}. */
+export function messageTooLarge({ maxBytes, maxAroundBytes }: MessageLimits): PrismError {
+  const kind =
+    maxBytes > maxAroundBytes ? "one whose value has limits.max_value_bytes, in JSON" : "one without a value";
+  return new PrismError(
+    "value_too_large",
+    `the request is larger than ${maxBytes} bytes, which is the limit of ${kind}`,
+  );
+}
+
+/** The error of a message above {@link MessageLimits.maxAroundBytes}. */
+export function aroundTooLarge({ maxAroundBytes }: MessageLimits): PrismError {
+  return new PrismError(
+    "value_too_large",
+    `the request has more than ${maxAroundBytes} bytes besides its values, which is the limit`,
+  );
+}
+
+/**
+ * Checks that a protobuf message which is large is so by its values, before it is decoded. Throws {@link aroundTooLarge}, and Error where
+ * it meets what is no protobuf.
+ */
+export function checkAround(desc: DescMessage, bytes: Uint8Array, limits: MessageLimits): void {
+  // Most messages are too small to be looked at.
+  if (bytes.byteLength > limits.maxAroundBytes) {
+    const reader = new BinaryReader(bytes);
+    walk(desc, reader, reader.len, { values: 0, items: 0, depth: 0, limits });
+  }
+}
+
+interface Walk {
+  /** Bytes of values so far. */
+  values: number;
+  /** Items of repeated fields so far. */
+  items: number;
+  depth: number;
+  readonly limits: MessageLimits;
+}
+
+function walk(desc: DescMessage, reader: BinaryReader, end: number, state: Walk): void {
+  if (++state.depth > MAX_MESSAGE_DEPTH) {
+    throw new Error(`messages lie in each other more than ${MAX_MESSAGE_DEPTH} deep`);
+  }
+  // Groups are of no type that is known; what is in them is counted like what is around them.
+  let groups = 0;
+  while (reader.pos < end) {
+    const [number, wireType] = reader.tag();
+    const field = groups > 0 ? undefined : desc.fields.find((each) => each.number === number);
+    if (field?.fieldKind === "list" || field?.fieldKind === "map") {
+      state.items++;
+    }
+    // An entry of a map is no message of the map's type: all of it counts.
+    const isValue = wireType === WireType.LengthDelimited && field?.fieldKind !== "map";
+    if (wireType === WireType.StartGroup) {
+      groups++;
+    } else if (wireType === WireType.EndGroup) {
+      groups--;
+    } else if (isValue && field?.message !== undefined) {
+      const length = reader.uint32();
+      walk(field.message, reader, Math.min(reader.pos + length, end), state);
+    } else if (isValue && field?.scalar === ScalarType.BYTES) {
+      state.values += reader.bytes().byteLength;
+    } else {
+      reader.skip(wireType, number);
+    }
+    if (reader.pos - state.values + state.items * MIN_ITEM_BYTES > state.limits.maxAroundBytes) {
+      throw aroundTooLarge(state.limits);
+    }
+  }
+  state.depth--;
+}

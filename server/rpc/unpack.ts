@@ -1,0 +1,76 @@
+import { createGunzip, gunzipSync } from "node:zlib";
+import { PrismError } from "../errors.ts";
+import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
+
+/** Memory that the requests of all calls share while they come in and are unpacked. */
+export interface ReceivingBudget {
+  /** False = there is not so much left. */
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+}
+
+/** Up to this size a message is unpacked at once: to have it done by another thread costs more. */
+const AT_ONCE_BYTES = 64 * 1024;
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Unpacks a message in gzip, no further than to the limit, and within the budget. Nothing in gzip is nothing, as in Connect. Throws
+ * PrismError.
+ */
+export async function unpack(
+  gzip: Uint8Array,
+  limits: MessageLimits,
+  budget: ReceivingBudget,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { maxBytes } = limits;
+  if (gzip.byteLength === 0) {
+    return NOTHING;
+  }
+  try {
+    return maxBytes <= AT_ONCE_BYTES
+      ? gunzipSync(gzip, { maxOutputLength: maxBytes })
+      : await unpackInPieces(gzip, limits, budget);
+  } catch (error) {
+    if (error instanceof PrismError) {
+      throw error;
+    }
+    throw codeOf(error) === "ERR_BUFFER_TOO_LARGE"
+      ? messageTooLarge(limits)
+      : new PrismError("malformed_request", "the request is not in gzip, which it says that it is in");
+  }
+}
+
+async function unpackInPieces(
+  gzip: Uint8Array,
+  limits: MessageLimits,
+  budget: ReceivingBudget,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Buffer[] = [];
+  let taken = 0;
+  try {
+    // Left early, it is destroyed.
+    for await (const piece of createGunzip({ chunkSize: AT_ONCE_BYTES }).end(gzip) as AsyncIterable<Buffer>) {
+      if (!budget.take(piece.length)) {
+        throw noRoom();
+      }
+      taken += piece.length;
+      if (taken > limits.maxBytes) {
+        throw messageTooLarge(limits);
+      }
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces, taken);
+  } finally {
+    budget.give(taken);
+  }
+}
+
+/** The requests that are coming in are too large together. */
+export function noRoom(): PrismError {
+  return new PrismError("overloaded", "the server receives more than it has memory for");
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
