@@ -35,7 +35,7 @@ export interface AppOptions {
 
 /** Builds the server that `config` describes. Reads the TLS files; throws Node's error where one cannot be read. */
 export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
-  const backends = createBackends(config, clock);
+  const backends = createBackends(config, log, clock);
   const router = createNamespaceRouter(
     config.namespaces.map(({ name, backend }) => ({ name, backend: needed(backends, backend) })),
   );
@@ -106,12 +106,15 @@ async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<
 }
 
 /** The backends that some namespace is bound to; the others are not opened. */
-function createBackends(config: Config, clock: Clock | undefined): Map<string, Backend> {
+function createBackends(config: Config, log: Logger, clock: Clock | undefined): Map<string, Backend> {
   const backends = new Map<string, Backend>();
   for (const { backend: name } of config.namespaces) {
     const settings = config.backends[name];
     if (settings !== undefined && !backends.has(name)) {
-      backends.set(name, createBackend(settings, clock && { clock }));
+      backends.set(
+        name,
+        createBackend(settings, { log: log.child({ backend: name }), ...(clock && { clock }) }),
+      );
     }
   }
   return backends;

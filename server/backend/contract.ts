@@ -146,3 +146,13 @@ export interface Backend {
   /** Gives back everything that `open` took. What was acknowledged is durable (where the store is). */
   close(): Promise<void>;
 }
+
+/** Where a store tells the operator what no call does. A pino Logger is one. */
+export interface StoreLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Tells nobody. */
+export const SILENT: StoreLog = { info() {}, warn() {}, error() {} };

@@ -2,7 +2,7 @@ import { createBreakerBackend } from "./breaker.ts";
 import { type Clock, createSystemClock } from "./clock.ts";
 import { createCoalescedBackend } from "./coalesced.ts";
 import type { BackendConfig } from "./config.ts";
-import type { Backend } from "./contract.ts";
+import { type Backend, SILENT, type StoreLog } from "./contract.ts";
 import { createGuardedBackend } from "./guarded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
 import { createPostgresBackend } from "./postgres/backend.ts";
@@ -14,17 +14,17 @@ import { createSqliteBackend } from "./sqlite/backend.ts";
 /** Makes the store that `config` describes, guarded and not yet open. The only module that knows every room. */
 export function createBackend(
   config: BackendConfig,
-  { clock = createSystemClock() }: { readonly clock?: Clock } = {},
+  { clock = createSystemClock(), log = SILENT }: { readonly clock?: Clock; readonly log?: StoreLog } = {},
 ): Backend {
-  return createGuardedBackend(createRoom(config, clock));
+  return createGuardedBackend(createRoom(config, clock, log));
 }
 
-function createRoom(config: BackendConfig, clock: Clock): Backend {
+function createRoom(config: BackendConfig, clock: Clock, log: StoreLog): Backend {
   switch (config.type) {
     case "memory":
       return createMemoryBackend(config, { clock });
     case "sqlite":
-      return createSqliteBackend(config, { clock });
+      return createSqliteBackend(config, { clock, log });
     case "postgres":
       return createCoalescedBackend(createBreakerBackend(createPostgresBackend(config)));
     case "redis":

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -111,22 +111,21 @@ describe("sqlite", () => {
     expect(readNumber("SELECT (SELECT count(*) FROM list) + (SELECT count(*) FROM list_item)")).toBe(0);
   });
 
-  test("two stores on one file see each other's writes and pop each value once", async () => {
-    const [a, b] = [await open(), await open()];
-    const values = Array.from({ length: 100 }, (_, i) => String(i));
-    await a.lists?.push(
-      "default",
-      values.map((value) => ({ key: "q", end: "right" as const, value: bytes(value) })),
-      CALL,
-    );
-    const pop = async (store: SqliteBackend) => {
-      const popped: (string | undefined)[] = [];
-      for (let i = 0; i < 50; i++)
-        popped.push(...texts(await present(store.lists).pop("default", [{ key: "q", end: "left" }], CALL)));
-      return popped;
-    };
-    const popped = (await Promise.all([pop(a), pop(b)])).flat();
-    expect(popped.sort()).toEqual(values.sort());
+  test("a second store on one file is refused, by whatever path it comes, until the first is closed", async () => {
+    const first = await open();
+    const link = join(directory, "link.db");
+    symlinkSync(path, link);
+    for (const other of [path, link]) {
+      const second = createSqliteBackend({ type: "sqlite", path: other }, { clock });
+      await expect(second.open()).rejects.toMatchObject({
+        reason: "store_unavailable",
+        message: `${other} is in use by another Prism: stop that one or choose another path`,
+      });
+    }
+    await setTexts(present(first.entries), { a: "1" });
+    await first.close();
+    opened = [];
+    expect(texts(await present((await open()).entries).get("default", ["a"], CALL))).toEqual(["1"]);
   });
 
   test("close copies the log into the database and removes it", async () => {

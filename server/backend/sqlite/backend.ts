@@ -1,39 +1,27 @@
-import { extname, resolve } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
-import { Worker } from "node:worker_threads";
+import { resolve } from "node:path";
 import { PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import {
+  type Backend,
+  type EntryStore,
+  type ListStore,
+  type ScanStore,
+  SILENT,
+  type StoreLog,
+} from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
-import { type Counter, createCounter } from "./counter.ts";
-import { type DatabaseOptions, openReader } from "./database.ts";
-import { fromFailure, openError, toPrismError } from "./errors.ts";
-import { createGetQueue, type GetQueue } from "./get-queue.ts";
-import { createReader, type Reader } from "./reader.ts";
-import { createWriteQueue, type WriteQueue } from "./write-queue.ts";
-import type { FromWriter } from "./writer.ts";
+import type { DatabaseOptions } from "./database.ts";
+import { FILES_GONE, openError, toPrismError } from "./errors.ts";
+import { openSession, type Session } from "./session.ts";
 
 /** Entries that one write of a sweep deletes: calls wait no longer for it than for each other. */
 const SWEEP_ENTRIES = 512;
-
-/** A few thousand keys here and there are on as many pages: with these in memory Gets of them take half the time. */
-const READER_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** A {@link Backend} on a file. */
 export interface SqliteBackend extends Backend {
   /** Deletes everything that is expired now; answers how many entries that was. The store also does so by itself, every second. */
   sweep(): Promise<number>;
-}
-
-/** What an open store has. */
-interface Session {
-  readonly db: DatabaseSync;
-  readonly reader: Reader;
-  readonly gets: GetQueue;
-  readonly counter: Counter;
-  readonly writes: WriteQueue;
-  readonly sweeper: Sweeper;
 }
 
 /**
@@ -42,21 +30,22 @@ interface Session {
  */
 export function createSqliteBackend(
   config: SqliteConfig,
-  { clock }: { readonly clock: Clock },
+  { clock, log = SILENT }: { readonly clock: Clock; readonly log?: StoreLog },
 ): SqliteBackend {
   const options: DatabaseOptions = { path: resolve(config.path), maxBytes: config.max_bytes };
-  let session: Session | undefined;
+  let open: { readonly session: Session; readonly sweeper: Sweeper } | undefined;
 
   function current(): Session {
-    if (session === undefined) throw new PrismError("store_unavailable", "the store is not open");
-    return session;
+    if (open === undefined) throw new PrismError("store_unavailable", "the store is not open");
+    if (open.session.filesAreGone) throw new PrismError("store_unavailable", FILES_GONE);
+    return open.session;
   }
 
   async function sweep(): Promise<number> {
-    const mine = current();
-    const { reader, writes } = mine;
+    const { reader, writes } = current();
+    const mine = open;
     let total = 0;
-    while (session === mine && reader.hasExpired(clock.now()))
+    while (open === mine && reader.hasExpired(clock.now()))
       total += await writes.write({ type: "sweep", maxEntries: SWEEP_ENTRIES }, 0);
     return total;
   }
@@ -68,50 +57,25 @@ export function createSqliteBackend(
     lists: createLists(current),
     sweep,
     async open() {
-      let writes: WriteQueue | undefined;
       try {
-        const worker = await startWriter(options);
-        const db = openReader(options.path, READER_CACHE_BYTES);
-        const counter = createCounter(db, clock);
-        writes = createWriteQueue(worker, clock, counter);
-        const sweeper = createSweeper(sweep);
-        const reader = createReader(db);
-        const gets = createGetQueue(reader, clock);
-        session = { db, reader, gets, counter, writes, sweeper };
+        open = { session: await openSession(options, clock, log), sweeper: createSweeper(sweep) };
       } catch (error) {
-        await writes?.close();
         throw openError(error, options.path);
       }
     },
     async check() {
-      const { reader, writes } = current();
-      writes.check();
-      reading(() => reader.hasExpired(clock.now()));
+      const session = current();
+      reading(() => session.reader.hasExpired(clock.now()));
+      session.checkWrites();
     },
     async close() {
-      const { db, gets, sweeper, writes } = current();
-      session = undefined;
-      gets.flush();
+      if (open === undefined) throw new PrismError("store_unavailable", "the store is not open");
+      const { session, sweeper } = open;
+      open = undefined;
       await sweeper.stop();
-      // The last connection to close copies the log into the database: let that be the writer's.
-      db.close();
-      await writes.close();
+      await session.close();
     },
   };
-}
-
-/** Starts the thread that writes, and waits until it has opened the database. */
-async function startWriter(options: DatabaseOptions): Promise<Worker> {
-  // The build does not rewrite this name, so it takes the extension that this file has.
-  const entry = new URL(`./writer${extname(import.meta.filename)}`, import.meta.url);
-  const worker = new Worker(entry, { workerData: options });
-  const message = await new Promise<FromWriter>((resolve, reject) => {
-    worker.once("message", resolve);
-    worker.once("error", reject);
-    worker.once("exit", () => reject(new Error("the writer's thread ended before it was ready")));
-  });
-  if (typeof message === "object" && "openFailure" in message) throw fromFailure(message.openFailure);
-  return worker;
 }
 
 function createEntries(current: () => Session, clock: Clock): EntryStore {

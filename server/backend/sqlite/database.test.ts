@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createSystemClock } from "../clock.ts";
 import { createSqliteBackend } from "./backend.ts";
 import { openReader, openWriter } from "./database.ts";
+import { claimDatabase } from "./files.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { prepare } from "./query.ts";
 
@@ -27,12 +28,16 @@ function pragma(db: DatabaseSync, name: string): unknown {
 }
 
 function openAndClose(): void {
-  openWriter({ path, maxBytes: undefined }, MIGRATIONS).close();
+  const claim = claimDatabase(path);
+  try {
+    openWriter({ path, maxBytes: undefined }, MIGRATIONS).close();
+  } finally {
+    claim.release();
+  }
 }
 
 describe("openWriter", () => {
-  test("creates the file and its directory; each commit waits for the disk and the log is bounded", () => {
-    path = join(directory, "not", "yet", "there", "prism.db");
+  test("creates the file; each commit waits for the disk and the log is bounded", () => {
     const db = openWriter({ path, maxBytes: 1_000_000 }, MIGRATIONS);
     expect(pragma(db, "journal_mode")).toBe("wal");
     expect(pragma(db, "synchronous")).toBe(2);

@@ -1,7 +1,4 @@
-import { mkdirSync, statSync } from "node:fs";
-import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { PrismError } from "../../errors.ts";
 import type { Migration } from "../migration-files.ts";
 import { isBusy, openError } from "./errors.ts";
 import { identify, migrate } from "./migrations.ts";
@@ -31,12 +28,11 @@ export interface DatabaseOptions {
 }
 
 /**
- * Opens the connection that writes; creates the file, its directory and its tables where they are missing. A commit is on the disk
- * when it returns. Throws {@link PrismError} with a message for the operator that names the file.
+ * Opens the connection that writes; creates the file and its tables where they are missing. A commit is on the disk when it
+ * returns. Throws {@link PrismError} with a message for the operator that names the file.
  */
 export function openWriter(options: DatabaseOptions, migrations: readonly Migration[]): DatabaseSync {
   const { path } = options;
-  prepareDirectory(path);
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: WRITER_BUSY_TIMEOUT_MS });
@@ -85,23 +81,6 @@ export function openReader(path: string, cacheBytes?: number): DatabaseSync {
   } catch (error) {
     db?.close();
     throw openError(error, path);
-  }
-}
-
-/** Does what SQLite does not, and says what SQLite's "unable to open database file" leaves open. */
-function prepareDirectory(path: string): void {
-  const directory = dirname(path);
-  try {
-    mkdirSync(directory, { recursive: true });
-  } catch (error) {
-    throw new PrismError(
-      "store_unavailable",
-      `${directory}, the directory of ${path}, cannot be created: check the path and the permissions along it`,
-      { cause: error },
-    );
-  }
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
-    throw new PrismError("store_unavailable", `${path} is a directory: the path has to name a file`);
   }
 }
 

@@ -70,15 +70,19 @@ export function isBusy(error: unknown): boolean {
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;
   const reason = reasonOf(error);
-  return new PrismError(reason, messageFor(reason), { cause: error });
+  return new PrismError(reason, messageFor(reason, error), { cause: error });
 }
+
+/** What a call is told where the files of an open store are gone, and the log. */
+export const FILES_GONE =
+  "the store's file was deleted, moved or replaced while it was open: the server has to be restarted";
 
 /** The error as plain data; `reason` where the circumstances say more than the error does. */
 export function toFailure(error: unknown, reason?: Reason): Failure {
   if (error instanceof PrismError)
     return { reason: error.reason, message: error.message, detail: detailOf(error.cause) };
   const known = reason ?? reasonOf(error);
-  return { reason: known, message: messageFor(known), detail: detailOf(error) };
+  return { reason: known, message: messageFor(known, error), detail: detailOf(error) };
 }
 
 /** The other way round. */
@@ -115,7 +119,10 @@ function openMessage(error: unknown, path: string): string {
   }
 }
 
-function messageFor(reason: Reason): string {
+function messageFor(reason: Reason, error?: unknown): string {
+  if (reason === "store_unavailable" && isBusy(error)) {
+    return "the store's file is locked by another process";
+  }
   return MESSAGES[reason] ?? "internal error";
 }
 

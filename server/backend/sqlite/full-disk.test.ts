@@ -2,7 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ReadOnlyError } from "../../errors.ts";
+import { until } from "../../testing/until.ts";
 import { createSystemClock } from "../clock.ts";
 import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
@@ -40,21 +42,27 @@ describe.runIf(canMount())("a full disk", () => {
   let mountPoint = "";
   let path = "";
   let ballast = "";
+  let rest = "";
   const value = new Uint8Array(20_000).fill(7);
   let backend: SqliteBackend;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     mountPoint = mount();
     path = join(mountPoint, "prism.db");
     ballast = join(mountPoint, "ballast");
+    rest = join(mountPoint, "rest");
     writeFileSync(ballast, new Uint8Array(1024 * 1024));
-    backend = createSqliteBackend({ type: "sqlite", path }, { clock: createSystemClock() });
+    backend = createBackend(path);
     await backend.open();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await backend.close();
     unmount(mountPoint);
   });
+
+  function createBackend(file: string): SqliteBackend {
+    return createSqliteBackend({ type: "sqlite", path: file }, { clock: createSystemClock() });
+  }
 
   /** Writes until the store refuses; answers the keys that it acknowledged. */
   async function fill(prefix: string): Promise<string[]> {
@@ -71,62 +79,100 @@ describe.runIf(canMount())("a full disk", () => {
     }
   }
 
-  test("refuses writes, answers reads, and writes again when there is room; nothing acknowledged is lost", async () => {
-    const entries = present(backend.entries);
-    const written = await fill("a");
-    expect(written.length).toBeGreaterThan(10);
-    await backend.check();
-    expect(await entries.get("default", written, CALL)).toEqual(written.map(() => value));
-    expect(await backend.scans?.count("default", "", CALL)).toBe(written.length);
-
-    rmSync(ballast);
-    await setTexts(entries, { again: "1" });
-    written.push(...(await fill("b")));
-    expect(await entries.get("default", written, CALL)).toEqual(written.map(() => value));
-  });
-
-  test("does not keep a store from being closed, nor what it holds from being read afterwards", async () => {
-    const entries = present(backend.entries);
-    const before = await backend.scans?.count("default", "", CALL);
-    await backend.close();
-    await backend.open();
-    expect(await backend.scans?.count("default", "", CALL)).toBe(before);
-    expect(texts(await entries.get("default", ["again"], CALL))).toEqual(["1"]);
-  });
-
-  test("a new store on it says what is wrong", async () => {
-    writeFileSync(join(mountPoint, "rest"), new Uint8Array(0));
+  /** Leaves no room, as another program might. */
+  function fillUp(): void {
     try {
-      writeFileSync(join(mountPoint, "rest"), new Uint8Array(4 * 1024 * 1024));
+      writeFileSync(rest, new Uint8Array(4 * 1024 * 1024));
     } catch {
       // It is full now.
     }
-    const other = createSqliteBackend(
-      { type: "sqlite", path: join(mountPoint, "other.db") },
-      { clock: createSystemClock() },
-    );
-    await expect(other.open()).rejects.toMatchObject({
+  }
+
+  async function expectReadOnly(): Promise<void> {
+    await expect(backend.check()).rejects.toBeInstanceOf(ReadOnlyError);
+  }
+
+  async function expectAll(written: readonly string[]): Promise<void> {
+    expect(await present(backend.entries).get("default", written, CALL)).toEqual(written.map(() => value));
+    expect(await backend.scans?.count("default", "", CALL)).toBe(written.length);
+  }
+
+  test("refuses writes, answers reads, and writes again when there is room; nothing acknowledged is lost", async () => {
+    const written = await fill("a");
+    expect(written.length).toBeGreaterThan(10);
+    await expectReadOnly();
+    await expectAll(written);
+    rmSync(ballast);
+    // Nobody writes meanwhile.
+    await until("it takes writes again", () => backend.check().then(() => true));
+    const more = await fill("b");
+    expect(more.length).toBeGreaterThan(10);
+    await expectAll([...written, ...more]);
+  });
+
+  test("takes deletes, each of which makes room for as much, again and again", async () => {
+    const entries = present(backend.entries);
+    const written = await fill("a");
+    for (let round = 0; round < 20; round++) {
+      const key = written[round % written.length] ?? "";
+      expect(await entries.delete("default", [key], CALL)).toEqual([true]);
+      await entries.set("default", [{ key, value, ttlMs: 0 }], CALL);
+    }
+    await backend.check();
+    expect(await fill("more")).toHaveLength(0);
+    await expectReadOnly();
+    expect(await entries.delete("default", written, CALL)).toEqual(written.map(() => true));
+    const others = await fill("b");
+    expect(others.length).toBeGreaterThan(10);
+    await expectAll(others);
+  });
+
+  test("that other programs filled takes deletes too, also after a restart", async () => {
+    const entries = present(backend.entries);
+    const written = await fill("a");
+    rmSync(ballast);
+    fillUp();
+    expect(await entries.delete("default", written.splice(0, 1), CALL)).toEqual([true]);
+    await backend.close();
+    await backend.open();
+    fillUp();
+    await expectReadOnly();
+    expect(await entries.delete("default", written.splice(0, 1), CALL)).toEqual([true]);
+    await expectAll(written);
+  });
+
+  test("does not keep a store from being opened: it is read, and takes deletes", async () => {
+    const entries = present(backend.entries);
+    await setTexts(entries, { a: "1", b: "2" });
+    await backend.close();
+    fillUp();
+    await backend.open();
+    await expectReadOnly();
+    expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
+    expect(await entries.delete("default", ["a"], CALL)).toEqual([true]);
+    await expect(
+      entries.set("default", [{ key: "new", value: new Uint8Array(1_000_000), ttlMs: 0 }], CALL),
+    ).rejects.toMatchObject({ reason: "store_full" });
+  });
+
+  test("a new store on it says what is wrong", async () => {
+    fillUp();
+    const other = join(mountPoint, "other.db");
+    await expect(createBackend(other).open()).rejects.toMatchObject({
       reason: "store_full",
-      message: `${join(mountPoint, "other.db")} cannot be opened, because the disk is full: free some space`,
+      message: `${other} cannot be opened, because the disk is full: free some space`,
     });
-    rmSync(join(mountPoint, "rest"));
   });
 
   test("a disk that cannot be written at all", async () => {
     await backend.close();
     execFileSync("mount", ["-o", "remount,ro", mountPoint]);
-    const newFile = createSqliteBackend(
-      { type: "sqlite", path: join(mountPoint, "new.db") },
-      { clock: createSystemClock() },
-    );
-    await expect(newFile.open()).rejects.toMatchObject({
-      reason: "store_unavailable",
-      message: `${join(mountPoint, "new.db")} cannot be opened: check that its directory is one that this process may write to`,
-    });
-    await expect(backend.open()).rejects.toMatchObject({
-      reason: "store_unavailable",
-      message: `${path} cannot be written: give this process the permission to write the file and its directory`,
-    });
+    for (const file of [path, join(mountPoint, "new.db")]) {
+      await expect(createBackend(file).open()).rejects.toMatchObject({
+        reason: "store_unavailable",
+        message: `${file} cannot be opened: check that its directory is one that this process may write to`,
+      });
+    }
     execFileSync("mount", ["-o", "remount,rw", mountPoint]);
     await backend.open();
   });

@@ -1,7 +1,14 @@
 import type { Operation } from "./write-batch.ts";
 
 /** The place of a type, and of an end, is its code. */
-const TYPES = ["set", "delete", "push", "pop", "sweep"] as const satisfies readonly Operation["type"][];
+const TYPES = [
+  "set",
+  "delete",
+  "push",
+  "pop",
+  "sweep",
+  "probe",
+] as const satisfies readonly Operation["type"][];
 const ENDS = ["left", "right"] as const;
 
 const NUMBER_BYTES = 8;
@@ -48,6 +55,8 @@ export function packOperations(operations: readonly Operation[]): Uint8Array<Arr
         break;
       case "sweep":
         packer.number(operation.maxEntries);
+        break;
+      case "probe":
     }
   }
   return packer.packed();
@@ -65,6 +74,7 @@ export function unpackOperations(packed: Uint8Array<ArrayBuffer>): Operation[] {
 function unpackOne(from: Unpacker): Operation {
   const type = from.code(TYPES);
   if (type === "sweep") return { type, maxEntries: from.number() };
+  if (type === "probe") return { type };
   const namespace = from.text();
   switch (type) {
     case "set": {

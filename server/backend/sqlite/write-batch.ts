@@ -10,7 +10,8 @@ export type Operation =
   | { readonly type: "delete"; readonly namespace: string; readonly keys: readonly string[] }
   | { readonly type: "push"; readonly namespace: string; readonly pushes: readonly Push[] }
   | { readonly type: "pop"; readonly namespace: string; readonly pops: readonly Pop[] }
-  | { readonly type: "sweep"; readonly maxEntries: number };
+  | { readonly type: "sweep"; readonly maxEntries: number }
+  | { readonly type: "probe" };
 
 /** One value to add to a list. */
 export interface Push {
@@ -25,13 +26,14 @@ export interface Pop {
   readonly end: ListEnd;
 }
 
-/** What an operation answers, by its type. `sweep`: how many entries it deleted. */
+/** What an operation answers, by its type. `sweep`: how many entries it deleted. A `probe` writes what is there already. */
 export interface Results {
   readonly set: undefined;
   readonly delete: boolean[];
   readonly push: number[];
   readonly pop: (Uint8Array | undefined)[];
   readonly sweep: number;
+  readonly probe: undefined;
 }
 
 /** Any operation's result. */
@@ -105,6 +107,7 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
   const push = createPush(db);
   const pop = createPop(db);
   const sweep = createSweep(db);
+  const probe = createProbe(db);
   return (operation, nowMs) => {
     switch (operation.type) {
       case "set":
@@ -118,6 +121,8 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
         return operation.pops.map((each) => pop(operation.namespace, each));
       case "sweep":
         return sweep(operation.maxEntries, nowMs);
+      case "probe":
+        return probe();
     }
   };
 }
@@ -201,4 +206,12 @@ function createSweep(db: DatabaseSync): (maxEntries: number, nowMs: number) => n
        (SELECT namespace, key FROM entry WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?)`,
   );
   return (maxEntries, nowMs) => Number(sweep.run(nowMs, maxEntries).changes);
+}
+
+/** SQLite writes the page that the version is on, whether it is another one or not. */
+function createProbe(db: DatabaseSync): () => undefined {
+  const version = prepare<[number]>(db, "PRAGMA user_version").get()?.[0] ?? 0;
+  return () => {
+    db.exec(`PRAGMA user_version = ${version}`);
+  };
 }

@@ -32,7 +32,7 @@ class FakeThread extends EventEmitter implements WriterThread {
     const outcomes = unpackOperations(last.operations).map((operation) =>
       operation.type === "delete" ? [operation.keys[0] === "yes"] : 0,
     );
-    const message: FromWriter = { outcomes };
+    const message: FromWriter = { outcomes, refusal: undefined };
     this.emit("message", message);
     await nextTurn();
   }
@@ -101,7 +101,7 @@ describe("groups", () => {
     const writes = [queue.write(remove("a"), 1), queue.write(remove("b"), 1)];
     await nextTurn();
     const failure = { reason: "store_full" as const, message: "the store has no room left", detail: "log" };
-    const message: FromWriter = { outcomes: [[true], failure] };
+    const message: FromWriter = { outcomes: [[true], failure], refusal: undefined };
     thread.emit("message", message);
     expect(await reasonsOf(writes)).toEqual(["done", "store_full"]);
   });

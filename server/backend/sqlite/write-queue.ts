@@ -1,9 +1,10 @@
 import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
-import { fromFailure } from "./errors.ts";
+import { type Failure, fromFailure } from "./errors.ts";
 import { packOperations } from "./packed-operations.ts";
-import { isFailure, type Operation, type Outcome, type Result, type Results } from "./write-batch.ts";
+import type { Answer } from "./store-writer.ts";
+import { isFailure, type Operation, type Result, type Results } from "./write-batch.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
 
 /** Most calls in one group: it bounds how long each waits for the others. */
@@ -44,6 +45,8 @@ export interface WriteQueue {
   ): Promise<Results[T]>;
   /** Throws `store_unavailable` if the thread died. */
   check(): void;
+  /** Why writes fail of late; `undefined` = they do not. */
+  readonly refusal: Failure | undefined;
   /** Answers everything that waits, then closes the database and ends the thread. Nothing may be written after it. */
   close(): Promise<void>;
 }
@@ -68,9 +71,16 @@ export interface WriterThread {
  * One group is with the thread at a time. Calls that arrive meanwhile are the next one: the slower the disk, the more calls share
  * one wait for it.
  *
- * @param worker Has said `open` already.
+ * @param worker Has opened the database already.
+ * @param refusal Why writes fail from the start on.
  */
-export function createWriteQueue(worker: WriterThread, clock: Clock, observer: GroupObserver): WriteQueue {
+export function createWriteQueue(
+  worker: WriterThread,
+  clock: Clock,
+  observer: GroupObserver,
+  refusal?: Failure,
+): WriteQueue {
+  let lastRefusal = refusal;
   let waiting: WaitingCall[] = [];
   let sent: readonly WaitingCall[] = [];
   let unansweredBytes = 0;
@@ -80,12 +90,13 @@ export function createWriteQueue(worker: WriterThread, clock: Clock, observer: G
   const ended = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
 
   worker.on("message", (message) => {
-    if (typeof message === "object" && "outcomes" in message) answerSent(message.outcomes);
+    if ("outcomes" in message) answerSent(message);
   });
   worker.on("error", (error) => die(error));
   worker.on("exit", (code) => die(new Error(`the writer's thread ended with code ${code}`)));
 
-  function answerSent(outcomes: readonly Outcome[]): void {
+  function answerSent({ outcomes, refusal }: Answer): void {
+    lastRefusal = refusal;
     const calls = sent;
     sent = [];
     observer.answered();
@@ -171,6 +182,9 @@ export function createWriteQueue(worker: WriterThread, clock: Clock, observer: G
       });
     },
     check,
+    get refusal() {
+      return lastRefusal;
+    },
     async close() {
       if (waiting.length + sent.length > 0) await new Promise<void>((resolve) => (whenAnswered = resolve));
       if (death === undefined) worker.postMessage("close");

@@ -1,34 +1,33 @@
 /** The entry of the thread that owns the connection that writes. The rest of its work is in modules that tests reach. */
 import { parentPort, workerData } from "node:worker_threads";
-import { type DatabaseOptions, openWriter } from "./database.ts";
+import type { DatabaseOptions } from "./database.ts";
 import { type Failure, toFailure } from "./errors.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { unpackOperations } from "./packed-operations.ts";
-import { createApplyGroup, type Outcome } from "./write-batch.ts";
+import { type Answer, createStoreWriter } from "./store-writer.ts";
 
 /** What the main thread sends: a group to apply, packed, or the word to close and end. */
 export type ToWriter = { readonly operations: Uint8Array<ArrayBuffer>; readonly nowMs: number } | "close";
 
 /** What it hears: first whether the database is open, then one answer to each group. */
 export type FromWriter =
-  | "open"
+  | { readonly opened: { readonly refusal: Failure | undefined } }
   | { readonly openFailure: Failure }
-  | { readonly outcomes: readonly Outcome[] };
+  | Answer;
 
 function run(port: NonNullable<typeof parentPort>): void {
   const answer = (message: FromWriter) => port.postMessage(message);
   try {
-    const db = openWriter(workerData as DatabaseOptions, MIGRATIONS);
-    const applyGroup = createApplyGroup(db);
+    const writer = createStoreWriter(workerData as DatabaseOptions, MIGRATIONS);
     port.on("message", (message: ToWriter) => {
       if (message === "close") {
-        db.close();
+        writer.close();
         port.close();
       } else {
-        answer({ outcomes: applyGroup(unpackOperations(message.operations), message.nowMs) });
+        answer(writer.write(unpackOperations(message.operations), message.nowMs));
       }
     });
-    answer("open");
+    answer({ opened: { refusal: writer.refusal } });
   } catch (error) {
     answer({ openFailure: toFailure(error) });
   }

@@ -1,0 +1,67 @@
+import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../../testing/process.ts";
+import { createSystemClock } from "../clock.ts";
+import { present, setTexts } from "../conformance/harness.ts";
+import { createSqliteBackend } from "./backend.ts";
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let umask = 0;
+
+beforeEach(async () => {
+  umask = process.umask(0o022);
+  folder = await temporaryFolder();
+});
+afterEach(async () => {
+  process.umask(umask);
+  await folder[Symbol.asyncDispose]();
+});
+
+function modeOf(path: string): string {
+  return (statSync(path).mode & 0o777).toString(8);
+}
+
+/** The modes of all files beside the database, while a store that was written to is open. */
+async function modesOf(path: string): Promise<Record<string, string>> {
+  const backend = createSqliteBackend({ type: "sqlite", path }, { clock: createSystemClock() });
+  await backend.open();
+  await setTexts(present(backend.entries), { a: "1" });
+  const directory = join(path, "..");
+  const modes = Object.fromEntries(
+    readdirSync(directory).map((name) => [name, modeOf(join(directory, name))]),
+  );
+  await backend.close();
+  return modes;
+}
+
+describe("what is stored is nobody else's to read", () => {
+  test("folders and files that are made are the user's alone", async () => {
+    const directory = join(folder.path, "a", "b");
+    expect(await modesOf(join(directory, "prism.db"))).toEqual({
+      "prism.db": "600",
+      "prism.db-lock": "600",
+      "prism.db-reserve": "600",
+      "prism.db-shm": "600",
+      "prism.db-wal": "600",
+    });
+    expect([modeOf(directory), modeOf(join(directory, ".."))]).toEqual(["700", "700"]);
+  });
+
+  test("a folder that is there keeps its mode", async () => {
+    const directory = join(folder.path, "shared");
+    mkdirSync(directory);
+    chmodSync(directory, 0o755);
+    await modesOf(join(directory, "prism.db"));
+    expect(modeOf(directory)).toBe("755");
+  });
+});
+
+test("the files of a database behind a symbolic link are where it leads to", async () => {
+  const target = join(folder.path, "target");
+  mkdirSync(target);
+  await modesOf(join(target, "prism.db"));
+  symlinkSync(join(target, "prism.db"), join(folder.path, "link.db"));
+  await modesOf(join(folder.path, "link.db"));
+  expect(readdirSync(folder.path).sort()).toEqual(["link.db", "target"]);
+});

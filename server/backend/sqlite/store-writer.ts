@@ -1,0 +1,99 @@
+import type { DatabaseSync } from "node:sqlite";
+import { PrismError } from "../../errors.ts";
+import type { Migration } from "../migration-files.ts";
+import { type DatabaseOptions, openWriter } from "./database.ts";
+import { type Failure, FILES_GONE, toFailure } from "./errors.ts";
+import { createPresence } from "./files.ts";
+import { createFrugalWriter, createReserve, type FrugalWriter, type Reserve } from "./reserve.ts";
+import { createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
+
+/** What became of a group, and whether writes are refused since then. */
+export interface Answer {
+  readonly outcomes: readonly Outcome[];
+  /** Why writes fail now; `undefined` = they do not. One call's own fault does not count, nor does `max_bytes`. */
+  readonly refusal: Failure | undefined;
+}
+
+/** All that the writer's thread does. */
+export interface StoreWriter {
+  /** Why writes fail from the start on. */
+  readonly refusal: Failure | undefined;
+  /** Applies a group. What it answers is on the disk, and in the file that is at the database's path. */
+  write(operations: readonly Operation[], nowMs: number): Answer;
+  close(): void;
+}
+
+const DISK_FULL: Failure = {
+  reason: "store_full",
+  message: "the store has no room left",
+  detail: "the disk is full",
+};
+
+/** Opens the database to write. Throws {@link PrismError} with a message for the operator. */
+export function createStoreWriter(options: DatabaseOptions, migrations: readonly Migration[]): StoreWriter {
+  const reserve = createReserve(options.path);
+  const db = openWithRoom(options, migrations, reserve);
+  try {
+    const writer = createFrugalWriter(db, reserve, createApplyGroup(db));
+    const areFilesThere = createPresence(options.path);
+    let refusal = writer.isTight ? DISK_FULL : undefined;
+    return {
+      refusal,
+      write(operations, nowMs) {
+        const outcomes = writer.apply(operations, nowMs);
+        if (!areFilesThere()) {
+          const gone = toFailure(new PrismError("outcome_unknown", FILES_GONE));
+          return { outcomes: operations.map(() => gone), refusal: gone };
+        }
+        refusal = refusalAfter(refusal, writer, operations, outcomes);
+        return { outcomes, refusal };
+      },
+      close: () => db.close(),
+    };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** SQLite needs some room to open a database. */
+function openWithRoom(
+  options: DatabaseOptions,
+  migrations: readonly Migration[],
+  reserve: Reserve,
+): DatabaseSync {
+  try {
+    return openWriter(options, migrations);
+  } catch (error) {
+    if (!(error instanceof PrismError && error.reason === "store_full")) {
+      throw error;
+    }
+    reserve.release();
+    return openWriter(options, migrations);
+  }
+}
+
+/** The last word counts. Where the disk is full, that is one of a write that may need room. */
+function refusalAfter(
+  before: Failure | undefined,
+  { isTight }: FrugalWriter,
+  operations: readonly Operation[],
+  outcomes: readonly Outcome[],
+): Failure | undefined {
+  let refusal = before;
+  outcomes.forEach((outcome, i) => {
+    const type = operations[i]?.type;
+    if (!isFailure(outcome)) {
+      if (!isTight || type === "set" || type === "push") {
+        refusal = undefined;
+      }
+    } else if (outcome.reason === "store_full" ? isTight : isOfTheStore(outcome)) {
+      refusal = outcome;
+    }
+  });
+  return refusal;
+}
+
+function isOfTheStore({ reason }: Failure): boolean {
+  return reason === "store_unavailable" || reason === "outcome_unknown";
+}
