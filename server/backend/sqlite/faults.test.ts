@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ReadOnlyError } from "../../errors.ts";
+import { isThere } from "../../testing/is-there.ts";
 import { spawnServer, temporaryFolder } from "../../testing/process.ts";
 import { startTestServer } from "../../testing/server.ts";
 import { until } from "../../testing/until.ts";
@@ -50,7 +52,6 @@ describe("a file that goes while it is open", () => {
       },
     ],
     ["without its log", () => rmSync(`${path}-wal`)],
-    ["without its index of the log", () => rmSync(`${path}-shm`)],
   ])("%s: no write is acknowledged from then on, and all calls and health say so", async (_, harm) => {
     const backend = await open();
     const entries = present(backend.entries);
@@ -74,6 +75,17 @@ describe("a file that goes while it is open", () => {
     expect(lines.filter(({ level }) => level === "error")).toEqual([
       { level: "error", fields: { path }, message: FILES_GONE },
     ]);
+  });
+
+  test("loses the index of its log: it is noticed", async () => {
+    const backend = await open();
+    rmSync(`${path}-shm`);
+    await until("it is noticed", () =>
+      backend.check().then(
+        () => false,
+        (error) => error.message === FILES_GONE,
+      ),
+    );
   });
 
   test("is not replaced by an empty one at the next start without a word", async () => {
@@ -126,6 +138,44 @@ describe("a new database", () => {
     expect(lines).toEqual([made]);
   });
 });
+
+/** Bounds how large a file this process may write, in bytes: beyond it each write fails, as it does where a disk is broken. */
+function limitFiles(bytes: number | "unlimited"): void {
+  execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
+}
+
+function canLimitFiles(): boolean {
+  try {
+    limitFiles("unlimited");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test.runIf(isThere("prlimit", canLimitFiles(), "It is in util-linux."))(
+  "a disk that fails each write is told by calls and health; reads are answered; it is noticed when it works again",
+  async () => {
+    const backend = await open();
+    const entries = present(backend.entries);
+    await setTexts(entries, { a: "1" });
+    limitFiles(4096);
+    try {
+      const write = await setTexts(entries, { b: "1" }).then(
+        () => "done",
+        ({ reason }) => reason,
+      );
+      expect(["store_unavailable", "outcome_unknown"]).toContain(write);
+      await expect(backend.check()).rejects.toBeInstanceOf(ReadOnlyError);
+      expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
+    } finally {
+      limitFiles("unlimited");
+    }
+    await until("it takes writes again", () => backend.check().then(() => true));
+    await setTexts(entries, { b: "2" });
+    expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
+  },
+);
 
 describe("another process", () => {
   test("that holds a lock is named to calls, to the log, and by health, until it lets go", async () => {

@@ -109,19 +109,20 @@ export function besideDatabase(path: string, suffix: "-wal" | "-shm" | "-lock" |
 }
 
 /**
- * Makes a look at the files of an open database: whether their paths still lead to those that were opened. SQLite goes on with a
- * file that was deleted, and so without a trace. A look takes some microseconds.
+ * Makes a look at an open database and the files `beside` it: whether their paths still lead to those that were opened. SQLite goes
+ * on with a file that was deleted, and so without a trace. A look takes some microseconds for each file.
  */
-export function createPresence(path: string): () => boolean {
-  const files = [path, besideDatabase(path, "-wal"), besideDatabase(path, "-shm")].map((each) => ({
+export function createPresence(path: string, beside: readonly ("-wal" | "-shm")[]): () => boolean {
+  const files = [path, ...beside.map((suffix) => besideDatabase(path, suffix))].map((each) => ({
     path: each,
     opened: statOf(each),
   }));
   return () => files.every((file) => isSame(file.opened, statOf(file.path)));
 }
 
+/** A file that was not there at first may be made later. */
 function isSame(opened: Stats | undefined, found: Stats | undefined): boolean {
-  return opened?.ino === found?.ino && opened?.dev === found?.dev;
+  return opened === undefined || (opened.ino === found?.ino && opened.dev === found.dev);
 }
 
 function statOf(path: string): Stats | undefined {

@@ -1,4 +1,5 @@
 import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { besideDatabase } from "./files.ts";
 import { prepare } from "./query.ts";
@@ -28,7 +29,7 @@ export interface Reserve {
 /** The reserve of the database at `path`, whose directory has to be there. */
 export function createReserve(path: string): Reserve {
   const file = besideDatabase(path, "-reserve");
-  const disk = () => statfsSync(path);
+  const disk = () => statfsSync(dirname(file));
   const { blocks, bsize } = disk();
   const bytes = Math.floor(Math.min(MAX_RESERVE_BYTES, blocks * bsize * RESERVE_PART));
   const freeBytes = () => {

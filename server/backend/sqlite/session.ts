@@ -72,7 +72,7 @@ function createSession({ worker, refusal, db, claim, path, clock, log }: Parts):
   const counter = createCounter(db, clock);
   const gets = createGetQueue(reader, clock);
   const writes = createWriteQueue(worker, clock, counter, refusal);
-  const areFilesThere = createPresence(path);
+  const areFilesThere = createPresence(path, ["-wal", "-shm"]);
   let filesAreGone = false;
   // The start tells by itself what `check` says.
   let told = refusal;

@@ -35,7 +35,8 @@ export function createStoreWriter(options: DatabaseOptions, migrations: readonly
   const db = openWithRoom(options, migrations, reserve);
   try {
     const writer = createFrugalWriter(db, reserve, createApplyGroup(db));
-    const areFilesThere = createPresence(options.path);
+    // Where what is acknowledged is kept. Nothing is kept in the `-shm`.
+    const areFilesThere = createPresence(options.path, ["-wal"]);
     let refusal = writer.isTight ? DISK_FULL : undefined;
     return {
       refusal,
