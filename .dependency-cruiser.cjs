@@ -98,7 +98,7 @@ module.exports = {
     ),
     never(
       "browser-client-without-node",
-      { path: "^client/", pathNot: `^client/(node\\.ts$|transport/(?!not-run\\.ts$))|${TEST}` },
+      { path: "^client/", pathNot: `^client/((node|manifest)\\.ts$|transport/(?!not-run\\.ts$))|${TEST}` },
       { dependencyTypes: ["core"] },
       "What the browser loads imports nothing of Node's.",
     ),

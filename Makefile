@@ -9,6 +9,7 @@ WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
 INSTALLED := node_modules/.installed
 ARGS ?=
 DIST ?= dist
+DIST_CLIENT ?= dist-client
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,10 +60,12 @@ format: $(INSTALLED) ## put code and schema in the house's format
 proto: $(INSTALLED) ## make gen/ from proto/
 	$(WITH_NODE) buf generate
 
-build: $(INSTALLED) ## dist/: what is published, JavaScript with types
-	rm -rf $(DIST)
+build: $(INSTALLED) ## what is published, JavaScript with types: prism-gateway in dist/, prism-client in dist-client/
+	rm -rf $(DIST) $(DIST_CLIENT)
 	$(WITH_NODE) tsc -p tsconfig.build.json --outDir $(DIST)
 	for folder in sqlite/migrations postgres/migrations redis/scripts; do cp -r server/backend/$$folder $(DIST)/server/backend/$$folder; done
+	$(WITH_NODE) tsc -p tsconfig.client.json --outDir $(DIST_CLIENT)
+	$(WITH_NODE) node client/manifest.ts $(DIST_CLIENT)
 
 dev-up: ## a proxy on ports 8980 and 8090 and the plugin that holds its data, in Docker
 	docker compose up --build --detach --wait
@@ -71,4 +74,4 @@ dev-down: ## stop them; the data, which is in memory, goes
 	docker compose down
 
 clean: ## what was built or installed; ./data stays
-	rm -rf dist coverage node_modules
+	rm -rf dist dist-client coverage node_modules

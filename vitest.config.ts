@@ -19,6 +19,7 @@ export default defineConfig({
         "http2/testing.ts",
         "http2/h2spec-server.ts",
         "client/transport/testing.ts",
+        "client/manifest.ts",
         "server/testing/**",
         "server/protocol/**",
         "server/backend/conformance/**",

@@ -1,5 +1,3 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
-// V8 lets young objects grow to 64 MiB else before it looks which of them are still used; it is no faster for that.
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Logger } from "pino";

@@ -8,9 +8,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+const LAUNCHER = fileURLToPath(new URL("../prism.cts", import.meta.url));
 
 /** What Node is started with, as the first line of the program says. */
-export const NODE_FLAGS: readonly string[] = (/^#!.*/.exec(readFileSync(MAIN, "utf8"))?.[0] ?? "")
+export const NODE_FLAGS: readonly string[] = (/^#!.*/.exec(readFileSync(LAUNCHER, "utf8"))?.[0] ?? "")
   .split(" ")
   .filter((word) => word.startsWith("--"));
 

@@ -1,0 +1,70 @@
+/**
+ * Makes a package of the built client: `manifest.ts FOLDER` writes package.json, README.md and LICENSE beside the code. What the two
+ * packages have in common stands in the package.json of the project, and what the client needs is what its code imports.
+ */
+import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface ProjectManifest {
+  readonly version: string;
+  readonly license: string;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+const DESCRIPTION = "A client of a Prism data access gateway, for Node and browsers.";
+
+/** Of another package: neither a file beside it nor one of Node's own modules. `@scope/name` or `name`. */
+const IMPORT = /^(?:import|export|\}).* from "(?!\.|node:)((?:@[^/"]+\/)?[^/"]+)/gm;
+
+const ROOT = new URL("../", import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, ROOT), "utf8");
+
+function dependenciesOf(folder: string, project: ProjectManifest): Record<string, string> {
+  const names = new Set<string>();
+  for (const file of globSync("**/*.{js,d.ts}", { cwd: folder })) {
+    for (const [, name = ""] of readFileSync(join(folder, file), "utf8").matchAll(IMPORT)) {
+      names.add(name);
+    }
+  }
+  const versions = { ...project.devDependencies, ...project.dependencies };
+  return Object.fromEntries(
+    [...names].sort().map((name) => {
+      const version = versions[name];
+      if (version === undefined) {
+        throw new Error(`the client imports ${name}, which package.json does not have`);
+      }
+      return [name, version];
+    }),
+  );
+}
+
+/** What the project's README says of the client. */
+function readme(): string {
+  const [, part] = /^(From Node[\s\S]*?)^Any other language/m.exec(read("README.md")) ?? [];
+  if (part === undefined) {
+    throw new Error("README.md has no part about the client");
+  }
+  return `# prism-client\n\n${DESCRIPTION}\n\n${part.trimEnd()}\n`;
+}
+
+const [, , folder] = process.argv;
+if (folder === undefined) {
+  throw new Error("usage: manifest.ts FOLDER");
+}
+const project: ProjectManifest = JSON.parse(read("package.json"));
+const entry = (path: string) => ({ types: `./${path}.d.ts`, default: `./${path}.js` });
+const manifest = {
+  name: "prism-client",
+  version: project.version,
+  description: DESCRIPTION,
+  license: project.license,
+  type: "module",
+  exports: { ".": entry("client/node"), "./web": entry("client/web"), "./gen/*": entry("gen/*") },
+  files: ["client", "gen", "http2"],
+  engines: { node: ">=22" },
+  dependencies: dependenciesOf(folder, project),
+};
+writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
+writeFileSync(join(folder, "README.md"), readme());
+cpSync(new URL("LICENSE", ROOT), join(folder, "LICENSE"));
