@@ -12,7 +12,7 @@ import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from ".
 import { createNamespaceRouter } from "./namespace/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./rpc/health.ts";
-import { SERVICES } from "./rpc/services.ts";
+import { registerServices, SERVICES } from "./rpc/services.ts";
 
 /** The whole server, built and not yet started. */
 export interface App {
@@ -41,9 +41,16 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   );
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
+  let adminPort = admin.listen.port;
   const dataPlane = await createDataPlane({
-    router,
-    health,
+    services: (connect, policy, readerOf) =>
+      registerServices(connect, {
+        router,
+        health,
+        limits: { maxValueBytes: limits.maxValueBytes },
+        policy,
+        readerOf,
+      }),
     log,
     port: {
       tls: await readTls(config),
@@ -64,6 +71,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     maxReceivingBytes: limits.maxReceivingBytes,
     maxTimeoutMs: limits.maxTimeoutMs,
     directPath,
+    adminPort: () => adminPort,
   });
   const adminPlane = await createAdminPlane({ router, health });
 
@@ -83,6 +91,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
         };
+        adminPort = addresses.admin.port;
         health.set(true);
         return addresses;
       } catch (error) {

@@ -1,33 +1,35 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { cors as connectCors } from "@connectrpc/connect";
-import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
+import { type ConnectRouter, cors as connectCors, createConnectRouter } from "@connectrpc/connect";
 import corsPlugin from "@fastify/cors";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
 import { BodyBudget } from "../http2/index.ts";
+import { addConnectRoutes } from "./connect-routes.ts";
 import { NodeExchange } from "./direct/node-exchange.ts";
 import { createOnStream } from "./direct/on-stream.ts";
 import { createDirectPath, type DirectPath } from "./direct/path.ts";
 import { PrismError } from "./errors.ts";
-import type { NamespaceRouter } from "./namespace/router.ts";
 import { createEngineHttp2 } from "./port/http2-engine.ts";
 import { createNodeHttp2 } from "./port/http2-node.ts";
 import type { PortOptions } from "./port/options.ts";
 import { createPort, type Port } from "./port/port.ts";
-import { createCallLog, createCallValues } from "./rpc/call-record.ts";
-import type { HealthState } from "./rpc/health.ts";
+import { createCallLog } from "./rpc/call-record.ts";
+import type { CallPolicy, StreamMethod, UnaryMethod } from "./rpc/implement.ts";
 import type { UnknownFields } from "./rpc/json-reader.ts";
 import { maxMessageBytes } from "./rpc/message-limits.ts";
 import { applyProtocolPolicy } from "./rpc/protocol.ts";
 import { createRequestReaders, type RequestReaders } from "./rpc/request-reader.ts";
-import { registerServices } from "./rpc/services.ts";
 import { answerNotFound, answerUnread, createRequestCheck } from "./unrouted.ts";
 
 /** What the data plane serves, and within which bounds. */
 export interface DataPlaneOptions {
-  readonly router: NamespaceRouter;
-  readonly health: HealthState;
+  /** Registers the services, each handler within `policy`. Answers the methods that take one request, for the direct path. */
+  readonly services: (
+    connect: ConnectRouter,
+    policy: CallPolicy,
+    readerOf: RequestReaders,
+  ) => readonly (UnaryMethod | StreamMethod)[];
   readonly log: Logger;
   readonly port: Omit<PortOptions, "maxMessageBytes" | "onConnectionError" | "onDefect">;
   /** What speaks HTTP/2: the engine in `http2/`, or node:http2. */
@@ -41,6 +43,8 @@ export interface DataPlaneOptions {
   readonly maxReceivingBytes: number;
   /** Most time that any call may take; 0 = only its own deadline and its method's. */
   readonly maxTimeoutMs: number;
+  /** Where `GET /health` is, once that is known: callers who look for it here are told. */
+  readonly adminPort: () => number;
   /** False leaves every call to Connect's own handlers. */
   readonly directPath: boolean;
 }
@@ -80,6 +84,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     shutdownSignal,
   });
   const requestId = createRequestIds();
+  const notFound = answerNotFound(log, options.adminPort);
   let port: Port | undefined;
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
@@ -91,7 +96,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     // A path that is no URL names no method either.
     frameworkErrors: (_error, request, reply) => {
       reply.header("x-request-id", request.id);
-      return answerNotFound(log)(request, reply);
+      return notFound(request, reply);
     },
     // port/http1.ts answers what is not HTTP.
     clientErrorHandler: () => {},
@@ -113,7 +118,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   // Connect reads bodies by itself; Fastify's own parsers would answer for paths that are not there.
   app.removeAllContentTypeParsers();
   app.addHook("onRequest", createRequestCheck(log));
-  app.setNotFoundHandler(answerNotFound(log));
+  app.setNotFoundHandler(notFound);
   app.setErrorHandler(answerUnread(log));
   if (options.corsOrigins.length > 0) {
     await app.register(corsPlugin, {
@@ -124,7 +129,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       maxAge: 7200,
     });
   }
-  await registerRpc(app, options, direct, bodies, readerOf, shutdownSignal);
+  addRpc(app, options, direct, bodies, readerOf, shutdownSignal, onDefect);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
@@ -154,15 +159,16 @@ function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController):
 }
 
 /** The direct path in front, Connect's own handlers for all that it leaves to them. */
-async function registerRpc(
+function addRpc(
   app: FastifyInstance,
   options: DataPlaneOptions,
   direct: DirectPath,
   bodies: BodyBudget,
   readerOf: RequestReaders,
   shutdownSignal: AbortSignal,
-): Promise<void> {
-  const { router, health, maxValueBytes, maxTimeoutMs } = options;
+  onDefect: (error: unknown) => void,
+): void {
+  const { maxTimeoutMs } = options;
   const { requestTimeoutMs } = options.port;
   const log = createCallLog(options.log);
   if (options.directPath) {
@@ -177,21 +183,12 @@ async function registerRpc(
       }
     });
   }
-  await app.register(fastifyConnectPlugin, {
-    routes(connect) {
-      const methods = registerServices(connect, {
-        router,
-        health,
-        limits: { maxValueBytes },
-        policy: { log, maxTimeoutMs },
-        readerOf,
-      });
-      direct.add(methods);
-      applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, readerOf, shutdownSignal });
-    },
-    contextValues: (request) => createCallValues(request.id),
+  const connect = createConnectRouter({
     shutdownSignal,
   });
+  direct.add(options.services(connect, { log, maxTimeoutMs }, readerOf));
+  applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, readerOf, shutdownSignal });
+  addConnectRoutes(app, connect.handlers, onDefect);
 }
 
 /** Takes the caller's X-Request-Id where it is one, so that a call can be followed from end to end; else makes one. */

@@ -5,6 +5,8 @@
 export type Reason =
   /** The request cannot be read: broken framing, encoding, JSON or protobuf. */
   | "malformed_request"
+  /** A message is compressed, and the request names no compression. The protocols want `internal` for it. */
+  | "compression_unnamed"
   /** The request uses what this server does not do: an unknown compression, or other than one message. */
   | "request_unsupported"
   /** A field of the request is out of bounds or, in JSON, is none of the message or not in base64. */
@@ -25,6 +27,8 @@ export type Reason =
   | "store_full"
   /** Too much waits for the store already; a later try can succeed. */
   | "overloaded"
+  /** The request did not come in whole within the time that the server gives it. */
+  | "request_too_slow"
   /** The deadline of the call passed. Whether a write took effect is unknown. */
   | "deadline_exceeded"
   /** The caller went away. */

@@ -1,13 +1,23 @@
 /** Requests that reach no method: each is answered in the protocol that it speaks, and logged once. */
+import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fastify";
 import type { Logger } from "pino";
+import { tellHeaders } from "./connect-routes.ts";
 import { PrismError } from "./errors.ts";
+import { mediaType } from "./rpc/content-type.ts";
+import { DIRECT_FORMS } from "./rpc/forms.ts";
 import { toConnectError } from "./rpc/status.ts";
 import { errorForm, errorResponse } from "./rpc/wire-error.ts";
 
-/** For `onRequest`: Connect builds a URL of the Host header and the path, and has no answer where that fails. */
+/** In the place of a host that a request need not name. Connect builds a URL with it, of which only path and query count. */
+const ANY_HOST = "localhost";
+
+/**
+ * For `onRequest`, before all else: puts the headers that routing depends on into the one form that all behind it know. A request whose
+ * host is none is answered here, because Connect builds a URL of host and path, and has no answer where that fails.
+ */
 export function createRequestCheck(log: Logger) {
   // Of the last request: mostly those of all.
   let good = { host: "", url: "" };
@@ -15,20 +25,21 @@ export function createRequestCheck(log: Logger) {
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
     reply.header("x-request-id", request.id);
     const { headers } = request.raw;
-    const [, address, portNumber] = /^([\da-f:.]+):(\d+)$/i.exec(String(headers[":authority"])) ?? [];
-    if (address !== undefined && isIPv6(address)) {
-      // Node's own HTTP/2 client leaves out the brackets.
-      headers[":authority"] = `[${address}]:${portNumber}`;
+    const type = headers["content-type"];
+    if (type !== undefined && !DIRECT_FORMS.has(type)) {
+      headers["content-type"] = mediaType(type) ?? type;
     }
-    const host = String(headers[":authority"] ?? headers.host ?? "");
+    const host = hostOf(request.raw);
     const { url } = request;
     if (host !== good.host || url !== good.url) {
-      if (!URL.canParse(url, `http://${host}`)) {
-        log.info(
-          { ...callFields(request, reply), code: "invalid_argument", error: "no host" },
-          "call failed",
+      if (host === undefined || !URL.canParse(url, `http://${host}`)) {
+        void refuse(
+          log,
+          request,
+          reply,
+          new PrismError("malformed_request", "the request names no host"),
+          400,
         );
-        reply.code(400).send({ code: "invalid_argument", message: "the request names no host" });
         return;
       }
       good = { host, url };
@@ -37,10 +48,26 @@ export function createRequestCheck(log: Logger) {
   };
 }
 
+/** The host of a request, which is written where Connect looks for it; `undefined` where there must be one (RFC 9112 section 3.2). */
+function hostOf({ headers, httpVersion, httpVersionMajor }: IncomingMessage): string | undefined {
+  if (httpVersionMajor === 2) {
+    const authority = String(headers[":authority"] ?? "") || headers.host || ANY_HOST;
+    // Node's own HTTP/2 client leaves out the brackets.
+    const [, address, portNumber] = /^([\da-f:.]+):(\d+)$/i.exec(authority) ?? [];
+    const host = address !== undefined && isIPv6(address) ? `[${address}]:${portNumber}` : authority;
+    headers[":authority"] = host;
+    return host;
+  }
+  if (headers.host === undefined && httpVersion !== "1.0") {
+    return undefined;
+  }
+  headers.host ||= ANY_HOST;
+  return headers.host;
+}
+
 /** What the log says of a call that reached no handler: the fields of `rpc/call-record.ts`. */
 function callFields(request: FastifyRequest, reply: FastifyReply) {
-  const [path = ""] = request.url.slice(0, 256).split("?");
-  const [, service = "", call = ""] = path.split("/");
+  const [, service = "", call = ""] = pathOf(request).split("/");
   return {
     request_id: request.id,
     service,
@@ -50,31 +77,50 @@ function callFields(request: FastifyRequest, reply: FastifyReply) {
   };
 }
 
-/** An unknown path: UNIMPLEMENTED, in the protocol that the request speaks. */
-export function answerNotFound(log: Logger) {
+function pathOf({ url }: FastifyRequest): string {
+  const [path = ""] = url.slice(0, 256).split("?");
+  return path;
+}
+
+/**
+ * An unknown path: UNIMPLEMENTED, in the protocol that the request speaks, and HTTP 404 where that has a status for it. A look at the
+ * admin port's `/health` is told where that is; `adminPort` answers its number.
+ */
+export function answerNotFound(log: Logger, adminPort: () => number) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const [path = ""] = request.url.slice(0, 256).split("?");
-    const error = new PrismError("method_not_found", `no method ${path}`);
-    log.info(
-      { ...callFields(request, reply), code: "unimplemented", reason: error.reason, error: error.message },
-      "call failed",
-    );
-    const contentType = request.headers["content-type"] ?? "";
-    const form = errorForm(contentType);
-    const failure = toConnectError(error, { requestId: request.id, namespace: "" });
-    if (form === undefined) {
-      await reply.code(404).send({ code: "unimplemented", message: error.message });
-      return;
-    }
-    reply.hijack();
-    for (const [name, value] of Object.entries(reply.getHeaders())) {
-      reply.raw.setHeader(name, value ?? "");
-    }
-    await universalResponseToNodeResponse(errorResponse(form, contentType, failure), reply.raw);
+    const path = pathOf(request);
+    const message =
+      path === "/health"
+        ? `no method ${path}: GET /health is on the admin port, which is ${adminPort()}`
+        : `no method ${path}`;
+    await refuse(log, request, reply, new PrismError("method_not_found", message), 404);
   };
 }
 
-/** What Fastify itself refuses before a route is entered; above all a Content-Type that no protocol has. */
+/** Logs why a request reaches no method, and answers that. `status` counts for unary Connect calls, and for what is no RPC. */
+async function refuse(
+  log: Logger,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: PrismError,
+  status: 400 | 404,
+): Promise<void> {
+  const { reason, message } = error;
+  const code = status === 404 ? "unimplemented" : "invalid_argument";
+  log.info({ ...callFields(request, reply), code, reason, error: message }, "call failed");
+  const contentType = request.headers["content-type"] ?? "";
+  const form = errorForm(contentType);
+  if (form === undefined) {
+    await reply.code(status).send({ code, message });
+    return;
+  }
+  const failure = toConnectError(error, { requestId: request.id, namespace: "" });
+  reply.hijack();
+  tellHeaders(reply);
+  await universalResponseToNodeResponse(errorResponse(form, contentType, failure, status), reply.raw);
+}
+
+/** What Fastify itself refuses before a route is entered. */
 export function answerUnread(log: Logger) {
   return async (
     error: Error & { statusCode?: number },
@@ -93,12 +139,6 @@ export function answerUnread(log: Logger) {
       },
       "call failed",
     );
-    const message =
-      status === 415
-        ? "use Content-Type: application/json, or one of gRPC, gRPC-Web or Connect"
-        : known
-          ? error.message
-          : "internal error";
-    await reply.code(status).send({ code, message });
+    await reply.code(status).send({ code, message: known ? error.message : "internal error" });
   };
 }

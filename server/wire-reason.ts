@@ -4,6 +4,8 @@ import type { Reason } from "./errors.ts";
 /** How each reason is told in a `prism.common.Error`. */
 export const WIRE_REASON: Readonly<Record<Reason, WireReason>> = {
   malformed_request: WireReason.MALFORMED_REQUEST,
+  // Told in the same way, as `request_too_slow` is below; the status says the rest.
+  compression_unnamed: WireReason.MALFORMED_REQUEST,
   request_unsupported: WireReason.REQUEST_UNSUPPORTED,
   invalid_field: WireReason.INVALID_FIELD,
   key_not_found: WireReason.KEY_NOT_FOUND,
@@ -15,6 +17,7 @@ export const WIRE_REASON: Readonly<Record<Reason, WireReason>> = {
   store_full: WireReason.STORE_FULL,
   overloaded: WireReason.OVERLOADED,
   deadline_exceeded: WireReason.DEADLINE_EXCEEDED,
+  request_too_slow: WireReason.DEADLINE_EXCEEDED,
   canceled: WireReason.CANCELED,
   store_unavailable: WireReason.STORE_UNAVAILABLE,
   outcome_unknown: WireReason.OUTCOME_UNKNOWN,
@@ -24,7 +27,10 @@ export const WIRE_REASON: Readonly<Record<Reason, WireReason>> = {
 };
 
 const REASONS = new Map<number, Reason>(
-  Object.entries(WIRE_REASON).map(([reason, wire]) => [wire, reason as Reason]),
+  Object.entries(WIRE_REASON)
+    // Of those that are told in one way the first is meant.
+    .reverse()
+    .map(([reason, wire]) => [wire, reason as Reason]),
 );
 
 /** The inverse: the reason that a `prism.common.Error` tells; `undefined` where this version does not know it. */

@@ -226,6 +226,8 @@ function canBeOnes(reason: Reason): boolean {
     case "shutting_down":
       return false;
     case "malformed_request":
+    case "compression_unnamed":
+    case "request_too_slow":
     case "request_unsupported":
     case "invalid_field":
     case "key_not_found":

@@ -12,6 +12,9 @@ const MAX_TEXT_BYTES = 16 * 1024;
 
 const NOTHING = Buffer.alloc(0);
 
+/** As node:http takes them. */
+type HeaderFields = Record<string, string | string[] | number | undefined>;
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -99,11 +102,8 @@ export class NodeExchange implements Exchange {
   }
 
   #writeHead(head: AnswerHead, length: number | undefined): void {
-    const headers: Record<string, string | string[] | number | undefined> = this.#reply.getHeaders();
-    const { fields } = head;
-    for (let i = 0; i < fields.length; i += 2) {
-      headers[fields[i] ?? ""] = fields[i + 1];
-    }
+    const headers: HeaderFields = this.#reply.getHeaders();
+    addFields(headers, head.fields);
     if (length !== undefined) {
       headers["content-length"] = length;
     }
@@ -112,10 +112,8 @@ export class NodeExchange implements Exchange {
 
   #end(body: Uint8Array | undefined, trailer: FieldPairs | undefined): void {
     if (trailer !== undefined) {
-      const trailers: Record<string, string> = {};
-      for (let i = 0; i < trailer.length; i += 2) {
-        trailers[trailer[i] ?? ""] = trailer[i + 1] ?? "";
-      }
+      const trailers: HeaderFields = {};
+      addFields(trailers, trailer);
       this.#response.addTrailers(trailers);
     }
     if (body !== undefined && body.byteLength <= MAX_TEXT_BYTES) {
@@ -123,6 +121,16 @@ export class NodeExchange implements Exchange {
     } else {
       this.#response.end(body);
     }
+  }
+}
+
+/** A name that is there already gets one more value. */
+function addFields(headers: HeaderFields, fields: FieldPairs): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? "";
+    const value = fields[i + 1] ?? "";
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat().map(String);
   }
 }
 

@@ -21,7 +21,8 @@ export function createOnStream(
   function isOrdinary(stream: Stream): boolean {
     const { authority } = stream;
     if (authority !== goodAuthority) {
-      if (authority === "" || !URL.canParse(`http://${authority}`)) {
+      // RFC 9113 section 8.3.1 lets a client leave it out.
+      if (authority !== "" && !URL.canParse(`http://${authority}`)) {
         return false;
       }
       goodAuthority = authority;

@@ -5,6 +5,7 @@ import type { DirectCall, DirectMethod } from "../rpc/direct.ts";
 import type { Exchange, ExchangeListener, NoBody } from "../rpc/exchange.ts";
 import type { DirectForm } from "../rpc/forms.ts";
 import { messageTooLarge } from "../rpc/message-limits.ts";
+import { tooSlow } from "../rpc/protocol.ts";
 import { noRoom } from "../rpc/unpack.ts";
 import { ENVELOPE_HEAD_BYTES } from "../rpc/wire-format.ts";
 import type { Indexed, OpenCalls } from "./open-calls.ts";
@@ -107,8 +108,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   arm(): void {
     if (!this.#received) {
       const { requestTimeoutMs } = this.#bounds;
-      const message = `the request was not received within ${requestTimeoutMs} ms`;
-      const late = () => this.#refuse(new PrismError("deadline_exceeded", message));
+      const late = () => this.#refuse(tooSlow(requestTimeoutMs));
       this.#timer = setTimeout(late, requestTimeoutMs);
     }
   }

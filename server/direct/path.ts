@@ -67,7 +67,7 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
         return false;
       }
       const gzip = acceptsGzip(exchange.header(form.acceptHeader), zipped);
-      const record = new CallRecord(exchange.requestId);
+      const record = new CallRecord(exchange.requestId, exchange);
       new OpenCall(exchange, form, zipped, gzip, record, scope, method, bounds).receive();
       return true;
     },

@@ -4,6 +4,7 @@ import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { expectFailure, expectLine, expectService, type Failure, linesOf, withId } from "./expect.ts";
 import { useServer } from "./fixture.ts";
+import type { RawAnswer } from "./raw.ts";
 import {
   callRequest,
   GET_WIRES,
@@ -19,7 +20,7 @@ const { set, get, exists } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
 
 const malformed: Failure = { code: "invalid_argument", reason: "MALFORMED_REQUEST" };
-const notFound: Failure = { code: "unimplemented", reason: "METHOD_NOT_FOUND" };
+const notFound: Failure = { code: "unimplemented", reason: "METHOD_NOT_FOUND", httpStatus: 404 };
 const unsupported: Failure = { code: "unimplemented", reason: "REQUEST_UNSUPPORTED" };
 
 /** In the keys and values of every request; must not be in the log. */
@@ -113,19 +114,39 @@ describe.each(POST_WIRES)("$name", (wire) => {
     "application/grpc-web-text",
     "application/connect+xml",
     "application/json; charset=latin1",
+    'application/json; charset="utf-8',
+    "application/json; charset = utf-8",
     "application/x-www-form-urlencoded",
   ])("Content-Type %j", async (type) => {
     const given = payloadRequest(wire, set, latin1(SECRET), { "content-type": type });
-    await expectRefusal(given, 415);
+    const { headers, body } = await expectRefusal(given, 415);
+    expect(headers["content-type"]).toBe("text/plain; charset=utf-8");
+    expect(body.toString()).toMatch(/^use Content-Type application\/json /);
+  });
+
+  test.each([
+    [";", "nothing behind the semicolon"],
+    ["; foo=bar", "a parameter"],
+    [';charset="utf-8"', "a quoted string"],
+    [' ;\tCharset=UTF-8 ; a="\\"; b="', "white space, case, an escaped quote"],
+  ])("Content-Type with %s: %s", async (parameters) => {
+    const given = callRequest(wire, exists, { key: "a" });
+    const type = `${given.headers["content-type"]}${parameters}`;
+    const answer = await fixture
+      .on(wire)
+      .call({ ...given, headers: { ...given.headers, "content-type": type } });
+    expect(readMessage(exists, wire, answer).exists).toBe(false);
   });
 
   test.each(["PUT", "DELETE", "PATCH", "GET", "HEAD", "OPTIONS"])("%s", async (httpMethod) => {
     const given = callRequest(wire, set, { key: SECRET });
     const bodiless = httpMethod === "GET" || httpMethod === "HEAD";
-    await expectRefusal({ ...given, httpMethod, ...(bodiless && { body: undefined }) }, 405);
+    const answer = await expectRefusal({ ...given, httpMethod, ...(bodiless && { body: undefined }) }, 405);
+    expect(answer.headers.allow).toBe("POST");
+    expect(httpMethod === "HEAD" ? "use POST" : String(answer.body)).toContain("use POST");
   });
 
-  async function expectRefusal(request: RawRequest, httpStatus: number): Promise<void> {
+  async function expectRefusal(request: RawRequest, httpStatus: number): Promise<RawAnswer> {
     const sent = withId(request);
     const answer = await fixture.on(wire).call(sent);
     expect(answer).toMatchObject({ httpStatus, messages: [], details: [] });
@@ -133,7 +154,31 @@ describe.each(POST_WIRES)("$name", (wire) => {
     await expectLine(fixture.server, sent.id, { service, call, code: expect.any(String), namespace: "" });
     expect(JSON.stringify(linesOf(fixture.server, sent.id))).not.toContain(SECRET);
     await expectService(fixture.on(wire), wire);
+    return answer;
   }
+});
+
+describe.each(POST_WIRES.filter(({ protocol }) => protocol === "connect"))("$name", (wire) => {
+  test.each([
+    [
+      scan,
+      `application/${wire.codec}`,
+      /^prism\..*\.Scan is a stream: use Content-Type application\/connect\+json,/,
+    ],
+    [
+      exists,
+      `application/connect+${wire.codec}`,
+      /^prism\..*\.Exists is no stream: use Content-Type application/,
+    ],
+  ] as const)("$0.name as $1", async (method, type, message) => {
+    const given = payloadRequest(wire, method, latin1(SECRET), { "content-type": type });
+    const answer = await fixture.on(wire).call(withId(given));
+    expect(answer).toMatchObject({
+      httpStatus: 415,
+      code: "unknown",
+      message: expect.stringMatching(message),
+    });
+  });
 });
 
 describe.each(GET_WIRES)("$name: query", (wire) => {

@@ -14,6 +14,8 @@ export interface Failure {
   readonly reason: keyof typeof Reason;
   /** The field that the detail blames; `undefined` = none. */
   readonly field?: string | undefined;
+  /** Of a unary Connect call, where it is not that of the code. */
+  readonly httpStatus?: number | undefined;
   /** As the log has it; `undefined` = not looked at. */
   readonly namespace?: string | undefined;
 }
@@ -64,7 +66,7 @@ export async function expectFailure(
   expect({ ...told(answer), status: answer.httpStatus }).toEqual({
     code: failure.code,
     details: [{ reason: failure.reason, field: failure.field }],
-    status: expectedStatus(request, failure.code),
+    status: expectedStatus(request, failure),
   });
   const [detail] = answer.details;
   expect(detail?.message).toBe(answer.message);
@@ -122,8 +124,8 @@ function told(answer: RawAnswer) {
   };
 }
 
-function expectedStatus({ wire, headers }: RawRequest, code: string): number | undefined {
-  return isConnectUnary(wire, headers) ? HTTP_STATUS[code] : 200;
+function expectedStatus({ wire, headers }: RawRequest, { code, httpStatus }: Failure): number | undefined {
+  return isConnectUnary(wire, headers) ? (httpStatus ?? HTTP_STATUS[code]) : 200;
 }
 
 function isConnectUnary(wire: Wire, headers: Readonly<Record<string, string>>): boolean {

@@ -27,7 +27,10 @@ export function connect(server: TestServer, version: 1 | 2, tls?: ConnectionOpti
 }
 
 /** Where the data plane listens, as node:net wants it. */
-export function addressOf({ baseUrl }: TestServer): { readonly host: string; readonly port: number } {
+export function addressOf({ baseUrl }: Pick<TestServer, "baseUrl">): {
+  readonly host: string;
+  readonly port: number;
+} {
   const { hostname, port } = new URL(baseUrl);
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
 }

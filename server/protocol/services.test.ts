@@ -82,6 +82,13 @@ test("GET /health of the admin plane", async () => {
     namespaces: { default: { backend: "memory", status: "serving" } },
   });
 
+  const here = await fetch(`${server.baseUrl}/health`);
+  expect(here.status).toBe(404);
+  expect(await here.json()).toEqual({
+    code: "unimplemented",
+    message: `no method /health: GET /health is on the admin port, which is ${new URL(url).port}`,
+  });
+
   // A call that is under way holds up the end.
   using socket = await openSocket(server);
   socket.write(

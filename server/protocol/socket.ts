@@ -18,7 +18,7 @@ export interface RawSocket extends Disposable {
 }
 
 /** Connects. A connection that the server drops at once counts as connected and closed. */
-export async function openSocket(server: TestServer): Promise<RawSocket> {
+export async function openSocket(server: Pick<TestServer, "baseUrl">): Promise<RawSocket> {
   const { host, port } = addressOf(server);
   const socket = net.connect({ host, port, allowHalfOpen: true });
   await once(socket, "connect");

@@ -68,7 +68,6 @@ test.each([
     400,
   ],
   ["no host", `GET ${EXISTS} HTTP/1.1\r\n\r\n`, 400],
-  ["no host, HTTP/1.0", `GET ${EXISTS} HTTP/1.0\r\n\r\n`, 400],
   ["a host that is none", `GET ${EXISTS} HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n`, 400],
   ["a header too long", `GET ${EXISTS} HTTP/1.1\r\nHost: a\r\nX-A: ${"s3cret".repeat(800)}\r\n\r\n`, 431],
   ["a path too long", `GET /${"s3cret".repeat(800)} HTTP/1.1\r\nHost: a\r\n\r\n`, 431],
@@ -112,7 +111,7 @@ describe("silence", () => {
       `POST ${methodPath(set)} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"key":"s3cret`,
     );
     const received = await socket.closed();
-    expect(statusOf(received)).toMatch(/^HTTP\/1.1 (408|504) /);
+    expect(statusOf(received)).toBe("HTTP/1.1 408 Request Timeout");
     expect(received.toString("latin1").match(/HTTP\/1.1 /g)).toHaveLength(1);
   });
 

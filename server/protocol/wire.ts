@@ -178,7 +178,8 @@ export function readAnswer(answer: HttpAnswer): CallAnswer {
   if (answer.httpStatus === 200) {
     return { code: "ok", message: "", details: [], messages: [answer.body] };
   }
-  const error = type.startsWith("application/json") ? JSON.parse(answer.body.toString("utf8")) : undefined;
+  const isError = type.startsWith("application/json") && answer.body.length > 0;
+  const error = isError ? JSON.parse(answer.body.toString("utf8")) : undefined;
   return { ...connectAnswer(error ?? {}), messages: [] };
 }
 

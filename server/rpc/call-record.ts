@@ -4,18 +4,33 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "pino";
 import type { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
+import type { Metadata } from "./exchange.ts";
 import { statusCode } from "./status.ts";
+
+/** Where a call's request headers are looked up. */
+export interface RequestFields {
+  header(name: string): string | undefined;
+}
 
 /** What is known of one RPC while it runs: made when its headers arrive, logged once when it ends. */
 export class CallRecord {
   readonly requestId: string;
   /** From `performance.now()`, in milliseconds. */
   readonly startedAtMs = performance.now();
+  /** What a handler wants to be told beside its messages; it counts until the first of them is sent. */
+  metadata: Metadata | undefined = undefined;
+  readonly #request: RequestFields;
   #entered = false;
-  #named: string | undefined;
+  #named: string | undefined = undefined;
 
-  constructor(requestId: string) {
+  constructor(requestId: string, request: RequestFields) {
     this.requestId = requestId;
+    this.#request = request;
+  }
+
+  /** The value of a request header, by its name in lower case; `undefined` = not sent. */
+  header(name: string): string | undefined {
+    return this.#request.header(name);
   }
 
   /** From the handler's start on the policy around it logs the outcome, before that the protocol layer does. */
@@ -46,8 +61,8 @@ export class CallRecord {
 const recordKey = createContextKey<CallRecord | undefined>(undefined);
 
 /** A record in the values that Connect hands to its handlers. */
-export function createCallValues(requestId: string): ContextValues {
-  return createContextValues().set(recordKey, new CallRecord(requestId));
+export function createCallValues(requestId: string, request: RequestFields): ContextValues {
+  return createContextValues().set(recordKey, new CallRecord(requestId, request));
 }
 
 /** The record of a call. Throws if the values are not from {@link createCallValues}. */
@@ -99,6 +114,8 @@ function level(error: PrismError): "error" | "warn" | "info" {
     case "shutting_down":
       return "warn";
     case "malformed_request":
+    case "compression_unnamed":
+    case "request_too_slow":
     case "request_unsupported":
     case "invalid_field":
     case "key_not_found":

@@ -4,16 +4,17 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { PrismError } from "../errors.ts";
 import type { CallLog, CallRecord } from "./call-record.ts";
 import type { CallScope } from "./call-scope.ts";
-import type { Answer, AnswerHead, Exchange } from "./exchange.ts";
+import type { Answer, Exchange, Metadata } from "./exchange.ts";
 import type { DirectForm } from "./forms.ts";
 import type { StreamMethod, UnaryMethod } from "./implement.ts";
 import type { MessageLimits } from "./message-limits.ts";
-import { loggable, requestError } from "./protocol.ts";
+import { loggable, requestError, unreceivedStatus } from "./protocol.ts";
 import type { RequestReader } from "./request-reader.ts";
 import { createResponseCodec, gzipped, type ResponseCodec } from "./response-codec.ts";
-import { COMPRESSED_FLAG, readSingleEnvelope } from "./single-envelope.ts";
+import { readSingleEnvelope } from "./single-envelope.ts";
 import { toConnectError } from "./status.ts";
-import { endOfStream, errorAnswer } from "./wire-error.ts";
+import { endOfStream, errorAnswer, headWith } from "./wire-error.ts";
+import { COMPRESSED_FLAG } from "./wire-format.ts";
 
 /*
  * The direct path: calls with one request in a body, from bytes to bytes. Connect's own handlers are the reference, and take every other
@@ -63,7 +64,7 @@ export function createDirectMethod(
   function refuse(call: DirectCall, error: PrismError): void {
     log(method, call.record, loggable(error));
     call.scope.close();
-    replyError(call, toConnectError(error, call.record));
+    replyError(call, toConnectError(error, call.record), unreceivedStatus(error));
   }
 
   return {
@@ -113,28 +114,33 @@ async function answerUnary(
 
 /** The whole answer with one response. */
 function answerOf(
-  { form, gzip }: DirectCall,
+  { form, gzip, record: { metadata } }: DirectCall,
   response: object,
   codec: ResponseCodec,
 ): Answer | Promise<Answer> {
   if (form.form === "connect-unary") {
     const body = codec.message(response, form.binary);
-    return gzip ? gzipAnswer(form, body) : { head: form.head, body, trailer: undefined };
+    return gzip
+      ? gzipAnswer(form, body, metadata)
+      : { head: headWith(form.form, form.head, metadata), body, trailer: undefined };
   }
-  const { body: suffix, trailer } = endOfStream(form.form, undefined);
+  const head = headWith(form.form, gzip ? form.gzipHead : form.head, metadata);
+  const { body: suffix, trailer } = endOfStream(form.form, undefined, metadata?.trailer);
   if (!gzip) {
-    return { head: form.head, body: codec.envelopes([response], form.binary, suffix), trailer };
+    return { head, body: codec.envelopes([response], form.binary, suffix), trailer };
   }
-  return codec
-    .gzipEnvelopes([response], form.binary, suffix)
-    .then((body) => ({ head: form.gzipHead, body, trailer }));
+  return codec.gzipEnvelopes([response], form.binary, suffix).then((body) => ({ head, body, trailer }));
 }
 
-async function gzipAnswer(form: DirectForm, message: Uint8Array): Promise<Answer> {
+async function gzipAnswer(
+  { form, head, gzipHead }: DirectForm,
+  message: Uint8Array,
+  metadata: Metadata | undefined,
+): Promise<Answer> {
   const compressed = await gzipped(message);
   return compressed === undefined
-    ? { head: form.head, body: message, trailer: undefined }
-    : { head: form.gzipHead, body: compressed, trailer: undefined };
+    ? { head: headWith(form, head, metadata), body: message, trailer: undefined }
+    : { head: headWith(form, gzipHead, metadata), body: compressed, trailer: undefined };
 }
 
 async function answerStream(
@@ -154,7 +160,7 @@ async function answerStream(
       // Not before: a call that fails at once is told so in one piece.
       if (!begun) {
         begun = true;
-        exchange.begin(headOf(call));
+        begin(call);
       }
       // A store that answers at once and a socket that takes all would else leave no turn to any other call.
       await batches.wait(exchange.write(bytes) ? nextTurn() : call.drained());
@@ -169,21 +175,22 @@ async function answerStream(
     return;
   }
   if (!begun) {
-    exchange.begin(headOf(call));
+    begin(call);
   }
-  const { body, trailer } = endOfStream(form.form, failure);
+  const { body, trailer } = endOfStream(form.form, failure, call.record.metadata?.trailer);
   if (body !== undefined) {
     exchange.write(body);
   }
   exchange.end(trailer);
 }
 
-function headOf({ form, gzip }: DirectCall): AnswerHead {
-  return gzip ? form.gzipHead : form.head;
+function begin({ exchange, form, gzip, record }: DirectCall): void {
+  exchange.begin(headWith(form.form, gzip ? form.gzipHead : form.head, record.metadata));
 }
 
-function replyError(call: DirectCall, error: ConnectError): void {
-  call.exchange.reply(errorAnswer(call.form.form, headOf(call), error));
+function replyError(call: DirectCall, error: ConnectError, status?: number): void {
+  const { exchange, form, gzip, record } = call;
+  exchange.reply(errorAnswer(form.form, gzip ? form.gzipHead : form.head, error, status, record.metadata));
 }
 
 /** What the policies throw is ready for the wire; anything else is a defect of theirs, and thrown on. */

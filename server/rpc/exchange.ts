@@ -14,6 +14,13 @@ export interface AnswerHead {
   readonly sized: boolean;
 }
 
+/** What an answer tells beside its messages. */
+export interface Metadata {
+  readonly header: FieldPairs;
+  /** Behind the messages: where a protocol has no trailers it has another place for them. */
+  readonly trailer: FieldPairs;
+}
+
 /** A whole answer. */
 export interface Answer {
   readonly head: AnswerHead;

@@ -2,6 +2,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
+import { mediaType } from "./content-type.ts";
 import type { AnswerHead } from "./exchange.ts";
 import type { ErrorForm } from "./wire-error.ts";
 
@@ -64,7 +65,11 @@ const GRPC = {
 const GRPC_PROTO = define("grpc", true, grpc.contentTypeProto, GRPC);
 const GRPC_WEB_PROTO = define("grpc-web", true, grpcWeb.contentTypeProto, GRPC);
 
-const FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<string | undefined, DirectForm>([
+/** Those of the direct path, by the Content-Types that most callers send. */
+export const DIRECT_FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<
+  string | undefined,
+  DirectForm
+>([
   ["application/json", define("connect-unary", false, "application/json", UNARY)],
   ["application/proto", define("connect-unary", true, "application/proto", UNARY)],
   ["application/connect+json", define("connect-stream", false, "application/connect+json", STREAM)],
@@ -82,10 +87,5 @@ const FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<string | unde
  * so leaves no large message to them.
  */
 export function directForm(contentType: string | undefined): DirectForm | undefined {
-  return FORMS.get(contentType) ?? FORMS.get(contentType && inLetters(contentType));
-}
-
-/** In lower case, and without the one charset that JSON has. */
-function inLetters(contentType: string): string {
-  return contentType.toLowerCase().replace(/(?<=json); ?charset=utf-?8$/, "");
+  return DIRECT_FORMS.get(contentType) ?? DIRECT_FORMS.get(contentType && mediaType(contentType));
 }

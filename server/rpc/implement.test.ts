@@ -28,7 +28,13 @@ function setUp() {
   );
   const unary = methods.find((each) => each.kind === "unary");
   const stream = methods.find((each) => each.kind === "stream");
-  return { logged, unary, stream, record: new CallRecord("id-1"), scope: new CallScope(0) };
+  return {
+    logged,
+    unary,
+    stream,
+    record: new CallRecord("id-1", { header: () => undefined }),
+    scope: new CallScope(0),
+  };
 }
 
 function expectInternal(thrown: unknown, logged: readonly (PrismError | undefined)[]): void {

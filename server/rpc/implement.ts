@@ -1,6 +1,7 @@
 import {
   type DescMethod,
   type DescMethodBiDiStreaming,
+  type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
@@ -17,6 +18,7 @@ import { CallScope, createDeadlineScope } from "./call-scope.ts";
 import type { AnyBatch, Batch } from "./columns.ts";
 import { loggable, requestError } from "./protocol.ts";
 import { toConnectError } from "./status.ts";
+import { appendFields } from "./wire-error.ts";
 
 /**
  * A handler of one method: takes the request, answers or throws {@link PrismError}. It knows no protocol. A stream is answered
@@ -27,9 +29,11 @@ export type Handler<Method extends DescMethod> =
     ? (request: MessageShape<I>, call: Call) => Promise<MessageInitShape<O>>
     : Method extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageShape<I>, call: Call) => AsyncIterable<Batch<O>>
-      : Method extends DescMethodBiDiStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => AsyncIterable<Batch<O>>
-        : never;
+      : Method extends DescMethodClientStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => Promise<MessageInitShape<O>>
+        : Method extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => AsyncIterable<Batch<O>>
+          : never;
 
 /** The handlers of a service: every method has one. */
 export type Handlers<Service extends DescService> = {
@@ -109,9 +113,11 @@ export function implement<Service extends DescService>(
   for (const method of service.methods) {
     const handler = handlers[method.localName as keyof Handlers<Service>];
     const timeoutMs = shortest(getOption(method, timeoutMsOption), policy.maxTimeoutMs);
-    if (method.methodKind === "unary") {
+    if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
       const unary = wrapUnary(method, handler as AnyUnary, timeoutMs, policy.log);
-      methods.push(unary);
+      if (method.methodKind === "unary") {
+        methods.push(unary);
+      }
       impl[method.localName] = connectUnary(unary);
     } else {
       const stream = wrapStream(method, handler as AnyStream, timeoutMs, policy.log);
@@ -151,10 +157,12 @@ function connectUnary({ timeoutMs, run }: UnaryMethod) {
   return async (request: unknown, context: HandlerContext): Promise<unknown> => {
     const scope = connectScope(timeoutMs, context);
     const unfollow = scope.follow(context.signal);
+    const record = callRecord(context.values);
     try {
-      return await run(request, callRecord(context.values), scope, asIs);
+      return await run(request, record, scope, asIs);
     } finally {
       unfollow();
+      tellMetadata(record, context);
     }
   };
 }
@@ -217,6 +225,14 @@ function connectScope(timeoutMs: number, context: HandlerContext): CallScope {
     : createDeadlineScope(Math.max(0, givenMs), timeoutMs);
 }
 
+/** Hands to Connect what the answer tells beside its messages. */
+function tellMetadata({ metadata }: CallRecord, context: HandlerContext): void {
+  if (metadata !== undefined) {
+    appendFields(context.responseHeader, metadata.header);
+    appendFields(context.responseTrailer, metadata.trailer);
+  }
+}
+
 /** Connect encodes by itself. */
 const asIs = <T>(response: T): T => response;
 
@@ -224,9 +240,16 @@ function connectStream({ timeoutMs, open }: StreamMethod) {
   return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
     const scope = connectScope(timeoutMs, context);
     const unfollow = scope.follow(context.signal);
-    const batches = open(request, callRecord(context.values), scope, asIs);
+    const record = callRecord(context.values);
+    const batches = open(request, record, scope, asIs);
     try {
-      for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
+      let batch: AnyBatch | undefined;
+      try {
+        batch = await batches.next();
+      } finally {
+        tellMetadata(record, context);
+      }
+      for (; batch !== undefined; batch = await batches.next()) {
         yield* batch;
       }
     } finally {

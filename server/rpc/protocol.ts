@@ -1,8 +1,9 @@
-import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
-import type {
-  UniversalHandler,
-  UniversalServerRequest,
-  UniversalServerResponse,
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import {
+  createAsyncIterable,
+  type UniversalHandler,
+  type UniversalServerRequest,
+  type UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
@@ -16,6 +17,7 @@ import type { RequestReaders } from "./request-reader.ts";
 import { toConnectError } from "./status.ts";
 import { noRoom, type ReceivingBudget } from "./unpack.ts";
 import { type ErrorForm, errorForm, errorResponse, readError } from "./wire-error.ts";
+import { UNNAMED_COMPRESSION } from "./wire-format.ts";
 
 /** What the protocol layer does around Connect's handlers. */
 export interface ProtocolPolicy {
@@ -64,17 +66,82 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
     }
     const wireError = form === undefined ? undefined : await readError(form, response);
     if (form === undefined || wireError === undefined) {
-      const error = new PrismError("request_unsupported", `HTTP ${response.status}`);
-      policy.log(handler.method, record, error);
-      return response;
+      const help = helpWith(handler, request.method, contentType, response.status);
+      policy.log(
+        handler.method,
+        record,
+        new PrismError("request_unsupported", `HTTP ${response.status}: ${help}`),
+      );
+      return helpResponse(handler, form, request.method, response, help);
     }
     const error = request.signal.aborted
       ? new PrismError("canceled", "the caller left")
       : (refusal ?? requestError(wireError, policy.readerOf(handler.method.input).limits));
     policy.log(handler.method, record, loggable(error));
-    return errorResponse(form, contentType, toConnectError(error, record));
+    return errorResponse(form, contentType, toConnectError(error, record), unreceivedStatus(error));
   }
   return Object.assign(handle, handler);
+}
+
+/**
+ * A request that did not come in time is its sender's matter, HTTP 408 (RFC 9110 section 15.5.9), and not that of a server behind this
+ * one, 504. `undefined` = the status that the code has.
+ */
+export function unreceivedStatus({ reason }: PrismError): number | undefined {
+  return reason === "request_too_slow" ? 408 : undefined;
+}
+
+/** What to send in place of a request that no protocol here knows. */
+function helpWith(
+  { method, allowedMethods }: UniversalHandler,
+  httpMethod: string,
+  contentType: string,
+  status: number,
+): string {
+  const streaming = method.methodKind !== "unary";
+  const name = `${method.parent.typeName}.${method.name}`;
+  switch (status) {
+    case 405:
+      return `use ${allowedMethods.join(" or ")}`;
+    case 415:
+      if (httpMethod === "GET") {
+        return "the query names no encoding that is known here: use encoding=json or encoding=proto";
+      }
+      if (streaming) {
+        return `${name} is a stream: use Content-Type application/connect+json, with each message behind a zero byte and its length in four bytes (big-endian), or gRPC or gRPC-Web`;
+      }
+      return connect.contentTypeStreamRegExp.test(contentType)
+        ? `${name} is no stream: use Content-Type application/json or application/proto`
+        : "use Content-Type application/json (in UTF-8) or application/proto, or gRPC or gRPC-Web";
+    case 505:
+      return `${name} needs HTTP/2`;
+    default:
+      return "the request is not understood";
+  }
+}
+
+/**
+ * Connect's answer with its reason: as JSON to who speaks Connect, and else as text. Clients of all protocols take the code `unknown`
+ * from these statuses (connectrpc.com/docs/protocol, "Error Codes"; grpc.github.io, "HTTP to gRPC Status Code Mapping").
+ */
+function helpResponse(
+  { allowedMethods }: UniversalHandler,
+  form: ErrorForm | undefined,
+  httpMethod: string,
+  { status, header: given }: UniversalServerResponse,
+  message: string,
+): UniversalServerResponse {
+  const json = form === "connect-unary" || form === "connect-stream";
+  const body = json
+    ? connect.errorToJsonBytes(new ConnectError(message, Code.Unknown), undefined)
+    : Buffer.from(`${message}\n`);
+  const header = new Headers(given);
+  header.set("content-type", json ? connect.contentTypeUnaryJson : "text/plain; charset=utf-8");
+  header.set("content-length", String(body.byteLength));
+  if (status === 405) {
+    header.set("allow", allowedMethods.join(", "));
+  }
+  return { status, header, ...(httpMethod !== "HEAD" && { body: createAsyncIterable([body]) }) };
 }
 
 /** Messages of parsers can echo what they read; the caller knows what it sent. */
@@ -88,6 +155,10 @@ const MASKED = "internal error";
  * words if its limits are known.
  */
 export function requestError(error: ConnectError, limits?: MessageLimits): PrismError {
+  if (error.rawMessage === UNNAMED_COMPRESSION) {
+    const message = "a message says that it is compressed, and the request names no compression";
+    return new PrismError("compression_unnamed", message);
+  }
   const [detail] = error.findDetails(ErrorSchema);
   const told = detail && reasonOf(detail.reason);
   if (told !== undefined) {
@@ -169,8 +240,7 @@ async function* receive(
 ): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   const unfollow = scope.follow(shutdownSignal);
-  const message = `the request was not received within ${requestTimeoutMs} ms`;
-  const late = () => scope.abort(new PrismError("deadline_exceeded", message));
+  const late = () => scope.abort(tooSlow(requestTimeoutMs));
   const timer = requestTimeoutMs > 0 ? setTimeout(late, requestTimeoutMs) : undefined;
   const aborted = new Promise<never>((_, reject) => scope.whenAborted((reason) => reject(refused(reason))));
   // Without a reader between two chunks the rejection would be unhandled.
@@ -195,4 +265,9 @@ async function* receive(
     scope.close();
     bodies.give(taken);
   }
+}
+
+/** The request did not come in whole within `timeoutMs`. */
+export function tooSlow(timeoutMs: number): PrismError {
+  return new PrismError("request_too_slow", `the request was not received within ${timeoutMs} ms`);
 }

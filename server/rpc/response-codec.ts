@@ -3,8 +3,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { type AnyBatch, Columns } from "./columns.ts";
 import { columnsEncoder, encoderOf } from "./encoder.ts";
 import { MessageWriter } from "./message-writer.ts";
-import { COMPRESSED_FLAG } from "./single-envelope.ts";
-import { envelope, JSON_OPTIONS } from "./wire-format.ts";
+import { COMPRESSED_FLAG, envelope, JSON_OPTIONS } from "./wire-format.ts";
 
 /** Messages below this size are not compressed, as in Connect. */
 const COMPRESS_MIN_BYTES = 1024;

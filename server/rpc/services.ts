@@ -1,5 +1,5 @@
-import type { DescMethodUnary, DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter, MethodImpl } from "@connectrpc/connect";
+import type { DescService } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -9,18 +9,13 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { NamespaceRouter } from "../namespace/router.ts";
 import { createHealth, type HealthState } from "./health.ts";
-import {
-  type CallPolicy,
-  type Handlers,
-  implement,
-  type StreamMethod,
-  type UnaryMethod,
-} from "./implement.ts";
+import type { CallPolicy, Handlers, StreamMethod, UnaryMethod } from "./implement.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createListBasic } from "./list-basic.ts";
 import { createReflection } from "./reflection.ts";
-import { connectOptions, type RequestReaders } from "./request-reader.ts";
+import { registerService } from "./register.ts";
+import type { RequestReaders } from "./request-reader.ts";
 
 /** Every service of the data port. Reflection lists them, and health answers for each. */
 export const SERVICES = [
@@ -53,16 +48,7 @@ export function registerServices(
   const { router, health, limits, policy, readerOf } = options;
   const methods: (UnaryMethod | StreamMethod)[] = [];
   const add = <S extends DescService>(service: S, handlers: Handlers<S>) => {
-    const implementation = implement(service, handlers, policy);
-    for (const method of service.methods) {
-      // One by one, for each has limits of its own. Connect goes by the kind of the method, whatever the type says.
-      connect.rpc(
-        method as DescMethodUnary,
-        implementation.impl[method.localName] as MethodImpl<DescMethodUnary>,
-        connectOptions(readerOf(method.input)),
-      );
-    }
-    methods.push(...implementation.methods);
+    methods.push(...registerService(connect, service, handlers, policy, readerOf));
   };
 
   add(KeyValueBasicInterface, createKeyValueBasic(router, limits));

@@ -1,9 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
-import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
-
-/** Of an envelope (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Compressed-Flag"). */
-export const COMPRESSED_FLAG = 1;
+import { COMPRESSED_FLAG, ENVELOPE_HEAD_BYTES, UNNAMED_COMPRESSION } from "./wire-format.ts";
 
 /**
  * The message of a body that must hold exactly one envelope. Its flags are 0 or, where `compression` is in use, COMPRESSED_FLAG. Throws
@@ -26,6 +23,9 @@ export function readSingleEnvelope(
   const rest = body.byteLength - end;
   if (rest < 0 || (rest > 0 && rest < ENVELOPE_HEAD_BYTES + envelopeLength(body.subarray(end)))) {
     throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+  }
+  if (body[0] === COMPRESSED_FLAG && !compression) {
+    throw new ConnectError(UNNAMED_COMPRESSION, Code.Internal);
   }
   if (body[0] !== 0 && !(compression && body[0] === COMPRESSED_FLAG)) {
     throw new ConnectError("protocol error: a flag without its meaning", Code.InvalidArgument);

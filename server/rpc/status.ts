@@ -26,6 +26,7 @@ const retry = (code: Code, retryAfterMs: number): Status => ({
 /** The one table from reason to status. gRPC numbers its codes as Connect does. */
 const STATUS: Readonly<Record<Reason, Status>> = {
   malformed_request: final(Code.InvalidArgument),
+  compression_unnamed: final(Code.Internal),
   request_unsupported: final(Code.Unimplemented),
   invalid_field: final(Code.InvalidArgument),
   key_not_found: final(Code.NotFound),
@@ -36,6 +37,7 @@ const STATUS: Readonly<Record<Reason, Status>> = {
   value_too_large: final(Code.ResourceExhausted),
   store_full: final(Code.ResourceExhausted),
   overloaded: retry(Code.ResourceExhausted, 100),
+  request_too_slow: final(Code.DeadlineExceeded),
   deadline_exceeded: final(Code.DeadlineExceeded),
   canceled: final(Code.Canceled),
   store_unavailable: retry(Code.Unavailable, 1000),

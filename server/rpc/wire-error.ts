@@ -5,7 +5,7 @@ import { createAsyncIterable, type UniversalServerResponse } from "@connectrpc/c
 import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
-import type { Answer, AnswerHead, FieldPairs } from "./exchange.ts";
+import type { Answer, AnswerHead, FieldPairs, Metadata } from "./exchange.ts";
 import { envelope, JSON_OPTIONS } from "./wire-format.ts";
 
 /** How a failed call is told, by the form of the request. */
@@ -34,13 +34,36 @@ export function errorForm(contentType: string | null | undefined): ErrorForm | u
   return connect.contentTypeUnaryRegExp.test(type) ? "connect-unary" : undefined;
 }
 
-/** The answer that tells `error` and nothing else. `head` is that of an answer in the request's own form. */
-export function errorAnswer(form: ErrorForm, head: AnswerHead, error: ConnectError): Answer {
+/**
+ * The answer that tells `error` and no message. `head` is that of an answer in the request's own form. `status` counts in the one
+ * form that has a status of HTTP for it.
+ */
+export function errorAnswer(
+  form: ErrorForm,
+  head: AnswerHead,
+  error: ConnectError,
+  status = connect.codeToHttpStatus(error.code),
+  metadata?: Metadata,
+): Answer {
   if (form === "connect-unary") {
     const body = connect.errorToJsonBytes(error, JSON_OPTIONS);
-    return { head: unaryErrorHead(connect.codeToHttpStatus(error.code)), body, trailer: undefined };
+    return { head: headWith(form, unaryErrorHead(status), metadata), body, trailer: undefined };
   }
-  return { head, ...endOfStream(form, error) };
+  return { head: headWith(form, head, metadata), ...endOfStream(form, error, metadata?.trailer) };
+}
+
+/** The head with what is told beside the messages. A single answer of Connect's has nothing behind it, so all goes in front. */
+export function headWith(form: ErrorForm, head: AnswerHead, metadata: Metadata | undefined): AnswerHead {
+  if (metadata === undefined) {
+    return head;
+  }
+  const fields = [...head.fields, ...metadata.header];
+  if (form === "connect-unary") {
+    metadata.trailer.forEach((part, i) => {
+      fields.push(i % 2 === 0 ? `trailer-${part}` : part);
+    });
+  }
+  return { ...head, fields };
 }
 
 /** One for each status: there are few. */
@@ -59,24 +82,30 @@ function unaryErrorHead(status: number): AnswerHead {
 export function endOfStream(
   form: ErrorForm,
   error: ConnectError | undefined,
+  metadata: FieldPairs = NO_FIELDS,
 ): { readonly body: Uint8Array | undefined; readonly trailer: FieldPairs | undefined } {
-  if (error === undefined) {
+  if (error === undefined && metadata.length === 0) {
     return OK_END[form];
   }
+  const fields = toHeaders(metadata);
   switch (form) {
     case "connect-unary":
       return NO_END;
     case "grpc":
-      return { body: undefined, trailer: [...grpcTrailer(error)].flat() };
+      grpc.setTrailerStatus(fields, error);
+      return { body: undefined, trailer: [...fields].flat() };
     case "grpc-web":
-      return { body: grpcWebEnd(grpcTrailer(error)), trailer: undefined };
+      grpc.setTrailerStatus(fields, error);
+      return { body: grpcWebEnd(fields), trailer: undefined };
     case "connect-stream":
-      return { body: connectEnd(error), trailer: undefined };
+      return { body: connectEnd(fields, error), trailer: undefined };
   }
 }
 
 /** Of a gRPC call that went well. */
 export const OK_TRAILER: FieldPairs = ["grpc-status", grpc.grpcStatusOk];
+
+const NO_FIELDS: FieldPairs = [];
 
 const NO_END = { body: undefined, trailer: undefined };
 
@@ -84,15 +113,15 @@ const OK_END = {
   "connect-unary": NO_END,
   grpc: { body: undefined, trailer: OK_TRAILER },
   "grpc-web": { body: grpcWebEnd(toHeaders(OK_TRAILER)), trailer: undefined },
-  "connect-stream": { body: connectEnd(undefined), trailer: undefined },
+  "connect-stream": { body: connectEnd(new Headers(), undefined), trailer: undefined },
 } as const;
 
 function grpcWebEnd(trailer: Headers): Uint8Array {
   return envelope(grpcWeb.trailerFlag, grpcWeb.trailerSerialize(trailer));
 }
 
-function connectEnd(error: ConnectError | undefined): Uint8Array {
-  return envelope(connect.endStreamFlag, encode(connect.endStreamToJson(new Headers(), error, JSON_OPTIONS)));
+function connectEnd(metadata: Headers, error: ConnectError | undefined): Uint8Array {
+  return envelope(connect.endStreamFlag, encode(connect.endStreamToJson(metadata, error, JSON_OPTIONS)));
 }
 
 /** {@link errorAnswer} as Connect's adapters take it. `contentType` is the request's, and is answered in kind. */
@@ -100,9 +129,10 @@ export function errorResponse(
   form: ErrorForm,
   contentType: string,
   error: ConnectError,
+  status?: number,
 ): UniversalServerResponse {
   const inKind = { status: 200, fields: ["content-type", contentType], sized: false };
-  const { head, body, trailer } = errorAnswer(form, inKind, error);
+  const { head, body, trailer } = errorAnswer(form, inKind, error, status);
   const header = toHeaders(head.fields);
   if (head.sized && body !== undefined) {
     header.set("content-length", String(body.byteLength));
@@ -117,10 +147,15 @@ export function errorResponse(
 
 function toHeaders(fields: FieldPairs): Headers {
   const headers = new Headers();
+  appendFields(headers, fields);
+  return headers;
+}
+
+/** Adds header fields to those that are there. */
+export function appendFields(headers: Headers, fields: FieldPairs): void {
   for (let i = 0; i < fields.length; i += 2) {
     headers.append(fields[i] ?? "", fields[i + 1] ?? "");
   }
-  return headers;
 }
 
 /** The error that a response tells, if it has no message before it; `undefined` where it tells none. Consumes the body. */
@@ -146,12 +181,6 @@ export async function readError(
       return body.length === 0 ? undefined : connect.errorFromJsonBytes(body, undefined, fallback);
     }
   }
-}
-
-function grpcTrailer(error: ConnectError): Headers {
-  const trailer = new Headers();
-  grpc.setTrailerStatus(trailer, error);
-  return trailer;
 }
 
 /** The data of the first envelope, unzipped where it is compressed (flag 1); `undefined` where there is none. */

@@ -139,7 +139,8 @@ export const Reason = {
 
   /**
    * INVALID_ARGUMENT: the request cannot be read: broken framing, compression, JSON or protobuf, or
-   * text that is not UTF-8. The call was not run.
+   * text that is not UTF-8. INTERNAL: a message is compressed, and the request names no compression.
+   * The call was not run.
    *
    * @generated from enum value: REASON_MALFORMED_REQUEST = 2;
    */

@@ -45,6 +45,8 @@ const OF_THE_WAY: Partial<Readonly<Record<Reason, Outcome>>> = {
   shutting_down: "store_unavailable",
   method_not_found: "interface_unsupported",
   malformed_request: "internal",
+  compression_unnamed: "internal",
+  request_too_slow: "internal",
   request_unsupported: "internal",
 };
 
