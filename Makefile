@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-crash test-h2spec test-paths test-build bench check format proto build dev-up dev-down clean
+.PHONY: help run demo test test-crash test-h2spec test-conformance test-paths test-build bench check format proto build dev-up dev-down clean
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -32,6 +32,9 @@ test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` doe
 
 test-h2spec: $(INSTALLED) ## h2spec, strict, against the engine in http2/; needs Go, which it installs h2spec with
 	@$(WITH_NODE) sh .ci/h2spec
+
+test-conformance: $(INSTALLED) ## the official Connect conformance suite, against server and client; needs Go, which it installs the suite with
+	@$(WITH_NODE) sh .ci/connect-conformance
 
 test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every call on Connect's own handlers
 	$(WITH_NODE) PRISM_TEST_HTTP2=node vitest run server/protocol

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { createDataPlane } from "../data-plane.ts";
 import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from "../limits.ts";
+import { implement } from "../rpc/implement.ts";
 import { registerService } from "../rpc/register.ts";
 import { openSocket } from "./socket.ts";
 import { envelope } from "./wire.ts";
@@ -49,7 +50,9 @@ async function startSink(directPath: boolean) {
         }
         return {};
       };
-      return registerService(connect, sink(), { take } as never, policy, readerOf);
+      const { impl, methods } = implement(sink(), { take } as never, policy);
+      registerService(connect, sink(), impl, readerOf);
+      return methods;
     },
     log: pino({ level: "silent" }),
     port: {

@@ -9,7 +9,13 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { NamespaceRouter } from "../namespace/router.ts";
 import { createHealth, type HealthState } from "./health.ts";
-import type { CallPolicy, Handlers, StreamMethod, UnaryMethod } from "./implement.ts";
+import {
+  type CallPolicy,
+  type Handlers,
+  implement,
+  type StreamMethod,
+  type UnaryMethod,
+} from "./implement.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createListBasic } from "./list-basic.ts";
@@ -48,7 +54,9 @@ export function registerServices(
   const { router, health, limits, policy, readerOf } = options;
   const methods: (UnaryMethod | StreamMethod)[] = [];
   const add = <S extends DescService>(service: S, handlers: Handlers<S>) => {
-    methods.push(...registerService(connect, service, handlers, policy, readerOf));
+    const implementation = implement(service, handlers, policy);
+    registerService(connect, service, implementation.impl, readerOf);
+    methods.push(...implementation.methods);
   };
 
   add(KeyValueBasicInterface, createKeyValueBasic(router, limits));
