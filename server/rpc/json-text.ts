@@ -93,7 +93,7 @@ export class JsonText {
 
   /** The next string, unescaped. */
   string(): string {
-    const literal = this.#literal();
+    const literal = this.#literal(this.#limits.maxAroundBytes);
     this.#weigh();
     if (literal.charCodeAt(0) === QUOTE) {
       return this.#parse(literal) as string;
@@ -106,7 +106,7 @@ export class JsonText {
 
   /** The same of a string that is a value, in base64: it has no control characters then. */
   value(): string {
-    const literal = this.#literal();
+    const literal = this.#literal(Number.POSITIVE_INFINITY);
     this.#values += literal.length;
     return literal.charCodeAt(0) === QUOTE ? (this.#parse(literal) as string) : literal;
   }
@@ -168,8 +168,11 @@ export class JsonText {
     }
   }
 
-  /** What is between the quotes of the next string; with them where something in it is escaped. */
-  #literal(): string {
+  /**
+   * What is between the quotes of the next string; with them where something in it is escaped, and
+   * then its end is looked for no further than `maxLength`.
+   */
+  #literal(maxLength: number): string {
     if (this.peek() !== QUOTE) {
       throw this.#unexpected("text in double quotes");
     }
@@ -185,6 +188,9 @@ export class JsonText {
       end = this.#backslash;
       for (let code: number = BACKSLASH; code !== QUOTE && end < text.length; code = text.charCodeAt(end)) {
         end += code === BACKSLASH ? 2 : 1;
+        if (end - start > maxLength) {
+          throw aroundTooLarge(this.#limits);
+        }
       }
     }
     if (end < 0 || end >= text.length) {

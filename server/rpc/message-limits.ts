@@ -67,15 +67,48 @@ export function aroundTooLarge({ maxAroundBytes }: MessageLimits): PrismError {
 }
 
 /**
- * Checks that a protobuf message which is large is so by its values, before it is decoded. Throws {@link aroundTooLarge}, and Error where
- * it meets what is no protobuf.
+ * What checks that a protobuf message which is large is so by its values, before it is decoded.
+ * Throws {@link aroundTooLarge}, and Error where it meets what is no protobuf.
  */
-export function checkAround(desc: DescMessage, bytes: Uint8Array, limits: MessageLimits): void {
-  // Most messages are too small to be looked at.
-  if (bytes.byteLength > limits.maxAroundBytes) {
-    const reader = new BinaryReader(bytes);
-    walk(desc, reader, reader.len, { values: 0, items: 0, depth: 0, limits });
+export function createAroundCheck(desc: DescMessage, limits: MessageLimits): (message: Uint8Array) => void {
+  const layout = layoutOf(desc);
+  return (message) => {
+    // Most messages are too small to be looked at.
+    if (message.byteLength > limits.maxAroundBytes) {
+      const reader = new BinaryReader(message);
+      walk(layout, reader, reader.len, { values: 0, items: 0, depth: 0, limits });
+    }
+  };
+}
+
+/** What a message has where, as far as it matters here. */
+type Layout = Map<number, FieldLayout>;
+
+interface FieldLayout {
+  readonly isValue: boolean;
+  readonly isItem: boolean;
+  readonly message: Layout | undefined;
+}
+
+const layouts = new WeakMap<DescMessage, Layout>();
+
+function layoutOf(desc: DescMessage): Layout {
+  let layout = layouts.get(desc);
+  if (layout === undefined) {
+    layout = new Map();
+    // Before its fields, so that a type that contains itself finds it.
+    layouts.set(desc, layout);
+    for (const { fieldKind, number, scalar, message } of desc.fields) {
+      const isMap = fieldKind === "map";
+      layout.set(number, {
+        // An entry of a map is no message of the map's type: all of it counts.
+        isValue: scalar === ScalarType.BYTES && !isMap,
+        isItem: isMap || fieldKind === "list",
+        message: message === undefined || isMap ? undefined : layoutOf(message),
+      });
+    }
   }
+  return layout;
 }
 
 interface Walk {
@@ -87,7 +120,7 @@ interface Walk {
   readonly limits: MessageLimits;
 }
 
-function walk(desc: DescMessage, reader: BinaryReader, end: number, state: Walk): void {
+function walk(layout: Layout, reader: BinaryReader, end: number, state: Walk): void {
   if (++state.depth > MAX_MESSAGE_DEPTH) {
     throw new Error(`messages lie in each other more than ${MAX_MESSAGE_DEPTH} deep`);
   }
@@ -95,21 +128,25 @@ function walk(desc: DescMessage, reader: BinaryReader, end: number, state: Walk)
   let groups = 0;
   while (reader.pos < end) {
     const [number, wireType] = reader.tag();
-    const field = groups > 0 ? undefined : desc.fields.find((each) => each.number === number);
-    if (field?.fieldKind === "list" || field?.fieldKind === "map") {
+    const field = groups > 0 ? undefined : layout.get(number);
+    if (field?.isItem) {
       state.items++;
     }
-    // An entry of a map is no message of the map's type: all of it counts.
-    const isValue = wireType === WireType.LengthDelimited && field?.fieldKind !== "map";
     if (wireType === WireType.StartGroup) {
       groups++;
     } else if (wireType === WireType.EndGroup) {
       groups--;
-    } else if (isValue && field?.message !== undefined) {
+    } else if (wireType === WireType.LengthDelimited) {
       const length = reader.uint32();
-      walk(field.message, reader, Math.min(reader.pos + length, end), state);
-    } else if (isValue && field?.scalar === ScalarType.BYTES) {
-      state.values += reader.bytes().byteLength;
+      if (length > end - reader.pos) {
+        throw new Error("premature EOF");
+      }
+      if (field?.message !== undefined) {
+        walk(field.message, reader, reader.pos + length, state);
+      } else {
+        reader.pos += length;
+        state.values += field?.isValue ? length : 0;
+      }
     } else {
       reader.skip(wireType, number);
     }

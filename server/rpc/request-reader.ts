@@ -3,7 +3,7 @@ import type { ConnectRouterOptions } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { PrismError } from "../errors.ts";
 import { createJsonReader, type UnknownFields } from "./json-reader.ts";
-import { checkAround, type MessageLimits, messageLimits } from "./message-limits.ts";
+import { createAroundCheck, type MessageLimits, messageLimits } from "./message-limits.ts";
 import { toConnectError } from "./status.ts";
 import { type ReceivingBudget, unpack } from "./unpack.ts";
 import { JSON_OPTIONS } from "./wire-format.ts";
@@ -46,6 +46,7 @@ export function createRequestReaders(options: ReadingOptions): RequestReaders {
 
 function createRequestReader(desc: DescMessage, options: ReadingOptions): RequestReader {
   const limits = messageLimits(desc, options.maxValueBytes);
+  const checkAround = createAroundCheck(desc, limits);
   const readJson = createJsonReader(desc, limits, options.unknownFields);
   return {
     limits,
@@ -53,7 +54,7 @@ function createRequestReader(desc: DescMessage, options: ReadingOptions): Reques
       if (!binary) {
         return readJson(message);
       }
-      checkAround(desc, message, limits);
+      checkAround(message);
       return fromBinary(desc, message, BINARY_OPTIONS);
     },
     unpack: (gzip) => unpack(gzip, limits, options.budget),
