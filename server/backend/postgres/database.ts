@@ -35,7 +35,7 @@ const RETRY_MS = 5;
 const MAX_RETRIES = 3;
 
 /** Connections that statements on one table may have at the same time: somebody may have locked it. */
-const TABLE_SHARE = 0.75;
+const TABLE_SHARE = 0.9;
 
 /** The same of those that take long. */
 const LONG_SHARE = 0.5;

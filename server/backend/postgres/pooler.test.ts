@@ -11,7 +11,7 @@ import {
 } from "../../testing/postgres.ts";
 import { startTcpProxy } from "../../testing/tcp-proxy.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
-import { type Gateway, useGateways } from "../conformance/shared-store.ts";
+import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createCall } from "../contract.ts";
 import { createGuardedBackend } from "../guarded.ts";
@@ -160,6 +160,25 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     );
     const options = `${pooler.url}?options=-c%20statement_timeout%3D5s`;
     await expect(gateway("options", options)).rejects.toThrow("give the setting to the role");
+  });
+
+  describeSharedStore("postgres behind PgBouncer", async () => {
+    const mine = await startPostgres();
+    // A server that is gone is asked again at once, and who waits for one that is there is told so before long.
+    const settings = ["server_login_retry = 0", "query_wait_timeout = 1"];
+    const front = await startPgBouncer(mine.url, "transaction", settings);
+    return {
+      ...mine,
+      config: postgresSchema.parse({
+        type: "postgres",
+        url: front.url,
+        pool: { max: 3, connect_timeout_ms: 500 },
+      }),
+      async [Symbol.asyncDispose]() {
+        await front[Symbol.asyncDispose]();
+        await mine[Symbol.asyncDispose]();
+      },
+    };
   });
 
   describeBackend({
