@@ -109,11 +109,11 @@ export function besideDatabase(path: string, suffix: "-wal" | "-shm" | "-lock" |
 }
 
 /**
- * Makes a look at an open database and the files `beside` it: whether their paths still lead to those that were opened. SQLite goes
- * on with a file that was deleted, and so without a trace. A look takes some microseconds for each file.
+ * Makes a look at the files of an open database: whether their paths still lead to those that were opened. SQLite goes on with a
+ * file that was deleted, and so without a trace. A look costs as much as a small write, so it is not for each group.
  */
-export function createPresence(path: string, beside: readonly ("-wal" | "-shm")[]): () => boolean {
-  const files = [path, ...beside.map((suffix) => besideDatabase(path, suffix))].map((each) => ({
+export function createPresence(path: string): () => boolean {
+  const files = [path, besideDatabase(path, "-wal"), besideDatabase(path, "-shm")].map((each) => ({
     path: each,
     opened: statOf(each),
   }));

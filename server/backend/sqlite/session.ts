@@ -17,7 +17,7 @@ import type { FromWriter } from "./writer.ts";
 const READER_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** Between two looks whether the files are there and writes go through. */
-const WATCH_MS = 500;
+const WATCH_MS = 250;
 
 /** What an open store has. */
 export interface Session {
@@ -72,7 +72,7 @@ function createSession({ worker, refusal, db, claim, path, clock, log }: Parts):
   const counter = createCounter(db, clock);
   const gets = createGetQueue(reader, clock);
   const writes = createWriteQueue(worker, clock, counter, refusal);
-  const areFilesThere = createPresence(path, ["-wal", "-shm"]);
+  const areFilesThere = createPresence(path);
   let filesAreGone = false;
   // The start tells by itself what `check` says.
   let told = refusal;

@@ -2,8 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
 import type { Migration } from "../migration-files.ts";
 import { type DatabaseOptions, openWriter } from "./database.ts";
-import { type Failure, FILES_GONE, toFailure } from "./errors.ts";
-import { createPresence } from "./files.ts";
+import type { Failure } from "./errors.ts";
 import { createFrugalWriter, createReserve, type FrugalWriter, type Reserve } from "./reserve.ts";
 import { createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
 
@@ -18,7 +17,7 @@ export interface Answer {
 export interface StoreWriter {
   /** Why writes fail from the start on. */
   readonly refusal: Failure | undefined;
-  /** Applies a group. What it answers is on the disk, and in the file that is at the database's path. */
+  /** Applies a group. What it answers is on the disk. */
   write(operations: readonly Operation[], nowMs: number): Answer;
   close(): void;
 }
@@ -35,17 +34,11 @@ export function createStoreWriter(options: DatabaseOptions, migrations: readonly
   const db = openWithRoom(options, migrations, reserve);
   try {
     const writer = createFrugalWriter(db, reserve, createApplyGroup(db));
-    // Where what is acknowledged is kept. Nothing is kept in the `-shm`.
-    const areFilesThere = createPresence(options.path, ["-wal"]);
     let refusal = writer.isTight ? DISK_FULL : undefined;
     return {
       refusal,
       write(operations, nowMs) {
         const outcomes = writer.apply(operations, nowMs);
-        if (!areFilesThere()) {
-          const gone = toFailure(new PrismError("outcome_unknown", FILES_GONE));
-          return { outcomes: operations.map(() => gone), refusal: gone };
-        }
         refusal = refusalAfter(refusal, writer, operations, outcomes);
         return { outcomes, refusal };
       },
