@@ -36,9 +36,9 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const { headers } = request.raw;
+  const { headers, socket } = request.raw;
   const header = (name: string) => headers[name]?.toString();
-  const values = createCallValues(request.id, { header });
+  const values = createCallValues(request.id, { header, socket });
   const asked = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, values);
   const response = await handler({ ...asked, body: request.raw.iterator(KEPT) });
   tellHeaders(reply);

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { type ConnectRouter, cors as connectCors, createConnectRouter } from "@connectrpc/connect";
-import corsPlugin from "@fastify/cors";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
 import { BodyBudget } from "../http2/index.ts";
 import { addConnectRoutes } from "./connect-routes.ts";
+import { registerCors } from "./cors.ts";
 import { NodeExchange } from "./direct/node-exchange.ts";
 import { createOnStream } from "./direct/on-stream.ts";
 import { createDirectPath, type DirectPath } from "./direct/path.ts";
@@ -15,9 +15,11 @@ import { createNodeHttp2 } from "./port/http2-node.ts";
 import type { PortOptions } from "./port/options.ts";
 import { createPort, type Port } from "./port/port.ts";
 import { createCallLog } from "./rpc/call-record.ts";
+import { createFailureLog, type FailureLevel, type FailureLog } from "./rpc/failure-log.ts";
 import type { CallPolicy, StreamMethod, UnaryMethod } from "./rpc/implement.ts";
 import type { UnknownFields } from "./rpc/json-reader.ts";
 import { maxMessageBytes } from "./rpc/message-limits.ts";
+import { peerOf } from "./rpc/peer.ts";
 import { applyProtocolPolicy } from "./rpc/protocol.ts";
 import { createRequestReaders, type RequestReaders } from "./rpc/request-reader.ts";
 import { answerNotFound, answerUnread, createRequestCheck } from "./unrouted.ts";
@@ -64,8 +66,9 @@ const LAST_WORDS_MS = 500;
 
 /** Builds the data plane; it does not listen yet. */
 export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
-  const { log } = options;
-  const onDefect = (err: unknown) => log.error({ err }, "stream failed");
+  const failures = createFailureLog(options.log);
+  const onDefect = (cause: unknown) =>
+    failures.tell({ level: "error", message: "stream failed", kind: "", fields: () => ({}), cause });
   const shutdown = new AbortController();
   const largestBytes = maxMessageBytes(options.maxValueBytes);
   const { requestTimeoutMs } = options.port;
@@ -77,17 +80,17 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     budget: bodies,
   });
   const direct = createDirectPath({
-    log: createCallLog(log),
+    log: createCallLog(failures),
     readerOf,
     requestTimeoutMs,
     onDefect,
     shutdownSignal,
   });
   const requestId = createRequestIds();
-  const notFound = answerNotFound(log, options.adminPort);
+  const notFound = answerNotFound(failures, options.adminPort);
   let port: Port | undefined;
   const app = fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance: fastifyLog(failures),
     logController: new LogController({ disableRequestLogging: true }),
     // Each line names its request by itself.
     childLoggerFactory: (logger) => logger,
@@ -104,7 +107,13 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       const portOptions: PortOptions = {
         ...options.port,
         maxMessageBytes: largestBytes,
-        onConnectionError: ({ code, message }) => log.info({ code, error: message }, "connection failed"),
+        onConnectionError: ({ code, message }, socket) =>
+          failures.tell({
+            level: "info",
+            message: "connection failed",
+            kind: String(code),
+            fields: () => ({ peer: peerOf(socket), code, error: message }),
+          }),
         onDefect,
       };
       const h2 =
@@ -117,27 +126,24 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   });
   // Connect reads bodies by itself; Fastify's own parsers would answer for paths that are not there.
   app.removeAllContentTypeParsers();
-  app.addHook("onRequest", createRequestCheck(log));
+  app.addHook("onRequest", createRequestCheck(failures));
   app.setNotFoundHandler(notFound);
-  app.setErrorHandler(answerUnread(log));
-  if (options.corsOrigins.length > 0) {
-    await app.register(corsPlugin, {
-      origin: options.corsOrigins === "*" ? "*" : [...options.corsOrigins],
-      methods: [...connectCors.allowedMethods],
-      allowedHeaders: [...connectCors.allowedHeaders, "X-Request-Id"],
-      exposedHeaders: [...connectCors.exposedHeaders, "X-Request-Id"],
-      maxAge: 7200,
-    });
-  }
-  addRpc(app, options, direct, bodies, readerOf, shutdownSignal, onDefect);
+  app.setErrorHandler(answerUnread(failures));
+  await registerCors(app, options.corsOrigins, failures);
+  addRpc(app, options, failures, direct, bodies, readerOf, shutdownSignal, onDefect);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
   }
-  return lifecycle(app, port, shutdown);
+  return lifecycle(app, port, shutdown, failures);
 }
 
-function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController): DataPlane {
+function lifecycle(
+  app: FastifyInstance,
+  port: Port,
+  shutdown: AbortController,
+  failures: FailureLog,
+): DataPlane {
   return {
     listen: (host, portNumber) => port.listen(host, portNumber),
 
@@ -154,14 +160,27 @@ function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController):
       clearTimeout(grace);
       clearTimeout(lastWords);
       await app.close();
+      failures.close();
     },
   };
+}
+
+/** What Fastify has to say by itself: what it met that should not be. */
+function fastifyLog(failures: FailureLog): FastifyBaseLogger {
+  const tell = (level: FailureLevel) => (what: unknown, message?: string) => {
+    const cause: unknown = what instanceof Error ? what : Reflect.get(Object(what), "err");
+    const error = typeof what === "string" ? what : message;
+    failures.tell({ level, message: "request failed", kind: "", fields: () => ({ error }), cause });
+  };
+  const own = { info: tell("info"), warn: tell("warn"), error: tell("error") };
+  return Object.assign(failures.log.child({}), own);
 }
 
 /** The direct path in front, Connect's own handlers for all that it leaves to them. */
 function addRpc(
   app: FastifyInstance,
   options: DataPlaneOptions,
+  failures: FailureLog,
   direct: DirectPath,
   bodies: BodyBudget,
   readerOf: RequestReaders,
@@ -170,7 +189,7 @@ function addRpc(
 ): void {
   const { maxTimeoutMs } = options;
   const { requestTimeoutMs } = options.port;
-  const log = createCallLog(options.log);
+  const log = createCallLog(failures);
   if (options.directPath) {
     app.addHook("onRequest", (request, reply, done) => {
       const { method, url = "" } = request.raw;

@@ -8,6 +8,7 @@ import { loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
+import { endLogOutput } from "./log-output.ts";
 
 /** Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong. */
 const FAILED = 1;
@@ -37,7 +38,7 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
   // Only now: the other commands need no server, and answer at once.
   const { createApp } = await import("./app.ts");
   const { createLog } = await import("./log.ts");
-  const log = createLog(config.logging);
+  const log = await createLog(config.logging);
   const app = await createApp(config, { log });
   // Before `start`, so that a signal during it is not lost.
   const stopRequested = firstSignal();
@@ -123,3 +124,4 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+endLogOutput();

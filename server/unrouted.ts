@@ -1,13 +1,15 @@
 /** Requests that reach no method: each is answered in the protocol that it speaks, and logged once. */
 import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fastify";
-import type { Logger } from "pino";
 import { tellHeaders } from "./connect-routes.ts";
 import { PrismError } from "./errors.ts";
 import { mediaType } from "./rpc/content-type.ts";
+import type { FailureLevel, FailureLog } from "./rpc/failure-log.ts";
 import { DIRECT_FORMS } from "./rpc/forms.ts";
+import { peerOf } from "./rpc/peer.ts";
 import { toConnectError } from "./rpc/status.ts";
 import { errorForm, errorResponse } from "./rpc/wire-error.ts";
 
@@ -18,7 +20,7 @@ const ANY_HOST = "localhost";
  * For `onRequest`, before all else: puts the headers that routing depends on into the one form that all behind it know. A request whose
  * host is none is answered here, because Connect builds a URL of host and path, and has no answer where that fails.
  */
-export function createRequestCheck(log: Logger) {
+export function createRequestCheck(failures: FailureLog) {
   // Of the last request: mostly those of all.
   let good = { host: "", url: "" };
 
@@ -33,13 +35,8 @@ export function createRequestCheck(log: Logger) {
     const { url } = request;
     if (host !== good.host || url !== good.url) {
       if (host === undefined || !URL.canParse(url, `http://${host}`)) {
-        void refuse(
-          log,
-          request,
-          reply,
-          new PrismError("malformed_request", "the request names no host"),
-          400,
-        );
+        const error = new PrismError("malformed_request", "the request names no host");
+        void refuse(failures, request, reply, error, 400);
         return;
       }
       good = { host, url };
@@ -65,16 +62,41 @@ function hostOf({ headers, httpVersion, httpVersionMajor }: IncomingMessage): st
   return headers.host;
 }
 
-/** What the log says of a call that reached no handler: the fields of `rpc/call-record.ts`. */
-function callFields(request: FastifyRequest, reply: FastifyReply) {
-  const [, service = "", call = ""] = pathOf(request).split("/");
-  return {
-    request_id: request.id,
-    service,
-    call,
-    namespace: "",
-    duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
-  };
+/**
+ * Tells of a call that reached no handler, with the fields of `rpc/call-record.ts`. Those that fail with one code and one
+ * HTTP status are alike: any number of paths can be made up.
+ */
+function tell(
+  failures: FailureLog,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  level: FailureLevel,
+  failure: {
+    readonly code: string;
+    readonly http_status?: number;
+    readonly reason?: string;
+    readonly error?: string;
+  },
+  cause?: unknown,
+): void {
+  failures.tell({
+    level,
+    message: "call failed",
+    kind: `unrouted ${failure.code} ${failure.http_status}`,
+    fields() {
+      const [, service = "", call = ""] = pathOf(request).split("/");
+      return {
+        request_id: request.id,
+        peer: peerOf(request.raw.socket),
+        service,
+        call,
+        namespace: "",
+        duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
+        ...failure,
+      };
+    },
+    cause,
+  });
 }
 
 function pathOf({ url }: FastifyRequest): string {
@@ -86,20 +108,20 @@ function pathOf({ url }: FastifyRequest): string {
  * An unknown path: UNIMPLEMENTED, in the protocol that the request speaks, and HTTP 404 where that has a status for it. A look at the
  * admin port's `/health` is told where that is; `adminPort` answers its number.
  */
-export function answerNotFound(log: Logger, adminPort: () => number) {
+export function answerNotFound(failures: FailureLog, adminPort: () => number) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const path = pathOf(request);
     const message =
       path === "/health"
         ? `no method ${path}: GET /health is on the admin port, which is ${adminPort()}`
         : `no method ${path}`;
-    await refuse(log, request, reply, new PrismError("method_not_found", message), 404);
+    await refuse(failures, request, reply, new PrismError("method_not_found", message), 404);
   };
 }
 
 /** Logs why a request reaches no method, and answers that. `status` counts for unary Connect calls, and for what is no RPC. */
 async function refuse(
-  log: Logger,
+  failures: FailureLog,
   request: FastifyRequest,
   reply: FastifyReply,
   error: PrismError,
@@ -107,7 +129,7 @@ async function refuse(
 ): Promise<void> {
   const { reason, message } = error;
   const code = status === 404 ? "unimplemented" : "invalid_argument";
-  log.info({ ...callFields(request, reply), code, reason, error: message }, "call failed");
+  tell(failures, request, reply, "info", { code, reason, error: message });
   const contentType = request.headers["content-type"] ?? "";
   const form = errorForm(contentType);
   if (form === undefined) {
@@ -117,11 +139,18 @@ async function refuse(
   const failure = toConnectError(error, { requestId: request.id, namespace: "" });
   reply.hijack();
   tellHeaders(reply);
-  await universalResponseToNodeResponse(errorResponse(form, contentType, failure, status), reply.raw);
+  try {
+    await universalResponseToNodeResponse(errorResponse(form, contentType, failure, status), reply.raw);
+  } catch (thrown) {
+    // Who left does not read it.
+    if (!(thrown instanceof ConnectError) || thrown.code !== Code.Aborted) {
+      throw thrown;
+    }
+  }
 }
 
 /** What Fastify itself refuses before a route is entered. */
-export function answerUnread(log: Logger) {
+export function answerUnread(failures: FailureLog) {
   return async (
     error: Error & { statusCode?: number },
     request: FastifyRequest,
@@ -130,15 +159,11 @@ export function answerUnread(log: Logger) {
     const status = error.statusCode ?? 500;
     const known = status < 500;
     const code = known ? "invalid_argument" : "internal";
-    log[known ? "info" : "error"](
-      {
-        ...callFields(request, reply),
-        code,
-        http_status: status,
-        ...(known ? { error: error.message } : { err: error }),
-      },
-      "call failed",
-    );
+    if (known) {
+      tell(failures, request, reply, "info", { code, http_status: status, error: error.message });
+    } else {
+      tell(failures, request, reply, "error", { code, http_status: status }, error);
+    }
     await reply.code(status).send({ code, message: known ? error.message : "internal error" });
   };
 }

@@ -48,7 +48,7 @@ const DEFAULTS = {
   admin: { listen: { host: "127.0.0.1", port: 8090 } },
   backends: { database: { type: "sqlite", path: join(folder, "data/prism.db") } },
   namespaces: [{ name: "default", pattern: "keyvalue", backend: "database" }],
-  logging: { level: "info", format: "json" },
+  logging: { level: "info", format: "auto" },
   limits: {
     maxValueBytes: 4 * 1024 * 1024,
     maxConcurrentStreams: 1024,
@@ -284,7 +284,7 @@ logging: {level: warn, format: pretty}
       "--data-dir: expected text that is not empty, found empty text",
       `PRISM_ADMIN_LISTEN: ${address}`,
       `PRISM_LISTEN: ${address}`,
-      "PRISM_LOG_FORMAT: expected one of: json, pretty; found text",
+      "PRISM_LOG_FORMAT: expected one of: auto, json, pretty; found text",
       "PRISM_LOG_LEVEL: expected one of: trace, debug, info, warn, error, silent; found text",
       "PRISM_MEMORY: expected one of: 0, 1, true, false; found text",
       `prism.yaml:1:10: server.listen_address: ${address}`,

@@ -242,7 +242,7 @@ test.each<[string, ...string[]]>([
     "logging: {level: null}",
     "1:11: logging.level: expected one of: trace, debug, info, warn, error, silent; found null",
   ],
-  ["logging: {format: [json]}", "1:11: logging.format: expected one of: json, pretty; found a list"],
+  ["logging: {format: [json]}", "1:11: logging.format: expected one of: auto, json, pretty; found a list"],
   [
     "limits: {max_value_bytes: 67108865}",
     "1:10: limits.max_value_bytes: expected at most 67108864, found 67108865",

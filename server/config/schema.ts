@@ -16,8 +16,8 @@ export const DEFAULT_DATABASE = { type: "sqlite", path: "./data/prism.db" } as c
 /** `logging.level`; "silent" = nothing at all. */
 export const logLevelSchema = z.enum(["trace", "debug", "info", "warn", "error", "silent"]);
 
-/** `logging.format`; "json" = one object per line, "pretty" = for people. */
-export const logFormatSchema = z.enum(["json", "pretty"]);
+/** `logging.format`; "json" = one object per line, "pretty" = for people, "auto" = "pretty" on a terminal, else "json". */
+export const logFormatSchema = z.enum(["auto", "json", "pretty"]);
 
 /** An address to listen on. */
 export const addressSchema = z.unknown().transform((given, context) => {
@@ -129,7 +129,7 @@ const namespaceSchema = z
 
 const loggingSchema = z.strictObject({
   level: logLevelSchema.default("info"),
-  format: logFormatSchema.default("json"),
+  format: logFormatSchema.default("auto"),
 });
 
 const limitsSchema = z.strictObject({

@@ -74,7 +74,7 @@ export const SETTINGS = {
     flag: undefined,
     env: "PRISM_LOG_FORMAT",
     argument: "",
-    help: "logging.format: json or pretty (default json)",
+    help: "logging.format: auto, json or pretty (default auto: pretty on a terminal)",
     schema: logFormatSchema,
   },
 } as const satisfies Record<string, Setting>;

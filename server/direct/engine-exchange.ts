@@ -25,6 +25,10 @@ export class EngineExchange implements Exchange {
     this.#bodies = bodies;
   }
 
+  get socket(): object {
+    return this.#stream.host.socket;
+  }
+
   header(name: string): string | undefined {
     return this.#stream.header(name);
   }

@@ -37,6 +37,10 @@ export class NodeExchange implements Exchange {
     this.#bodies = bodies;
   }
 
+  get socket(): object {
+    return this.#request.socket;
+  }
+
   header(name: string): string | undefined {
     const value = this.#request.headers[name];
     return typeof value === "string" ? value : value?.join(", ");

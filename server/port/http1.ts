@@ -34,7 +34,8 @@ export function createHttp1(handler: http.RequestListener, options: PortOptions)
   // In place of Node's own listener, which makes a clientError of it: there is nobody to write an answer to.
   server.removeAllListeners("tlsClientError");
   server.on("tlsClientError", (error, socket) => {
-    options.onConnectionError(error);
+    // Of one whose peer left only the socket under it remembers the address.
+    options.onConnectionError(error, Reflect.get(socket, "_parent") ?? socket);
     socket.destroy();
   });
   return server;

@@ -36,7 +36,10 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
         connections.delete(connection);
         // Where the client is just gone, each of its calls says so.
         if (error instanceof ConnectionError && error.code !== ErrorCode.CONNECT_ERROR) {
-          options.onConnectionError(Object.assign(new Error(error.message), { code: errorName(error.code) }));
+          options.onConnectionError(
+            Object.assign(new Error(error.message), { code: errorName(error.code) }),
+            socket,
+          );
         }
       };
       if (draining) {

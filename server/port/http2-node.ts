@@ -27,6 +27,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
   server.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
+    const peer = { remoteAddress: session.socket.remoteAddress };
     session.setLocalWindowSize(options.connectionWindowBytes);
     let calls = 0;
     session.on("stream", (stream) => {
@@ -39,7 +40,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
     session.on("error", (error: Error & { code?: string }) => {
       // Where the client is just gone, each of its calls says so.
       if (error.code !== "ECONNRESET" && error.code !== "EPIPE") {
-        options.onConnectionError(error);
+        options.onConnectionError(error, peer);
       }
     });
     session.setTimeout(options.idleTimeoutMs, () => {

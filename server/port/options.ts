@@ -29,8 +29,8 @@ export interface PortOptions {
   readonly idleTimeoutMs: number;
   /** How long an HTTP/2 peer has to answer that ping before its connection counts as dead. */
   readonly pingTimeoutMs: number;
-  /** Told of connections that broke off with an error: garbage, bad framing, a failed handshake, silence, one too many. */
-  readonly onConnectionError: (error: Error & { code?: string }) => void;
+  /** Told of connections that broke off with an error: garbage, bad framing, a failed handshake, silence, one too many. `socket` has its address, if anything has. */
+  readonly onConnectionError: (error: Error & { code?: string }, socket: object) => void;
   /** Told what a handler of an HTTP/2 stream threw; the stream is reset. */
   readonly onDefect: (error: unknown) => void;
 }

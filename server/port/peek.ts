@@ -12,7 +12,7 @@ export function peek(
 ): void {
   let seen: Buffer = Buffer.alloc(0);
   const giveUp = (code: string, message: string) => {
-    onConnectionError(Object.assign(new Error(message), { code }));
+    onConnectionError(Object.assign(new Error(message), { code }), socket);
     socket.destroy();
   };
   const deadline = setTimeout(

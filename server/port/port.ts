@@ -41,13 +41,17 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   let draining = false;
 
   server.maxConnections = options.maxConnections;
-  server.on("drop", () =>
-    options.onConnectionError(Object.assign(new Error("too many connections"), { code: "EMFILE" })),
+  server.on("drop", (dropped) =>
+    options.onConnectionError(
+      Object.assign(new Error("too many connections"), { code: "EMFILE" }),
+      Object(dropped),
+    ),
   );
   routeConnections(server, h2, options);
 
   server.on("connection", (socket: net.Socket) => {
     sockets.add(socket);
+    rememberAddress(socket);
     socket.setNoDelay(true);
     // A peer that vanished without a word is found by the kernel.
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -60,7 +64,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
       socket.destroy();
       return;
     }
-    options.onConnectionError(error);
+    options.onConnectionError(error, socket);
     refuse(error, socket);
   });
 
@@ -169,12 +173,18 @@ function routeConnections(server: http.Server, h2: Http2, options: PortOptions):
     h2: (socket: Duplex) => h2.accept(socket),
   };
   server.on(event, (socket: net.Socket | TLSSocket) => {
+    rememberAddress(socket);
     if ("alpnProtocol" in socket) {
       start[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket);
     } else {
       peek(socket, options, (protocol) => start[protocol](socket));
     }
   });
+}
+
+/** Has Node remember it for when the peer has left: the log names those too. */
+function rememberAddress(socket: net.Socket): void {
+  void socket.remoteAddress;
 }
 
 function startAll(starters: readonly unknown[], server: http.Server, socket: Duplex): void {

@@ -85,6 +85,7 @@ describe("TLS", () => {
     using connection = connect(server, wire.http, { ca: pem("ca.crt") });
     const port = await expectService(connection, wire);
     expect(await expectService(connection, wire)).toBe(port);
+    expect(server.log.at(-1)).toMatchObject({ msg: "call", peer: "127.0.0.1" });
   });
 
   test.each([
@@ -119,7 +120,7 @@ describe("TLS", () => {
     await socket.closed();
     await vi.waitFor(() => expect(failuresOf(server)).not.toEqual([]));
     await expectService(connection, POST_WIRES[4]);
-    expect(failuresOf(server)).toHaveLength(1);
+    expect(failuresOf(server)).toEqual([expect.objectContaining({ peer: "127.0.0.1" })]);
   });
 
   test("a protocol too old", async () => {
@@ -154,6 +155,9 @@ describe("client_ca", () => {
       using connection = connect(server, http, options());
       await expect(expectService(connection, POST_WIRES[http === 1 ? 0 : 4])).rejects.toThrow();
       await vi.waitFor(() => expect(failuresOf(server)).toHaveLength(http));
+    }
+    for (const line of failuresOf(server)) {
+      expect(line).toMatchObject({ peer: "127.0.0.1" });
     }
     using good = connect(server, 2, identity("client"));
     await expectService(good, POST_WIRES[4]);

@@ -1,15 +1,18 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { Logger } from "pino";
 import type { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import type { Metadata } from "./exchange.ts";
+import type { FailureLevel, FailureLog } from "./failure-log.ts";
+import { peerOf } from "./peer.ts";
 import { statusCode } from "./status.ts";
 
-/** Where a call's request headers are looked up. */
-export interface RequestFields {
+/** A request, where its headers and its peer are looked up if anybody asks for them. */
+export interface RequestSource {
   header(name: string): string | undefined;
+  /** For {@link peerOf}. */
+  readonly socket: object;
 }
 
 /** What is known of one RPC while it runs: made when its headers arrive, logged once when it ends. */
@@ -19,13 +22,18 @@ export class CallRecord {
   readonly startedAtMs = performance.now();
   /** What a handler wants to be told beside its messages; it counts until the first of them is sent. */
   metadata: Metadata | undefined = undefined;
-  readonly #request: RequestFields;
+  readonly #request: RequestSource;
   #entered = false;
   #named: string | undefined = undefined;
 
-  constructor(requestId: string, request: RequestFields) {
+  constructor(requestId: string, request: RequestSource) {
     this.requestId = requestId;
     this.#request = request;
+  }
+
+  /** The caller's address; `undefined` = it is not known. */
+  get peer(): string | undefined {
+    return peerOf(this.#request.socket);
   }
 
   /** The value of a request header, by its name in lower case; `undefined` = not sent. */
@@ -61,7 +69,7 @@ export class CallRecord {
 const recordKey = createContextKey<CallRecord | undefined>(undefined);
 
 /** A record in the values that Connect hands to its handlers. */
-export function createCallValues(requestId: string, request: RequestFields): ContextValues {
+export function createCallValues(requestId: string, request: RequestSource): ContextValues {
   return createContextValues().set(recordKey, new CallRecord(requestId, request));
 }
 
@@ -77,31 +85,49 @@ export function callRecord(values: ContextValues | undefined): CallRecord {
 /** Writes the one log line of a call: failures by what an operator should do about them, success as debug. */
 export type CallLog = (method: DescMethod, record: CallRecord, error: PrismError | undefined) => void;
 
-/** Logs to `log`. Never values, keys or tokens; a masked error's cause is logged here and nowhere else. */
-export function createCallLog(log: Logger): CallLog {
+/** Logs to `failures`, and what is no failure to its log. Never values, keys or tokens; a masked error's cause is logged here and nowhere else. */
+export function createCallLog(failures: FailureLog): CallLog {
+  const { log } = failures;
   return (method, record, error) => {
-    if (error === undefined && !log.isLevelEnabled("debug")) {
+    const level = error === undefined ? "debug" : levelOf(error);
+    if (!log.isLevelEnabled(level)) {
       return;
     }
-    const line = {
-      request_id: record.requestId,
-      service: method.parent.typeName,
-      call: method.name,
-      namespace: record.namespace,
-      code: error === undefined ? "ok" : codeToString(statusCode(error.reason)),
-      duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
-    };
-    if (error === undefined) {
-      log.debug(line, "call");
+    if (error === undefined || level === "debug") {
+      log.debug(fieldsOf(method, record, error), error === undefined ? "call" : "call failed");
       return;
     }
-    const failure = { ...line, reason: error.reason, error: error.message };
-    log[level(error)](error.cause === undefined ? failure : { ...failure, err: error.cause }, "call failed");
+    const { reason, field = "", cause } = error;
+    // A name that is no namespace's would make as many kinds as there are names.
+    const namespace = reason === "namespace_not_found" ? "" : record.namespace;
+    failures.tell({
+      level,
+      message: "call failed",
+      kind: `${method.parent.typeName}/${method.name} ${namespace} ${reason} ${field}`,
+      fields: () => fieldsOf(method, record, error),
+      cause,
+    });
   };
 }
 
-/** Defects are errors, trouble of the server or a store warns, and what the caller did wrong is information. */
-function level(error: PrismError): "error" | "warn" | "info" {
+function fieldsOf(method: DescMethod, record: CallRecord, error: PrismError | undefined) {
+  return {
+    request_id: record.requestId,
+    peer: record.peer,
+    service: method.parent.typeName,
+    call: method.name,
+    namespace: record.namespace,
+    code: error === undefined ? "ok" : codeToString(statusCode(error.reason)),
+    duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
+    ...(error !== undefined && { reason: error.reason, error: error.message }),
+  };
+}
+
+/**
+ * Defects are errors, trouble of the server or a store warns, and what the caller did wrong is information. A key that is not there is
+ * an answer like others.
+ */
+function levelOf(error: PrismError): FailureLevel | "debug" {
   switch (error.reason) {
     case "internal":
     case "corrupt_data":
@@ -118,7 +144,6 @@ function level(error: PrismError): "error" | "warn" | "info" {
     case "request_too_slow":
     case "request_unsupported":
     case "invalid_field":
-    case "key_not_found":
     case "namespace_not_found":
     case "service_not_found":
     case "method_not_found":
@@ -126,5 +151,7 @@ function level(error: PrismError): "error" | "warn" | "info" {
     case "value_too_large":
     case "canceled":
       return "info";
+    case "key_not_found":
+      return "debug";
   }
 }

@@ -46,6 +46,8 @@ export interface ExchangeListener {
 /** One request that waits for its answer. */
 export interface Exchange {
   readonly requestId: string;
+  /** Of its connection, for looking at. */
+  readonly socket: object;
   /** The value of a request header, by its name in lower case; `undefined` = not sent. */
   header(name: string): string | undefined;
   /** Takes the exchange: reads the body, up to `maxBytes`, and tells the listener. Before any answer. */

@@ -32,7 +32,7 @@ function setUp() {
     logged,
     unary,
     stream,
-    record: new CallRecord("id-1", { header: () => undefined }),
+    record: new CallRecord("id-1", { header: () => undefined, socket: {} }),
     scope: new CallScope(0),
   };
 }

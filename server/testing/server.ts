@@ -16,18 +16,21 @@ export interface TestServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. */
+/**
+ * Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. At `logLevel` "debug", which is the
+ * default, each call has its line.
+ */
 export async function startTestServer(
-  options: { adjust?: (config: Config) => Config; clock?: Clock } = {},
+  options: { adjust?: (config: Config) => Config; clock?: Clock; logLevel?: "debug" | "info" } = {},
 ): Promise<TestServer> {
-  const { adjust = (config) => config, clock } = options;
+  const { adjust = (config) => config, clock, logLevel = "debug" } = options;
   const flags = { memory: true, listen: "127.0.0.1:0", adminListen: "127.0.0.1:0" };
   const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
   // `make test-paths` runs the protocol tests on node:http2, and without the direct path: all have to pass them.
   const http2 = process.env.PRISM_TEST_HTTP2 === "node" ? "node" : "engine";
   const config = adjust({ ...defaults, server: { ...defaults.server, http2 } });
   const lines: Record<string, unknown>[] = [];
-  const log = pino({ level: "debug" }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const log = pino({ level: logLevel }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const directPath = process.env.PRISM_TEST_PATH !== "connect";
   const app = await createApp(config, { log, directPath, ...(clock && { clock }) });
   const { data, admin } = await app.start();

@@ -1,0 +1,54 @@
+import { cors as connectCors } from "@connectrpc/connect";
+import corsPlugin from "@fastify/cors";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FailureLog } from "./rpc/failure-log.ts";
+import { peerOf } from "./rpc/peer.ts";
+
+/** Where an operator lets a page call. */
+const SETTING = "server.cors.origins";
+
+/** An origin is longer than this only where it is none. */
+const MAX_ORIGIN_CHARACTERS = 256;
+
+/**
+ * Lets the pages of other origins call; [] = none, "*" = any. The log is told of those that may not: their browser keeps the
+ * reason for itself.
+ */
+export async function registerCors(
+  app: FastifyInstance,
+  origins: "*" | readonly string[],
+  failures: FailureLog,
+): Promise<void> {
+  if (origins !== "*") {
+    app.addHook("onRequest", (request, _reply, done) => {
+      const { origin } = request.headers;
+      if (origin !== undefined && !origins.includes(origin) && !isOwn(origin, request)) {
+        failures.tell({
+          level: "info",
+          message: "cross-origin request refused",
+          kind: "",
+          fields: () => ({
+            peer: peerOf(request.raw.socket),
+            origin: origin.slice(0, MAX_ORIGIN_CHARACTERS),
+            setting: SETTING,
+          }),
+        });
+      }
+      done();
+    });
+  }
+  if (origins.length > 0) {
+    await app.register(corsPlugin, {
+      origin: origins === "*" ? "*" : [...origins],
+      methods: [...connectCors.allowedMethods],
+      allowedHeaders: [...connectCors.allowedHeaders, "X-Request-Id"],
+      exposedHeaders: [...connectCors.exposedHeaders, "X-Request-Id"],
+      maxAge: 7200,
+    });
+  }
+}
+
+/** A page that came from where it calls to, as through a proxy, says its origin too. */
+function isOwn(origin: string, { headers }: FastifyRequest): boolean {
+  return URL.canParse(origin) && new URL(origin).host === (headers[":authority"] ?? headers.host);
+}
