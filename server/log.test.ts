@@ -14,6 +14,10 @@ import { freePorts } from "./testing/port.ts";
 import { NODE_FLAGS, spawnServer, temporaryFolder } from "./testing/process.ts";
 import { until } from "./testing/until.ts";
 
+/** A machine that is busy takes its time until a process is ready. */
+const PATIENCE_MS = 50_000;
+const SLOW = { timeout: 60_000 };
+
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const EXISTS = "/prism.interfaces.keyvalue.KeyValueBasicInterface/Exists";
 
@@ -44,7 +48,7 @@ test("what a terminal would obey is escaped, and JSON stays what it is", async (
   expect(pretty).toContain("ü");
 });
 
-test("what the wire brings reaches the log escaped", async () => {
+test("what the wire brings reaches the log escaped", SLOW, async () => {
   await using server = await spawnServer(["--memory"]);
   const [host, port] = server.address.split(":");
   const socket = net.connect(Number(port), host);
@@ -86,7 +90,7 @@ async function startUnread(folder: string, level: string) {
     await exited;
     closeSync(fd);
   });
-  await until("it is ready", async () => (await fetch(`http://${adminAddress}/health`)).ok);
+  await until("it is ready", async () => (await fetch(`http://${adminAddress}/health`)).ok, PATIENCE_MS);
   return { child, exited, address, path };
 }
 
@@ -113,7 +117,7 @@ async function callAll(address: string, count: number): Promise<void> {
   session.destroy();
 }
 
-describe("a pipe that nobody reads", { timeout: 60_000 }, () => {
+describe("a pipe that nobody reads", SLOW, () => {
   /** With lines of some 300 bytes: more than the pipe and those that wait. */
   const CALLS = 6000;
 
@@ -133,10 +137,14 @@ describe("a pipe that nobody reads", { timeout: 60_000 }, () => {
     const reader = createReadStream(server.path, "utf8");
     onTestFinished(() => void reader.destroy());
     createInterface(reader).on("line", (line) => lines.push(JSON.parse(line)));
-    await until("it says how many are lost", () => lines.some(({ msg }) => msg === "log lines were lost"));
+    await until(
+      "it says how many are lost",
+      () => lines.some(({ msg }) => msg === "log lines were lost"),
+      PATIENCE_MS,
+    );
     await callAll(server.address, 1);
     server.child.kill("SIGTERM");
-    await until("it has stopped", () => lines.some(({ msg }) => msg === "stopped"));
+    await until("it has stopped", () => lines.some(({ msg }) => msg === "stopped"), PATIENCE_MS);
     const lost = lines.reduce((sum, line) => sum + Number(line.lost ?? 0), 0);
     expect(lost).toBeGreaterThan(0);
     expect(lines.filter(({ msg }) => msg === "call").length + lost).toBe(CALLS + 1);
@@ -152,17 +160,17 @@ const hasScript = isThere(
   "Debian: apt-get install bsdutils",
 );
 
-test.runIf(hasScript)("a terminal gets lines for people", async () => {
+test.runIf(hasScript)("a terminal gets lines for people", SLOW, async () => {
   const ports = "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0";
   const command = [process.execPath, ...NODE_FLAGS, MAIN, "serve --memory", ports].join(" ");
   const child = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
   const exited = once(child, "exit");
   let shown = "";
   child.stdout.on("data", (chunk) => (shown += chunk));
-  await until("it is ready", () => shown.includes("ready"));
+  await until("it is ready", () => shown.includes("ready"), PATIENCE_MS);
   expect(shown).toMatch(/INFO.*ready/);
   expect(shown).not.toContain('"msg"');
-  await until("it says what to try", () => shown.includes("Try this"));
+  await until("it says what to try", () => shown.includes("Try this"), PATIENCE_MS);
   // Of the terminal: Control-C.
   child.stdin.write("\u0003");
   await exited;

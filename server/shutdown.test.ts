@@ -215,7 +215,7 @@ test("a second signal ends the process at once", async () => {
   await expect(stream.next()).rejects.toThrow();
 });
 
-test("so does the same signal again, but not its echo", async () => {
+test("so does the same signal again, but not its echo", { timeout: 60_000 }, async () => {
   await using folder = await temporaryFolder();
   {
     await using server = await spawnServer(["--memory"]);
