@@ -1,14 +1,14 @@
 import type { Sender } from "./sender.ts";
-import type { Stream } from "./stream.ts";
+import type { Kind, Stream } from "./stream.ts";
 
-/** Requests that are answered whatever the size of their answers. */
-const MIN_UNANSWERED = 16;
+/** An answer of a kind that was not seen yet is expected to take this part of the room. */
+const FIRST_GUESS = 1 / 4;
 
-/** Answers of this part of the room are expected until some were given. */
-const FIRST_GUESS = 1 / 64;
-
-/** How much one answer counts in what the next is expected to be. */
+/** How much one answer that is smaller than expected counts in what the next is expected to be. */
 const WEIGHT = 1 / 8;
+
+/** Kinds that are told apart on a connection. A peer can name any number of paths; the others are one kind. */
+const MAX_KINDS = 64;
 
 /** Requests that are started at once: their answers can be looked at only when all of them were begun. */
 const MAX_STARTS = 128;
@@ -16,17 +16,22 @@ const MAX_STARTS = 128;
 /**
  * Which requests of a connection are answered now, and which wait until the peer has taken more of the answers that there are.
  * Without it the answers to a thousand requests that come at once would all be made, however large, and however slowly they are
- * read. A request waits when it is whole: until then it holds up the window of the others, and cannot be answered anyway.
+ * read. One request of each kind is answered in any case, so that slow ones hold up none of another kind. A request waits when it
+ * is whole: until then it holds up the window of the others, and cannot be answered anyway.
  */
 export class Admission {
   private readonly sender: Sender;
   private readonly roomBytes: number;
   private readonly start: (stream: Stream) => void;
-  private readonly waiting: Stream[] = [];
+  private readonly kinds = new Map<string, Kind>();
+  /** Of the last request: mostly that of all. */
+  private lastPath: string | undefined = undefined;
+  private lastKind: Kind | undefined = undefined;
+  private waitingCount = 0;
   /** What answers at once closes at once, and so calls for the next. */
   private releasing = false;
-  private unanswered = 0;
-  private expectedBytes: number;
+  /** What the requests that are answered now are expected to bring. */
+  private expectedBytes = 0;
   private starts = 0;
   private pause: NodeJS.Immediate | undefined = undefined;
 
@@ -35,7 +40,6 @@ export class Admission {
     this.sender = sender;
     this.roomBytes = roomBytes;
     this.start = start;
-    this.expectedBytes = roomBytes * FIRST_GUESS;
   }
 
   /** Another chunk of the peer's is read: what answers at once has done so for the one before. */
@@ -45,70 +49,94 @@ export class Admission {
 
   /** A request is whole. False = it waits for `start`, unless its stream closes, or answers, before. */
   admit(stream: Stream): boolean {
-    if (this.waiting.length === 0 && this.hasRoom()) {
-      this.count(stream);
+    const kind = this.kindOf(stream.path);
+    stream.kind = kind;
+    if (kind.waiting.length === 0 && this.hasRoom(kind)) {
+      this.count(stream, kind);
       return true;
     }
-    this.waiting.push(stream);
+    kind.waiting.push(stream);
+    this.waitingCount++;
     this.sender.onRoom = () => this.release();
     return false;
   }
 
-  /** The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces, whose writer waits for room by itself. */
+  /**
+   * The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces, whose writer waits for room by itself. Of
+   * such an answer the size of the first piece is told later.
+   */
   answered(stream: Stream, bytes: number | undefined): void {
-    if (stream.admitted) {
-      this.unanswered--;
-    } else {
-      // Answered without its end, and not to be started any more.
-      stream.admitted = true;
-    }
-    if (bytes !== undefined) {
-      this.expectedBytes += (bytes - this.expectedBytes) * WEIGHT;
+    const { kind } = stream;
+    if (kind !== undefined) {
+      this.forget(stream, kind);
+      if (bytes !== undefined) {
+        learn(kind, bytes);
+      }
     }
     this.release();
   }
 
   /** A stream closed. */
   closed(stream: Stream): void {
-    if (stream.admitted && !stream.responded) {
-      this.unanswered--;
+    if (stream.kind !== undefined) {
+      this.forget(stream, stream.kind);
     }
     this.release();
   }
 
-  /** Starts what waited, as far as there is room. */
+  /** Starts what waited, as far as there is room: one of each kind in turn. */
   private release(): void {
-    if (this.releasing || this.waiting.length === 0) {
+    if (this.releasing || this.waitingCount === 0) {
       return;
     }
     this.releasing = true;
-    while (this.hasRoom()) {
-      const stream = this.waiting.shift();
-      if (stream === undefined) {
-        break;
-      }
-      if (!stream.closed && !stream.admitted) {
-        this.count(stream);
-        this.start(stream);
+    for (let started = true; started; ) {
+      started = false;
+      for (const kind of this.kinds.values()) {
+        const stream = this.hasRoom(kind) ? kind.waiting.shift() : undefined;
+        if (stream !== undefined) {
+          started = true;
+          this.waitingCount--;
+          this.count(stream, kind);
+          this.start(stream);
+        }
       }
     }
     this.releasing = false;
-    if (this.waiting.length === 0) {
+    if (this.waitingCount === 0) {
       this.sender.onRoom = undefined;
     }
   }
 
-  private hasRoom(): boolean {
+  private kindOf(path: string): Kind {
+    if (path === this.lastPath && this.lastKind !== undefined) {
+      return this.lastKind;
+    }
+    const name = this.kinds.has(path) || this.kinds.size < MAX_KINDS ? path : "";
+    let kind = this.kinds.get(name);
+    if (kind === undefined) {
+      kind = { known: false, expectedBytes: this.roomBytes * FIRST_GUESS, unanswered: 0, waiting: [] };
+      this.kinds.set(name, kind);
+    }
+    this.lastPath = path;
+    this.lastKind = kind;
+    return kind;
+  }
+
+  private hasRoom(kind: Kind): boolean {
+    const { bufferedBytes } = this.sender;
     return (
       this.starts < MAX_STARTS &&
-      this.sender.bufferedBytes < this.roomBytes &&
-      (this.unanswered < MIN_UNANSWERED || this.unanswered * this.expectedBytes < this.roomBytes)
+      bufferedBytes < this.roomBytes &&
+      (kind.unanswered === 0 || bufferedBytes + this.expectedBytes + kind.expectedBytes <= this.roomBytes)
     );
   }
 
-  private count(stream: Stream): void {
-    this.unanswered++;
-    stream.admitted = true;
+  private count(stream: Stream, kind: Kind): void {
+    stream.expectedBytes = kind.expectedBytes;
+    stream.counted = true;
+    this.expectedBytes += kind.expectedBytes;
+    kind.unanswered++;
     if (++this.starts >= MAX_STARTS) {
       this.pause ??= setImmediate(() => {
         this.pause = undefined;
@@ -117,4 +145,26 @@ export class Admission {
       });
     }
   }
+
+  /** A request is answered, or over: it is not under way any more, or does not wait any more. */
+  private forget(stream: Stream, kind: Kind): void {
+    if (stream.counted) {
+      stream.counted = false;
+      this.expectedBytes -= stream.expectedBytes;
+      kind.unanswered--;
+    } else if (kind.waiting.length > 0) {
+      const at = kind.waiting.indexOf(stream);
+      if (at >= 0) {
+        kind.waiting.splice(at, 1);
+        this.waitingCount--;
+      }
+    }
+  }
+}
+
+/** One that is larger than expected counts at once, since the next may be as large. */
+function learn(kind: Kind, bytes: number): void {
+  const more = bytes - kind.expectedBytes;
+  kind.expectedBytes += more > 0 || !kind.known ? more : more * WEIGHT;
+  kind.known = true;
 }

@@ -21,3 +21,4 @@ export type { ConnectionOptions } from "./lifecycle.ts";
 export * from "./limits.ts";
 export { createServerConnection, type OnStream, type ServerConnection } from "./server-connection.ts";
 export type { OnData, Stream } from "./stream.ts";
+export { type Unsent, UnsentBudget, type UnsentHolder } from "./unsent-budget.ts";

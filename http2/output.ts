@@ -43,6 +43,10 @@ export class Output {
   /** Since when, by `performance.now()`; of no meaning while not blocked. */
   blockedAt = 0;
   onDrain: () => void = () => {};
+  /** The socket holds more or less than when this was last called. */
+  onHeld: () => void = () => {};
+  /** What the socket held by then. */
+  heldBytes = 0;
   private readonly socket: Duplex;
   private slab: Slab | undefined;
   private start = 0;
@@ -55,6 +59,7 @@ export class Output {
     this.socket = socket;
     socket.on("drain", () => {
       this.blocked = false;
+      this.look();
       // Not now: a socket that takes everything at once and a writer that always has more would never yield.
       this.drained = true;
       this.touch();
@@ -134,6 +139,15 @@ export class Output {
     if (!more && !this.blocked) {
       this.blocked = true;
       this.blockedAt = performance.now();
+    }
+    this.look();
+  }
+
+  private look(): void {
+    const { writableLength } = this.socket;
+    if (writableLength !== this.heldBytes) {
+      this.heldBytes = writableLength;
+      this.onHeld();
     }
   }
 

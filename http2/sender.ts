@@ -62,6 +62,8 @@ export class Sender {
   bufferedBytes = 0;
   /** Some of them went out. */
   onRoom: (() => void) | undefined = undefined;
+  /** More or less waits than before, here or in the output. */
+  onUnsent: (() => void) | undefined = undefined;
   /** Streams that could send if the connection's window and the socket let them, in the order of their turns. */
   private readonly ready = new Set<Outgoing>();
   private readonly budget: ControlBudget;
@@ -72,6 +74,7 @@ export class Sender {
     this.budget = budget;
     this.output = new Output(socket);
     this.output.onDrain = () => this.pump();
+    this.output.onHeld = () => this.onUnsent?.();
     this.encoder = new HpackEncoder(maxTableBytes);
   }
 
@@ -191,7 +194,10 @@ export class Sender {
   /** Drops what the stream has not sent. */
   forget(stream: Outgoing): void {
     this.ready.delete(stream);
-    this.bufferedBytes -= stream.outbox.bytes;
+    if (stream.outbox.bytes > 0) {
+      this.bufferedBytes -= stream.outbox.bytes;
+      this.onUnsent?.();
+    }
   }
 
   /** Section 6.9: false = the window would grow above 2^31-1. */
@@ -261,6 +267,7 @@ export class Sender {
       }
     }
     this.pumping = false;
+    this.onUnsent?.();
     this.onRoom?.();
   }
 

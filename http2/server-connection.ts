@@ -6,9 +6,16 @@ import type { HeaderList } from "./header-list.ts";
 import { encodeHeaders } from "./hpack-encoder.ts";
 import type { ConnectionOptions } from "./lifecycle.ts";
 import { Stream } from "./stream.ts";
+import type { Unsent, UnsentBudget, UnsentHolder } from "./unsent-budget.ts";
 
 /** Called with each request, before any of its body; `read` or `collect` gets the body, now or later. */
 export type OnStream = (stream: Stream) => void;
+
+/** What a server takes, beside what both roles do. */
+export interface ServerOptions extends ConnectionOptions {
+  /** Answers that wait, of several connections; above it some are ended. Default: only the connection's own bounds count. */
+  readonly unsent?: UnsentBudget;
+}
 
 /** RFC 9113 section 10.5.1. */
 const TOO_LARGE = encodeHeaders([":status", "431"]);
@@ -19,19 +26,20 @@ const TOO_LARGE = encodeHeaders([":status", "431"]);
  */
 export function createServerConnection(
   socket: Duplex,
-  options: ConnectionOptions,
+  options: ServerOptions,
   onStream: OnStream,
 ): ServerConnection {
   return new ServerConnection(socket, options, onStream);
 }
 
 /** The server's end of a connection. */
-export class ServerConnection extends Connection {
+export class ServerConnection extends Connection implements UnsentHolder {
   readonly isClient = false;
   private readonly onStream: OnStream;
   private readonly admission: Admission;
+  countedBytes = 0;
 
-  constructor(socket: Duplex, options: ConnectionOptions, onStream: OnStream) {
+  constructor(socket: Duplex, { unsent, ...options }: ServerOptions, onStream: OnStream) {
     super(socket, options, true);
     this.onStream = onStream;
     this.admission = new Admission(this.sender, this.limits.maxConnectionBufferedBytes, (stream) => {
@@ -41,7 +49,33 @@ export class ServerConnection extends Connection {
         this.run(stream);
       }
     });
+    if (unsent !== undefined) {
+      this.share(unsent);
+    }
     this.announce();
+  }
+
+  private share(budget: UnsentBudget): void {
+    budget.join(this);
+    this.sender.onUnsent = () => budget.update(this);
+    this.socket.once("close", () => budget.leave(this));
+  }
+
+  get unsentBytes(): number {
+    return this.sender.bufferedBytes + this.sender.output.heldBytes;
+  }
+
+  unsent(): Unsent[] {
+    const { output } = this.sender;
+    if (output.blocked) {
+      const end = () => this.cut(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read"));
+      return [{ bytes: this.unsentBytes, since: output.blockedAt, end }];
+    }
+    return this.streams.all().flatMap((stream) => {
+      const end = () => this.resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
+      const { bytes } = stream.outbox;
+      return bytes === 0 ? [] : [{ bytes, since: stream.movedAt, end }];
+    });
   }
 
   protected override onChunk(): void {

@@ -28,6 +28,16 @@ export interface StreamHost {
   callbackFailed(stream: Stream, error: unknown): void;
 }
 
+/** Requests of one path on a connection, which have answers of about the same size; for `admission.ts`. */
+export interface Kind {
+  /** Until one was answered, a guess. */
+  known: boolean;
+  expectedBytes: number;
+  /** How many of them are being answered. */
+  unanswered: number;
+  readonly waiting: Stream[];
+}
+
 /** Takes body bytes as they come. `end` comes once, with the last chunk or with an empty one. */
 export type OnData = (stream: Stream, chunk: Buffer, end: boolean) => void;
 
@@ -56,9 +66,14 @@ export class Stream {
   /** Called once, last. undefined = both sides ended as they should; else who reset the stream said why. */
   onClose: ((stream: Stream, code: ErrorCode | undefined) => void) | undefined = undefined;
 
-  /** For `admission.ts`: the request may be answered, and its answer was begun. */
-  admitted = false;
+  /** For `admission.ts`: of a request that is whole. */
+  kind: Kind | undefined = undefined;
+  /** It is being answered, and the answer is expected to be so large. */
+  counted = false;
+  expectedBytes = 0;
+  /** The answer was begun; its size, or that of its first piece, was told. */
   responded = false;
+  private measured = false;
   /** The end of the request came, and waits for `release`. */
   held = false;
   localEnded = false;
@@ -77,6 +92,8 @@ export class Stream {
   /** Frames sent in turns; the connection's clock sees by it whether the stream moves. */
   turns = 0;
   turnsSeen = -1;
+  /** When some of what waits was last sent, or began to wait, by `performance.now()`. */
+  movedAt = 0;
   stalledSince = 0;
   /** Since when the peer sends on after a complete answer; 0 = it does not. */
   lingersSince = 0;
@@ -166,6 +183,10 @@ export class Stream {
     if (this.closed || this.ending) {
       return false;
     }
+    if (!this.measured) {
+      this.measured = true;
+      this.host.answered(this, data.length);
+    }
     if (data.length === 0 || this.sendNow(data, false)) {
       return true;
     }
@@ -207,6 +228,7 @@ export class Stream {
     if (this.closed || this.ending) {
       return;
     }
+    this.measured = true;
     this.answering(data.length);
     if (this.host.sender.reply(this, headers, data, trailers)) {
       this.ended();
@@ -252,6 +274,9 @@ export class Stream {
     if (this.outbox === NOTHING) {
       this.outbox = new ChunkQueue();
     }
+    if (this.outbox.bytes === 0) {
+      this.movedAt = performance.now();
+    }
     this.outbox.push(
       data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength),
     );
@@ -270,6 +295,7 @@ export class Stream {
   /** For the sender: a frame went out, or could not. */
   sent(done: boolean): void {
     this.turns++;
+    this.movedAt = performance.now();
     if (done) {
       this.localEnded = true;
       this.host.halfEnded(this);

@@ -8,7 +8,13 @@ import { createBackend } from "./backend/factory.ts";
 import type { Config } from "./config/config.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { ReadOnlyError } from "./errors.ts";
-import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from "./limits.ts";
+import {
+  CONNECTION_WINDOW_BYTES,
+  LISTEN_BACKLOG,
+  PING_TIMEOUT_MS,
+  STALL_TIMEOUT_MS,
+  STREAM_WINDOW_BYTES,
+} from "./limits.ts";
 import { createNamespaceRouter } from "./namespace/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./rpc/health.ts";
@@ -63,12 +69,15 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       requestTimeoutMs: server.requestTimeoutMs,
       idleTimeoutMs: server.idleTimeoutMs,
       pingTimeoutMs: PING_TIMEOUT_MS,
+      stallTimeoutMs: STALL_TIMEOUT_MS,
+      backlog: LISTEN_BACKLOG,
     },
     http2: server.http2,
     jsonUnknownFields: server.jsonUnknownFields,
     corsOrigins: server.corsOrigins,
     maxValueBytes: limits.maxValueBytes,
     maxReceivingBytes: limits.maxReceivingBytes,
+    maxUnsentBytes: limits.maxUnsentBytes,
     maxTimeoutMs: limits.maxTimeoutMs,
     directPath,
     adminPort: () => adminPort,

@@ -3,13 +3,14 @@ import type { AddressInfo } from "node:net";
 import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
-import { BodyBudget } from "../http2/index.ts";
+import { BodyBudget, UnsentBudget } from "../http2/index.ts";
 import { addConnectRoutes } from "./connect-routes.ts";
 import { registerCors } from "./cors.ts";
 import { NodeExchange } from "./direct/node-exchange.ts";
 import { createOnStream } from "./direct/on-stream.ts";
 import { createDirectPath, type DirectPath } from "./direct/path.ts";
 import { PrismError } from "./errors.ts";
+import { collectGarbageSoon } from "./garbage.ts";
 import { createEngineHttp2 } from "./port/http2-engine.ts";
 import { createNodeHttp2 } from "./port/http2-node.ts";
 import type { PortOptions } from "./port/options.ts";
@@ -18,6 +19,7 @@ import { createCallLog } from "./rpc/call-record.ts";
 import { createFailureLog, type FailureLevel, type FailureLog } from "./rpc/failure-log.ts";
 import type { CallPolicy, StreamMethod, UnaryMethod } from "./rpc/implement.ts";
 import type { UnknownFields } from "./rpc/json-reader.ts";
+import { LargeAnswers } from "./rpc/large-answers.ts";
 import { maxMessageBytes } from "./rpc/message-limits.ts";
 import { peerOf } from "./rpc/peer.ts";
 import { applyProtocolPolicy } from "./rpc/protocol.ts";
@@ -33,7 +35,7 @@ export interface DataPlaneOptions {
     readerOf: RequestReaders,
   ) => readonly (UnaryMethod | StreamMethod)[];
   readonly log: Logger;
-  readonly port: Omit<PortOptions, "maxMessageBytes" | "onConnectionError" | "onDefect">;
+  readonly port: Omit<PortOptions, "maxMessageBytes" | "unsent" | "onConnectionError" | "onDefect">;
   /** What speaks HTTP/2: the engine in `http2/`, or node:http2. */
   readonly http2: "engine" | "node";
   /** Origins of web pages that may call; [] = none, "*" = any. */
@@ -43,6 +45,8 @@ export interface DataPlaneOptions {
   readonly jsonUnknownFields: UnknownFields;
   /** Of requests that are coming in or being unpacked, all together. */
   readonly maxReceivingBytes: number;
+  /** Of answers that wait for their callers, all together. */
+  readonly maxUnsentBytes: number;
   /** Most time that any call may take; 0 = only its own deadline and its method's. */
   readonly maxTimeoutMs: number;
   /** Where `GET /health` is, once that is known: callers who look for it here are told. */
@@ -86,6 +90,11 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     onDefect,
     shutdownSignal,
   });
+  const unsent = new UnsentBudget(Math.max(options.maxUnsentBytes, 2 * largestBytes), {
+    onEnded: (count, bytes) =>
+      options.log.warn({ count, bytes }, "answers that their callers do not take were ended"),
+    onFreed: () => collectGarbageSoon(),
+  });
   const requestId = createRequestIds();
   const notFound = answerNotFound(failures, options.adminPort);
   let port: Port | undefined;
@@ -107,6 +116,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       const portOptions: PortOptions = {
         ...options.port,
         maxMessageBytes: largestBytes,
+        unsent,
         onConnectionError: ({ code, message }, socket) =>
           failures.tell({
             level: "info",
@@ -130,7 +140,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   app.setNotFoundHandler(notFound);
   app.setErrorHandler(answerUnread(failures));
   await registerCors(app, options.corsOrigins, failures);
-  addRpc(app, options, failures, direct, bodies, readerOf, shutdownSignal, onDefect);
+  addRpc(app, options, failures, direct, { bodies, unsent }, readerOf, shutdownSignal, onDefect);
   await app.ready();
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
@@ -182,7 +192,7 @@ function addRpc(
   options: DataPlaneOptions,
   failures: FailureLog,
   direct: DirectPath,
-  bodies: BodyBudget,
+  { bodies, unsent }: { readonly bodies: BodyBudget; readonly unsent: UnsentBudget },
   readerOf: RequestReaders,
   shutdownSignal: AbortSignal,
   onDefect: (error: unknown) => void,
@@ -205,7 +215,7 @@ function addRpc(
   const connect = createConnectRouter({
     shutdownSignal,
   });
-  direct.add(options.services(connect, { log, maxTimeoutMs }, readerOf));
+  direct.add(options.services(connect, { log, maxTimeoutMs, large: new LargeAnswers(unsent) }, readerOf));
   applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, readerOf, shutdownSignal });
   addConnectRoutes(app, connect.handlers, onDefect);
 }

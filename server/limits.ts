@@ -27,6 +27,12 @@ export const STREAM_WINDOW_BYTES = 1024 * 1024;
 /** What all streams of an HTTP/2 connection together may have sent that no handler has read. */
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 
+/** How long a peer may take nothing of an answer that waits for it, before it is given up. */
+export const STALL_TIMEOUT_MS = 120_000;
+
+/** Connections that the kernel has accepted and Prism has not. The kernel's own bound holds too (Linux: `net.core.somaxconn`, 4,096 unless set). */
+export const LISTEN_BACKLOG = 8192;
+
 /** How long an HTTP/2 peer has to answer a ping before its connection counts as dead. */
 export const PING_TIMEOUT_MS = 5_000;
 

@@ -56,6 +56,7 @@ export interface Config {
     readonly maxConnections: number;
     readonly maxHeaderBytes: number;
     readonly maxReceivingBytes: number;
+    readonly maxUnsentBytes: number;
     /** 0 = no cap. */
     readonly maxTimeoutMs: number;
   };
@@ -127,6 +128,7 @@ export function compile(
       maxConnections: limits.max_connections,
       maxHeaderBytes: limits.max_header_bytes,
       maxReceivingBytes: limits.max_receiving_bytes,
+      maxUnsentBytes: limits.max_unsent_bytes,
       maxTimeoutMs: limits.max_timeout_ms,
     },
   });

@@ -55,6 +55,7 @@ const DEFAULTS = {
     maxConnections: 10_000,
     maxHeaderBytes: 16_384,
     maxReceivingBytes: 256 * 1024 * 1024,
+    maxUnsentBytes: 512 * 1024 * 1024,
     maxTimeoutMs: 0,
   },
 };
@@ -93,7 +94,7 @@ namespaces:
   - {name: scratch, backend: database}
   - {name: far, plugin: {endpoint: "plugin:50051"}}
 logging: {level: silent, format: pretty}
-limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_header_bytes: 1024, max_receiving_bytes: 1048576, max_timeout_ms: 5}
+limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_header_bytes: 1024, max_receiving_bytes: 1048576, max_unsent_bytes: 2097152, max_timeout_ms: 5}
 `,
       { checkFiles: false },
     );
@@ -140,6 +141,7 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
         maxConnections: 3,
         maxHeaderBytes: 1024,
         maxReceivingBytes: 1_048_576,
+        maxUnsentBytes: 2_097_152,
         maxTimeoutMs: 5,
       },
     });

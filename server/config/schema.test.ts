@@ -252,6 +252,7 @@ test.each<[string, ...string[]]>([
     "1:10: limits.max_value_bytes: expected a number of bytes; for 4 MiB write 4194304",
   ],
   ["limits: {max_header_bytes: 0x10}", "1:10: limits.max_header_bytes: expected at least 1024, found 0x10"],
+  ["limits: {max_unsent_bytes: 1}", "1:10: limits.max_unsent_bytes: expected at least 1048576, found 1"],
   [
     "limits: {max_receiving_bytes: 1}",
     "1:10: limits.max_receiving_bytes: expected at least 1048576, found 1",

@@ -146,6 +146,11 @@ const limitsSchema = z.strictObject({
    * OVERLOADED. No less than one request of the largest size is always let in.
    */
   max_receiving_bytes: whole(MIB, 65_536 * MIB).default(256 * MIB),
+  /**
+   * Answers that wait because their callers do not take them, of all connections together: where they are larger, the largest and
+   * oldest are ended, and new large ones fail as OVERLOADED. Room for two of the largest size there always is.
+   */
+  max_unsent_bytes: whole(MIB, 65_536 * MIB).default(512 * MIB),
   /** The longest that a call may run, whatever deadline its caller sets. 0 = as long as the caller lets it. */
   max_timeout_ms: whole(0, DAY_MS).default(0),
 });

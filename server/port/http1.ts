@@ -1,11 +1,18 @@
 import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
+import { CountedResponse } from "./http1-connection.ts";
 import type { PortOptions } from "./options.ts";
 
+type Http1Options = http.ServerOptions<typeof http.IncomingMessage, typeof CountedResponse>;
+
 /** The server of HTTP/1.1, over TLS where there is a certificate. It does not listen yet. */
-export function createHttp1(handler: http.RequestListener, options: PortOptions): http.Server {
-  const shared: http.ServerOptions = {
+export function createHttp1(
+  handler: http.RequestListener<typeof http.IncomingMessage, typeof CountedResponse>,
+  options: PortOptions,
+): http.Server {
+  const shared: Http1Options = {
+    ServerResponse: CountedResponse,
     maxHeaderSize: options.maxHeaderBytes,
     // Node would answer by itself, with no line in the log.
     requireHostHeader: false,

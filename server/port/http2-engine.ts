@@ -26,6 +26,8 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
     idleTimeoutMs: options.idleTimeoutMs,
     keepaliveMs: options.idleTimeoutMs,
     keepaliveTimeoutMs: options.pingTimeoutMs,
+    stallTimeoutMs: options.stallTimeoutMs,
+    unsent: options.unsent,
     onCallbackError: options.onDefect,
   };
   return {

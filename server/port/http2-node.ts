@@ -1,5 +1,6 @@
 import type http from "node:http";
 import http2 from "node:http2";
+import type { Unsent, UnsentBudget, UnsentHolder } from "../../http2/index.ts";
 import type { Http2, PortOptions } from "./options.ts";
 
 /** Megabytes that node:http2 may hold for one connection; above the connection window, or it would refuse streams. */
@@ -11,6 +12,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
   const server = http2.createServer(
     {
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
+      Http2ServerResponse: countedResponse(options.unsent),
       settings: {
         maxConcurrentStreams: options.maxConcurrentStreams,
         maxHeaderListSize: options.maxHeaderBytes,
@@ -72,6 +74,70 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
     },
   };
 }
+
+/** An answer whose stream did not take it at once. */
+class WaitingAnswer implements UnsentHolder {
+  countedBytes = 0;
+  readonly #stream: http2.ServerHttp2Stream;
+  readonly #budget: UnsentBudget;
+  #waitsSince = performance.now();
+
+  constructor(stream: http2.ServerHttp2Stream, budget: UnsentBudget) {
+    this.#stream = stream;
+    this.#budget = budget;
+    budget.join(this);
+    stream.on("drain", () => {
+      this.#waitsSince = performance.now();
+      this.count();
+    });
+    stream.once("close", () => budget.leave(this));
+  }
+
+  get unsentBytes(): number {
+    return this.#stream.closed ? 0 : this.#stream.writableLength;
+  }
+
+  unsent(): Unsent[] {
+    const end = () => {
+      this.#stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      this.count();
+    };
+    return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
+  }
+
+  count(): void {
+    this.#budget.update(this);
+  }
+}
+
+/** The response that node:http2 makes for each request, and that counts what waits of it. */
+function countedResponse(budget: UnsentBudget) {
+  return class extends http2.Http2ServerResponse {
+    #waiting: WaitingAnswer | undefined = undefined;
+
+    override write(chunk: string | Uint8Array, encoding?: BufferEncoding | Done, done?: Done): boolean {
+      const more = super.write(chunk, encoding as BufferEncoding, done);
+      this.#count();
+      return more;
+    }
+
+    override end(chunk?: string | Uint8Array | Ended, encoding?: BufferEncoding | Ended, done?: Ended): this {
+      super.end(chunk as string, encoding as BufferEncoding, done);
+      this.#count();
+      return this;
+    }
+
+    #count(): void {
+      if (!this.stream.closed && this.stream.writableLength > 0) {
+        this.#waiting ??= new WaitingAnswer(this.stream, budget);
+        this.#waiting.count();
+      }
+    }
+  };
+}
+
+type Done = (error: Error) => void;
+type Ended = () => void;
 
 /** Destroys the session unless its peer answers in time. */
 function ping(session: http2.ServerHttp2Session, timeoutMs: number): void {

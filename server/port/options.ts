@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { UnsentBudget } from "../../http2/index.ts";
 
 /** Certificate, key and (for client certificates) authority, as PEM. */
 export interface TlsMaterial {
@@ -13,6 +14,8 @@ export interface PortOptions {
   /** Without it the port is plaintext. */
   readonly tls: TlsMaterial | undefined;
   readonly maxConnections: number;
+  /** Connections that wait to be accepted, as far as the kernel allows so many. */
+  readonly backlog: number;
   readonly maxConcurrentStreams: number;
   readonly maxHeaderBytes: number;
   /** The largest message that a call can have, either way. */
@@ -29,6 +32,10 @@ export interface PortOptions {
   readonly idleTimeoutMs: number;
   /** How long an HTTP/2 peer has to answer that ping before its connection counts as dead. */
   readonly pingTimeoutMs: number;
+  /** How long a peer may take nothing of an answer that waits for it. */
+  readonly stallTimeoutMs: number;
+  /** Answers of all connections that wait for their peers. */
+  readonly unsent: UnsentBudget;
   /** Told of connections that broke off with an error: garbage, bad framing, a failed handshake, silence, one too many. `socket` has its address, if anything has. */
   readonly onConnectionError: (error: Error & { code?: string }, socket: object) => void;
   /** Told what a handler of an HTTP/2 stream threw; the stream is reset. */

@@ -3,6 +3,7 @@ import net from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { createHttp1, discard, refuse } from "./http1.ts";
+import { type CountedResponse, Http1Connections } from "./http1-connection.ts";
 import type { Http2, PortOptions } from "./options.ts";
 import { peek } from "./peek.ts";
 
@@ -35,9 +36,9 @@ export interface Port {
  * first bytes of a connection tell HTTP/2 (with prior knowledge) from HTTP/1.1. TLS: ALPN does.
  */
 export function createPort(handler: http.RequestListener, h2: Http2, options: PortOptions): Port {
-  const server = createHttp1(handler, options);
+  const server = createHttp1(onRequest, options);
   const sockets = new Set<Duplex>();
-  const http1 = new Http1Connections();
+  const http1 = new Http1Connections(handler, options.unsent);
   let draining = false;
 
   server.maxConnections = options.maxConnections;
@@ -68,7 +69,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     refuse(error, socket);
   });
 
-  server.prependListener("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
+  function onRequest(request: http.IncomingMessage, response: CountedResponse): void {
     const connection = http1.of(request.socket);
     const done = () => {
       connection.requests--;
@@ -85,12 +86,27 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
       if (connection.response === response) {
         connection.response = undefined;
       }
+      connection.answered(response);
       if (request.complete) {
         done();
       } else {
         request.once("end", done);
       }
     });
+    connection.run(request, response);
+  }
+
+  // Of a socket on which nothing moved for a while.
+  server.setTimeout(options.stallTimeoutMs, (socket: net.Socket) => {
+    if (socket.writableLength > 0) {
+      options.onConnectionError(
+        Object.assign(new Error("the peer does not read"), { code: "ETIMEDOUT" }),
+        socket,
+      );
+      socket.destroy();
+    } else if (http1.of(socket).requests === 0 && options.idleTimeoutMs > 0) {
+      socket.destroy();
+    }
   });
 
   return {
@@ -99,7 +115,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     listen(host, port) {
       return new Promise((resolve, reject) => {
         server.once("error", reject);
-        server.listen({ host, port }, () => {
+        server.listen({ host, port, backlog: options.backlog }, () => {
           server.off("error", reject);
           resolve(server.address() as net.AddressInfo);
         });
@@ -135,32 +151,6 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
       }
     },
   };
-}
-
-/** What is known of a connection of HTTP/1.1. */
-interface Http1Connection {
-  /** Those that are not answered, or not received to their end. */
-  requests: number;
-  /** The last answer that is under way. */
-  response: http.ServerResponse | undefined;
-}
-
-/** Made once for a connection and not for a request: see `direct/open-calls.ts` for why no Set changes with every request. */
-class Http1Connections {
-  readonly all = new Set<Http1Connection>();
-  readonly #bySocket = new WeakMap<Duplex, Http1Connection>();
-
-  of(socket: Duplex): Http1Connection {
-    let connection = this.#bySocket.get(socket);
-    if (connection === undefined) {
-      const made: Http1Connection = { requests: 0, response: undefined };
-      connection = made;
-      this.#bySocket.set(socket, made);
-      this.all.add(made);
-      socket.once("close", () => this.all.delete(made));
-    }
-    return connection;
-  }
 }
 
 /** Takes over the event with which the HTTP/1.1 server starts on a connection, and hands HTTP/2's to the other half. */

@@ -4,7 +4,13 @@ import { EmptySchema, FileDescriptorProtoSchema, file_google_protobuf_empty } fr
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { createDataPlane } from "../data-plane.ts";
-import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from "../limits.ts";
+import {
+  CONNECTION_WINDOW_BYTES,
+  LISTEN_BACKLOG,
+  PING_TIMEOUT_MS,
+  STALL_TIMEOUT_MS,
+  STREAM_WINDOW_BYTES,
+} from "../limits.ts";
 import { implement } from "../rpc/implement.ts";
 import { registerService } from "../rpc/register.ts";
 import { openSocket } from "./socket.ts";
@@ -66,12 +72,15 @@ async function startSink(directPath: boolean) {
       requestTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
       pingTimeoutMs: PING_TIMEOUT_MS,
+      stallTimeoutMs: STALL_TIMEOUT_MS,
+      backlog: LISTEN_BACKLOG,
     },
     http2: "engine",
     jsonUnknownFields: "reject",
     corsOrigins: [],
     maxValueBytes: 1024,
     maxReceivingBytes: 1024 * 1024,
+    maxUnsentBytes: 1024 * 1024,
     maxTimeoutMs: 0,
     adminPort: () => 0,
     directPath,

@@ -7,6 +7,7 @@ import type { PrismError } from "../errors.ts";
 import { CallRecord } from "./call-record.ts";
 import { CallScope } from "./call-scope.ts";
 import { implement } from "./implement.ts";
+import { LargeAnswers } from "./large-answers.ts";
 
 const CAUSE = new RangeError("a value that is none");
 const broken = () => {
@@ -24,7 +25,11 @@ function setUp() {
       async *scanKeys() {},
       count: async () => ({ count: 1n }),
     },
-    { log: (_method, _record, error) => logged.push(error), maxTimeoutMs: 0 },
+    {
+      log: (_method, _record, error) => logged.push(error),
+      maxTimeoutMs: 0,
+      large: new LargeAnswers({ hasRoom: () => true }),
+    },
   );
   const unary = methods.find((each) => each.kind === "unary");
   const stream = methods.find((each) => each.kind === "stream");

@@ -1,4 +1,5 @@
 import {
+  type DescMessage,
   type DescMethod,
   type DescMethodBiDiStreaming,
   type DescMethodClientStreaming,
@@ -8,6 +9,7 @@ import {
   getOption,
   type MessageInitShape,
   type MessageShape,
+  ScalarType,
 } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { timeout_ms as timeoutMsOption } from "../../gen/prism/options_pb.ts";
@@ -16,6 +18,7 @@ import { abortError, asPrismError, PrismError } from "../errors.ts";
 import { type CallLog, type CallRecord, callRecord } from "./call-record.ts";
 import { CallScope, createDeadlineScope } from "./call-scope.ts";
 import type { AnyBatch, Batch } from "./columns.ts";
+import type { LargeAnswers } from "./large-answers.ts";
 import { loggable, requestError } from "./protocol.ts";
 import { toConnectError } from "./status.ts";
 import { appendFields } from "./wire-error.ts";
@@ -45,7 +48,12 @@ export interface CallPolicy {
   readonly log: CallLog;
   /** Most that any call may take, whatever it asks for; 0 = no such bound. */
   readonly maxTimeoutMs: number;
+  /** When answers that are large are made, and whether. */
+  readonly large: LargeAnswers;
 }
+
+/** An answer with a value of this size or less is made at once, and so is the first page of a stream. */
+const SMALL_ANSWER_BYTES = 16 * 1024;
 
 type AnyUnary = (request: unknown, call: Call) => Promise<object>;
 type AnyStream = (request: unknown, call: Call) => AsyncIterable<AnyBatch>;
@@ -114,13 +122,13 @@ export function implement<Service extends DescService>(
     const handler = handlers[method.localName as keyof Handlers<Service>];
     const timeoutMs = shortest(getOption(method, timeoutMsOption), policy.maxTimeoutMs);
     if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
-      const unary = wrapUnary(method, handler as AnyUnary, timeoutMs, policy.log);
+      const unary = wrapUnary(method, handler as AnyUnary, timeoutMs, policy);
       if (method.methodKind === "unary") {
         methods.push(unary);
       }
       impl[method.localName] = connectUnary(unary);
     } else {
-      const stream = wrapStream(method, handler as AnyStream, timeoutMs, policy.log);
+      const stream = wrapStream(method, handler as AnyStream, timeoutMs, policy);
       if (method.methodKind === "server_streaming") {
         methods.push(stream);
       }
@@ -130,7 +138,13 @@ export function implement<Service extends DescService>(
   return { impl: impl as ServiceImpl<Service>, methods };
 }
 
-function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log: CallLog): UnaryMethod {
+function wrapUnary(
+  method: DescMethod,
+  handler: AnyUnary,
+  timeoutMs: number,
+  { log, large }: CallPolicy,
+): UnaryMethod {
+  const bytesOf = valueBytesOf(method.output);
   return {
     kind: "unary",
     method,
@@ -138,7 +152,12 @@ function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log
     async run(request, record, scope, encode) {
       record.enter(request);
       try {
-        const encoded = encode(await scope.race(handler(request, scope)));
+        const response = await scope.race(handler(request, scope));
+        const bytes = bytesOf(response);
+        if (bytes > SMALL_ANSWER_BYTES) {
+          await scope.race(admit(bytes, large));
+        }
+        const encoded = encode(response);
         const answer = encoded instanceof Promise ? await encoded : encoded;
         log(method, record, undefined);
         return answer;
@@ -150,6 +169,29 @@ function wrapUnary(method: DescMethod, handler: AnyUnary, timeoutMs: number, log
         scope.close();
       }
     },
+  };
+}
+
+/** Waits for a large answer's turn. Throws {@link PrismError} where there is no memory for it then. */
+async function admit(bytes: number, large: LargeAnswers): Promise<void> {
+  await large.turn(bytes);
+  if (!large.unsent.hasRoom(bytes)) {
+    throw new PrismError("overloaded", "more answers wait for their callers than there is memory for");
+  }
+}
+
+/** The bytes of the values in a response, which are what can be large in it. */
+function valueBytesOf({ fields }: DescMessage): (response: object) => number {
+  const names = fields
+    .filter((field) => field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES)
+    .map(({ localName }) => localName);
+  return (response) => {
+    let bytes = 0;
+    for (const name of names) {
+      const value = (response as Readonly<Record<string, unknown>>)[name];
+      bytes += value instanceof Uint8Array ? value.length : 0;
+    }
+    return bytes;
   };
 }
 
@@ -167,7 +209,13 @@ function connectUnary({ timeoutMs, run }: UnaryMethod) {
   };
 }
 
-function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, log: CallLog): StreamMethod {
+function wrapStream(
+  method: DescMethod,
+  handler: AnyStream,
+  timeoutMs: number,
+  { log, large }: CallPolicy,
+): StreamMethod {
+  let pageBytes = SMALL_ANSWER_BYTES;
   return {
     kind: "stream",
     method,
@@ -177,9 +225,18 @@ function wrapStream(method: DescMethod, handler: AnyStream, timeoutMs: number, l
       let iterator: AsyncIterator<AnyBatch> | undefined;
       // A handler may throw before it answers with a stream. A batch itself is forgotten before a slow reader takes its time.
       const nextBatch = async () => {
+        await large.turn(pageBytes);
         iterator ??= handler(request, scope)[Symbol.asyncIterator]();
         const { done, value } = await iterator.next();
-        return done === true ? undefined : encode(value);
+        if (done === true) {
+          return undefined;
+        }
+        const encoded = await encode(value);
+        if (encoded instanceof Uint8Array) {
+          // One that is larger than expected counts at once: the next may be as large.
+          pageBytes = Math.max(encoded.length, pageBytes + (encoded.length - pageBytes) / 8);
+        }
+        return encoded;
       };
       let open = true;
       const end = (error: PrismError | undefined) => {

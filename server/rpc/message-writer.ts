@@ -20,8 +20,14 @@ export class MessageWriter {
     return this.at;
   }
 
-  /** A copy of what was written; the writer is empty then. */
+  /** What was written; the writer is empty then. */
   take(): Buffer {
+    if (this.buffer.length > MAX_KEPT_BYTES) {
+      // It would not be kept.
+      const taken = this.buffer.subarray(0, this.at);
+      this.clear();
+      return taken;
+    }
     const copy = Buffer.allocUnsafe(this.at);
     this.buffer.copy(copy, 0, 0, this.at);
     this.clear();

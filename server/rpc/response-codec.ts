@@ -27,19 +27,26 @@ export interface ResponseCodec {
 export function createResponseCodec(output: DescMessage): ResponseCodec {
   const encode = encoderOf(output);
 
+  function json(response: object): Buffer {
+    return Buffer.from(
+      toJsonString(output, create(output, response as Record<string, unknown>), JSON_OPTIONS),
+    );
+  }
+
   function write(response: object, binary: boolean): void {
     if (binary) {
       encode(response, writer);
     } else {
-      writer.raw(
-        Buffer.from(toJsonString(output, create(output, response as Record<string, unknown>), JSON_OPTIONS)),
-      );
+      writer.raw(json(response));
     }
   }
 
   function message(response: object, binary: boolean): Uint8Array {
+    if (!binary) {
+      return json(response);
+    }
     writer.clear();
-    write(response, binary);
+    encode(response, writer);
     return writer.take();
   }
 

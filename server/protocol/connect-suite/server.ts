@@ -5,7 +5,13 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { createDataPlane, type DataPlaneOptions } from "../../data-plane.ts";
-import { CONNECTION_WINDOW_BYTES, PING_TIMEOUT_MS, STREAM_WINDOW_BYTES } from "../../limits.ts";
+import {
+  CONNECTION_WINDOW_BYTES,
+  LISTEN_BACKLOG,
+  PING_TIMEOUT_MS,
+  STALL_TIMEOUT_MS,
+  STREAM_WINDOW_BYTES,
+} from "../../limits.ts";
 import {
   type ServerCompatRequest,
   ServerCompatRequestSchema,
@@ -48,12 +54,15 @@ function options({
       requestTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
       pingTimeoutMs: PING_TIMEOUT_MS,
+      stallTimeoutMs: STALL_TIMEOUT_MS,
+      backlog: LISTEN_BACKLOG,
     },
     http2: http2 === "node" ? "node" : "engine",
     jsonUnknownFields: "reject",
     corsOrigins: [],
     maxValueBytes,
     maxReceivingBytes: 64 * 1024 * 1024,
+    maxUnsentBytes: 64 * 1024 * 1024,
     maxTimeoutMs: 0,
     directPath: path !== "connect",
     adminPort: () => 0,

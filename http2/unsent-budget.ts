@@ -1,0 +1,137 @@
+/** Something that can be ended so that its bytes no longer wait. */
+export interface Unsent {
+  readonly bytes: number;
+  /** Since when none of them was taken, by `performance.now()`. */
+  readonly since: number;
+  /** Ends it. Its holder's bytes are less when this returns. */
+  readonly end: () => void;
+}
+
+/** Whoever holds answers that its peer has not taken: mostly a connection. */
+export interface UnsentHolder {
+  /** What the budget has counted of it. Only the budget changes it. */
+  countedBytes: number;
+  /** What waits there now. */
+  readonly unsentBytes: number;
+  /** Those of its parts that could be ended. */
+  unsent(): Unsent[];
+}
+
+/** Who is told of what. */
+export interface UnsentListener {
+  /** So many were ended, which held so many bytes. */
+  readonly onEnded?: (count: number, bytes: number) => void;
+  /** Much does not wait any more, and is garbage a moment later. */
+  readonly onFreed?: () => void;
+}
+
+/** Less is not worth telling, and more is told once in so long. */
+const FREED_BYTES = 64 * 1024 * 1024;
+const FREED_EVERY_MS = 1000;
+
+/** An answer that is not made yet finds room at the cost of others only where those have not moved for so long. */
+const STALLED_MS = 1000;
+
+/** Looking for those costs a walk over all connections, so it is not done for each answer that finds no room. */
+const LOOK_EVERY_MS = 100;
+
+/** Not to the brim: each time that something is ended there is room for more than one answer. */
+const RELIEVED_PART = 7 / 8;
+
+/**
+ * Memory that answers share while they wait for their peers, over all connections. Above it the largest and oldest are
+ * ended, by bytes times age, so that peers that do not read give way to those that do.
+ */
+export class UnsentBudget {
+  readonly maxBytes: number;
+  private readonly listener: UnsentListener;
+  private readonly holders = new Set<UnsentHolder>();
+  private countedBytes = 0;
+  private freedBytes = 0;
+  private freedTimer: NodeJS.Timeout | undefined = undefined;
+  private relieving = false;
+  private lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(maxBytes: number, listener: UnsentListener = {}) {
+    this.maxBytes = maxBytes;
+    this.listener = listener;
+  }
+
+  /** Starts to count a holder, which calls `update` from now on, and `leave` at its end. */
+  join(holder: UnsentHolder): void {
+    this.holders.add(holder);
+  }
+
+  leave(holder: UnsentHolder): void {
+    this.set(holder, 0);
+    this.holders.delete(holder);
+  }
+
+  /** The holder has more than before, or less; above the budget it may lose some of it before this returns. */
+  update(holder: UnsentHolder): void {
+    if (this.holders.has(holder)) {
+      this.set(holder, holder.unsentBytes);
+      if (this.countedBytes > this.maxBytes) {
+        this.relieve(this.maxBytes * RELIEVED_PART, 0);
+      }
+    }
+  }
+
+  /** Whether there is room for an answer of this size. It may end others that have not moved for a while. */
+  hasRoom(bytes: number): boolean {
+    const now = performance.now();
+    if (this.countedBytes + bytes > this.maxBytes && now - this.lookedAt >= LOOK_EVERY_MS) {
+      this.lookedAt = now;
+      this.relieve(Math.max(0, this.maxBytes * RELIEVED_PART - bytes), STALLED_MS);
+    }
+    return this.countedBytes + bytes <= this.maxBytes;
+  }
+
+  /** Ends the largest and oldest of those that have not moved for `minAgeMs`, until no more than `targetBytes` wait. */
+  private relieve(targetBytes: number, minAgeMs: number): void {
+    if (this.relieving) {
+      return;
+    }
+    this.relieving = true;
+    const now = performance.now();
+    const candidates: { readonly unsent: Unsent; readonly weight: number }[] = [];
+    for (const holder of this.holders) {
+      this.set(holder, holder.unsentBytes);
+      for (const unsent of holder.countedBytes > 0 ? holder.unsent() : []) {
+        const ageMs = now - unsent.since;
+        if (ageMs >= minAgeMs) {
+          // What came this millisecond weighs by its size.
+          candidates.push({ unsent, weight: unsent.bytes * (ageMs + 1) });
+        }
+      }
+    }
+    candidates.sort((a, b) => b.weight - a.weight);
+    const before = this.countedBytes;
+    let ended = 0;
+    for (const { unsent } of candidates) {
+      if (this.countedBytes <= targetBytes) {
+        break;
+      }
+      unsent.end();
+      ended++;
+    }
+    this.relieving = false;
+    if (ended > 0) {
+      this.listener.onEnded?.(ended, before - this.countedBytes);
+    }
+  }
+
+  private set(holder: UnsentHolder, bytes: number): void {
+    this.countedBytes += bytes - holder.countedBytes;
+    this.freedBytes += Math.max(0, holder.countedBytes - bytes);
+    holder.countedBytes = bytes;
+    if (this.freedBytes >= FREED_BYTES && this.freedTimer === undefined) {
+      this.freedTimer = setTimeout(() => {
+        this.freedTimer = undefined;
+        this.freedBytes = 0;
+        this.listener.onFreed?.();
+      }, FREED_EVERY_MS);
+      this.freedTimer.unref();
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import http from "node:http";
+import type { Duplex } from "node:stream";
+import type { Unsent, UnsentBudget, UnsentHolder } from "../../http2/index.ts";
+
+/** What a request that waits behind another is counted as: node:http makes several objects of it. */
+const HELD_REQUEST_BYTES = 4096;
+
+/** With so many waiting nothing more is read. With none, a peer that leaves would not be noticed. */
+const READ_AHEAD = 32;
+
+type Done = (error: Error | null | undefined) => void;
+type Ended = () => void;
+
+/** What node:http makes for each request; it tells its connection where the socket does not take all at once. */
+export class CountedResponse extends http.ServerResponse {
+  owner: Http1Connection | undefined = undefined;
+
+  override write(chunk: unknown, encoding?: BufferEncoding | Done, done?: Done): boolean {
+    const more = super.write(chunk, encoding as BufferEncoding, done);
+    this.#count();
+    return more;
+  }
+
+  override end(chunk?: unknown, encoding?: BufferEncoding | Ended, done?: Ended): this {
+    super.end(chunk, encoding as BufferEncoding, done);
+    this.#count();
+    return this;
+  }
+
+  #count(): void {
+    if (this.writableLength > 0) {
+      this.owner?.count();
+    }
+  }
+}
+
+/**
+ * A connection of HTTP/1.1. Its requests are run one after the other, as their answers leave: node:http hands out all that
+ * came together at once, and the answers of those that come after a large one would wait for a peer that may never read.
+ */
+export class Http1Connection implements UnsentHolder {
+  countedBytes = 0;
+  /** Those that are not answered, or not received to their end. */
+  requests = 0;
+  /** The last answer that is under way. */
+  response: http.ServerResponse | undefined = undefined;
+  readonly #socket: Duplex;
+  readonly #handler: http.RequestListener;
+  readonly #budget: UnsentBudget;
+  readonly #held: { readonly request: http.IncomingMessage; readonly response: CountedResponse }[] = [];
+  #running: CountedResponse | undefined = undefined;
+  #waitsSince = 0;
+
+  constructor(socket: Duplex, handler: http.RequestListener, budget: UnsentBudget) {
+    this.#socket = socket;
+    this.#handler = handler;
+    this.#budget = budget;
+    budget.join(this);
+    socket.on("drain", () => {
+      this.#waitsSince = performance.now();
+      this.count();
+    });
+    // node:http resumes it where a request is read to its end.
+    socket.on("resume", () => this.#pauseWhereFull());
+    socket.once("close", () => budget.leave(this));
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength + this.#held.length * HELD_REQUEST_BYTES;
+  }
+
+  unsent(): Unsent[] {
+    return [{ bytes: this.unsentBytes, since: this.#waitsSince, end: () => this.#socket.destroy() }];
+  }
+
+  /** More or less waits than before. */
+  count(): void {
+    if (this.countedBytes === 0) {
+      this.#waitsSince = performance.now();
+    }
+    this.#budget.update(this);
+  }
+
+  /** Has the request answered, now or when those before it are. */
+  run(request: http.IncomingMessage, response: CountedResponse): void {
+    response.owner = this;
+    if (this.#running === undefined && this.#held.length === 0) {
+      this.#start(request, response);
+      return;
+    }
+    this.#held.push({ request, response });
+    this.#pauseWhereFull();
+    this.count();
+  }
+
+  /** The answer was handed over, or its connection is closed. */
+  answered(response: CountedResponse): void {
+    if (this.countedBytes > 0) {
+      this.count();
+    }
+    if (response !== this.#running) {
+      return;
+    }
+    this.#running = undefined;
+    if (this.#held.length > 0) {
+      // Not now: other connections have their turn.
+      setImmediate(() => this.#next());
+    }
+  }
+
+  #next(): void {
+    const next = this.#held.shift();
+    this.count();
+    if (next === undefined || this.#socket.destroyed) {
+      this.#held.length = 0;
+      return;
+    }
+    this.#start(next.request, next.response);
+    if (this.#held.length === READ_AHEAD - 1) {
+      this.#socket.resume();
+    }
+  }
+
+  #start(request: http.IncomingMessage, response: CountedResponse): void {
+    this.#running = response;
+    this.#handler(request, response);
+  }
+
+  #pauseWhereFull(): void {
+    if (this.#held.length >= READ_AHEAD) {
+      this.#socket.pause();
+      // It says nothing where it was paused before node:http, told of a late `resume`, began to read again.
+      this.#socket.emit("pause");
+    }
+  }
+}
+
+/** The connections of HTTP/1.1. One is made for a connection and not for a request: see `direct/open-calls.ts` for why no Set changes with every request. */
+export class Http1Connections {
+  readonly all = new Set<Http1Connection>();
+  readonly #handler: http.RequestListener;
+  readonly #budget: UnsentBudget;
+  readonly #bySocket = new WeakMap<Duplex, Http1Connection>();
+
+  /** `handler` gets each request in its turn. */
+  constructor(handler: http.RequestListener, budget: UnsentBudget) {
+    this.#handler = handler;
+    this.#budget = budget;
+  }
+
+  of(socket: Duplex): Http1Connection {
+    let connection = this.#bySocket.get(socket);
+    if (connection === undefined) {
+      const made = new Http1Connection(socket, this.#handler, this.#budget);
+      connection = made;
+      this.#bySocket.set(socket, made);
+      this.all.add(made);
+      socket.once("close", () => this.all.delete(made));
+    }
+    return connection;
+  }
+}

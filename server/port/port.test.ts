@@ -1,0 +1,127 @@
+/** What of a port shows only from outside of its process, or when its peers do nothing. */
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import { expect, test } from "vitest";
+import { UnsentBudget } from "../../http2/index.ts";
+import { spawnServer } from "../testing/process.ts";
+import type { PortOptions } from "./options.ts";
+import { createPort } from "./port.ts";
+
+/** What the kernel lets wait to be accepted, whatever is asked for. */
+function kernelBacklog(): number {
+  return Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
+}
+
+/** More than Node asks for unless told otherwise. */
+const BURST = 1000;
+
+test.skipIf(process.platform !== "linux" || kernelBacklog() < BURST)(
+  "a burst of connections waits for a server that is busy",
+  async () => {
+    await using server = await spawnServer(["--memory"]);
+    const [host, port] = server.address.split(":");
+    server.child.kill("SIGSTOP");
+    const sockets = Array.from({ length: BURST }, () => net.connect(Number(port), host));
+    try {
+      await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    } finally {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+      server.child.kill("SIGCONT");
+    }
+  },
+  60_000,
+);
+
+const OPTIONS: Omit<PortOptions, "unsent" | "onConnectionError"> = {
+  tls: undefined,
+  maxConnections: 10,
+  backlog: 10,
+  maxConcurrentStreams: 10,
+  maxHeaderBytes: 16_384,
+  maxMessageBytes: 1024,
+  streamWindowBytes: 65_536,
+  connectionWindowBytes: 65_536,
+  headerTimeoutMs: 60_000,
+  requestTimeoutMs: 60_000,
+  idleTimeoutMs: 60_000,
+  pingTimeoutMs: 60_000,
+  stallTimeoutMs: 100,
+  onDefect: () => {},
+};
+
+test("HTTP/1.1: a peer that does not read is cut off after a while, and one whose answer is not there yet is not", async () => {
+  const failed = Promise.withResolvers<string | undefined>();
+  const port = createPort(
+    ({ url }, response) => {
+      if (url === "/large") {
+        response.end(Buffer.alloc(64 * 1024 * 1024));
+      } else {
+        // Once the other one is given up, this has been as silent for longer.
+        void failed.promise.then(() => response.end("late"));
+      }
+    },
+    { accept: () => {}, drain: () => {} },
+    {
+      ...OPTIONS,
+      unsent: new UnsentBudget(128 * 1024 * 1024),
+      onConnectionError: ({ code }) => failed.resolve(code),
+    },
+  );
+  const address = await port.listen("127.0.0.1", 0);
+  const quiet = fetch(`http://127.0.0.1:${address.port}/quiet`);
+  const socket = net.connect(address.port, "127.0.0.1");
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  socket.pause();
+  socket.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  expect(await failed.promise).toBe("ETIMEDOUT");
+  expect(await (await quiet).text()).toBe("late");
+  socket.destroy();
+  port.destroy();
+  await port.drain();
+});
+
+test("HTTP/1.1: pipelined requests are run one after the other, in order, and in the end all of them", async () => {
+  let running = 0;
+  let most = 0;
+  const port = createPort(
+    ({ url }, response) => {
+      most = Math.max(most, ++running);
+      setImmediate(() => {
+        running--;
+        response.end(`${url};`);
+      });
+    },
+    { accept: () => {}, drain: () => {} },
+    {
+      ...OPTIONS,
+      stallTimeoutMs: 60_000,
+      unsent: new UnsentBudget(128 * 1024 * 1024),
+      onConnectionError: () => {},
+    },
+  );
+  const address = await port.listen("127.0.0.1", 0);
+  const socket = net.connect(address.port, "127.0.0.1");
+  // More than one read of the socket brings.
+  const count = 2000;
+  const last = `/${count - 1};`;
+  let answers = "";
+  const done = Promise.withResolvers<void>();
+  socket.setEncoding("latin1").on("data", (text: string) => {
+    answers += text;
+    if (answers.endsWith(last)) {
+      done.resolve();
+    }
+  });
+  socket.once("close", () => done.reject(new Error("closed")));
+  socket.write(Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+  await done.promise;
+  expect(most).toBe(1);
+  expect(answers.match(/\/\d+;/g)).toEqual(Array.from({ length: count }, (_, i) => `/${i};`));
+  socket.destroy();
+  port.destroy();
+  await port.drain();
+}, 60_000);
