@@ -244,3 +244,15 @@ function endlessStream(client: Client<typeof ServerReflection>) {
   }
   return client.serverReflectionInfo(questions())[Symbol.asyncIterator]();
 }
+
+test("refused calls with far deadlines do not keep the process after its last word", async () => {
+  await using server = await spawnServer(["--memory"]);
+  const headers = { ...HEADERS, "content-encoding": "br", "connect-timeout-ms": "2000000000" };
+  const url = `http://${server.address}${SET}`;
+  const refused = await fetch(url, { method: "POST", headers, body: "{}" });
+  expect(refused.status).toBe(501);
+  const query = new URLSearchParams({ connect: "v1", encoding: "json", message: "{}" });
+  await (await fetch(`${url.replace(/Set$/, "Get")}?${query}`, { headers })).arrayBuffer();
+  server.child.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+});

@@ -23,20 +23,20 @@ export function peek(
   const finish = () => {
     clearTimeout(deadline);
     socket.off("readable", read);
+    socket.off("end", ended);
     socket.off("error", ignore);
     socket.off("close", finish);
+  };
+  const ended = () => {
+    if (seen.length > 0) {
+      giveUp("ECONNRESET", "closed within the first bytes");
+    }
+    // With nothing sent it was no more than a look whether the port is there, as health checkers have it.
+    socket.destroy();
   };
   const read = () => {
     const chunk: Buffer | null = socket.read();
     if (chunk === null) {
-      // Readable with nothing to read: the peer closed its side before it said what it speaks.
-      if (socket.readableEnded || socket.readable === false) {
-        if (seen.length > 0) {
-          giveUp("ECONNRESET", "closed within the first bytes");
-        }
-        // With nothing sent it was no more than a look whether the port is there.
-        socket.destroy();
-      }
       return;
     }
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
@@ -50,6 +50,7 @@ export function peek(
     found(isPreface ? "h2" : "h1");
   };
   socket.on("readable", read);
+  socket.on("end", ended);
   socket.on("error", ignore);
   socket.once("close", finish);
 }

@@ -131,6 +131,18 @@ describe("silence", () => {
 });
 
 describe("closed by the caller", () => {
+  test("without a byte: nothing is waited for, and nothing told", async () => {
+    const socket = await openSocket(fixture.server);
+    socket.end();
+    expect(await socket.closed()).toHaveLength(0);
+    expect(failures()).toEqual([]);
+    // For the line that every test here leaves.
+    using other = await openSocket(fixture.server);
+    other.write("PRI * HTTP");
+    other.end();
+    await other.closed();
+  });
+
   test("within the preface", async () => {
     using socket = await openSocket(fixture.server);
     socket.write("PRI * HTTP");

@@ -219,7 +219,7 @@ function bounded(
   refused: (error: PrismError) => ConnectError,
 ): UniversalServerRequest["body"] {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body
-    ? receive(body, createScope(header, form), policy, refused)
+    ? receive(body, header, form, policy, refused)
     : body;
 }
 
@@ -232,13 +232,16 @@ function createScope(header: Headers, form: ErrorForm | undefined): CallScope {
   return timeoutMs === undefined ? new CallScope(0) : createDeadlineScope(timeoutMs, 0);
 }
 
+/** What is begun here, with the first read, ends here. A request that Connect refuses unread begins nothing. */
 async function* receive(
   body: AsyncIterable<Uint8Array>,
-  scope: CallScope,
+  header: Headers,
+  form: ErrorForm | undefined,
   { requestTimeoutMs, bodies, shutdownSignal }: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
+  const scope = createScope(header, form);
   const unfollow = scope.follow(shutdownSignal);
   const late = () => scope.abort(tooSlow(requestTimeoutMs));
   const timer = requestTimeoutMs > 0 ? setTimeout(late, requestTimeoutMs) : undefined;
