@@ -429,3 +429,29 @@ describe("client", () => {
     expect(call.closes).toEqual([ErrorCode.PROTOCOL_ERROR, false]);
   });
 });
+
+it.each([
+  ["100-continue", true],
+  ["100-Continue", true],
+  ["something else", false],
+])("Expect: %s", async (value, continues) => {
+  const { peer } = serve();
+  peer.start();
+  peer.send(headers(1, false, [...REQUEST.pairs, "expect", value]));
+  await peer.settle();
+  const informational = peer.frames.filter((f) => f.type === FrameType.HEADERS);
+  expect(informational.map(({ flags, payload }) => [flags, payload])).toEqual(
+    continues ? [[4, encodeHeaders([":status", "100"]).bytes]] : [],
+  );
+  peer.send(frame(FrameType.DATA, 1, 1, [1, 2, 3]));
+  await peer.until((f) => f.type === FrameType.HEADERS && (f.flags & 1) === 1);
+  expect(peer.bodyBytes(1)).toBe(3);
+});
+
+it("Expect: 100-continue without a body", async () => {
+  const { peer } = serve();
+  peer.start();
+  peer.send(headers(1, true, [...REQUEST.pairs, "expect", "100-continue"]));
+  await peer.until((f) => f.type === FrameType.HEADERS && (f.flags & 1) === 1);
+  expect(peer.frames.filter((f) => f.type === FrameType.HEADERS)).toHaveLength(2);
+});

@@ -22,6 +22,8 @@ export class HeaderList {
   tooLarge = false;
   /** Any pseudo-header field is in it, which trailers must not have. */
   hasPseudo = false;
+  /** The client waits with its body for a 100 (RFC 9110 section 10.1.1); what else it may expect is ignored. */
+  expectsContinue = false;
   private bytes = 0;
 
   /**
@@ -52,6 +54,8 @@ export class HeaderList {
       this.fields.push(field.name, value);
       if (field.name === "host" && this.authority === "") {
         this.authority = value;
+      } else if (field.name === "expect") {
+        this.expectsContinue = value.toLowerCase() === "100-continue";
       }
     } else if (kind === FieldKind.MALFORMED) {
       this.malformed = true;

@@ -61,6 +61,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     port: {
       tls: await readTls(config),
       maxConnections: limits.maxConnections,
+      maxConnectionsPerPeer: limits.maxConnectionsPerPeer,
       maxConcurrentStreams: limits.maxConcurrentStreams,
       maxHeaderBytes: limits.maxHeaderBytes,
       streamWindowBytes: STREAM_WINDOW_BYTES,

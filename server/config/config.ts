@@ -54,6 +54,8 @@ export interface Config {
     readonly maxValueBytes: number;
     readonly maxConcurrentStreams: number;
     readonly maxConnections: number;
+    /** 0 = no bound of its own. */
+    readonly maxConnectionsPerPeer: number;
     readonly maxHeaderBytes: number;
     readonly maxReceivingBytes: number;
     readonly maxUnsentBytes: number;
@@ -126,6 +128,7 @@ export function compile(
       maxValueBytes: limits.max_value_bytes,
       maxConcurrentStreams: limits.max_concurrent_streams,
       maxConnections: limits.max_connections,
+      maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),
       maxHeaderBytes: limits.max_header_bytes,
       maxReceivingBytes: limits.max_receiving_bytes,
       maxUnsentBytes: limits.max_unsent_bytes,

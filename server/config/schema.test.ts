@@ -259,6 +259,10 @@ test.each<[string, ...string[]]>([
   ],
   ["limits: {max_connections: 0}", "1:10: limits.max_connections: expected at least 1, found 0"],
   [
+    "limits: {max_connections_per_peer: -1}",
+    "1:10: limits.max_connections_per_peer: expected at least 0, found -1",
+  ],
+  [
     "limits: {max_concurrent_streams: 99999999999999999999}",
     "1:10: limits.max_concurrent_streams: expected at most 65535, found 99999999999999999999",
   ],

@@ -139,6 +139,11 @@ const limitsSchema = z.strictObject({
   max_concurrent_streams: whole(1, 65_535).default(1024),
   /** Connections at the same time on the data plane; further ones are closed at once. 0 is refused. */
   max_connections: whole(1, 1_000_000).default(10_000),
+  /**
+   * The same of one address, so that one peer does not lock out the others. 0 = no such bound, as behind a load balancer that all
+   * connections come from. Absent = half of max_connections.
+   */
+  max_connections_per_peer: whole(0, 1_000_000).optional(),
   /** All header fields of one call together. 0 is refused; under 1 KiB real clients would fail. */
   max_header_bytes: whole(1024, MIB).default(16_384),
   /**

@@ -16,6 +16,8 @@ export interface PortOptions {
   readonly maxConnections: number;
   /** Connections that wait to be accepted, as far as the kernel allows so many. */
   readonly backlog: number;
+  /** Of one address; 0 = as many as there may be. */
+  readonly maxConnectionsPerPeer: number;
   readonly maxConcurrentStreams: number;
   readonly maxHeaderBytes: number;
   /** The largest message that a call can have, either way. */

@@ -6,6 +6,7 @@ import { createHttp1, discard, refuse } from "./http1.ts";
 import { type CountedResponse, Http1Connections } from "./http1-connection.ts";
 import type { Http2, PortOptions } from "./options.ts";
 import { peek } from "./peek.ts";
+import { Peers } from "./peers.ts";
 
 /** How often connections that are alive but silent are looked at while draining. */
 const DRAIN_TICK_MS = 50;
@@ -50,13 +51,24 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   );
   routeConnections(server, h2, options);
 
+  const peers = new Peers(options.maxConnectionsPerPeer);
+  const accept = server.listeners("connection");
+  server.removeAllListeners("connection");
   server.on("connection", (socket: net.Socket) => {
+    if (!peers.admit(socket)) {
+      options.onConnectionError(
+        Object.assign(new Error("too many connections of one peer"), { code: "EMFILE" }),
+      );
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     rememberAddress(socket);
     socket.setNoDelay(true);
     // A peer that vanished without a word is found by the kernel.
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.once("close", () => sockets.delete(socket));
+    startAll(accept, server, socket);
   });
 
   server.on("clientError", (error: Error & { code?: string }, socket: Duplex) => {

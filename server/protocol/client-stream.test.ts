@@ -64,6 +64,7 @@ async function startSink(directPath: boolean) {
     port: {
       tls: undefined,
       maxConnections: 10,
+      maxConnectionsPerPeer: 0,
       maxConcurrentStreams: 10,
       maxHeaderBytes: 4096,
       streamWindowBytes: STREAM_WINDOW_BYTES,

@@ -1,12 +1,13 @@
 /** The bounds on connections, streams and headers, and callers that leave in the middle. */
 import http2 from "node:http2";
+import net from "node:net";
 import { expect, test, vi } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { startTestServer, type TestServer } from "../testing/server.ts";
 import { expectService, linesOf, nextRequestId } from "./expect.ts";
-import { connect, rawCall } from "./raw.ts";
+import { addressOf, connect, rawCall } from "./raw.ts";
 import {
   END_HEADERS,
   END_STREAM,
@@ -51,6 +52,26 @@ test("max_connections: one more is cut, and those within are served", async () =
   expect(server.log.filter(({ msg }) => msg === "connection failed")).toHaveLength(2);
 
   third[Symbol.dispose]();
+  await vi.waitFor(() => rawCall(server, callRequest(JSON_HTTP1, exists, { key: "a" })));
+});
+
+test("max_connections_per_peer: one more of an address is cut, and another address served", async () => {
+  await using server = await serverWith({ maxConnectionsPerPeer: 2 });
+  const { host, port } = addressOf(server);
+  const idle = await Promise.all([openSocket(server), openSocket(server)]);
+  using third = await openSocket(server);
+  expect(await third.closed()).toHaveLength(0);
+
+  const other = net.connect({ host, port, localAddress: "127.0.0.2" });
+  other.write(`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  expect(Buffer.concat(await Array.fromAsync(other)).toString("latin1")).toContain("HTTP/1.1 ");
+
+  expect(server.log.filter(({ msg }) => msg === "connection failed")).toEqual([
+    expect.objectContaining({ code: "EMFILE", error: "too many connections of one peer" }),
+  ]);
+  for (const socket of idle) {
+    socket[Symbol.dispose]();
+  }
   await vi.waitFor(() => rawCall(server, callRequest(JSON_HTTP1, exists, { key: "a" })));
 });
 

@@ -46,6 +46,7 @@ function options({
             }
           : undefined,
       maxConnections: 1000,
+      maxConnectionsPerPeer: 0,
       maxConcurrentStreams: 100,
       maxHeaderBytes: 16 * 1024,
       streamWindowBytes: STREAM_WINDOW_BYTES,
