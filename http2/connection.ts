@@ -7,6 +7,10 @@ import { Incoming } from "./incoming.ts";
 import type { ConnectionOptions } from "./lifecycle.ts";
 import { applySettings } from "./settings.ts";
 import type { Stream } from "./stream.ts";
+import { TurnShare } from "./turn-share.ts";
+
+/** After how many frames the clock is looked at: all of them would cost more than it is worth. */
+const LOOK_MASK = 3;
 
 /**
  * One HTTP/2 connection over a socket: reads its frames and keeps the states of its streams. Errors of the peer
@@ -18,7 +22,11 @@ export abstract class Connection extends Incoming {
   private readonly reader: FrameReader;
   private settingsSeen = false;
   private receiving = false;
+  /** Chunks that are not read yet, the first of them from `readTo` on. */
   private readonly held: Buffer[] = [];
+  private readTo = 0;
+  private frames = 0;
+  private readonly turn = new TurnShare(() => this.readHeld());
 
   constructor(socket: Duplex, options: ConnectionOptions, expectPreface: boolean) {
     super(socket, options);
@@ -40,28 +48,49 @@ export abstract class Connection extends Incoming {
     if (this.ending) {
       return;
     }
-    if (this.receiving) {
-      // A socket in this process may answer from within a write of ours.
-      this.held.push(chunk);
-      return;
+    this.held.push(chunk);
+    // A socket in this process may answer from within a write of ours.
+    if (!this.receiving && !this.turn.waiting) {
+      this.readHeld();
     }
+  }
+
+  private readHeld(): void {
     this.receiving = true;
     this.receivedAt = performance.now();
+    this.turn.begin(this.receivedAt);
     this.onChunk();
-    for (let next: Buffer | undefined = chunk; next !== undefined; next = this.held.shift()) {
-      try {
-        this.reader.push(next, this);
-      } catch (error) {
-        const known = error instanceof ConnectionError;
-        this.fail(known ? error.code : ErrorCode.INTERNAL_ERROR, known ? error.message : "", error as Error);
-        if (!known) {
-          this.reportError(error);
-        }
-      }
+    while (this.held[0] !== undefined && !this.turn.waiting && !this.ending) {
+      this.readChunk(this.held[0]);
+    }
+    if (this.ending) {
+      this.held.length = 0;
     }
     this.receiving = false;
     if (this.sender.output.waitingBytes > this.limits.maxOutputBytes) {
       this.cut(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read"));
+    }
+    if (this.turn.waiting) {
+      this.socket.pause();
+    } else if (this.socket.isPaused()) {
+      this.socket.resume();
+    }
+  }
+
+  /** The rest of the first chunk that is held, or as much of it as the turn has time for. */
+  private readChunk(chunk: Buffer): void {
+    try {
+      this.readTo = this.reader.push(chunk, this, this.readTo);
+    } catch (error) {
+      const known = error instanceof ConnectionError;
+      this.fail(known ? error.code : ErrorCode.INTERNAL_ERROR, known ? error.message : "", error as Error);
+      if (!known) {
+        this.reportError(error);
+      }
+    }
+    if (this.readTo === chunk.length) {
+      this.held.shift();
+      this.readTo = 0;
     }
   }
 
@@ -108,7 +137,7 @@ export abstract class Connection extends Incoming {
         // Unknown types are ignored (section 5.5).
         this.spend();
     }
-    return !this.ending;
+    return !this.ending && (this.isClient || (++this.frames & LOOK_MASK) !== 0 || this.turn.goesOn());
   }
 
   /** Section 6.9. */
@@ -163,6 +192,7 @@ export abstract class Connection extends Incoming {
       stream.localEnded = true;
       this.halfEnded(stream);
     } else {
+      this.chargeFor(stream);
       this.closeStream(stream, code);
     }
   }

@@ -28,12 +28,17 @@ export class ControlBudget {
       return true;
     }
     const earned = Math.floor(Math.min(((now - this.filledAt) / 1000) * this.perSecond, this.burst));
-    if (earned < 1) {
+    if (this.left + earned < 1) {
       return false;
     }
     this.filledAt = now;
-    this.left = earned - 1;
+    this.left += earned - 1;
     return true;
+  }
+
+  /** Counts a call that the peer threw away after we had begun it, by what it cost. Over the limit the next `spend` says so. */
+  charge(price: number): void {
+    this.left -= price;
   }
 
   earn(): void {

@@ -5,7 +5,7 @@ import { FRAME_HEAD_BYTES, FrameType, MAX_31_BITS, PREFACE } from "./frame.ts";
 export interface FrameSink {
   /**
    * The payload is `bytes` from `start` to `end`; the bytes may be kept, but not changed. Throws ConnectionError.
-   * false = the connection is over: no more of them.
+   * false = no more of them for now.
    */
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean;
 }
@@ -29,18 +29,21 @@ export class FrameReader {
     return !this.settingsDue;
   }
 
-  /** Throws ConnectionError where the bytes are no HTTP/2, a frame is too large, or the sink throws it. */
-  push(chunk: Buffer, sink: FrameSink): void {
-    let at = 0;
+  /**
+   * Reads from `from` on, and returns how far: to the end of the chunk, unless the sink wants no more for now. Throws ConnectionError
+   * where the bytes are no HTTP/2, a frame is too large, or the sink throws it.
+   */
+  push(chunk: Buffer, sink: FrameSink, from = 0): number {
+    let at = from;
     if (this.prefaceLeft > 0) {
-      at = this.readPreface(chunk);
+      at += this.readPreface(chunk);
     }
     while (at < chunk.length) {
       if (this.partial !== undefined || chunk.length - at < FRAME_HEAD_BYTES) {
         at = this.fill(chunk, at);
         const frame = this.takePartial();
         if (frame !== undefined && !this.deliver(frame, 0, frame.length, sink)) {
-          return;
+          return at;
         }
         continue;
       }
@@ -48,12 +51,14 @@ export class FrameReader {
       if (end > chunk.length) {
         at = this.fill(chunk, at);
       } else {
-        if (!this.deliver(chunk, at, end, sink)) {
-          return;
-        }
+        const more = this.deliver(chunk, at, end, sink);
         at = end;
+        if (!more) {
+          return at;
+        }
       }
     }
+    return at;
   }
 
   private readPreface(chunk: Buffer): number {

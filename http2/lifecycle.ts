@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { callPrice } from "./call-price.ts";
 import { Clock, type Timed } from "./clock.ts";
 import { ControlBudget } from "./control-budget.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
@@ -194,7 +195,15 @@ export abstract class Lifecycle implements StreamHost, Timed {
   /** The peer broke a rule on one stream (section 5.4.2); whoever makes us reset many pays for it. */
   protected streamError(stream: Stream, code: ErrorCode): void {
     this.spend();
+    this.chargeFor(stream);
     this.resetStream(stream, code);
+  }
+
+  /** The peer throws the stream away, by a reset of its own or by what makes us reset it. */
+  protected chargeFor(stream: Stream): void {
+    if (stream.begun) {
+      this.budget.charge(callPrice(this.receivedAt));
+    }
   }
 
   protected resetId(streamId: number, code: ErrorCode): void {

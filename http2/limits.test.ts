@@ -62,6 +62,59 @@ describe("floods end in GOAWAY ENHANCE_YOUR_CALM", () => {
   });
 });
 
+/** Keeps the event loop busy. */
+function work(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end) {
+    // Work.
+  }
+}
+
+describe("work", () => {
+  it.each([
+    ["the peer resets", (id: number) => frame(FrameType.RST_STREAM, 0, id, u32(8))],
+    ["the peer makes us reset", (id: number) => frame(FrameType.WINDOW_UPDATE, 0, id, u32(0))],
+  ])("that %s counts by what it cost", async (_, reset) => {
+    const { peer, closed } = serve({ controlFramesPerSecond: 100 }, (stream) => {
+      stream.read(() => {});
+      work(2);
+    });
+    peer.start();
+    // Far fewer than the frames that the connection may send.
+    for (let i = 0; i < 500 && !peer.ended; i++) {
+      peer.send(headers(2 * i + 1, true), reset(2 * i + 1));
+      await peer.settle().catch(() => {});
+    }
+    expect(await peer.goaway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    peer.socket.end();
+    expect(await closed).toMatchObject({ code: ErrorCode.ENHANCE_YOUR_CALM });
+  });
+
+  it("of one connection does not run all before the others get a turn", async () => {
+    const order: string[] = [];
+    const connections = ["busy", "other"].map((name) =>
+      serve({}, (stream) => {
+        order.push(name);
+        work(1);
+        stream.reply(RESPONSE, Buffer.from(name), TRAILERS);
+      }),
+    );
+    const [busy, other] = connections.map(({ peer }) => peer);
+    if (busy === undefined || other === undefined) {
+      throw new TypeError("no peers");
+    }
+    busy.start();
+    other.start();
+    await Promise.all([busy.settle(), other.settle()]);
+    busy.send(...Array.from({ length: 100 }, (_, i) => headers(2 * i + 1, true)));
+    other.send(headers(1, true));
+    await busy.until((f) => f.streamId === 199 && f.type === FrameType.DATA);
+    // In one turn it had a few, and all of them in the end.
+    expect(order.indexOf("other")).toBeLessThan(20);
+    expect(order.filter((name) => name === "busy")).toHaveLength(100);
+  });
+});
+
 describe("header blocks", () => {
   const start = frame(FrameType.HEADERS, 0, 1, REQUEST.bytes);
   it("CONTINUATION without end, by count", async () => {

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { Admission } from "./admission.ts";
+import { countCall } from "./call-price.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import type { HeaderList } from "./header-list.ts";
@@ -16,6 +17,9 @@ export interface ServerOptions extends ConnectionOptions {
   /** Answers that wait, of several connections; above it some are ended. Default: only the connection's own bounds count. */
   readonly unsent?: UnsentBudget;
 }
+
+/** RFC 9110 section 10.1.1: the client may send its body. */
+const CONTINUE = encodeHeaders([":status", "100"]);
 
 /** RFC 9113 section 10.5.1. */
 const TOO_LARGE = encodeHeaders([":status", "431"]);
@@ -114,6 +118,8 @@ export class ServerConnection extends Connection implements UnsentHolder {
     this.streams.add(stream);
     if (endStream) {
       stream.receiveEnd();
+    } else if (list.expectsContinue) {
+      this.sender.headers(streamId, CONTINUE.bytes, false);
     }
     // One with a body is run, and its body read: what waits, waits at its end.
     if (!endStream || this.admission.admit(stream)) {
@@ -122,6 +128,8 @@ export class ServerConnection extends Connection implements UnsentHolder {
   }
 
   private run(stream: Stream): void {
+    stream.begun = true;
+    countCall();
     try {
       this.onStream(stream);
     } catch (error) {

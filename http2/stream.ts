@@ -66,6 +66,8 @@ export class Stream {
   /** Called once, last. undefined = both sides ended as they should; else who reset the stream said why. */
   onClose: ((stream: Stream, code: ErrorCode | undefined) => void) | undefined = undefined;
 
+  /** A server was told of it: there is work that is for nothing if the peer throws it away. */
+  begun = false;
   /** For `admission.ts`: of a request that is whole. */
   kind: Kind | undefined = undefined;
   /** It is being answered, and the answer is expected to be so large. */

@@ -93,7 +93,9 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
     this.#bounds.open.delete(this);
     // An error is not made for nothing: it takes longer than the call.
     if (!this.#received) {
-      this.#refuse(new PrismError("canceled", "the caller left"));
+      this.#received = true;
+      clearTimeout(this.#timer);
+      this.#method.abandon(this, new PrismError("canceled", "the caller left"));
     }
     this.scope.leave();
   }

@@ -38,6 +38,7 @@ test.skipIf(process.platform !== "linux" || kernelBacklog() < BURST)(
 const OPTIONS: Omit<PortOptions, "unsent" | "onConnectionError"> = {
   tls: undefined,
   maxConnections: 10,
+  maxConnectionsPerPeer: 0,
   backlog: 10,
   maxConcurrentStreams: 10,
   maxHeaderBytes: 16_384,

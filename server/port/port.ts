@@ -58,6 +58,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     if (!peers.admit(socket)) {
       options.onConnectionError(
         Object.assign(new Error("too many connections of one peer"), { code: "EMFILE" }),
+        socket,
       );
       socket.destroy();
       return;

@@ -47,6 +47,8 @@ export interface DirectMethod {
   answer(call: DirectCall, body: Uint8Array): Promise<void>;
   /** The answer to a request that was not received whole. */
   refuse(call: DirectCall, error: PrismError): void;
+  /** Nobody waits for an answer to it: a connection that ends may have a thousand such calls. */
+  abandon(call: DirectCall, error: PrismError): void;
 }
 
 /** Puts a method on the direct path. */
@@ -61,9 +63,13 @@ export function createDirectMethod(
   const kind = target.kind === "unary" ? "unary" : "server-streaming";
   const otherForm = target.kind === "unary" ? "connect-stream" : "connect-unary";
 
-  function refuse(call: DirectCall, error: PrismError): void {
+  function abandon(call: DirectCall, error: PrismError): void {
     log(method, call.record, loggable(error));
     call.scope.close();
+  }
+
+  function refuse(call: DirectCall, error: PrismError): void {
+    abandon(call, error);
     replyError(call, toConnectError(error, call.record), unreceivedStatus(error));
   }
 
@@ -72,6 +78,7 @@ export function createDirectMethod(
     limits,
     takes: ({ form }) => form !== otherForm,
     refuse,
+    abandon,
     async answer(call, body) {
       const { form, binary } = call.form;
       let request: Message;

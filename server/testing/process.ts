@@ -28,11 +28,18 @@ export interface ServerProcess extends AsyncDisposable {
   readonly exited: Promise<number | NodeJS.Signals>;
 }
 
-/** Runs `prism serve` with `args` on free ports of loopback and waits until it is ready. Throws with what it printed if it ends before. */
-export async function spawnServer(args: readonly string[], main = MAIN): Promise<ServerProcess> {
+/**
+ * Runs `prism serve` with `args` on free ports of loopback and waits until it is ready. `nodeFlags` are for Node, behind its usual ones.
+ * Throws with what it printed if it ends before.
+ */
+export async function spawnServer(
+  args: readonly string[],
+  main = MAIN,
+  nodeFlags: readonly string[] = [],
+): Promise<ServerProcess> {
   const startedAtMs = performance.now();
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [...NODE_FLAGS, main, "serve", ...ports, ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, main, "serve", ...ports, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = once(child, "exit").then(([code, signal]) => code ?? signal);

@@ -1,0 +1,53 @@
+/**
+ * So long a connection may read in one turn of the event loop, in milliseconds. What it starts goes on behind that: for a call on the
+ * direct path as long again, for one that a framework answers some five times as long.
+ */
+const SHARE_MS = 0.5;
+
+/** The connections that have more to read, in the order in which they go on. */
+const waiting: TurnShare[] = [];
+
+function next(): void {
+  waiting.shift()?.run();
+  if (waiting.length > 0) {
+    setImmediate(next);
+  }
+}
+
+/**
+ * The share of a turn that a connection has. What one brings in a single read may be work for seconds: it would keep all others from
+ * being heard. So a connection stops reading when its share is used up, and goes on in a later turn: one such connection in each.
+ */
+export class TurnShare {
+  /** It goes on by itself; until then nothing is to be read. */
+  waiting = false;
+  private beganAt = 0;
+  private readonly goOn: () => void;
+
+  /** `goOn` is called in a later turn, once for each false of `goesOn`. */
+  constructor(goOn: () => void) {
+    this.goOn = goOn;
+  }
+
+  /** It begins to read; `now` is `performance.now()`. */
+  begin(now: number): void {
+    this.beganAt = now;
+  }
+
+  /** Whether there is some of the share left. */
+  goesOn(): boolean {
+    if (!this.waiting && performance.now() - this.beganAt >= SHARE_MS) {
+      this.waiting = true;
+      if (waiting.push(this) === 1) {
+        setImmediate(next);
+      }
+    }
+    return !this.waiting;
+  }
+
+  /** For the queue. */
+  run(): void {
+    this.waiting = false;
+    this.goOn();
+  }
+}

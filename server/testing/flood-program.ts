@@ -1,0 +1,81 @@
+/**
+ * Floods a server: `node flood-program.ts HOST:PORT CONNECTIONS`. Each line of standard input is the name of a flood, which takes the
+ * place of the one before; it is said again when its connections are there. Those that are cut off connect again.
+ */
+import net from "node:net";
+import { createInterface } from "node:readline";
+import { FLOODS, type Flood, OPENING } from "./floods.ts";
+
+/** So much goes out before `later` follows, and again. */
+const ROUND_BYTES = 64 * 1024;
+const MAX_ROUND_STREAMS = 1000;
+/** Those before it are for `first`. */
+const FIRST_STREAM = 2001;
+
+const [address = "", connections = ""] = process.argv.slice(2);
+const [host = "", port = ""] = address.split(":");
+const sockets = new Set<net.Socket>();
+let current: Flood | undefined;
+
+/** Writes as long as the socket takes it; to be called again when it does. */
+function createSender(socket: net.Socket, { each, later }: Flood): () => void {
+  let id = FIRST_STREAM;
+  let due: number[] = [];
+  return () => {
+    let room = true;
+    while (room && socket.writable) {
+      const pieces = later === undefined ? [] : due.map(later);
+      due = [];
+      for (let bytes = 0; bytes < ROUND_BYTES && due.length < MAX_ROUND_STREAMS; id += 2) {
+        const piece = each(id);
+        pieces.push(piece);
+        due.push(id);
+        bytes += piece.length;
+      }
+      room = socket.write(Buffer.concat(pieces));
+    }
+  };
+}
+
+function connect(flood: Flood, connected: () => void): void {
+  const socket = net.connect(Number(port), host);
+  sockets.add(socket);
+  const send = createSender(socket, flood);
+  socket.on("connect", () => {
+    connected();
+    socket.write(Buffer.concat([OPENING, ...(flood.first === undefined ? [] : [flood.first])]));
+    send();
+  });
+  // Answers are read, and no more.
+  socket.on("drain", send).on("data", () => {});
+  socket.on("error", () => {});
+  socket.on("end", () => socket.destroy());
+  socket.on("close", () => {
+    sockets.delete(socket);
+    if (current === flood) {
+      setImmediate(connect, flood, connected);
+    }
+  });
+}
+
+createInterface(process.stdin)
+  .on("line", (name) => {
+    const flood = FLOODS.find((each) => each.name === name);
+    if (flood === undefined) {
+      throw new TypeError(`no such flood: ${name}`);
+    }
+    current = flood;
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+    let missing = Number(connections);
+    const connected = () => {
+      if (--missing === 0) {
+        console.log(name);
+      }
+    };
+    for (let i = 0; i < Number(connections); i++) {
+      connect(flood, connected);
+    }
+  })
+  .on("close", () => process.exit());
