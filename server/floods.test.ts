@@ -16,7 +16,7 @@ const KEYVALUE = "/prism.interfaces.keyvalue.KeyValueBasicInterface";
  * What a flood may take of one turn, in milliseconds of processor: most turns, and the first ones, whose code is cold, or in which
  * a connection with a thousand calls ends.
  */
-const MAX_MEDIAN_MS = 100;
+const MAX_MEDIAN_MS = 250;
 const MAX_TURN_MS = 1000;
 const CONNECTIONS = 4;
 const CALLS = 5;
