@@ -16,6 +16,9 @@ export interface ConnectionOptions extends Partial<Limits> {
   readonly onCallbackError?: (error: unknown) => void;
 }
 
+/** Streams of a connection that ends which are closed in one turn. */
+const MAX_CLOSES = 32;
+
 const DRAIN_PING = Buffer.from("drain   ", "latin1");
 const USER_PING = Buffer.from("ping    ", "latin1");
 
@@ -278,11 +281,21 @@ export abstract class Lifecycle implements StreamHost, Timed {
     this.socket.destroy();
   }
 
+  /** The first of them now; a thousand at once would keep all others from being heard. */
   protected closeStreams(code: ErrorCode): void {
-    for (const stream of this.streams.all()) {
-      this.streams.delete(stream.id);
-      stream.close(code);
+    const open = this.streams.all();
+    for (const { id } of open) {
+      this.streams.delete(id);
     }
+    const closeSome = () => {
+      for (const stream of open.splice(0, MAX_CLOSES)) {
+        stream.close(code);
+      }
+      if (open.length > 0) {
+        setImmediate(closeSome);
+      }
+    };
+    closeSome();
   }
 
   private finish(): void {
