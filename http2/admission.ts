@@ -10,6 +10,9 @@ const WEIGHT = 1 / 8;
 /** Kinds that are told apart on a connection. A peer can name any number of paths; the others are one kind. */
 const MAX_KINDS = 64;
 
+/** So long those that waited are started in one turn, in milliseconds. The others follow in later ones. */
+const RELEASE_MS = 0.5;
+
 /** Requests that are started at once: their answers can be looked at only when all of them were begun. */
 const MAX_STARTS = 128;
 
@@ -90,6 +93,7 @@ export class Admission {
       return;
     }
     this.releasing = true;
+    const endsAt = performance.now() + RELEASE_MS;
     for (let started = true; started; ) {
       started = false;
       for (const kind of this.kinds.values()) {
@@ -99,6 +103,9 @@ export class Admission {
           this.waitingCount--;
           this.count(stream, kind);
           this.start(stream);
+          if (performance.now() >= endsAt) {
+            this.rest();
+          }
         }
       }
     }
@@ -112,7 +119,10 @@ export class Admission {
     if (path === this.lastPath && this.lastKind !== undefined) {
       return this.lastKind;
     }
-    const name = this.kinds.has(path) || this.kinds.size < MAX_KINDS ? path : "";
+    // A query makes no other kind.
+    const end = path.indexOf("?");
+    const own = end < 0 ? path : path.slice(0, end);
+    const name = this.kinds.has(own) || this.kinds.size < MAX_KINDS ? own : "";
     let kind = this.kinds.get(name);
     if (kind === undefined) {
       kind = { known: false, expectedBytes: this.roomBytes * FIRST_GUESS, unanswered: 0, waiting: [] };
@@ -126,7 +136,7 @@ export class Admission {
   private hasRoom(kind: Kind): boolean {
     const { bufferedBytes } = this.sender;
     return (
-      this.starts < MAX_STARTS &&
+      this.pause === undefined &&
       bufferedBytes < this.roomBytes &&
       (kind.unanswered === 0 || bufferedBytes + this.expectedBytes + kind.expectedBytes <= this.roomBytes)
     );
@@ -138,12 +148,17 @@ export class Admission {
     this.expectedBytes += kind.expectedBytes;
     kind.unanswered++;
     if (++this.starts >= MAX_STARTS) {
-      this.pause ??= setImmediate(() => {
-        this.pause = undefined;
-        this.starts = 0;
-        this.release();
-      });
+      this.rest();
     }
+  }
+
+  /** Starts no more before the next turn. */
+  private rest(): void {
+    this.pause ??= setImmediate(() => {
+      this.pause = undefined;
+      this.starts = 0;
+      this.release();
+    });
   }
 
   /** A request is answered, or over: it is not under way any more, or does not wait any more. */

@@ -7,7 +7,7 @@ const UNIT_MS = 0.1;
  * The most that a call is said to cost, in units. Other work than calls over HTTP/2 is in the measure too, and must not make an honest
  * client pay for it without end.
  */
-const MAX_PRICE = 16;
+const MAX_PRICE = 8;
 
 /** How often it is measured, in milliseconds. */
 const MEASURE_MS = 100;

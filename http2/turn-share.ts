@@ -7,11 +7,20 @@ const SHARE_MS = 0.5;
 /** The connections that have more to read, in the order in which they go on. */
 const waiting: TurnShare[] = [];
 
-function next(): void {
-  waiting.shift()?.run();
-  if (waiting.length > 0) {
+/** One of them goes on in the next turn: another immediate would be another share for each. */
+let scheduled = false;
+
+function schedule(): void {
+  if (!scheduled && waiting.length > 0) {
+    scheduled = true;
     setImmediate(next);
   }
+}
+
+function next(): void {
+  scheduled = false;
+  waiting.shift()?.run();
+  schedule();
 }
 
 /**
@@ -38,9 +47,8 @@ export class TurnShare {
   goesOn(): boolean {
     if (!this.waiting && performance.now() - this.beganAt >= SHARE_MS) {
       this.waiting = true;
-      if (waiting.push(this) === 1) {
-        setImmediate(next);
-      }
+      waiting.push(this);
+      schedule();
     }
     return !this.waiting;
   }
