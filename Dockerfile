@@ -19,7 +19,7 @@ USER 1000:1000
 VOLUME /data
 ENV PRISM_DATA_DIR=/data
 # As the first line of the program says, which is not what starts it here.
-ENV NODE_OPTIONS=--max-semi-space-size=8
+ENV NODE_OPTIONS=--max-semi-space-size=8 MALLOC_MMAP_THRESHOLD_=1048576
 EXPOSE 8980 8090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8090/health').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

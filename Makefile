@@ -19,7 +19,7 @@ $(INSTALLED): package.json package-lock.json
 	@touch $@
 
 run: $(INSTALLED) ## install and serve on port 8980; ARGS="--memory" and the like go to `prism serve`
-	@$(WITH_NODE) exec node --max-semi-space-size=8 server/main.ts serve $(ARGS)
+	@$(WITH_NODE) MALLOC_MMAP_THRESHOLD_=1048576 exec node --max-semi-space-size=8 server/main.ts serve $(ARGS)
 
 demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or a proxy and its plugin that it starts for itself
 	@$(WITH_NODE) node examples/run-demo.ts

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BackendConfig } from "../../server/backend/config.ts";
 import { freePort } from "../../server/testing/port.ts";
-import { NODE_FLAGS } from "../../server/testing/process.ts";
+import { NODE_FLAGS, nodeEnvironment } from "../../server/testing/process.ts";
 import { type Core, type Peer, startPeer } from "./process.ts";
 
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
@@ -35,7 +35,7 @@ export async function startPrism(
       [...NODE_FLAGS, MAIN, "serve", "--config", file, ...ports, ...args],
       (line) =>
         line.includes('"msg":"ready"') ? Number(/"listen":"[^"]*:(\d+)"/.exec(line)?.[1]) : undefined,
-      {},
+      nodeEnvironment(),
       core,
     );
   } finally {

@@ -10,10 +10,20 @@ import { fileURLToPath } from "node:url";
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 const LAUNCHER = fileURLToPath(new URL("../prism.cts", import.meta.url));
 
+const FIRST_LINE = (/^#!.*/.exec(readFileSync(LAUNCHER, "utf8"))?.[0] ?? "").split(" ");
+
 /** What Node is started with, as the first line of the program says. */
-export const NODE_FLAGS: readonly string[] = (/^#!.*/.exec(readFileSync(LAUNCHER, "utf8"))?.[0] ?? "")
-  .split(" ")
-  .filter((word) => word.startsWith("--"));
+export const NODE_FLAGS: readonly string[] = FIRST_LINE.filter((word) => word.startsWith("--"));
+
+/** The environment variables that it is started with, as `NAME=value`. */
+export const NODE_VARIABLES: readonly string[] = FIRST_LINE.filter((word) => word.includes("=")).filter(
+  (word) => !word.startsWith("--"),
+);
+
+/** The environment of a program that is started as `prism` is. */
+export function nodeEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, ...Object.fromEntries(NODE_VARIABLES.map((each) => each.split("="))) };
+}
 
 /** `prism` in a process of its own. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {
@@ -41,6 +51,7 @@ export async function spawnServer(
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, main, "serve", ...ports, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: nodeEnvironment(),
   });
   const exited = once(child, "exit").then(([code, signal]) => code ?? signal);
   const lines: string[] = [];
