@@ -16,7 +16,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|tls-files|url-userinfo)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|tls-files|url-userinfo|lane)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
@@ -62,7 +62,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(rpc|namespace)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|nearest|wire-reason)\\.ts$",
+          "^server/(rpc|namespace)/|^server/backend/(contract|values|lane)\\.ts$|^server/(errors|limits|nearest|wire-reason)\\.ts$",
       },
       "",
     ),

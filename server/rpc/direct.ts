@@ -86,7 +86,7 @@ export function createDirectMethod(
         const enveloped = form !== "connect-unary";
         let message = enveloped ? readSingleEnvelope(body, kind, limits, call.zipped) : body;
         if (call.zipped && (!enveloped || body[0] === COMPRESSED_FLAG)) {
-          message = await reader.unpack(message);
+          message = await reader.unpack(message, call.scope);
         }
         request = reader.read(message, binary);
       } catch (error) {

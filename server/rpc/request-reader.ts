@@ -1,6 +1,7 @@
 import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
 import type { ConnectRouterOptions } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
+import type { Call } from "../backend/contract.ts";
 import { PrismError } from "../errors.ts";
 import { createJsonReader, type UnknownFields } from "./json-reader.ts";
 import { createAroundCheck, type MessageLimits, messageLimits } from "./message-limits.ts";
@@ -13,8 +14,8 @@ export interface RequestReader {
   readonly limits: MessageLimits;
   /** A message from protobuf or JSON. Throws PrismError, or an Error that says what is wrong with it. */
   read(message: Uint8Array, binary: boolean): Message;
-  /** A message out of gzip. Throws PrismError. */
-  unpack(gzip: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
+  /** A message out of gzip. Throws PrismError. `call` is the one that it belongs to, where that is known. */
+  unpack(gzip: Uint8Array, call?: Call): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** The reader of a type; every call for one type gives the same. */
@@ -57,7 +58,7 @@ function createRequestReader(desc: DescMessage, options: ReadingOptions): Reques
       checkAround(message);
       return fromBinary(desc, message, BINARY_OPTIONS);
     },
-    unpack: (gzip) => unpack(gzip, limits, options.budget),
+    unpack: (gzip, call) => unpack(gzip, limits, options.budget, call),
   };
 }
 

@@ -1,4 +1,6 @@
 import { createGunzip, gunzipSync } from "node:zlib";
+import type { Call } from "../backend/contract.ts";
+import { createLane } from "../backend/lane.ts";
 import { PrismError } from "../errors.ts";
 import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 
@@ -12,16 +14,25 @@ export interface ReceivingBudget {
 /** Up to this size a message is unpacked at once: to have it done by another thread costs more. */
 const AT_ONCE_BYTES = 64 * 1024;
 
+/**
+ * Large messages that are unpacked at the same time; the others wait in order, packed. Where hundreds shared the time, none
+ * of them would be done for seconds.
+ */
+const MAX_UNPACKING = 4;
+
+const unpacking = createLane(MAX_UNPACKING);
+
 const NOTHING = new Uint8Array(0);
 
 /**
- * Unpacks a message in gzip, no further than to the limit, and within the budget. Nothing in gzip is nothing, as in Connect. Throws
- * PrismError.
+ * Unpacks a message in gzip, no further than to the limit, and within the budget. Nothing in gzip is nothing, as in Connect.
+ * Throws PrismError, also where `call` ends while its message waits.
  */
 export async function unpack(
   gzip: Uint8Array,
   limits: MessageLimits,
   budget: ReceivingBudget,
+  call: Call | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { maxBytes } = limits;
   if (gzip.byteLength === 0) {
@@ -30,7 +41,7 @@ export async function unpack(
   try {
     return maxBytes <= AT_ONCE_BYTES
       ? gunzipSync(gzip, { maxOutputLength: maxBytes })
-      : await unpackInPieces(gzip, limits, budget);
+      : await unpackInTurn(gzip, limits, budget, call);
   } catch (error) {
     if (error instanceof PrismError) {
       throw error;
@@ -38,6 +49,28 @@ export async function unpack(
     throw codeOf(error) === "ERR_BUFFER_TOO_LARGE"
       ? messageTooLarge(limits)
       : new PrismError("malformed_request", "the request is not in gzip, which it says that it is in");
+  }
+}
+
+async function unpackInTurn(
+  gzip: Uint8Array,
+  limits: MessageLimits,
+  budget: ReceivingBudget,
+  call: Call | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  // What waits is memory too.
+  if (!budget.take(gzip.byteLength)) {
+    throw noRoom();
+  }
+  try {
+    await unpacking.enter(call);
+    try {
+      return await unpackInPieces(gzip, limits, budget);
+    } finally {
+      unpacking.leave();
+    }
+  } finally {
+    budget.give(gzip.byteLength);
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ClientBase, type ClientConfig, Pool, type PoolClient } from "pg";
 import { abortError, PrismError, StartError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
+import { createLane, type Lane } from "../lane.ts";
 import type { PostgresConfig } from "./config.ts";
 import {
   isLost,
@@ -14,7 +15,6 @@ import {
   unavailable,
   wasCutOff,
 } from "./errors.ts";
-import { createLane, type Lane } from "./lane.ts";
 import { Session, type Statement } from "./session.ts";
 import { createSilence, SilenceError } from "./silence.ts";
 import { type PostgresHost, readUrl } from "./url.ts";
@@ -165,12 +165,15 @@ export function createDatabase(config: PostgresConfig): Database {
     values: readonly unknown[],
     call: Call | undefined,
   ): Promise<Row[]> {
-    return await use(async (session) => {
-      if (call?.aborted === true) throw abortError(call.signal);
+    const rows = await use(async (session) => {
+      // Nothing was asked: the session is as good as before.
+      if (call?.aborted === true) return undefined;
       const work = () => silence.watch(session, session.run(statement, values, mayPrepare), call);
       const ends = statement.endsWithCall === true && call !== undefined;
       return await (ends ? untilAborted(session, call, work) : work());
     });
+    if (rows === undefined) throw call === undefined ? new TypeError("no rows") : abortError(call.signal);
+    return rows;
   }
 
   /** Whether a statement that failed so had no effect, and may do better. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { CALL } from "../conformance/harness.ts";
-import { createCall } from "../contract.ts";
+import { CALL } from "./conformance/harness.ts";
+import { createCall } from "./contract.ts";
 import { createLane } from "./lane.ts";
 
 test("those that do not fit come in one by one, in order", async () => {

@@ -1,5 +1,5 @@
-import { abortError } from "../../errors.ts";
-import type { Call } from "../contract.ts";
+import { abortError } from "../errors.ts";
+import type { Call } from "./contract.ts";
 
 /** Lets so many in at a time; the others wait in order. */
 export interface Lane {
