@@ -42,6 +42,7 @@ export class ServerConnection extends Connection implements UnsentHolder {
   private readonly onStream: OnStream;
   private readonly admission: Admission;
   countedBytes = 0;
+  private leaveBudget: () => void = () => {};
 
   constructor(socket: Duplex, { unsent, ...options }: ServerOptions, onStream: OnStream) {
     super(socket, options, true);
@@ -61,18 +62,27 @@ export class ServerConnection extends Connection implements UnsentHolder {
 
   private share(budget: UnsentBudget): void {
     budget.join(this);
-    this.sender.onUnsent = () => budget.update(this);
-    this.socket.once("close", () => budget.leave(this));
+    this.sender.onUnsent = () => {
+      if (this.unsentBytes !== this.countedBytes) {
+        budget.update(this);
+      }
+    };
+    this.leaveBudget = () => budget.leave(this);
+    this.socket.once("close", this.leaveBudget);
   }
 
   get unsentBytes(): number {
-    return this.sender.bufferedBytes + this.sender.output.heldBytes;
+    return this.sender.bufferedBytes + this.socket.writableLength;
   }
 
   unsent(): Unsent[] {
     const { output } = this.sender;
     if (output.blocked) {
-      const end = () => this.cut(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read"));
+      const end = () => {
+        this.cut(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read"));
+        // Its streams are closed in later turns.
+        this.leaveBudget();
+      };
       return [{ bytes: this.unsentBytes, since: output.blockedAt, end }];
     }
     return this.streams.all().flatMap((stream) => {

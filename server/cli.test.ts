@@ -38,7 +38,7 @@ test.each([
 
 test.each<[string[], string, string | undefined]>([
   [["--config", "f", "serve"], 'unknown option "--config"; options come after the command', undefined],
-  [["sreve"], 'unknown command "sreve"', undefined],
+  [["sreve"], 'unknown command "sreve"; did you mean "serve"?', undefined],
   [["server"], 'unknown command "server"; did you mean "serve"?', undefined],
   [[""], 'unknown command ""', undefined],
   [["serve", "now"], 'unexpected argument "now"', "serve"],

@@ -91,8 +91,13 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     shutdownSignal,
   });
   const unsent = new UnsentBudget(Math.max(options.maxUnsentBytes, 2 * largestBytes), {
-    onEnded: (count, bytes) =>
-      options.log.warn({ count, bytes }, "answers that their callers do not take were ended"),
+    onEnded: (ended, bytes) =>
+      failures.tell({
+        level: "warn",
+        message: "answers that their callers do not take were ended",
+        kind: "",
+        fields: () => ({ ended, bytes }),
+      }),
     onFreed: () => collectGarbageSoon(),
   });
   const requestId = createRequestIds();

@@ -41,6 +41,12 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
     }
   });
 
+  /** A query behind the path says nothing in a POST. */
+  const methodOf = (path: string) => {
+    const end = path.indexOf("?");
+    return methods.get(end < 0 ? path : path.slice(0, end));
+  };
+
   return {
     add(added) {
       for (const target of added) {
@@ -49,10 +55,10 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
       }
     },
 
-    knows: (httpMethod, path) => httpMethod === "POST" && methods.has(path),
+    knows: (httpMethod, path) => httpMethod === "POST" && methodOf(path) !== undefined,
 
     take(exchange, path) {
-      const method = methods.get(path);
+      const method = methodOf(path);
       const form = directForm(exchange.header("content-type"));
       if (method === undefined || form === undefined || !method.takes(form)) {
         return false;

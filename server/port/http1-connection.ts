@@ -70,7 +70,12 @@ export class Http1Connection implements UnsentHolder {
   }
 
   unsent(): Unsent[] {
-    return [{ bytes: this.unsentBytes, since: this.#waitsSince, end: () => this.#socket.destroy() }];
+    const end = () => {
+      this.#socket.destroy();
+      // Its "close" comes later.
+      this.#budget.leave(this);
+    };
+    return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
   }
 
   /** More or less waits than before. */

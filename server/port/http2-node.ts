@@ -100,7 +100,8 @@ class WaitingAnswer implements UnsentHolder {
   unsent(): Unsent[] {
     const end = () => {
       this.#stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      this.count();
+      // What it holds is let go later.
+      this.#budget.leave(this);
     };
     return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
   }

@@ -10,21 +10,17 @@ export class Peers {
     this.#max = max;
   }
 
-  /** Counts a connection until it closes. False = its peer has as many as it may, or is gone already. */
-  admit(socket: net.Socket): boolean {
-    const { remoteAddress } = socket;
+  /** Counts a connection until it closes. False = its peer has as many as it may. */
+  admit(address: string, socket: net.Socket): boolean {
     if (this.#max === 0) {
       return true;
     }
-    if (remoteAddress === undefined) {
-      return false;
-    }
-    const others = this.#connections.get(remoteAddress) ?? 0;
+    const others = this.#connections.get(address) ?? 0;
     if (others >= this.#max) {
       return false;
     }
-    this.#connections.set(remoteAddress, others + 1);
-    socket.once("close", () => this.#leave(remoteAddress));
+    this.#connections.set(address, others + 1);
+    socket.once("close", () => this.#leave(address));
     return true;
   }
 

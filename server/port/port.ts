@@ -55,7 +55,12 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   const accept = server.listeners("connection");
   server.removeAllListeners("connection");
   server.on("connection", (socket: net.Socket) => {
-    if (!peers.admit(socket)) {
+    if (socket.remoteAddress === undefined) {
+      // Gone already.
+      socket.destroy();
+      return;
+    }
+    if (!peers.admit(socket.remoteAddress, socket)) {
       options.onConnectionError(
         Object.assign(new Error("too many connections of one peer"), { code: "EMFILE" }),
         socket,

@@ -80,7 +80,7 @@ function zipped(wire: Wire, method: DescMethod, payload: Buffer): RawRequest {
 }
 
 /** Generous, for a machine that does much else. */
-const MAX_P99_MS = 2000;
+const MAX_P99_MS = 1000;
 const FLOOD_MS = 3000;
 
 describe("a flood of them from four connections", () => {
@@ -149,10 +149,12 @@ describe.skipIf(process.env.PRISM_TEST_PATH === "connect").each([JSON_HTTP2, GRP
         await using server = await startTestServer();
         using connection = connect(server, 2);
         await connection.call(callRequest(GRPC, exists, { key: "a" }));
-        for (const [name, payload] of attacks(wire)) {
-          const request = zipped(wire, method, payload());
+        for (const [i, [name, payload]] of attacks(wire).entries()) {
+          // A query is no way around.
+          const query = i % 2 === 0 ? "" : "?a=b";
+          const { path, ...request } = zipped(wire, method, payload());
           const cpuMs = await cpuMsOf(async () => {
-            const { code, details } = await connection.call(request);
+            const { code, details } = await connection.call({ ...request, path: path + query });
             expect(code, name).toMatch(/^(resource_exhausted|invalid_argument)$/);
             expect(details, name).toHaveLength(1);
           });

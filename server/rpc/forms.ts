@@ -87,5 +87,18 @@ export const DIRECT_FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map
  * so leaves no large message to them.
  */
 export function directForm(contentType: string | undefined): DirectForm | undefined {
-  return DIRECT_FORMS.get(contentType) ?? DIRECT_FORMS.get(contentType && mediaType(contentType));
+  const form = DIRECT_FORMS.get(contentType);
+  if (form !== undefined || contentType === undefined) {
+    return form;
+  }
+  if (contentType !== last.contentType) {
+    last = { contentType, form: DIRECT_FORMS.get(mediaType(contentType)) };
+  }
+  return last.form;
 }
+
+/** Of the last Content-Type that had to be looked into: mostly that of all calls which have one. */
+let last: { readonly contentType: string; readonly form: DirectForm | undefined } = {
+  contentType: "",
+  form: undefined,
+};

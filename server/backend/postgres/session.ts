@@ -163,7 +163,13 @@ export class Session extends Client {
   cancel(): void {
     const { processID, secretKey } = this;
     if (processID === null || secretKey === null) return;
-    const other = new Client({ ...this.#options, connectionString: this.at.url });
+    let other: Client;
+    try {
+      other = new Client({ ...this.#options, connectionString: this.at.url });
+    } catch {
+      // A file of TLS that the URL names is away for a moment: the statement ends by itself.
+      return;
+    }
     const connection: CancelConnection = other.connection as unknown as CancelConnection;
     const send = () => connection.cancel(processID, secretKey);
     const end = () => {

@@ -37,7 +37,7 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
     const { name } = session.at;
     let answer = asked.get(name);
     if (answer === undefined) {
-      answer = ask(sessionLike(session, ANSWER_MS)).finally(() => asked.delete(name));
+      answer = ask(() => sessionLike(session, ANSWER_MS)).finally(() => asked.delete(name));
       asked.set(name, answer);
     }
     return answer;
@@ -92,7 +92,9 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
   };
 }
 
-async function ask(session: Session): Promise<ReadonlySet<number>> {
+/** Rejects also where no session can be made, as where a file of TLS is away for a moment. */
+async function ask(make: () => Session): Promise<ReadonlySet<number>> {
+  const session = make();
   session.on("error", () => {});
   try {
     await session.connect();

@@ -113,11 +113,17 @@ export function besideDatabase(path: string, suffix: "-wal" | "-shm" | "-lock" |
  * file that was deleted, and so without a trace. A look costs as much as a small write, so it is not for each group.
  */
 export function createPresence(path: string): () => boolean {
-  const files = [path, besideDatabase(path, "-wal"), besideDatabase(path, "-shm")].map((each) => ({
-    path: each,
-    opened: statOf(each),
-  }));
-  return () => files.every((file) => isSame(file.opened, statOf(file.path)));
+  const beside = (["-wal", "-shm", "-lock"] as const).map((suffix) => besideDatabase(path, suffix));
+  const files = [path, ...beside].map((each) => ({ path: each, opened: statOf(each) }));
+  return () =>
+    files.every(({ path: each, opened }) => {
+      try {
+        return isSame(opened, statOf(each));
+      } catch {
+        // A folder that may not be looked into, or a disk that fails: reads and writes tell of that themselves.
+        return true;
+      }
+    });
 }
 
 /** A file that was not there at first may be made later. */
