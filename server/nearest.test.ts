@@ -10,6 +10,8 @@ test.each([
   ["cosr", "cors"],
   ["sorc", undefined],
   ["corss", "cors"],
+  ["listen", "listen_address"],
+  ["li", undefined],
   ["port", undefined],
   ["x", undefined],
   ["", undefined],

@@ -4,7 +4,13 @@ const MAX_EDITS = 2;
 /** A longer list of names is not read to its end. */
 const MAX_LISTED = 20;
 
-/** The word of `known` that `word` most likely means (two typing errors away at most), or `undefined`. */
+/** A word of so many letters can stand for a longer one that begins with it. */
+const MIN_BEGINNING = 3;
+
+/**
+ * The word of `known` that `word` most likely means, or `undefined`: one that is two typing errors away at most, else
+ * one that begins with it.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   // A short word is within two edits of everything.
   let fewest = Math.min(MAX_EDITS, Math.floor(word.length / 3)) + 1;
@@ -19,7 +25,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
       best = candidate;
     }
   }
-  return best;
+  return best ?? known.find((candidate) => word.length >= MIN_BEGINNING && candidate.startsWith(word));
 }
 
 /** `expected one of: a, b` (the first of them, where they are many), after a suggestion where `word` is nearly one of them. */

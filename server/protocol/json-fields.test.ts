@@ -40,7 +40,12 @@ type Case = readonly [text: string, method: DescMethod, field: string, message: 
 
 const CASES: readonly Case[] = [
   ['{"key":"s3cret","valeu":"Ynll"}', set, "valeu", /"valeu"; did you mean "value"\?/],
-  ['{"key":"s3cret","ttl":5}', set, "ttl", /"ttl"; expected one of: .*ttlSeconds, ttl_seconds/],
+  [
+    '{"key":"s3cret","ttl":5}',
+    set,
+    "ttl",
+    /"ttl"; did you mean "ttlSeconds"\? expected one of: .*ttlSeconds, ttl_seconds/,
+  ],
   ['{"namspace":"s3cret","key":"a"}', set, "namspace", /did you mean "namespace"/],
   ['{"namspace":"s3cret","key":"a"}', get, "namspace", /did you mean "namespace"/],
   ['{"key":"s3cret","keys":"a"}', remove, "keys", /did you mean "key"/],
