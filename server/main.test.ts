@@ -51,7 +51,7 @@ test("`make help` lists every target", async () => {
   const makefile = await readFile(new URL("../Makefile", import.meta.url), "utf8");
   const targets = /^\.PHONY: (.*)$/m.exec(makefile)?.[1]?.split(" ") ?? [];
   expect(targets.length).toBeGreaterThan(10);
-  const { stdout } = await promisify(execFile)("make", ["help"], {
+  const { stdout } = await promisify(execFile)("make", ["--no-print-directory", "help"], {
     cwd: fileURLToPath(new URL("..", import.meta.url)),
   });
   expect(stdout.split("\n").flatMap((line) => line.split(" ")[0] || [])).toEqual(targets);
