@@ -1,9 +1,10 @@
 /**
- * Which way imports run (docs/architecture.md): main -> app -> planes -> rpc -> namespace -> backend contract.
+ * Which way imports run (docs/architecture.md): main -> app -> planes -> services and wire -> calls -> namespaces ->
+ * backend contract.
  * `make check` fails on a cycle or a wrong-way import.
  */
 const TEST =
-  "\\.test\\.ts$|^(http2|client/transport|server/backend/sqlite)/testing\\.ts$|^server/(testing|protocol)/|^server/backend/conformance/";
+  "\\.test\\.ts$|^(http2|client/transport|server/backend/sqlite)/testing\\.ts$|^tests/|^server/backend/conformance/";
 
 const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 
@@ -12,7 +13,7 @@ module.exports = {
     never("no-cycle", {}, { circular: true }, "A cycle means that two rooms are one."),
     never(
       "room-imports-contract-only",
-      { path: "^server/backend/([^/]+)/", pathNot: `^server/backend/remote/|${TEST}` },
+      { path: "^server/backend/([^/]+)/", pathNot: `^server/backend/(remote|layers)/|${TEST}` },
       {
         path: "^(server|gen|client)/",
         pathNot:
@@ -43,32 +44,64 @@ module.exports = {
       "backend-looks-up-to-nothing",
       { path: "^server/backend/", pathNot: `^server/backend/remote/|${TEST}` },
       {
-        path: "^(gen/|client/|server/(rpc|namespace|config)/|server/(port|direct)/|server/(app|main|cli|log|data-plane|admin-plane|connect-routes|unrouted)\\.ts$)",
+        path: "^(gen/|client/|server/(wire|calls|services|namespaces|config|port)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
       },
       "A backend never sees a wire message.",
     ),
     never(
-      "namespace-knows-contract-only",
-      { path: "^server/namespace/", pathNot: TEST },
+      "layers-know-the-contract-only",
+      { path: "^server/backend/layers/", pathNot: TEST },
+      {
+        path: "^(server|gen|client)/",
+        pathNot: "^server/backend/layers/|^server/backend/[^/]+\\.ts$|^server/errors\\.ts$",
+      },
+      "A layer fits around any store.",
+    ),
+    never(
+      "namespaces-know-the-contract-only",
+      { path: "^server/namespaces/", pathNot: TEST },
       {
         path: "^(gen|server|client)/",
-        pathNot: "^server/namespace/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
+        pathNot: "^server/namespaces/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),
     never(
-      "rpc-knows-namespace-and-contract",
-      { path: "^server/rpc/", pathNot: TEST },
+      "calls-know-namespaces-and-the-contract",
+      { path: "^server/calls/", pathNot: TEST },
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(rpc|namespace)/|^server/backend/(contract|values|lane)\\.ts$|^server/(errors|limits|nearest|wire-reason)\\.ts$",
+          "^server/(calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
       },
-      "",
+      "What is around every handler knows neither bytes nor services.",
     ),
     never(
-      "wire-messages-in-rpc-remote-and-client-only",
-      { path: "^server/", pathNot: `^server/(rpc|backend/remote)/|^server/wire-reason\\.ts$|${TEST}` },
+      "services-stand-beside-the-wire",
+      { path: "^server/services/", pathNot: TEST },
+      {
+        path: "^(server|client|http2)/",
+        pathNot:
+          "^server/(services|calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
+      },
+      "A handler knows no protocol.",
+    ),
+    never(
+      "the-wire-stands-beside-services",
+      { path: "^server/wire/", pathNot: TEST },
+      {
+        path: "^(server|client)/",
+        pathNot:
+          "^server/(wire|calls)/|^server/backend/(contract|values|lane)\\.ts$|^server/(errors|limits|nearest|wire-reason)\\.ts$",
+      },
+      "It carries any service's calls.",
+    ),
+    never(
+      "wire-messages-in-few-rooms-only",
+      {
+        path: "^server/",
+        pathNot: `^server/(wire|calls|services|backend/remote)/|^server/wire-reason\\.ts$|${TEST}`,
+      },
       { path: "^gen/" },
       "",
     ),

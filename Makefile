@@ -24,11 +24,11 @@ run: $(INSTALLED) ## install and serve on port 8980; ARGS="--memory" and the lik
 demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or a proxy and its plugin that it starts for itself
 	@$(WITH_NODE) node examples/run-demo.ts
 
-test: $(INSTALLED) ## all tests; ARGS=server/rpc for a part, ARGS=--coverage to enforce 90% of lines, as CI does
+test: $(INSTALLED) ## all tests; ARGS=server/wire for a part, ARGS=--coverage to enforce 90% of lines, as CI does
 	$(WITH_NODE) vitest run $(ARGS)
 
 test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` does ten
-	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run server/crash.test.ts
+	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run tests/crash.test.ts
 
 test-h2spec: $(INSTALLED) ## h2spec, strict, against the engine in http2/; needs Go, which it installs h2spec with
 	@$(WITH_NODE) sh .ci/h2spec
@@ -37,12 +37,12 @@ test-conformance: $(INSTALLED) ## the official Connect conformance suite, agains
 	@$(WITH_NODE) sh .ci/connect-conformance
 
 test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every call on Connect's own handlers
-	$(WITH_NODE) PRISM_TEST_HTTP2=node vitest run server/protocol
-	$(WITH_NODE) PRISM_TEST_PATH=connect vitest run server/protocol
-	$(WITH_NODE) PRISM_TEST_HTTP2=node PRISM_TEST_PATH=connect vitest run server/protocol
+	$(WITH_NODE) PRISM_TEST_HTTP2=node vitest run tests/protocol
+	$(WITH_NODE) PRISM_TEST_PATH=connect vitest run tests/protocol
+	$(WITH_NODE) PRISM_TEST_HTTP2=node PRISM_TEST_PATH=connect vitest run tests/protocol
 
 test-build: $(INSTALLED) ## that what `make build` makes runs
-	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run server/build.test.ts
+	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run tests/build.test.ts
 
 bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS=stores for the stores, ARGS=unary for one question
 	@$(WITH_NODE) node bench/run.ts $(ARGS)
@@ -53,7 +53,7 @@ check: $(INSTALLED) ## types, lint, format, schema, generated code, import direc
 	$(WITH_NODE) buf lint
 	$(WITH_NODE) buf format --diff --exit-code
 	$(WITH_NODE) sh .ci/check-gen
-	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client gen examples bench
+	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client tests gen examples bench
 	$(WITH_NODE) knip
 
 format: $(INSTALLED) ## put code and schema in the house's format

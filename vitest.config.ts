@@ -2,9 +2,9 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["http2/**/*.test.ts", "server/**/*.test.ts", "client/**/*.test.ts"],
+    include: ["{http2,server,client,tests}/**/*.test.ts"],
     // Compiles everything once more: `make test-build`.
-    exclude: process.env.PRISM_TEST_BUILD === undefined ? ["server/build.test.ts"] : [],
+    exclude: process.env.PRISM_TEST_BUILD === undefined ? ["tests/build.test.ts"] : [],
     // No test leaves anything behind in its process, so modules need not be loaded again for each file.
     isolate: false,
     maxWorkers: 2,
@@ -20,8 +20,6 @@ export default defineConfig({
         "http2/h2spec-server.ts",
         "client/transport/testing.ts",
         "client/manifest.ts",
-        "server/testing/**",
-        "server/protocol/**",
         "server/backend/conformance/**",
         "server/backend/sqlite/writer.ts",
       ],

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openWriter } from "../server/backend/sqlite/database.ts";
 import { MIGRATIONS } from "../server/backend/sqlite/migrations.ts";
 import { createApplyGroup, type Operation } from "../server/backend/sqlite/write-batch.ts";
-import { temporaryFolder } from "../server/testing/process.ts";
+import { temporaryFolder } from "../tests/helpers/process.ts";
 import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";
 import { startPrism } from "./harness/peers.ts";
 import { interleaved, median, partsOfFirst, report, rounded, spread, writeReport } from "./harness/report.ts";
@@ -41,10 +41,14 @@ const GROUPS = 1_000;
   const cpuUs: number[] = [];
   for (let round = 0; round <= 5; round++) {
     const from = { ms: performance.now(), cpu: process.cpuUsage() };
-    for (let i = 0; i < GROUPS; i++) apply(Array.from({ length: GROUP }, someSet), 0);
+    for (let i = 0; i < GROUPS; i++) {
+      apply(Array.from({ length: GROUP }, someSet), 0);
+    }
     const { user, system } = process.cpuUsage(from.cpu);
     // The first writes the keys.
-    if (round === 0) continue;
+    if (round === 0) {
+      continue;
+    }
     rates.push((GROUP * GROUPS) / ((performance.now() - from.ms) / 1000));
     cpuUs.push((user + system) / (GROUP * GROUPS));
   }

@@ -2,8 +2,8 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import { encoderOf } from "../server/rpc/encoder.ts";
-import { MessageWriter } from "../server/rpc/message-writer.ts";
+import { encoderOf } from "../server/wire/encoder.ts";
+import { MessageWriter } from "../server/wire/message-writer.ts";
 import { pinThisProcess } from "./harness/process.ts";
 import { compared, interleaved, report, writeReport } from "./harness/report.ts";
 

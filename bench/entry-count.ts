@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { BackendConfig } from "../server/backend/config.ts";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
-import { temporaryFolder } from "../server/testing/process.ts";
+import { temporaryFolder } from "../tests/helpers/process.ts";
 import { fillKeys, manyKeysContender } from "./harness/many-keys.ts";
 import { type Pauses, pausesOf } from "./harness/pauses.ts";
 import { startPrism } from "./harness/peers.ts";

@@ -35,7 +35,9 @@ async function fillPrism({ port }: Peer): Promise<void> {
   const client = createClient(KeyValueBasicInterface, transport);
   let next = 0;
   const lane = async () => {
-    for (let i = next++; i < ENTRIES; i = next++) await client.set({ key: keyOf(i), value: VALUE });
+    for (let i = next++; i < ENTRIES; i = next++) {
+      await client.set({ key: keyOf(i), value: VALUE });
+    }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   transport.close();
@@ -54,11 +56,15 @@ async function fillRedis({ port }: Peer): Promise<void> {
       { length: STEP },
       (_, i) => `*3\r\n$3\r\nSET\r\n$16\r\n${keyOf(from + i)}\r\n$${VALUE.length}\r\n${VALUE}\r\n`,
     );
-    if (!socket.write(commands.join(""))) await once(socket, "drain");
+    if (!socket.write(commands.join(""))) {
+      await once(socket, "drain");
+    }
   }
   socket.end("*1\r\n$6\r\nDBSIZE\r\n");
   await once(socket, "close");
-  if (!tail.includes(`:${ENTRIES}\r\n`)) throw new Error(`Redis does not hold them all: ${tail}`);
+  if (!tail.includes(`:${ENTRIES}\r\n`)) {
+    throw new Error(`Redis does not hold them all: ${tail}`);
+  }
 }
 
 async function residentBytes({ pid }: Peer): Promise<number> {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
-import { temporaryFolder } from "../server/testing/process.ts";
+import { temporaryFolder } from "../tests/helpers/process.ts";
 import { median, report, rounded, spread, writeReport } from "./harness/report.ts";
 
 const LONG = 1_000_000;

@@ -3,7 +3,7 @@ import pg from "pg";
 import { backendSchema } from "../server/backend/config.ts";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
-import { canStartPostgres, startPostgres } from "../server/testing/postgres.ts";
+import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
 import { GRPC } from "./harness/calls.ts";
 import { KeyedBodies, keyedPath } from "./harness/keyed-bodies.ts";
 import { fillKeys, manyKeysContender } from "./harness/many-keys.ts";
@@ -46,7 +46,9 @@ async function askContract(): Promise<void> {
   const backend = createBackend(database);
   await backend.open();
   const { entries } = backend;
-  if (entries === undefined) throw new Error("no entries");
+  if (entries === undefined) {
+    throw new Error("no entries");
+  }
   const write = (key: string) => ({ key, value: VALUE, ttlMs: 0 });
   await entries.set(
     "default",

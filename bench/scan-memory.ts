@@ -11,8 +11,8 @@ import { ScanRequestSchema } from "../gen/prism/interfaces/keyvalue/keyvalue_sca
 import { type BackendConfig, backendSchema } from "../server/backend/config.ts";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
-import { canStartPostgres, startPostgres } from "../server/testing/postgres.ts";
-import { spawnServer, temporaryFolder } from "../server/testing/process.ts";
+import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
+import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { report, writeReport } from "./harness/report.ts";
 
 const ENTRIES = 1_000_000;

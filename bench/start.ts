@@ -1,6 +1,6 @@
 /** How long does `prism serve` take from start to ready? Ten starts each, memory and SQLite in turn. */
 
-import { spawnServer, temporaryFolder } from "../server/testing/process.ts";
+import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { median, report, writeReport } from "./harness/report.ts";
 
 const STARTS = 10;

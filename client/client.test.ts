@@ -7,7 +7,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import { startTestServer, type TestServer } from "../server/testing/server.ts";
+import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import type { PrismClient } from "./client.ts";
 import type { Value } from "./convert.ts";
 import { KeyNotFoundError, NamespaceNotFoundError, PrismError } from "./errors.ts";

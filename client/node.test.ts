@@ -7,9 +7,9 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
-import { CERT, KEY } from "../server/testing/certificate.ts";
-import { canStartNginx, startNginx } from "../server/testing/nginx.ts";
-import { startTestServer } from "../server/testing/server.ts";
+import { CERT, KEY } from "../tests/helpers/certificate.ts";
+import { canStartNginx, startNginx } from "../tests/helpers/nginx.ts";
+import { startTestServer } from "../tests/helpers/server.ts";
 import { parseAddress } from "./address.ts";
 import { PrismClient } from "./node.ts";
 

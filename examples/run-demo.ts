@@ -3,7 +3,7 @@
  * itself: a proxy, and the plugin that holds the data.
  */
 import { fileURLToPath } from "node:url";
-import { spawnServer } from "../server/testing/process.ts";
+import { spawnServer } from "../tests/helpers/process.ts";
 
 if (process.env.PRISM_ADDRESS !== undefined) {
   await import("./poc1-demo.ts");

@@ -1,8 +1,8 @@
 import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
 import { ReadOnlyError } from "./errors.ts";
-import type { NamespaceRouter } from "./namespace/router.ts";
-import type { HealthState } from "./rpc/health.ts";
+import type { NamespaceRouter } from "./namespaces/router.ts";
+import type { HealthState } from "./services/health.ts";
 
 /** The operator's port: plain HTTP, on loopback unless configured otherwise. */
 export interface AdminPlane {

@@ -15,10 +15,10 @@ import {
   STALL_TIMEOUT_MS,
   STREAM_WINDOW_BYTES,
 } from "./limits.ts";
-import { createNamespaceRouter } from "./namespace/router.ts";
+import { createNamespaceRouter } from "./namespaces/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
-import { createHealthState } from "./rpc/health.ts";
-import { registerServices, SERVICES } from "./rpc/services.ts";
+import { createHealthState } from "./services/health.ts";
+import { createServices, SERVICES } from "./services/services.ts";
 
 /** The whole server, built and not yet started. */
 export interface App {
@@ -49,14 +49,8 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
   const dataPlane = await createDataPlane({
-    services: (connect, policy, readerOf) =>
-      registerServices(connect, {
-        router,
-        health,
-        limits: { maxValueBytes: limits.maxValueBytes },
-        policy,
-        readerOf,
-      }),
+    services: (policy) =>
+      createServices({ router, health, limits: { maxValueBytes: limits.maxValueBytes }, policy }),
     log,
     port: {
       tls: await readTls(config),

@@ -1,8 +1,8 @@
 import { cors as connectCors } from "@connectrpc/connect";
 import corsPlugin from "@fastify/cors";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { FailureLog } from "./rpc/failure-log.ts";
-import { peerOf } from "./rpc/peer.ts";
+import type { FailureLog } from "./calls/failure-log.ts";
+import { peerOf } from "./calls/peer.ts";
 
 /** Where an operator lets a page call. */
 const SETTING = "server.cors.origins";

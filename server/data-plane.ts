@@ -1,39 +1,36 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import { createConnectRouter } from "@connectrpc/connect";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
 import { BodyBudget, UnsentBudget } from "../http2/index.ts";
-import { addConnectRoutes } from "./connect-routes.ts";
+import { createFailureLog, type FailureLevel, type FailureLog } from "./calls/failure-log.ts";
+import type { CallPolicy, ServiceMethods } from "./calls/implement.ts";
+import { LargeAnswers } from "./calls/large-answers.ts";
+import { peerOf } from "./calls/peer.ts";
+import { createCallLog } from "./calls/record.ts";
 import { registerCors } from "./cors.ts";
-import { NodeExchange } from "./direct/node-exchange.ts";
-import { createOnStream } from "./direct/on-stream.ts";
-import { createDirectPath, type DirectPath } from "./direct/path.ts";
 import { PrismError } from "./errors.ts";
 import { collectGarbageSoon } from "./garbage.ts";
 import { createEngineHttp2 } from "./port/http2-engine.ts";
 import { createNodeHttp2 } from "./port/http2-node.ts";
 import type { PortOptions } from "./port/options.ts";
 import { createPort, type Port } from "./port/port.ts";
-import { createCallLog } from "./rpc/call-record.ts";
-import { createFailureLog, type FailureLevel, type FailureLog } from "./rpc/failure-log.ts";
-import type { CallPolicy, StreamMethod, UnaryMethod } from "./rpc/implement.ts";
-import type { UnknownFields } from "./rpc/json-reader.ts";
-import { LargeAnswers } from "./rpc/large-answers.ts";
-import { maxMessageBytes } from "./rpc/message-limits.ts";
-import { peerOf } from "./rpc/peer.ts";
-import { applyProtocolPolicy } from "./rpc/protocol.ts";
-import { createRequestReaders, type RequestReaders } from "./rpc/request-reader.ts";
 import { answerNotFound, answerUnread, createRequestCheck } from "./unrouted.ts";
+import { applyProtocolPolicy } from "./wire/connect-policy.ts";
+import { addConnectRoutes } from "./wire/connect-routes.ts";
+import { registerService } from "./wire/connect-service.ts";
+import { createDirectPath, type DirectPath } from "./wire/direct-path.ts";
+import type { UnknownFields } from "./wire/json-reader.ts";
+import { maxMessageBytes } from "./wire/message-limits.ts";
+import { NodeExchange } from "./wire/node-exchange.ts";
+import { createOnStream } from "./wire/on-stream.ts";
+import { createRequestReaders, type RequestReaders } from "./wire/request-reader.ts";
 
 /** What the data plane serves, and within which bounds. */
 export interface DataPlaneOptions {
-  /** Registers the services, each handler within `policy`. Answers the methods that take one request, for the direct path. */
-  readonly services: (
-    connect: ConnectRouter,
-    policy: CallPolicy,
-    readerOf: RequestReaders,
-  ) => readonly (UnaryMethod | StreamMethod)[];
+  /** Makes the services, each handler within `policy`. */
+  readonly services: (policy: CallPolicy) => readonly ServiceMethods[];
   readonly log: Logger;
   readonly port: Omit<PortOptions, "maxMessageBytes" | "unsent" | "onConnectionError" | "onDefect">;
   /** What speaks HTTP/2: the engine in `http2/`, or node:http2. */
@@ -220,7 +217,10 @@ function addRpc(
   const connect = createConnectRouter({
     shutdownSignal,
   });
-  direct.add(options.services(connect, { log, maxTimeoutMs, large: new LargeAnswers(unsent) }, readerOf));
+  for (const service of options.services({ log, maxTimeoutMs, large: new LargeAnswers(unsent) })) {
+    direct.add(service.methods);
+    registerService(connect, service, readerOf);
+  }
   applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, readerOf, shutdownSignal });
   addConnectRoutes(app, connect.handlers, onDefect);
 }

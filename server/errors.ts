@@ -1,6 +1,6 @@
 /**
  * Why a call failed, as a closed set: every layer under the wire throws a {@link PrismError} with one of
- * these, and `rpc/status.ts` turns it into a status code and a `prism.common.Error` detail.
+ * these, and `calls/status.ts` turns it into a status code and a `prism.common.Error` detail.
  */
 export type Reason =
   /** The request cannot be read: broken framing, encoding, JSON or protobuf. */
@@ -50,6 +50,8 @@ export interface PrismErrorOptions {
   readonly field?: string;
   /** The driver's own error. It reaches the log, never the caller. */
   readonly cause?: unknown;
+  /** True: the message can hold keys and values that the caller sent, so the log leaves it out. */
+  readonly echoes?: boolean;
 }
 
 /**
@@ -60,11 +62,13 @@ export class PrismError extends Error {
   override readonly name = "PrismError";
   readonly reason: Reason;
   readonly field: string | undefined;
+  readonly echoes: boolean;
 
   constructor(reason: Reason, message: string, options: PrismErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.field = options.field;
+    this.echoes = options.echoes ?? false;
   }
 }
 
@@ -83,6 +87,11 @@ export class ReadOnlyError extends PrismError {
   constructor(message: string, cause?: unknown) {
     super("store_unavailable", message, { cause });
   }
+}
+
+/** The same error for the caller; the log leaves its message out. */
+export function echoing({ reason, message, field }: PrismError): PrismError {
+  return new PrismError(reason, message, { echoes: true, ...(field !== undefined && { field }) });
 }
 
 /** Gives back `error` if it is a {@link PrismError}; anything else becomes `internal` with it as the cause. */

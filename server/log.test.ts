@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { folderOnPath } from "../tests/helpers/child.ts";
+import { isThere } from "../tests/helpers/is-there.ts";
+import { freePorts } from "../tests/helpers/port.ts";
+import { NODE_FLAGS, spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
+import { until } from "../tests/helpers/until.ts";
 import { createPrettyShape, escaped, formatOf } from "./log.ts";
-import { folderOnPath } from "./testing/child.ts";
-import { isThere } from "./testing/is-there.ts";
-import { freePorts } from "./testing/port.ts";
-import { NODE_FLAGS, spawnServer, temporaryFolder } from "./testing/process.ts";
-import { until } from "./testing/until.ts";
 
 /** A machine that is busy takes its time until a process is ready. */
 const PATIENCE_MS = 50_000;
@@ -69,7 +69,9 @@ test("what the wire brings reaches the log escaped", SLOW, async () => {
   server.child.kill("SIGTERM");
   await server.exited;
   expect(server.lines.length).toBeGreaterThan(3);
-  for (const line of server.lines) expect(line).not.toMatch(/\p{Cc}/u);
+  for (const line of server.lines) {
+    expect(line).not.toMatch(/\p{Cc}/u);
+  }
 });
 
 /** A server whose standard output is a pipe that nobody reads yet. */

@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { NODE_FLAGS, NODE_VARIABLES, spawnServer, temporaryFolder } from "./testing/process.ts";
+import { NODE_FLAGS, NODE_VARIABLES, spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -43,7 +43,9 @@ test.each(["Dockerfile", "Makefile", "package.json"])(
     expect(NODE_FLAGS).not.toEqual([]);
     expect(NODE_VARIABLES).not.toEqual([]);
     const text = await readFile(new URL(`../${file}`, import.meta.url), "utf8");
-    for (const word of [...NODE_FLAGS, ...NODE_VARIABLES]) expect(text).toContain(word);
+    for (const word of [...NODE_FLAGS, ...NODE_VARIABLES]) {
+      expect(text).toContain(word);
+    }
   },
 );
 

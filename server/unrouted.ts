@@ -4,14 +4,14 @@ import { isIPv6 } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fastify";
-import { tellHeaders } from "./connect-routes.ts";
+import type { FailureLevel, FailureLog } from "./calls/failure-log.ts";
+import { peerOf } from "./calls/peer.ts";
+import { toConnectError } from "./calls/status.ts";
 import { PrismError } from "./errors.ts";
-import { mediaType } from "./rpc/content-type.ts";
-import type { FailureLevel, FailureLog } from "./rpc/failure-log.ts";
-import { DIRECT_FORMS } from "./rpc/forms.ts";
-import { peerOf } from "./rpc/peer.ts";
-import { toConnectError } from "./rpc/status.ts";
-import { errorForm, errorResponse } from "./rpc/wire-error.ts";
+import { tellHeaders } from "./wire/connect-routes.ts";
+import { mediaType } from "./wire/content-type.ts";
+import { DIRECT_FORMS } from "./wire/forms.ts";
+import { errorForm, errorResponse } from "./wire/wire-error.ts";
 
 /** In the place of a host that a request need not name. Connect builds a URL with it, of which only path and query count. */
 const ANY_HOST = "localhost";
@@ -63,7 +63,7 @@ function hostOf({ headers, httpVersion, httpVersionMajor }: IncomingMessage): st
 }
 
 /**
- * Tells of a call that reached no handler, with the fields of `rpc/call-record.ts`. Those that fail with one code and one
+ * Tells of a call that reached no handler, with the fields of `calls/record.ts`. Those that fail with one code and one
  * HTTP status are alike: any number of paths can be made up.
  */
 function tell(

@@ -51,7 +51,9 @@ export class KeyedBodies {
   next(): Buffer {
     let key = this.#inOrder ? this.count % this.#keys : Math.floor(Math.random() * this.#keys);
     this.count++;
-    if (this.#digits === SCAN_DIGITS) key = Math.floor(key / 100);
+    if (this.#digits === SCAN_DIGITS) {
+      key = Math.floor(key / 100);
+    }
     for (let at = this.#digitsAt + this.#digits - 1; at >= this.#digitsAt; at--) {
       this.#body[at] = 0x30 + (key % 10);
       key = Math.floor(key / 10);

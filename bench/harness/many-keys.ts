@@ -113,15 +113,25 @@ async function callOn(
       case FrameType.WINDOW_UPDATE:
         break;
       case FrameType.SETTINGS:
-        if ((flags & Flag.ACK) === 0) return writeFrameHead(out, at, 0, FrameType.SETTINGS, Flag.ACK, 0);
+        if ((flags & Flag.ACK) === 0) {
+          return writeFrameHead(out, at, 0, FrameType.SETTINGS, Flag.ACK, 0);
+        }
         break;
       case FrameType.HEADERS:
-        if ((flags & Flag.END_STREAM) === 0) break;
+        if ((flags & Flag.END_STREAM) === 0) {
+          break;
+        }
         underWay--;
         // One that fails has no message.
-        if (!answered.delete(stream)) throw new Error("a call failed");
-        if (seconds > 0 ? performance.now() < endMs : bodies.count < keys) return call(at);
-        if (underWay === 0) resolve();
+        if (!answered.delete(stream)) {
+          throw new Error("a call failed");
+        }
+        if (seconds > 0 ? performance.now() < endMs : bodies.count < keys) {
+          return call(at);
+        }
+        if (underWay === 0) {
+          resolve();
+        }
         break;
       default:
         throw new Error(`the peer sent a frame of type ${type}`);
@@ -136,12 +146,16 @@ async function callOn(
     let written = 0;
     while (at + FRAME_HEAD_BYTES <= bytes.length) {
       const end = at + FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3);
-      if (end > bytes.length) break;
+      if (end > bytes.length) {
+        break;
+      }
       written = take(bytes.readUInt8(at + 3), bytes.readUInt8(at + 4), bytes.readUInt32BE(at + 5), written);
       at = end;
     }
     rest = bytes.subarray(at);
-    if (written > 0) socket.write(Buffer.from(out.subarray(0, written)));
+    if (written > 0) {
+      socket.write(Buffer.from(out.subarray(0, written)));
+    }
   }
 
   socket.on("data", (chunk: Buffer) => {
@@ -156,7 +170,9 @@ async function callOn(
   end = writeFrameHead(out, end, 0, FrameType.SETTINGS, 0, 0);
   end = writeFrameHead(out, end, 4, FrameType.WINDOW_UPDATE, 0, 0);
   end = out.writeUInt32BE(MAX_31_BITS - INITIAL_WINDOW_BYTES, end);
-  for (let i = 0; i < streams; i++) end = call(end);
+  for (let i = 0; i < streams; i++) {
+    end = call(end);
+  }
   socket.write(Buffer.from(out.subarray(0, end)));
   await promise;
 }
@@ -171,12 +187,18 @@ async function run(load: Load): Promise<number> {
   const endMs = performance.now() + START_MS + load.seconds * 1000;
   const done = Promise.all(sockets.map((socket) => callOn(socket, load, bodies, endMs)));
   // What this program does before V8 has compiled it is not what the peer can do.
-  if (load.seconds > 0) await setTimeout(START_MS);
+  if (load.seconds > 0) {
+    await setTimeout(START_MS);
+  }
   const from = { calls: bodies.count, ms: performance.now() };
   await done;
   const seconds = (performance.now() - from.ms) / 1000;
-  for (const socket of sockets) socket.removeAllListeners("close").destroy();
+  for (const socket of sockets) {
+    socket.removeAllListeners("close").destroy();
+  }
   return (bodies.count - from.calls) / seconds;
 }
 
-if (import.meta.main) console.log(await run(JSON.parse(process.argv[2] ?? "") as Load));
+if (import.meta.main) {
+  console.log(await run(JSON.parse(process.argv[2] ?? "") as Load));
+}

@@ -75,8 +75,11 @@ export async function openLoop(
     if (sent - answered > MAX_OWED) {
       resolve(false);
     } else if (sent < total) {
-      if (call.sleeps === true) setTimeout(pump, 1);
-      else setImmediate(pump);
+      if (call.sleeps === true) {
+        setTimeout(pump, 1);
+      } else {
+        setImmediate(pump);
+      }
     }
   };
   for (const connection of connections) {

@@ -15,7 +15,9 @@ export interface Pauses {
 export async function pausesOf(step: () => Promise<boolean>): Promise<Pauses> {
   const pauses: Pauses = { wallMs: 0, cpuMs: 0, gcMs: 0 };
   const observer = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) pauses.gcMs = Math.max(pauses.gcMs, duration);
+    for (const { duration } of list.getEntries()) {
+      pauses.gcMs = Math.max(pauses.gcMs, duration);
+    }
   });
   observer.observe({ entryTypes: ["gc"] });
   let wallMs = performance.now();

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BackendConfig } from "../../server/backend/config.ts";
-import { freePort } from "../../server/testing/port.ts";
-import { NODE_FLAGS, nodeEnvironment } from "../../server/testing/process.ts";
+import { freePort } from "../../tests/helpers/port.ts";
+import { NODE_FLAGS, nodeEnvironment } from "../../tests/helpers/process.ts";
 import { type Core, type Peer, startPeer } from "./process.ts";
 
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));

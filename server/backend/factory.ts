@@ -1,14 +1,14 @@
-import { createBreakerBackend } from "./breaker.ts";
 import { type Clock, createSystemClock } from "./clock.ts";
-import { createCoalescedBackend } from "./coalesced.ts";
 import type { BackendConfig } from "./config.ts";
 import { type Backend, SILENT, type StoreLog } from "./contract.ts";
-import { createGuardedBackend } from "./guarded.ts";
+import { createBreakerBackend } from "./layers/breaker.ts";
+import { createCoalescedBackend } from "./layers/coalesced.ts";
+import { createGuardedBackend } from "./layers/guarded.ts";
+import { createShardedBackend } from "./layers/sharded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
 import { createPostgresBackend } from "./postgres/backend.ts";
 import { createRedisShards } from "./redis/backend.ts";
 import { createRemoteBackend } from "./remote/backend.ts";
-import { createShardedBackend } from "./sharded.ts";
 import { createSqliteBackend } from "./sqlite/backend.ts";
 
 /** Makes the store that `config` describes, guarded and not yet open. The only module that knows every room. */

@@ -10,7 +10,9 @@ export interface KeyRange {
 /** The keys that start with `prefix` and come after `after` (`undefined` = all of them). */
 export function keyRange(prefix: string, after: string | undefined): KeyRange {
   const start = Buffer.from(prefix);
-  if (after === undefined) return { from: start, below: endOf(start) };
+  if (after === undefined) {
+    return { from: start, below: endOf(start) };
+  }
   const next = successor(Buffer.from(after));
   return { from: Buffer.compare(next, start) > 0 ? next : start, below: endOf(start) };
 }
@@ -24,7 +26,9 @@ export function successor(key: Uint8Array): Uint8Array {
 
 /** Less than everything that is greater than all keys with the prefix. No carry: the last byte of UTF-8 is 0xF4 at most. */
 function endOf(prefix: Buffer): Uint8Array {
-  if (prefix.length === 0) return AFTER_ALL;
+  if (prefix.length === 0) {
+    return AFTER_ALL;
+  }
   const end = Buffer.from(prefix);
   end.writeUInt8(end.readUInt8(end.length - 1) + 1, end.length - 1);
   return end;

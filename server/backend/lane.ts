@@ -32,7 +32,9 @@ export function createLane(max: number): Lane {
         };
         const goAway = () => {
           waiting.delete(comeIn);
-          if (signal !== undefined) reject(abortError(signal));
+          if (signal !== undefined) {
+            reject(abortError(signal));
+          }
         };
         waiting.add(comeIn);
         signal?.addEventListener("abort", goAway, { once: true });

@@ -13,8 +13,9 @@ export interface Migration {
 export function loadMigrations(directory: URL): Migration[] {
   const files = readdirSync(directory).filter((file) => FILE_NAME.test(file));
   return files.sort().map((file, i) => {
-    if (Number.parseInt(file, 10) !== i + 1)
+    if (Number.parseInt(file, 10) !== i + 1) {
       throw new Error(`migration ${i + 1} is missing: found ${file} in its place`);
+    }
     return { version: i + 1, sql: readFileSync(new URL(file, directory), "utf8") };
   });
 }

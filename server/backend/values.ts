@@ -65,7 +65,9 @@ export class PackedValues implements Values {
   }
 
   *[Symbol.iterator](): Iterator<Uint8Array> {
-    for (let i = 0; i < this.length; i++) yield this.#at(i);
+    for (let i = 0; i < this.length; i++) {
+      yield this.#at(i);
+    }
   }
 
   #at(index: number): Uint8Array {

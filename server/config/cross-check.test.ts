@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CERT, KEY } from "../testing/certificate.ts";
+import { CERT, KEY } from "../../tests/helpers/certificate.ts";
 import { type LoadOptions, loadConfig } from "./load.ts";
 import { ConfigError } from "./problem.ts";
 

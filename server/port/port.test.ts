@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import net from "node:net";
 import { expect, test } from "vitest";
 import { UnsentBudget } from "../../http2/index.ts";
-import { spawnServer } from "../testing/process.ts";
+import { spawnServer } from "../../tests/helpers/process.ts";
 import type { PortOptions } from "./options.ts";
 import { createPort } from "./port.ts";
 

@@ -22,7 +22,10 @@ export function describeCapabilities(harness: Harness): void {
 
 function expectMethods(backend: Backend, capability: keyof typeof METHODS, declared: boolean): void {
   expect(capability in backend).toBe(declared);
-  if (!declared) return;
-  for (const method of METHODS[capability])
+  if (!declared) {
+    return;
+  }
+  for (const method of METHODS[capability]) {
     expect(backend[capability]).toHaveProperty(method, expect.any(Function));
+  }
 }

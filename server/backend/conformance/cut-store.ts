@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import type { Reason } from "../../errors.ts";
-import { startTcpProxy, type TcpProxy } from "../../testing/tcp-proxy.ts";
 import type { BackendConfig } from "../config.ts";
 import { bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
@@ -270,12 +270,16 @@ function describeLoad(way: Way, open: Open): void {
     for (let i = 0; i < times; i++) {
       await delay(10 + random() * 90);
       const kind = Math.floor(random() * 5);
-      if (kind < 2) proxy.cut();
-      else if (kind < 4) proxy.cutAnswers();
-      else {
+      if (kind < 2) {
+        proxy.cut();
+      } else if (kind < 4) {
+        proxy.cutAnswers();
+      } else {
         proxy.freeze();
         await delay(random() * 200);
-        if (random() < 0.5) proxy.cut();
+        if (random() < 0.5) {
+          proxy.cut();
+        }
         proxy.thaw();
       }
     }

@@ -49,7 +49,9 @@ export function describeEntries(harness: Harness): void {
         expect(texts(await entries.get(NAMESPACE, AWKWARD_KEYS, CALL))).toEqual(
           AWKWARD_KEYS.map((_, i) => `value ${i}`),
         );
-        for (const key of AWKWARD_KEYS) expect(await entries.delete(NAMESPACE, [key], CALL)).toEqual([true]);
+        for (const key of AWKWARD_KEYS) {
+          expect(await entries.delete(NAMESPACE, [key], CALL)).toEqual([true]);
+        }
         expect(await entries.exists(NAMESPACE, AWKWARD_KEYS, CALL)).toEqual(AWKWARD_KEYS.map(() => false));
       });
 
@@ -162,7 +164,9 @@ export function describeEntries(harness: Harness): void {
           for (let i = 0; i < 20; i++) {
             await setTexts(entries, { [`writer ${id}`]: String(i) });
             const [found] = texts(await entries.get(NAMESPACE, [`writer ${id}`], CALL));
-            if (found !== String(i)) wrong.push(`${id}: ${found} instead of ${i}`);
+            if (found !== String(i)) {
+              wrong.push(`${id}: ${found} instead of ${i}`);
+            }
           }
         };
         await Promise.all(Array.from({ length: 16 }, (_, id) => writer(id)));

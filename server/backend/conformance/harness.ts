@@ -68,13 +68,18 @@ export function useOpenStore(harness: Harness): () => OpenStore {
   }
 
   beforeEach(async () => {
-    if (subject !== undefined) return;
+    if (subject !== undefined) {
+      return;
+    }
     subject = await harness.create();
     await subject.backend.open();
   });
   afterEach(async () => {
-    if (subject?.clear === undefined) await dispose();
-    else await subject.clear();
+    if (subject?.clear === undefined) {
+      await dispose();
+    } else {
+      await subject.clear();
+    }
   });
   afterAll(dispose);
 
@@ -122,8 +127,9 @@ export function testBatch(harness: Harness, name: string, run: () => Promise<voi
 
 /** `value`, or an error if there is none: the harness promised it. */
 export function present<T>(value: T | undefined): T {
-  if (value === undefined)
+  if (value === undefined) {
     throw new Error("the harness declares a capability that the backend does not have");
+  }
   return value;
 }
 

@@ -37,7 +37,9 @@ async function expectAllReject(calls: readonly Promise<unknown>[], error: object
 }
 
 async function expectAllResolve(calls: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(calls)) expect(result).toMatchObject({ status: "fulfilled" });
+  for (const result of await Promise.allSettled(calls)) {
+    expect(result).toMatchObject({ status: "fulfilled" });
+  }
 }
 
 /** Opening, closing, opening again, and calls that came too early, too late or were aborted. */
@@ -141,7 +143,9 @@ function describeAborts(store: () => Backend): void {
     const calls = everyCall(store(), createCall(controller.signal));
     controller.abort();
     for (const result of await Promise.allSettled(calls)) {
-      if (result.status === "rejected") expect(result.reason).toMatchObject({ reason: "canceled" });
+      if (result.status === "rejected") {
+        expect(result.reason).toMatchObject({ reason: "canceled" });
+      }
     }
     await expectAllResolve(everyCall(store(), CALL));
   });

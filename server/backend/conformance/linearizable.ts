@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "vitest";
-import { PrismError } from "../../errors.ts";
 import {
   ENTRY,
   History,
@@ -10,7 +9,8 @@ import {
   LIST,
   type ListInput,
   type ListOutput,
-} from "../../testing/linearizable.ts";
+} from "../../../tests/helpers/linearizable.ts";
+import { PrismError } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
 import { bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
 
@@ -89,6 +89,10 @@ export async function expectLinearizable(
       }),
     ),
   ]);
-  for (const { operations } of entries) expect(isLinearizable(operations, ENTRY)).toBe(true);
-  for (const { operations } of lists) expect(isLinearizable(operations, LIST)).toBe(true);
+  for (const { operations } of entries) {
+    expect(isLinearizable(operations, ENTRY)).toBe(true);
+  }
+  for (const { operations } of lists) {
+    expect(isLinearizable(operations, LIST)).toBe(true);
+  }
 }

@@ -175,8 +175,9 @@ export function describeLists(harness: Harness): void {
           }
         };
         const popper = async (id: number) => {
-          for (let i = 0; i < 20; i++)
+          for (let i = 0; i < 20; i++) {
             popped.push(...(await pop(lists, "a", id % 2 === 0 ? "left" : "right")));
+          }
         };
         await Promise.all([
           ...Array.from({ length: 8 }, (_, id) => pusher(id)),
@@ -192,7 +193,9 @@ export function describeLists(harness: Harness): void {
         const { lists } = store();
         const values = (id: number) => Array.from({ length: 20 }, (_, i) => `${id}:${i}`);
         const pusher = async (id: number) => {
-          for (const value of values(id)) await push(lists, "a", "right", [value]);
+          for (const value of values(id)) {
+            await push(lists, "a", "right", [value]);
+          }
         };
         await Promise.all([0, 1, 2, 3].map(pusher));
         const popped = await pop(lists, "a", "left", 80);

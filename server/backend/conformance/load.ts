@@ -58,11 +58,15 @@ export function startLoad({
         await lists.push("n", [{ key: listOf(lane), end: "right", value: bytes(key) }], CALL);
         pushes++;
       });
-      if (i % 3 !== 0) continue;
+      if (i % 3 !== 0) {
+        continue;
+      }
       const reason = await attempt(async () => {
         popped.push(...texts(await lists.pop("n", [{ key: listOf(lane), end: "left" }], CALL)));
       });
-      if (reason === "outcome_unknown") unknownPops++;
+      if (reason === "outcome_unknown") {
+        unknownPops++;
+      }
     }
   });
 

@@ -112,8 +112,11 @@ export function describeModel(harness: Harness): void {
           const oracles = { a: new Oracle(), ab: new Oracle() };
           try {
             for (const each of steps) {
-              if (harness.movesClock) await take(each, open, oracles);
-              else if (each.do !== "advance") await take(withoutExpiry(each), open, oracles);
+              if (harness.movesClock) {
+                await take(each, open, oracles);
+              } else if (each.do !== "advance") {
+                await take(withoutExpiry(each), open, oracles);
+              }
             }
           } finally {
             await empty(open, steps);
@@ -141,7 +144,9 @@ async function take(
 ): Promise<void> {
   if (step.do === "advance") {
     await advance(step.ms);
-    for (const oracle of Object.values(oracles)) oracle.nowMs += step.ms;
+    for (const oracle of Object.values(oracles)) {
+      oracle.nowMs += step.ms;
+    }
     return;
   }
   const { namespace } = step;
@@ -153,7 +158,9 @@ async function take(
         step.writes.map((write) => ({ ...write, value: bytes(write.value) })),
         CALL,
       );
-      for (const { key, value, ttlMs } of step.writes) oracle.set(key, value, ttlMs);
+      for (const { key, value, ttlMs } of step.writes) {
+        oracle.set(key, value, ttlMs);
+      }
       break;
     case "get": {
       const wanted = step.keys.map((key) => oracle.get(key));

@@ -35,7 +35,9 @@ export async function scanPages(
     expect(page.keys.length).toBeLessThanOrEqual(partial.maxEntries ?? 1000);
     expect(page.values.length).toBe(partial.keysOnly === true ? 0 : page.keys.length);
     pages.push(page);
-    if (page.next === undefined) return pages;
+    if (page.next === undefined) {
+      return pages;
+    }
     after = page.next;
     await between();
   }
@@ -133,8 +135,9 @@ export function describeScans(harness: Harness): void {
 
       test("namespaces and lists are not scanned along", async () => {
         const { backend, entries, scans } = store();
-        for (const namespace of NAMESPACES)
+        for (const namespace of NAMESPACES) {
           await setTexts(entries, { [`b ${namespace}`]: "" }, { namespace });
+        }
         await backend.lists?.push("a", [{ key: "b list", end: "right", value: bytes("1") }], CALL);
         for (const namespace of NAMESPACES) {
           expect(keysOf(await scanPages(scans, { prefix: "b" }, { namespace }))).toEqual([`b ${namespace}`]);
@@ -244,7 +247,9 @@ export function describeScans(harness: Harness): void {
         const between = async () => {
           const coming = [`stay ${String(round * 14 + 1).padStart(4, "0")}`, `a ${round}`, `z ${round}`];
           await setTexts(entries, Object.fromEntries(coming.map((key) => [key, "2"])));
-          if (round > 0) await entries.delete(NAMESPACE, [`a ${round - 1}`, `z ${round - 1}`], CALL);
+          if (round > 0) {
+            await entries.delete(NAMESPACE, [`a ${round - 1}`, `z ${round - 1}`], CALL);
+          }
           round++;
         };
         const found = keysOf(await scanPages(scans, { maxEntries: 7 }, { between }));

@@ -36,7 +36,9 @@ export function useGateways() {
   let backends: Backend[] = [];
 
   afterEach(async () => {
-    for (const server of servers) server.signal("SIGCONT");
+    for (const server of servers) {
+      server.signal("SIGCONT");
+    }
     await Promise.all(backends.map((backend) => backend.close()));
     await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
     servers = [];
@@ -143,7 +145,9 @@ function describeTogether(start: Start): void {
       calls,
       random,
       async () => {
-        if (!isKilled) return;
+        if (!isKilled) {
+          return;
+        }
         await delay(100);
         await server.kill();
         await server.start();
@@ -163,7 +167,9 @@ function describeTogether(start: Start): void {
           mine.map((key) => ({ key, value: VALUE, ttlMs: 0 })),
           CALL,
         );
-        if (i % 5 === 0) await entries.delete("n", mine, CALL);
+        if (i % 5 === 0) {
+          await entries.delete("n", mine, CALL);
+        }
       }),
     );
   });
@@ -178,8 +184,11 @@ function describeTogether(start: Start): void {
       gateways.flatMap(({ lists }) =>
         Array.from({ length: 40 }, async (_, lane) => {
           for (let i = 0; i < 60; i++) {
-            if (lane % 2 === 0) await lists.push("n", [{ key: key(), end: "right", value: VALUE }], CALL);
-            else await lists.pop("n", [{ key: key(), end: "left" }], CALL);
+            if (lane % 2 === 0) {
+              await lists.push("n", [{ key: key(), end: "right", value: VALUE }], CALL);
+            } else {
+              await lists.pop("n", [{ key: key(), end: "left" }], CALL);
+            }
           }
         }),
       ),
@@ -238,7 +247,9 @@ function describeAway(start: Start): void {
     const get = () => entries.get("n", ["a"], CALL);
     await get();
     await server.kill();
-    for (let i = 0; i < 5; i++) await expect(get()).rejects.toMatchObject({ reason: "store_unavailable" });
+    for (let i = 0; i < 5; i++) {
+      await expect(get()).rejects.toMatchObject({ reason: "store_unavailable" });
+    }
     await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
     await server.start();
     await vi.waitFor(get, { timeout: 5000 });

@@ -5,7 +5,7 @@ import { bytes, CALL, present } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createCall } from "../contract.ts";
-import { createGuardedBackend } from "../guarded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
 import { createMemoryBackend } from "./backend.ts";
 
 describeBackend({
@@ -34,7 +34,9 @@ describe("expiry in the background", () => {
     const backend = createMemoryBackend({ type: "memory" }, { clock: createSystemClock() });
     const entries = present(backend.entries);
     const value = bytes("1");
-    for (let i = 0; i < 100; i++) await entries.set("a", [{ key: `k${i}`, value, ttlMs: 1000 - i }], CALL);
+    for (let i = 0; i < 100; i++) {
+      await entries.set("a", [{ key: `k${i}`, value, ttlMs: 1000 - i }], CALL);
+    }
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(1000);
     expect(vi.getTimerCount()).toBe(0);

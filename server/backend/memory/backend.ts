@@ -20,7 +20,9 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
 
   function space(namespace: string): Space {
     const found = spaces.get(namespace);
-    if (found !== undefined) return found;
+    if (found !== undefined) {
+      return found;
+    }
     const entries = new EntryTable();
     const reclaimer = createReclaimer(clock, (nowMs) => entries.reclaim(nowMs));
     const created = { entries, lists: new ListTable(), reclaimer };
@@ -36,7 +38,9 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     async open() {},
     async check() {},
     async close() {
-      for (const { reclaimer } of spaces.values()) reclaimer.stop();
+      for (const { reclaimer } of spaces.values()) {
+        reclaimer.stop();
+      }
       spaces.clear();
     },
   };
@@ -57,11 +61,15 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
     async set(namespace, writes) {
       const { entries, reclaimer } = space(namespace);
       // Before the first, for a batch is written whole or not at all.
-      if (!entries.hasRoom(writes.length)) throw new PrismError("store_full", "the store has no room left");
+      if (!entries.hasRoom(writes.length)) {
+        throw new PrismError("store_full", "the store has no room left");
+      }
       const nowMs = clock.now();
       for (const write of writes) {
         const expiresAtMs = entries.set(write, nowMs);
-        if (expiresAtMs !== undefined) reclaimer.expect(expiresAtMs);
+        if (expiresAtMs !== undefined) {
+          reclaimer.expect(expiresAtMs);
+        }
       }
     },
     async delete(namespace, keys) {
@@ -83,9 +91,13 @@ function createScans(space: (namespace: string) => Space, clock: Clock): ScanSto
         const nowMs = clock.now();
         const soonestMs = entries.reclaim(nowMs);
         // Nothing that is held is expired now, so what is held is what counts.
-        if (soonestMs === undefined || soonestMs > nowMs) return entries.count(prefix);
+        if (soonestMs === undefined || soonestMs > nowMs) {
+          return entries.count(prefix);
+        }
         await nextTurn();
-        if (call.aborted) throw abortError(call.signal);
+        if (call.aborted) {
+          throw abortError(call.signal);
+        }
       }
     },
   };

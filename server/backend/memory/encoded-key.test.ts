@@ -41,7 +41,9 @@ describe("hashOf", () => {
       return hashOf(key);
     };
     const keys = ["", "\0", "\0\0", "a", "a\0", "a\0\0\0", "a\0\0\0\0"];
-    for (let i = 0; i < 10_000; i++) keys.push(`key:${i}`);
+    for (let i = 0; i < 10_000; i++) {
+      keys.push(`key:${i}`);
+    }
     // Of ten thousand numbers of 32 bits one pair in eighty such tests is alike by chance.
     expect(new Set(keys.map(hash)).size).toBeGreaterThan(keys.length - 4);
     const shards = new Set(keys.map((key) => hash(key) >>> 22));

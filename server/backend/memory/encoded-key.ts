@@ -26,7 +26,9 @@ export class EncodedKey {
 
   /** Takes a text of any length. */
   encode(text: string): void {
-    if (text.length <= SHORT_TEXT && this.#encodeAscii(text)) return;
+    if (text.length <= SHORT_TEXT && this.#encodeAscii(text)) {
+      return;
+    }
     this.#reserve(text.length * 3);
     this.length = this.bytes.write(text, "utf8");
     this.ascii = this.length === text.length;
@@ -39,7 +41,9 @@ export class EncodedKey {
     this.length = length;
     this.ascii = ascii;
     const count = this.wordCount;
-    for (let i = 0; i < count; i++) this.words[i] = words[at + i] as number;
+    for (let i = 0; i < count; i++) {
+      this.words[i] = words[at + i] as number;
+    }
   }
 
   #encodeAscii(text: string): boolean {
@@ -48,7 +52,9 @@ export class EncodedKey {
     this.words[length >>> 2] = 0;
     for (let i = 0; i < length; i++) {
       const char = text.charCodeAt(i);
-      if (char > 0x7f) return false;
+      if (char > 0x7f) {
+        return false;
+      }
       bytes[i] = char;
     }
     this.length = length;
@@ -57,7 +63,9 @@ export class EncodedKey {
   }
 
   #reserve(length: number): void {
-    if (length + 4 <= this.bytes.length) return;
+    if (length + 4 <= this.bytes.length) {
+      return;
+    }
     this.bytes = Buffer.alloc((length * 2 + 3) & ~3);
     this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length >>> 2);
   }
@@ -78,7 +86,9 @@ export const hashOf: Hash = (key) => {
   // The length is the last word; after it come the three rounds that end it.
   for (let i = 0; i < wordCount + 4; i++) {
     const word = i < wordCount ? (words[i] as number) : i === wordCount ? length : 0;
-    if (i === wordCount + 1) v2 ^= 0xff;
+    if (i === wordCount + 1) {
+      v2 ^= 0xff;
+    }
     v3 ^= word;
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;

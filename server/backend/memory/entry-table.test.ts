@@ -9,11 +9,15 @@ const VALUE = new Uint8Array(1);
 describe("EntryTable", () => {
   test("gives back the room of expired entries, a slice at a time", () => {
     const table = new EntryTable();
-    for (let i = 0; i < 2000; i++) table.set({ key: `k${i}`, value: VALUE, ttlMs: i < 1500 ? 10 : 20 }, 0);
+    for (let i = 0; i < 2000; i++) {
+      table.set({ key: `k${i}`, value: VALUE, ttlMs: i < 1500 ? 10 : 20 }, 0);
+    }
     expect(table.reclaim(9)).toBe(10);
     expect(table.size).toBe(2000);
     const sizes: number[] = [];
-    while (table.reclaim(10) === 10) sizes.push(table.size);
+    while (table.reclaim(10) === 10) {
+      sizes.push(table.size);
+    }
     expect(sizes).toEqual([1744, 1488, 1232, 976, 720]);
     expect(table.size).toBe(500);
     expect(table.count("")).toBe(500);
@@ -36,8 +40,9 @@ describe("EntryTable", () => {
 
   test("a page passes over a bounded number of expired entries", () => {
     const table = new EntryTable();
-    for (let i = 0; i < 3000; i++)
+    for (let i = 0; i < 3000; i++) {
       table.set({ key: `k${String(i).padStart(4, "0")}`, value: VALUE, ttlMs: 10 }, 0);
+    }
     table.set({ key: "z", value: VALUE, ttlMs: 0 }, 0);
     const query = { prefix: "", after: undefined, maxEntries: 1, maxBytes: 1, keysOnly: true };
     const page = table.page(query, 10);
@@ -107,13 +112,17 @@ describe("EntryTable", () => {
             const wanted = live(key);
             expect(table.has(key, nowMs)).toBe(wanted !== undefined);
             expect(value === undefined ? undefined : Buffer.from(value)).toEqual(wanted);
-            if (value !== undefined && wanted !== undefined) handedOut.push({ is: [value], was: [wanted] });
+            if (value !== undefined && wanted !== undefined) {
+              handedOut.push({ is: [value], was: [wanted] });
+            }
           }
         });
         for (const { is, was } of handedOut) {
           expect(Buffer.concat([...is]).equals(Buffer.concat(was))).toBe(true);
         }
-        for (const key of model.keys()) table.delete(key, 0);
+        for (const key of model.keys()) {
+          table.delete(key, 0);
+        }
         expect([table.size, table.count(""), table.bytes]).toEqual([0, 0, SEGMENT_BYTES]);
       }),
       { numRuns: Number(process.env.PRISM_TEST_RUNS ?? 40) },
@@ -126,33 +135,45 @@ describe("EntryTable", () => {
     let most = 0;
     for (let round = 0; round < 12; round++) {
       const value = new Uint8Array([100, 300, 50, 200][round % 4] ?? 0).fill(round);
-      for (let i = 0; i < COUNT; i++) table.set({ key: `key:${(i * 7919) % COUNT}`, value, ttlMs: 0 }, 0);
+      for (let i = 0; i < COUNT; i++) {
+        table.set({ key: `key:${(i * 7919) % COUNT}`, value, ttlMs: 0 }, 0);
+      }
       most = Math.max(most, table.bytes);
     }
     // The largest round has 324 bytes for each.
     expect(most).toBeLessThan(2.1 * COUNT * 324);
-    for (let i = 0; i < COUNT; i++) expect(table.get(`key:${i}`, 0)).toEqual(Buffer.alloc(200, 11));
+    for (let i = 0; i < COUNT; i++) {
+      expect(table.get(`key:${i}`, 0)).toEqual(Buffer.alloc(200, 11));
+    }
   });
 
   test("few that are left among many that are gone take little room", () => {
     const table = new EntryTable();
     const value = new Uint8Array(100);
-    for (let i = 0; i < 100_000; i++) table.set({ key: `key:${i}`, value, ttlMs: i % 50 === 0 ? 0 : 10 }, 0);
+    for (let i = 0; i < 100_000; i++) {
+      table.set({ key: `key:${i}`, value, ttlMs: i % 50 === 0 ? 0 : 10 }, 0);
+    }
     expect(table.bytes).toBeGreaterThan(100_000 * 116);
-    while (table.reclaim(10) !== undefined);
+    while (table.reclaim(10) !== undefined) {}
     expect(table.size).toBe(2000);
     expect(table.bytes).toBeLessThanOrEqual(3 * SEGMENT_BYTES);
-    for (let i = 0; i < 100_000; i += 50) expect(table.get(`key:${i}`, 10)?.length).toBe(100);
+    for (let i = 0; i < 100_000; i += 50) {
+      expect(table.get(`key:${i}`, 10)?.length).toBe(100);
+    }
   });
 
   test("a full table says so beforehand, and takes writes again when something is deleted", () => {
     const table = new EntryTable({ maxSegments: 3 });
     const value = new Uint8Array(MAX_INLINE_BYTES);
     let written = 0;
-    while (table.hasRoom(1)) table.set({ key: `key:${written++}`, value, ttlMs: 0 }, 0);
+    while (table.hasRoom(1)) {
+      table.set({ key: `key:${written++}`, value, ttlMs: 0 }, 0);
+    }
     expect(written).toBeGreaterThan(500);
     expect(table.hasRoom(1)).toBe(false);
-    for (let i = 0; i < written; i++) expect(table.delete(`key:${i}`, 0)).toBe(true);
+    for (let i = 0; i < written; i++) {
+      expect(table.delete(`key:${i}`, 0)).toBe(true);
+    }
     expect(table.hasRoom(1)).toBe(true);
     expect(table.bytes).toBe(SEGMENT_BYTES);
   });

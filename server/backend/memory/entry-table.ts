@@ -92,7 +92,9 @@ export class EntryTable {
       expiresAtMs = nowMs + ttlMs;
       this.#expiries.put(address, expiresAtMs);
     }
-    if (found !== NOWHERE && found !== address) this.#tidy();
+    if (found !== NOWHERE && found !== address) {
+      this.#tidy();
+    }
     return expiresAtMs;
   }
 
@@ -101,7 +103,9 @@ export class EntryTable {
     this.#key.encode(key);
     const hash = this.#hash(this.#key);
     const address = this.#keys.find(hash, this.#key);
-    if (address === NOWHERE) return false;
+    if (address === NOWHERE) {
+      return false;
+    }
     const live = this.#isLive(address, nowMs);
     this.#remove(this.#key, hash, address);
     return live;
@@ -119,9 +123,13 @@ export class EntryTable {
     const fromPrefix = after === undefined || compareUtf8(after, prefix) < 0;
     this.#key.encode(fromPrefix ? prefix : after);
     this.#ordered.walk(this.#key, fromPrefix ? "at" : "after", (address) => {
-      if (prefix !== "" && !records.startsWith(address, this.#recordKey)) return false;
+      if (prefix !== "" && !records.startsWith(address, this.#recordKey)) {
+        return false;
+      }
       more = full;
-      if (full) return false;
+      if (full) {
+        return false;
+      }
       last = address;
       if (this.#isLive(address, nowMs)) {
         page.add(address);
@@ -193,7 +201,9 @@ export class EntryTable {
   #tidy(): void {
     for (let i = 0; i < MOVES_PER_FREE; i++) {
       const from = this.#records.movable();
-      if (from === NOWHERE) return;
+      if (from === NOWHERE) {
+        return;
+      }
       this.#records.loadKey(from, this.#recordKey);
       const to = this.#records.copy(from);
       this.#readdress(this.#recordKey, this.#hash(this.#recordKey), from, to);

@@ -39,10 +39,14 @@ describe("ExpiryHeap", () => {
             heap.move(to);
             addresses[index] = to;
             const old = expected.get(address);
-            if (old !== undefined) expected.delete(address) && expected.set(to, old);
+            if (old !== undefined) {
+              expected.delete(address) && expected.set(to, old);
+            }
           }
           expect(heap.size).toBe(expected.size);
-          for (const [held, atMs] of expected) expect(heap.expiresAtMs(records.expiryPlace(held))).toBe(atMs);
+          for (const [held, atMs] of expected) {
+            expect(heap.expiresAtMs(records.expiryPlace(held))).toBe(atMs);
+          }
         }
         const drained: number[] = [];
         while (heap.size > 0) {
@@ -60,7 +64,9 @@ describe("ExpiryHeap", () => {
   test("a million expiries of one record take one place", () => {
     const { records, addresses } = create(1);
     const heap = new ExpiryHeap(records);
-    for (let i = 0; i < 1_000_000; i++) heap.put(addresses[0] ?? 0, i);
+    for (let i = 0; i < 1_000_000; i++) {
+      heap.put(addresses[0] ?? 0, i);
+    }
     expect(heap.size).toBe(1);
     expect(heap.expiresAtMs(0)).toBe(999_999);
   });

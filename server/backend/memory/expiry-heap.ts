@@ -40,7 +40,9 @@ export class ExpiryHeap {
     let place = this.#records.expiryPlace(address);
     if (place === NO_PLACE) {
       place = this.#size++;
-      if (place % CHUNK_ITEMS === 0) this.#chunks.push(new Float64Array(CHUNK_ITEMS * 2));
+      if (place % CHUNK_ITEMS === 0) {
+        this.#chunks.push(new Float64Array(CHUNK_ITEMS * 2));
+      }
     }
     this.#settle(place, expiresAtMs, address);
   }
@@ -48,19 +50,27 @@ export class ExpiryHeap {
   /** Takes the record out; no effect where it is not in. */
   remove(address: number): void {
     const place = this.#records.expiryPlace(address);
-    if (place === NO_PLACE) return;
+    if (place === NO_PLACE) {
+      return;
+    }
     this.#records.setExpiryPlace(address, NO_PLACE);
     const last = --this.#size;
     const lastExpiresAtMs = this.expiresAtMs(last);
     const lastAddress = this.#address(last);
-    if (last % CHUNK_ITEMS === 0) this.#chunks.pop();
-    if (place !== last) this.#settle(place, lastExpiresAtMs, lastAddress);
+    if (last % CHUNK_ITEMS === 0) {
+      this.#chunks.pop();
+    }
+    if (place !== last) {
+      this.#settle(place, lastExpiresAtMs, lastAddress);
+    }
   }
 
   /** A record that was moved; it has its place already. */
   move(to: number): void {
     const place = this.#records.expiryPlace(to);
-    if (place !== NO_PLACE) this.#set(place, this.expiresAtMs(place), to);
+    if (place !== NO_PLACE) {
+      this.#set(place, this.expiresAtMs(place), to);
+    }
   }
 
   /** Puts an item where it belongs, from a free place on: towards the first, or else away from it. */
@@ -68,11 +78,15 @@ export class ExpiryHeap {
     let free = place;
     while (free > 0) {
       const parent = Math.floor((free - 1) / ARITY);
-      if (this.expiresAtMs(parent) <= expiresAtMs) break;
+      if (this.expiresAtMs(parent) <= expiresAtMs) {
+        break;
+      }
       this.#set(free, this.expiresAtMs(parent), this.#address(parent));
       free = parent;
     }
-    if (free === place) free = this.#sink(free, expiresAtMs);
+    if (free === place) {
+      free = this.#sink(free, expiresAtMs);
+    }
     this.#set(free, expiresAtMs, address);
   }
 
@@ -89,7 +103,9 @@ export class ExpiryHeap {
           soonestMs = childMs;
         }
       }
-      if (soonest === NO_PLACE) return free;
+      if (soonest === NO_PLACE) {
+        return free;
+      }
       this.#set(free, soonestMs, this.#address(soonest));
       free = soonest;
     }
@@ -101,7 +117,9 @@ export class ExpiryHeap {
 
   #set(place: number, expiresAtMs: number, address: number): void {
     const chunk = this.#chunks[place >>> CHUNK_SHIFT];
-    if (chunk === undefined) return;
+    if (chunk === undefined) {
+      return;
+    }
     const at = (place & (CHUNK_ITEMS - 1)) * 2;
     chunk[at] = expiresAtMs;
     chunk[at + 1] = address;

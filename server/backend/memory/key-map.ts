@@ -33,15 +33,21 @@ export class KeyMap<V> {
   delete(key: string): void {
     const index = shardOf(key);
     const shard = this.#shards[index];
-    if (shard?.delete(key) !== true) return;
+    if (shard?.delete(key) !== true) {
+      return;
+    }
     this.#size--;
-    if (shard.size === 0) this.#shards[index] = undefined;
+    if (shard.size === 0) {
+      this.#shards[index] = undefined;
+    }
   }
 }
 
 /** FNV-1a over the code units, its high bits folded into the low ones that choose the shard. */
 function shardOf(key: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < key.length; i++) {
+    hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  }
   return (hash ^ (hash >>> 15)) & (SHARDS - 1);
 }

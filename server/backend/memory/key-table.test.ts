@@ -63,7 +63,9 @@ describe("KeyTable", () => {
       expect(table.find(hash(i), encoded(`k${i}`))).toBe(address);
     });
     addresses.forEach((address, i) => {
-      if (i % 100 !== 0) table.remove(hash(i), address);
+      if (i % 100 !== 0) {
+        table.remove(hash(i), address);
+      }
     });
     addresses.forEach((address, i) => {
       expect(table.find(hash(i), encoded(`k${i}`))).toBe(i % 100 === 0 ? address : NOWHERE);

@@ -31,13 +31,19 @@ export class KeyTable {
   /** The address of the record with this key, whose hash it is; {@link NOWHERE} = there is none. */
   find(hash: number, key: EncodedKey): number {
     const shard = this.#shards[hash >>> (32 - SHARD_BITS)] ?? NO_SLOTS;
-    if (shard.length === 0) return NOWHERE;
+    if (shard.length === 0) {
+      return NOWHERE;
+    }
     const wanted = hash >>> 0;
     const mask = shard.length - 1;
     for (let at = (hash << 1) & mask; ; at = (at + 2) & mask) {
       const address = shard[at + 1] ?? NOWHERE;
-      if (address === NOWHERE) return NOWHERE;
-      if (shard[at] === wanted && this.#records.hasKey(address, key)) return address;
+      if (address === NOWHERE) {
+        return NOWHERE;
+      }
+      if (shard[at] === wanted && this.#records.hasKey(address, key)) {
+        return address;
+      }
     }
   }
 
@@ -47,7 +53,9 @@ export class KeyTable {
     const size = (this.#sizes[index] ?? 0) + 1;
     let shard = this.#shards[index] ?? NO_SLOTS;
     const slots = shard.length / 2;
-    if (size > slots * 0.75) shard = this.#resize(index, Math.max(slots * 2, MIN_SLOTS));
+    if (size > slots * 0.75) {
+      shard = this.#resize(index, Math.max(slots * 2, MIN_SLOTS));
+    }
     place(shard, hash >>> 0, address);
     this.#sizes[index] = size;
     this.#size++;
@@ -68,7 +76,9 @@ export class KeyTable {
     // What follows without a gap moves up, if that does not take it in front of its own place.
     for (let at = (free + 2) & mask; shard[at + 1] !== NOWHERE; at = (at + 2) & mask) {
       const own = ((shard[at] ?? 0) << 1) & mask;
-      if (((at - own) & mask) < ((at - free) & mask)) continue;
+      if (((at - own) & mask) < ((at - free) & mask)) {
+        continue;
+      }
       shard[free] = shard[at] ?? 0;
       shard[free + 1] = shard[at + 1] ?? NOWHERE;
       free = at;
@@ -78,8 +88,11 @@ export class KeyTable {
     this.#sizes[index] = size;
     this.#size--;
     const slots = shard.length / 2;
-    if (size === 0) this.#shards[index] = NO_SLOTS;
-    else if (slots > MIN_SLOTS && size < slots / 8) this.#resize(index, slots / 2);
+    if (size === 0) {
+      this.#shards[index] = NO_SLOTS;
+    } else if (slots > MIN_SLOTS && size < slots / 8) {
+      this.#resize(index, slots / 2);
+    }
   }
 
   #resize(index: number, slots: number): Shard {
@@ -87,7 +100,9 @@ export class KeyTable {
     const shard = new Uint32Array(slots * 2);
     for (let at = 0; at < old.length; at += 2) {
       const address = old[at + 1] ?? NOWHERE;
-      if (address !== NOWHERE) place(shard, old[at] ?? 0, address);
+      if (address !== NOWHERE) {
+        place(shard, old[at] ?? 0, address);
+      }
     }
     this.#shards[index] = shard;
     return shard;
@@ -97,7 +112,9 @@ export class KeyTable {
 function place(shard: Shard, hash: number, address: number): void {
   const mask = shard.length - 1;
   let at = (hash << 1) & mask;
-  while (shard[at + 1] !== NOWHERE) at = (at + 2) & mask;
+  while (shard[at + 1] !== NOWHERE) {
+    at = (at + 2) & mask;
+  }
   shard[at] = hash;
   shard[at + 1] = address;
 }
@@ -105,6 +122,8 @@ function place(shard: Shard, hash: number, address: number): void {
 function slotOf(shard: Shard, hash: number, address: number): number {
   const mask = shard.length - 1;
   let at = (hash << 1) & mask;
-  while (shard[at + 1] !== address) at = (at + 2) & mask;
+  while (shard[at + 1] !== address) {
+    at = (at + 2) & mask;
+  }
   return at;
 }

@@ -20,16 +20,23 @@ export class ListTable {
       this.#lists.add(key, list);
     }
     const copy = store(value);
-    if (end === "left") list.pushLeft(copy);
-    else list.pushRight(copy);
+    if (end === "left") {
+      list.pushLeft(copy);
+    } else {
+      list.pushRight(copy);
+    }
     return list.length;
   }
 
   pop(key: string, end: ListEnd): Uint8Array | undefined {
     const list = this.#lists.get(key);
-    if (list === undefined) return undefined;
+    if (list === undefined) {
+      return undefined;
+    }
     const value = end === "left" ? list.popLeft() : list.popRight();
-    if (list.length === 0) this.#lists.delete(key);
+    if (list.length === 0) {
+      this.#lists.delete(key);
+    }
     return value === undefined ? undefined : load(value);
   }
 

@@ -52,7 +52,9 @@ function encoded(text: string): EncodedKey {
 
 function walked(keys: OrderedKeys, probe: string, side: Side, most = Infinity): string[] {
   const found: string[] = [];
-  if (most === 0) return found;
+  if (most === 0) {
+    return found;
+  }
   keys.walk(probe, side, (key) => found.push(key) < most);
   return found;
 }
@@ -60,8 +62,12 @@ function walked(keys: OrderedKeys, probe: string, side: Side, most = Infinity): 
 /** What `probe` and `side` mean, said once more and slowly. */
 function isBefore(key: string, probe: string, side: Side): boolean {
   const order = compareUtf8(key, probe);
-  if (side === "at") return order < 0;
-  if (side === "after") return order <= 0;
+  if (side === "at") {
+    return order < 0;
+  }
+  if (side === "after") {
+    return order <= 0;
+  }
   return order < 0 || key.startsWith(probe);
 }
 
@@ -118,10 +124,14 @@ describe("OrderedRecords", () => {
       keys.insert({ key: name(i) });
       model.add(name(i));
     }
-    for (let i = 0; i < 20_000; i++) keys.move(name(i));
+    for (let i = 0; i < 20_000; i++) {
+      keys.move(name(i));
+    }
     expectSame(keys, model, probes);
     for (let i = 0; i < 20_000; i++) {
-      if (i % 10 === 3) continue;
+      if (i % 10 === 3) {
+        continue;
+      }
       keys.delete(name(i));
       model.delete(name(i));
     }
@@ -133,7 +143,11 @@ describe("OrderedRecords", () => {
         keys.insert({ key: name(i) });
       }
     }
-    for (let i = 0; i < 20_000; i++) if (i % 10 !== 3) keys.delete(name(i));
+    for (let i = 0; i < 20_000; i++) {
+      if (i % 10 !== 3) {
+        keys.delete(name(i));
+      }
+    }
     expectSame(keys, new Set(), probes);
   });
 });

@@ -48,8 +48,11 @@ export class OrderedRecords {
     } else {
       block.length = MAX_BLOCK_RECORDS / 2;
       this.#insertBlock(this.#block + 1, createBlock(block.addresses.subarray(block.length)));
-      if (this.#offset <= block.length) this.#insertAt(this.#block, this.#offset, address);
-      else this.#insertAt(this.#block + 1, this.#offset - block.length, address);
+      if (this.#offset <= block.length) {
+        this.#insertAt(this.#block, this.#offset, address);
+      } else {
+        this.#insertAt(this.#block + 1, this.#offset - block.length, address);
+      }
     }
   }
 
@@ -57,28 +60,41 @@ export class OrderedRecords {
   delete(key: EncodedKey): void {
     this.#seekRecord(key);
     const block = this.#blocks[this.#block];
-    if (block === undefined) return;
+    if (block === undefined) {
+      return;
+    }
     block.addresses.copyWithin(this.#offset, this.#offset + 1, block.length);
     block.length--;
-    if (block.length === 0) this.#removeBlock(this.#block);
-    else if (this.#offset === 0) this.#firsts[this.#block] = block.addresses[0] ?? 0;
-    if (block.length > 0 && block.length < MIN_BLOCK_RECORDS) this.#shrink(this.#block, block);
+    if (block.length === 0) {
+      this.#removeBlock(this.#block);
+    } else if (this.#offset === 0) {
+      this.#firsts[this.#block] = block.addresses[0] ?? 0;
+    }
+    if (block.length > 0 && block.length < MIN_BLOCK_RECORDS) {
+      this.#shrink(this.#block, block);
+    }
   }
 
   /** The record with the key, which is here, is at this address now. Both addresses can be read. */
   move(key: EncodedKey, to: number): void {
     this.#seekRecord(key);
     const block = this.#blocks[this.#block];
-    if (block === undefined) return;
+    if (block === undefined) {
+      return;
+    }
     block.addresses[this.#offset] = to;
-    if (this.#offset === 0) this.#firsts[this.#block] = to;
+    if (this.#offset === 0) {
+      this.#firsts[this.#block] = to;
+    }
   }
 
   /** How many records are before the probe. O(blocks). */
   rank(probe: EncodedKey, side: Side): number {
     this.#seek(probe, side);
     let rank = this.#offset;
-    for (let i = 0; i < this.#block; i++) rank += this.#blocks[i]?.length ?? 0;
+    for (let i = 0; i < this.#block; i++) {
+      rank += this.#blocks[i]?.length ?? 0;
+    }
     return rank;
   }
 
@@ -88,9 +104,15 @@ export class OrderedRecords {
     let offset = this.#offset;
     for (let i = this.#block; i < this.#blocks.length; i++) {
       const block = this.#blocks[i];
-      if (block === undefined) return;
+      if (block === undefined) {
+        return;
+      }
       const { addresses, length } = block;
-      for (; offset < length; offset++) if (!visit(addresses[offset] ?? 0)) return;
+      for (; offset < length; offset++) {
+        if (!visit(addresses[offset] ?? 0)) {
+          return;
+        }
+      }
       offset = 0;
     }
   }
@@ -102,8 +124,11 @@ export class OrderedRecords {
     let high = firsts.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#isBefore(firsts[middle] ?? 0, probe, side)) low = middle + 1;
-      else high = middle;
+      if (this.#isBefore(firsts[middle] ?? 0, probe, side)) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
     this.#block = Math.max(low - 1, 0);
     const block = this.#blocks[this.#block];
@@ -112,8 +137,11 @@ export class OrderedRecords {
     const addresses = block?.addresses ?? NO_ADDRESSES;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#isBefore(addresses[middle] ?? 0, probe, side)) low = middle + 1;
-      else high = middle;
+      if (this.#isBefore(addresses[middle] ?? 0, probe, side)) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
     this.#offset = low;
   }
@@ -129,7 +157,9 @@ export class OrderedRecords {
 
   #isBefore(address: number, probe: EncodedKey, side: Side): boolean {
     const order = this.#records.compare(address, probe);
-    if (order < 0) return true;
+    if (order < 0) {
+      return true;
+    }
     return side === "at" ? false : side === "after" ? order === 0 : this.#records.startsWith(address, probe);
   }
 
@@ -145,11 +175,15 @@ export class OrderedRecords {
 
   #insertAt(index: number, offset: number, address: number): void {
     const block = this.#blocks[index];
-    if (block === undefined) return;
+    if (block === undefined) {
+      return;
+    }
     block.addresses.copyWithin(offset + 1, offset, block.length);
     block.addresses[offset] = address;
     block.length++;
-    if (offset === 0) this.#firsts[index] = address;
+    if (offset === 0) {
+      this.#firsts[index] = address;
+    }
   }
 
   /** Joins a small block to the next (or the last to the one before it), unless the two would have to be split again soon. */
@@ -157,8 +191,12 @@ export class OrderedRecords {
     const lower = index + 1 < this.#blocks.length ? index : index - 1;
     const left = this.#blocks[lower];
     const right = this.#blocks[lower + 1];
-    if (left === undefined || right === undefined || (left !== block && right !== block)) return;
-    if (left.length + right.length > MAX_BLOCK_RECORDS - MIN_BLOCK_RECORDS) return;
+    if (left === undefined || right === undefined || (left !== block && right !== block)) {
+      return;
+    }
+    if (left.length + right.length > MAX_BLOCK_RECORDS - MIN_BLOCK_RECORDS) {
+      return;
+    }
     left.addresses.set(right.addresses.subarray(0, right.length), left.length);
     left.length += right.length;
     this.#removeBlock(lower + 1);

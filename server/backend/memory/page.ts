@@ -40,15 +40,21 @@ export class PageReader {
     const keyBytes = keyBytesAt(words, at);
     this.#keyWords += wordsOf(keyBytes);
     this.#bytes += keyBytes;
-    if (this.#keysOnly) return;
+    if (this.#keysOnly) {
+      return;
+    }
     const valueBytes = valueBytesAt(words, at);
-    if (!hasFlag(words, at, LARGE)) this.#valueWords += wordsOf(valueBytes);
+    if (!hasFlag(words, at, LARGE)) {
+      this.#valueWords += wordsOf(valueBytes);
+    }
     this.#bytes += valueBytes;
   }
 
   /** Copies all that was added. */
   read(): { readonly keys: string[]; readonly values: Values } {
-    if (keyWords.length < this.#keyWords) keyWords = new Int32Array(this.#keyWords * 2);
+    if (keyWords.length < this.#keyWords) {
+      keyWords = new Int32Array(this.#keyWords * 2);
+    }
     const copies = new Int32Array(this.#valueWords);
     const { length } = this.#addresses;
     const bounds = new Uint32Array(this.#keysOnly ? 0 : length * 2);
@@ -63,7 +69,9 @@ export class PageReader {
       ascii &&= hasFlag(words, at, ASCII);
       copyWords(words, at + HEAD_WORDS, keyCount, keyWords, keysEnd);
       keysEnd += keyCount;
-      if (this.#keysOnly) continue;
+      if (this.#keysOnly) {
+        continue;
+      }
       const valueAt = at + HEAD_WORDS + keyCount;
       const valueBytes = valueBytesAt(words, at);
       bounds[i * 2] = valuesEnd * 4;
@@ -140,7 +148,13 @@ class CopiedValues implements Values {
 const MAX_LOOP_WORDS = 64;
 
 function copyWords(from: Int32Array, at: number, count: number, target: Int32Array, start: number): void {
-  if (count > MAX_LOOP_WORDS) target.set(from.subarray(at, at + count), start);
+  if (count > MAX_LOOP_WORDS) {
+    target.set(from.subarray(at, at + count), start);
+  }
   // With `?? 0` in place of the cast the loop takes half as long again.
-  else for (let i = 0; i < count; i++) target[start + i] = from[at + i] as number;
+  else {
+    for (let i = 0; i < count; i++) {
+      target[start + i] = from[at + i] as number;
+    }
+  }
 }

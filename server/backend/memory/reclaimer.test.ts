@@ -30,7 +30,9 @@ describe("createReclaimer", () => {
 
   function add(...expiriesMs: number[]): void {
     pending = [...pending, ...expiriesMs].sort((a, b) => a - b);
-    for (const expiryMs of expiriesMs) reclaimer.expect(expiryMs);
+    for (const expiryMs of expiriesMs) {
+      reclaimer.expect(expiryMs);
+    }
   }
 
   test("runs when the soonest is due, then for the next", () => {

@@ -42,7 +42,9 @@ export function createReclaimer(clock: Clock, reclaim: (nowMs: number) => number
 
   return {
     expect(expiresAtMs) {
-      if (expiresAtMs < awaitedMs) arm(expiresAtMs, clock.now());
+      if (expiresAtMs < awaitedMs) {
+        arm(expiresAtMs, clock.now());
+      }
     },
     stop() {
       clearTimeout(timer);

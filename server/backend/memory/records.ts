@@ -65,10 +65,15 @@ export class Records {
     words[at + EXPIRY_PLACE] = NO_PLACE;
     at += HEAD_WORDS;
     const keyWords = key.wordCount;
-    for (let i = 0; i < keyWords; i++) words[at + i] = key.words[i] as number;
+    for (let i = 0; i < keyWords; i++) {
+      words[at + i] = key.words[i] as number;
+    }
     at += keyWords;
-    if (large) words[at] = this.#addLarge(value);
-    else bytes.set(value, at * 4);
+    if (large) {
+      words[at] = this.#addLarge(value);
+    } else {
+      bytes.set(value, at * 4);
+    }
     return address;
   }
 
@@ -77,12 +82,16 @@ export class Records {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
     const large = value.length > MAX_INLINE_BYTES;
-    if (large !== hasFlag(words, at, LARGE)) return false;
+    if (large !== hasFlag(words, at, LARGE)) {
+      return false;
+    }
     const valueAt = valueWordAt(words, at);
     if (large) {
       this.#large[words[valueAt] ?? 0] = new Uint8Array(value);
     } else {
-      if (sizeOf(keyBytesAt(words, at), value.length) !== sizeAt(words, at)) return false;
+      if (sizeOf(keyBytesAt(words, at), value.length) !== sizeAt(words, at)) {
+        return false;
+      }
       bytes.set(value, valueAt * 4);
     }
     words[at + VALUE_BYTES] = value.length;
@@ -115,7 +124,9 @@ export class Records {
    */
   movable(): number {
     const segment = this.#segments.sparse();
-    if (segment === undefined || !this.hasRoom(1)) return NOWHERE;
+    if (segment === undefined || !this.hasRoom(1)) {
+      return NOWHERE;
+    }
     if (segment !== this.#emptied) {
       this.#emptied = segment;
       this.#cursor = segment.base + 1;
@@ -123,7 +134,9 @@ export class Records {
     for (let i = 0; i < MAX_PASSED_OVER; i++) {
       const address = this.#cursor;
       const at = wordOf(address);
-      if (!hasFlag(segment.words, at, FREED)) return address;
+      if (!hasFlag(segment.words, at, FREED)) {
+        return address;
+      }
       this.#cursor += Math.ceil(sizeAt(segment.words, at) / UNIT_BYTES);
     }
     return NOWHERE;
@@ -149,7 +162,9 @@ export class Records {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
     const start = valueWordAt(words, at);
-    if (hasFlag(words, at, LARGE)) return this.largeValue(words[start] ?? 0);
+    if (hasFlag(words, at, LARGE)) {
+      return this.largeValue(words[start] ?? 0);
+    }
     const length = valueBytesAt(words, at);
     const value = Buffer.allocUnsafe(length);
     bytes.copy(value, 0, start * 4, start * 4 + length);
@@ -180,9 +195,15 @@ export class Records {
   hasKey(address: number, key: EncodedKey): boolean {
     const { words } = this.#segments.of(address);
     const at = wordOf(address);
-    if (keyBytesAt(words, at) !== key.length) return false;
+    if (keyBytesAt(words, at) !== key.length) {
+      return false;
+    }
     const count = key.wordCount;
-    for (let i = 0; i < count; i++) if (words[at + HEAD_WORDS + i] !== key.words[i]) return false;
+    for (let i = 0; i < count; i++) {
+      if (words[at + HEAD_WORDS + i] !== key.words[i]) {
+        return false;
+      }
+    }
     return true;
   }
 
@@ -193,12 +214,16 @@ export class Records {
     const length = keyBytesAt(words, at);
     const shared = (Math.min(length, key.length) + 3) >>> 2;
     for (let i = 0; i < shared; i++) {
-      if (words[at + HEAD_WORDS + i] === key.words[i]) continue;
+      if (words[at + HEAD_WORDS + i] === key.words[i]) {
+        continue;
+      }
       const from = (at + HEAD_WORDS + i) * 4;
       // The zeros behind the shorter key are before any byte, or the same: then its length tells.
       for (let j = 0; j < 4; j++) {
         const difference = (bytes[from + j] ?? 0) - (key.bytes[i * 4 + j] ?? 0);
-        if (difference !== 0) return difference;
+        if (difference !== 0) {
+          return difference;
+        }
       }
     }
     return length - key.length;
@@ -208,11 +233,21 @@ export class Records {
   startsWith(address: number, prefix: EncodedKey): boolean {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
-    if (keyBytesAt(words, at) < prefix.length) return false;
+    if (keyBytesAt(words, at) < prefix.length) {
+      return false;
+    }
     const whole = prefix.length >>> 2;
-    for (let i = 0; i < whole; i++) if (words[at + HEAD_WORDS + i] !== prefix.words[i]) return false;
+    for (let i = 0; i < whole; i++) {
+      if (words[at + HEAD_WORDS + i] !== prefix.words[i]) {
+        return false;
+      }
+    }
     const from = (at + HEAD_WORDS) * 4;
-    for (let i = whole * 4; i < prefix.length; i++) if (bytes[from + i] !== prefix.bytes[i]) return false;
+    for (let i = whole * 4; i < prefix.length; i++) {
+      if (bytes[from + i] !== prefix.bytes[i]) {
+        return false;
+      }
+    }
     return true;
   }
 

@@ -32,7 +32,9 @@ describe("Ring", () => {
           }
           expect(ring.length).toBe(array.length);
         });
-        while (array.length > 0) expect(ring.popLeft()).toBe(array.shift());
+        while (array.length > 0) {
+          expect(ring.popLeft()).toBe(array.shift());
+        }
         expect(ring.popLeft()).toBeUndefined();
       }),
     );
@@ -40,11 +42,17 @@ describe("Ring", () => {
 
   test("gives back what a burst took", () => {
     const ring = new Ring<number>();
-    for (let i = 0; i < 10_000; i++) ring.pushRight(i);
+    for (let i = 0; i < 10_000; i++) {
+      ring.pushRight(i);
+    }
     expect(ring.capacity).toBe(16_384);
-    for (let i = 0; i < 9_990; i++) expect(ring.popLeft()).toBe(i);
+    for (let i = 0; i < 9_990; i++) {
+      expect(ring.popLeft()).toBe(i);
+    }
     expect(ring.capacity).toBeLessThanOrEqual(64);
-    for (let i = 9_990; i < 10_000; i++) expect(ring.popLeft()).toBe(i);
+    for (let i = 9_990; i < 10_000; i++) {
+      expect(ring.popLeft()).toBe(i);
+    }
     expect(ring.length).toBe(0);
   });
 

@@ -20,21 +20,27 @@ export class Ring<T> {
   }
 
   pushLeft(value: T): void {
-    if (this.#length === this.#slots.length) this.#resize(this.#length * 2);
+    if (this.#length === this.#slots.length) {
+      this.#resize(this.#length * 2);
+    }
     this.#head = (this.#head - 1) & (this.#slots.length - 1);
     this.#slots[this.#head] = value;
     this.#length++;
   }
 
   pushRight(value: T): void {
-    if (this.#length === this.#slots.length) this.#resize(this.#length * 2);
+    if (this.#length === this.#slots.length) {
+      this.#resize(this.#length * 2);
+    }
     this.#slots[(this.#head + this.#length) & (this.#slots.length - 1)] = value;
     this.#length++;
   }
 
   /** The value taken off the left, `undefined` where there is none. */
   popLeft(): T | undefined {
-    if (this.#length === 0) return undefined;
+    if (this.#length === 0) {
+      return undefined;
+    }
     const value = this.#take(this.#head);
     this.#head = (this.#head + 1) & (this.#slots.length - 1);
     this.#shrink();
@@ -43,7 +49,9 @@ export class Ring<T> {
 
   /** The value taken off the right, `undefined` where there is none. */
   popRight(): T | undefined {
-    if (this.#length === 0) return undefined;
+    if (this.#length === 0) {
+      return undefined;
+    }
     const value = this.#take((this.#head + this.#length - 1) & (this.#slots.length - 1));
     this.#shrink();
     return value;
@@ -59,13 +67,17 @@ export class Ring<T> {
 
   #shrink(): void {
     const capacity = this.#slots.length;
-    if (capacity > MIN_CAPACITY && this.#length <= capacity / 4) this.#resize(capacity / 2);
+    if (capacity > MIN_CAPACITY && this.#length <= capacity / 4) {
+      this.#resize(capacity / 2);
+    }
   }
 
   #resize(capacity: number): void {
     const slots = new Array<T | undefined>(capacity).fill(undefined);
     const mask = this.#slots.length - 1;
-    for (let i = 0; i < this.#length; i++) slots[i] = this.#slots[(this.#head + i) & mask];
+    for (let i = 0; i < this.#length; i++) {
+      slots[i] = this.#slots[(this.#head + i) & mask];
+    }
     this.#slots = slots;
     this.#head = 0;
   }

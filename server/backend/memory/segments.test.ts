@@ -21,7 +21,9 @@ describe("Segments", () => {
         steps.forEach(({ bytes, free, which }, mark) => {
           if (free && held.length > 0) {
             const [gone] = held.splice(which % held.length, 1);
-            if (gone !== undefined) segments.free(gone.address, gone.bytes);
+            if (gone !== undefined) {
+              segments.free(gone.address, gone.bytes);
+            }
           } else {
             const address = segments.allocate(bytes);
             expect(address).not.toBe(NOWHERE);
@@ -31,10 +33,13 @@ describe("Segments", () => {
           }
           held.forEach(check);
           const used = held.reduce((sum, { bytes }) => sum + bytes, 0);
-          if (segments.sparse() === undefined)
+          if (segments.sparse() === undefined) {
             expect(segments.bytes).toBeLessThan(2.1 * used + 2 * SEGMENT_BYTES);
+          }
         });
-        for (const { address, bytes } of held) segments.free(address, bytes);
+        for (const { address, bytes } of held) {
+          segments.free(address, bytes);
+        }
         expect(segments.bytes).toBe(SEGMENT_BYTES);
       }),
     );

@@ -82,8 +82,11 @@ export class Segments {
   free(address: number, bytes: number): void {
     const segment = this.of(address);
     segment.live -= unitsOf(bytes);
-    if (segment !== this.#head) this.#settle(segment);
-    else if (segment.live === 0) segment.filled = FIRST_UNIT;
+    if (segment !== this.#head) {
+      this.#settle(segment);
+    } else if (segment.live === 0) {
+      segment.filled = FIRST_UNIT;
+    }
   }
 
   /** The segment of an address; its word there is `wordOf(address)`. */
@@ -94,7 +97,9 @@ export class Segments {
   /** A sparse segment, always the same until it was given back; `undefined` = there is none. */
   sparse(): Segment | undefined {
     for (let segment = this.#sparse[0]; segment !== undefined; segment = this.#sparse[0]) {
-      if (segment.live > 0) return segment;
+      if (segment.live > 0) {
+        return segment;
+      }
       // Given back meanwhile.
       this.#sparse.shift();
     }
@@ -103,7 +108,9 @@ export class Segments {
 
   #append(): Segment {
     const index = this.#vacant.pop() ?? this.#segments.length;
-    if (index === this.#maxSegments) throw new PrismError("store_full", "the store has no room left");
+    if (index === this.#maxSegments) {
+      throw new PrismError("store_full", "the store has no room left");
+    }
     const segment = createSegment(index, SEGMENT_BYTES);
     this.#segments[index] = segment;
     return segment;

@@ -10,7 +10,9 @@ export type StoredValue = string | Uint8Array;
 
 /** Copies a value to keep it. */
 export function store(value: Uint8Array): StoredValue {
-  if (value.length > MAX_STRING_BYTES) return new Uint8Array(value);
+  if (value.length > MAX_STRING_BYTES) {
+    return new Uint8Array(value);
+  }
   return Buffer.from(value.buffer, value.byteOffset, value.length).toString("latin1");
 }
 

@@ -14,7 +14,9 @@ const INT8 = 20;
 /** For `$n::bytea[]`. */
 export function byteaArray(items: readonly Uint8Array[]): Buffer {
   let bytes = HEAD_BYTES;
-  for (const item of items) bytes += 4 + item.length;
+  for (const item of items) {
+    bytes += 4 + item.length;
+  }
   const array = head(BYTEA, items.length, bytes);
   let at = HEAD_BYTES;
   for (const item of items) {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
 import { CALL } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import { createGuardedBackend } from "../guarded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 
@@ -25,7 +25,9 @@ describe.runIf(hasTestDatabase())("postgres", () => {
   });
 
   function db(): TestDatabase {
-    if (database === undefined) throw new Error("there is no database yet");
+    if (database === undefined) {
+      throw new Error("there is no database yet");
+    }
     return database;
   }
 

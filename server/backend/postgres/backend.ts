@@ -54,7 +54,9 @@ export function createPostgresBackend(
   const run: Run = async (statement, values, call) => await current().database.run(statement, values, call);
 
   function current() {
-    if (session === undefined) throw new Error("the store is not open");
+    if (session === undefined) {
+      throw new Error("the store is not open");
+    }
     return session;
   }
 
@@ -63,7 +65,9 @@ export function createPostgresBackend(
     for (let total = 0; ; ) {
       const rows = await run(statements.sweep, [SWEEP_ENTRIES], mine.closing);
       total += rows.length;
-      if (rows.length < SWEEP_ENTRIES || session !== mine) return total;
+      if (rows.length < SWEEP_ENTRIES || session !== mine) {
+        return total;
+      }
     }
   }
 
@@ -93,10 +97,18 @@ export function createPostgresBackend(
     async check() {
       const [row] = await run(statements.check, []);
       const [isReadOnly, isThere, mayRead, mayWrite] = row ?? [];
-      if (isThere !== true) throw tablesMissing();
-      if (mayRead !== true) throw notReadable();
-      if (isReadOnly === true) throw new ReadOnlyError("the store takes no writes now");
-      if (mayWrite !== true) throw notWritable();
+      if (isThere !== true) {
+        throw tablesMissing();
+      }
+      if (mayRead !== true) {
+        throw notReadable();
+      }
+      if (isReadOnly === true) {
+        throw new ReadOnlyError("the store takes no writes now");
+      }
+      if (mayWrite !== true) {
+        throw notWritable();
+      }
     },
     async close() {
       const { database, sweeper, closer } = current();
@@ -114,7 +126,9 @@ function createEntries(run: Run, statements: Statements): EntryStore {
     async get(namespace, keys, call) {
       const rows = await run(statements.get, [namespace, keyArray(keys)], call);
       const [only] = keys;
-      if (keys.length === 1 && only !== undefined) return [rows[0]?.[1]];
+      if (keys.length === 1 && only !== undefined) {
+        return [rows[0]?.[1]];
+      }
       const values = new Map(rows.map(([key, value]) => [key.toString(), value]));
       return keys.map((key) => values.get(key));
     },

@@ -15,7 +15,9 @@ export const postgresSchema = z.strictObject({
     .refine(hasPlainUserinfo, { error: USERINFO_FORMAT, abort: true })
     .superRefine((text, context) => {
       const problem = urlProblem(text);
-      if (problem !== undefined) context.addIssue(problem);
+      if (problem !== undefined) {
+        context.addIssue(problem);
+      }
     }),
   /** The PostgreSQL schema that holds the tables; made when missing. Gateways with one schema share their data. */
   schema: z

@@ -1,6 +1,6 @@
 /** A server that is there, and a way to it that fails. */
 import { describe } from "vitest";
-import { canStartPostgres, startPostgres } from "../../testing/postgres.ts";
+import { canStartPostgres, startPostgres } from "../../../tests/helpers/postgres.ts";
 import { describeCutStore } from "../conformance/cut-store.ts";
 import { postgresSchema } from "./config.ts";
 

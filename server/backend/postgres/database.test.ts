@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
+import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { postgresSchema } from "./config.ts";
 import { createDatabase } from "./database.ts";
 import { createStatements, SERVER_TIME } from "./statements.ts";
@@ -27,7 +27,9 @@ describe.runIf(hasTestDatabase())("a database", () => {
     const database = createDatabase(config);
     onTestFinished(() => database.close());
     const newer = { ...STATEMENT, name: `${STATEMENT.name}_2` };
-    for (const row of before) expect(await database.run(STATEMENT, row)).toEqual([row]);
+    for (const row of before) {
+      expect(await database.run(STATEMENT, row)).toEqual([row]);
+    }
     await database.use((session) => session.query(meddle));
     expect(await database.run(STATEMENT, [2])).toEqual([[2]]);
     // Nothing is prepared from now on, so that nothing can be gone again.
@@ -43,5 +45,7 @@ test("a statement's name stands for one text", () => {
   );
   expect(new Set(names).size).toBe(names.length);
   // NAMEDATALEN: what is longer is cut, and could then be another's.
-  for (const name of names) expect(name.length).toBeLessThan(64);
+  for (const name of names) {
+    expect(name.length).toBeLessThan(64);
+  }
 });

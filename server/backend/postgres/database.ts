@@ -68,7 +68,9 @@ export function createDatabase(config: PostgresConfig): Database {
     application_name: "prism",
     query_timeout: MIGRATION_MS,
   };
-  for (const host of hosts) readUrlFiles(host, options);
+  for (const host of hosts) {
+    readUrlFiles(host, options);
+  }
   const way = createWay(hosts);
   const pool = new Pool({
     ...options,
@@ -81,7 +83,9 @@ export function createDatabase(config: PostgresConfig): Database {
     },
     onConnect: async (client) => {
       const { isReadOnly } = await sessionOf(client).begin(connectTimeoutMs);
-      if (isReadOnly && needsWrites) throw new Error(`${sessionOf(client).at.name} takes no writes`);
+      if (isReadOnly && needsWrites) {
+        throw new Error(`${sessionOf(client).at.name} takes no writes`);
+      }
     },
   });
   // An idle connection that breaks is replaced when a call needs one.
@@ -105,14 +109,22 @@ export function createDatabase(config: PostgresConfig): Database {
       const host = way.current();
       try {
         const session = sessionOf(await pool.connect());
-        if (session.at === way.current()) return session;
+        if (session.at === way.current()) {
+          return session;
+        }
         session.release(true);
       } catch (error) {
         // Nobody has asked anything over it yet.
-        if (wasCutOff(error) && cuts++ < MAX_RETRIES) continue;
-        if (isBusy) throw tooBusy(error);
+        if (wasCutOff(error) && cuts++ < MAX_RETRIES) {
+          continue;
+        }
+        if (isBusy) {
+          throw tooBusy(error);
+        }
         way.leave(host);
-        if (!isLost(error) || tried++ >= hosts.length) throw unavailable(error);
+        if (!isLost(error) || tried++ >= hosts.length) {
+          throw unavailable(error);
+        }
       }
     }
   }
@@ -134,7 +146,9 @@ export function createDatabase(config: PostgresConfig): Database {
       throw error;
     } finally {
       session.off("error", onError);
-      if (lost) session.giveUp();
+      if (lost) {
+        session.giveUp();
+      }
       session.release(lost);
     }
   }
@@ -150,7 +164,9 @@ export function createDatabase(config: PostgresConfig): Database {
     signal.addEventListener("abort", onAbort);
     try {
       const result = await Promise.race([work(), gaveUp.promise]);
-      if (signal.aborted) throw abortError(signal);
+      if (signal.aborted) {
+        throw abortError(signal);
+      }
       return result;
     } catch (error) {
       throw signal.aborted ? abortError(signal) : error;
@@ -167,18 +183,24 @@ export function createDatabase(config: PostgresConfig): Database {
   ): Promise<Row[]> {
     const rows = await use(async (session) => {
       // Nothing was asked: the session is as good as before.
-      if (call?.aborted === true) return undefined;
+      if (call?.aborted === true) {
+        return undefined;
+      }
       const work = () => silence.watch(session, session.run(statement, values, mayPrepare), call);
       const ends = statement.endsWithCall === true && call !== undefined;
       return await (ends ? untilAborted(session, call, work) : work());
     });
-    if (rows === undefined) throw call === undefined ? new TypeError("no rows") : abortError(call.signal);
+    if (rows === undefined) {
+      throw call === undefined ? new TypeError("no rows") : abortError(call.signal);
+    }
     return rows;
   }
 
   /** Whether a statement that failed so had no effect, and may do better. */
   function isWorthAnother(error: unknown, { kind }: Statement<readonly unknown[]>): boolean {
-    if (isRetryable(error) || (needsWrites && isReadOnly(error))) return true;
+    if (isRetryable(error) || (needsWrites && isReadOnly(error))) {
+      return true;
+    }
     if (isUnprepared(error)) {
       // There is a pooler after all.
       mayPrepare = false;
@@ -197,9 +219,13 @@ export function createDatabase(config: PostgresConfig): Database {
         return await once(statement, values, call);
       } catch (error) {
         const again = isWorthAnother(error, statement);
-        if (!again || retries === MAX_RETRIES) throw toPrismError(error, statement.kind);
+        if (!again || retries === MAX_RETRIES) {
+          throw toPrismError(error, statement.kind);
+        }
         // Where one connection broke others did, which the pool has to hear of first.
-        if (isBroken(error)) await delay(RETRY_MS);
+        if (isBroken(error)) {
+          await delay(RETRY_MS);
+        }
       }
     }
   }
@@ -219,7 +245,9 @@ export function createDatabase(config: PostgresConfig): Database {
 /** Does `work` when there is room for it. */
 async function within<T>(lane: Lane, call: Call | undefined, work: () => Promise<T>): Promise<T> {
   const entered = lane.enter(call);
-  if (entered !== undefined) await entered;
+  if (entered !== undefined) {
+    await entered;
+  }
   try {
     return await work();
   } finally {
@@ -242,21 +270,27 @@ function createWay(hosts: readonly PostgresHost[]) {
   let at = 0;
   const current = () => {
     const host = hosts[at];
-    if (host === undefined) throw new Error("no host");
+    if (host === undefined) {
+      throw new Error("no host");
+    }
     return host;
   };
   return {
     current,
     /** Goes on to the next, unless somebody else did. */
     leave(host: PostgresHost): void {
-      if (host === current()) at = (at + 1) % hosts.length;
+      if (host === current()) {
+        at = (at + 1) % hosts.length;
+      }
     },
   };
 }
 
 /** The pool makes no others. */
 function sessionOf<C extends ClientBase>(client: C): C & Session {
-  if (!(client instanceof Session)) throw new TypeError("not a connection of this pool");
+  if (!(client instanceof Session)) {
+    throw new TypeError("not a connection of this pool");
+  }
   return client;
 }
 

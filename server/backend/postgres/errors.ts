@@ -9,12 +9,16 @@ export type Kind = "read" | "write";
  * postgresql.org/docs/current/errcodes-appendix.html.
  */
 export function toPrismError(error: unknown, kind: Kind): PrismError {
-  if (error instanceof PrismError) return error;
+  if (error instanceof PrismError) {
+    return error;
+  }
   if (isLost(error)) {
     return kind === "read" ? unavailable(error) : outcomeUnknown(error);
   }
   const code = sqlState(error);
-  if (code === COMPLETION_UNKNOWN && kind === "write") return outcomeUnknown(error);
+  if (code === COMPLETION_UNKNOWN && kind === "write") {
+    return outcomeUnknown(error);
+  }
   switch (code.slice(0, 2)) {
     case "53":
       return code === "53100" ? storeFull(error) : tooBusy(error);

@@ -1,12 +1,17 @@
 /** Several gateways on one server, and a server that is killed, frozen, and gone. */
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { canStartPostgres, lockTable, type PostgresProcess, startPostgres } from "../../testing/postgres.ts";
-import { createBreakerBackend } from "../breaker.ts";
+import {
+  canStartPostgres,
+  lockTable,
+  type PostgresProcess,
+  startPostgres,
+} from "../../../tests/helpers/postgres.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { describeSharedStore, type StoreServer, useGateways } from "../conformance/shared-store.ts";
 import { createCall } from "../contract.ts";
 import { createBackend } from "../factory.ts";
+import { createBreakerBackend } from "../layers/breaker.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 
@@ -107,7 +112,9 @@ describe.runIf(canStartPostgres())("postgres", () => {
   test("a page of large values ends with the one that fills it", async () => {
     const { entries, scans } = await gateway(await start());
     const large = new Uint8Array(1024 * 1024);
-    for (let i = 0; i < 3; i++) await entries.set("n", [{ key: `k${i}`, value: large, ttlMs: 0 }], CALL);
+    for (let i = 0; i < 3; i++) {
+      await entries.set("n", [{ key: `k${i}`, value: large, ttlMs: 0 }], CALL);
+    }
     const query = { prefix: "", after: undefined, maxEntries: 1024, maxBytes: 256 * 1024, keysOnly: false };
     const page = await scans.scanPage("n", query, CALL);
     expect([page.keys, page.next, page.values.length]).toEqual([["k0"], "k0", 1]);

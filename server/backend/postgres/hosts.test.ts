@@ -1,6 +1,11 @@
 /** A URL with several hosts. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { canStartPostgres, type PostgresProcess, query, startPostgres } from "../../testing/postgres.ts";
+import {
+  canStartPostgres,
+  type PostgresProcess,
+  query,
+  startPostgres,
+} from "../../../tests/helpers/postgres.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";

@@ -26,13 +26,19 @@ export async function migrate(
     await client.query(`SET LOCAL lock_timeout TO ${LOCK_WAIT_MS}`);
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
     const grants = await missingGrants(client, schema);
-    if (grants.length > 0) throw mayNot(grants);
+    if (grants.length > 0) {
+      throw mayNot(grants);
+    }
     // Asked for first: who may not make schemas may not even ask for one that is there.
     const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
-    if (rowCount === 0) await client.query(`CREATE SCHEMA "${schema}"`);
+    if (rowCount === 0) {
+      await client.query(`CREATE SCHEMA "${schema}"`);
+    }
     await client.query(`SET LOCAL search_path TO "${schema}"`);
     const applied = await appliedVersion(client, schema);
-    if (applied > migrations.length) throw newer(schema, applied, migrations.length);
+    if (applied > migrations.length) {
+      throw newer(schema, applied, migrations.length);
+    }
     for (const { version, sql } of migrations) {
       if (version > applied) {
         await client.query(sql);

@@ -1,20 +1,24 @@
 /** A pooler between the gateway and PostgreSQL, whose server connections many clients share. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { canStartPgBouncer, type PgBouncerProcess, startPgBouncer } from "../../testing/pgbouncer.ts";
+import {
+  canStartPgBouncer,
+  type PgBouncerProcess,
+  startPgBouncer,
+} from "../../../tests/helpers/pgbouncer.ts";
 import {
   canStartPostgres,
   lockTable,
   type PostgresProcess,
   query,
   startPostgres,
-} from "../../testing/postgres.ts";
-import { startTcpProxy } from "../../testing/tcp-proxy.ts";
+} from "../../../tests/helpers/postgres.ts";
+import { startTcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createCall } from "../contract.ts";
-import { createGuardedBackend } from "../guarded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 
@@ -80,8 +84,12 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
       await Promise.all(
         Array.from({ length: 100 }, async (_, caller) => {
           const mine = gateways[caller % gateways.length];
-          if (mine === undefined) throw new Error("no gateway");
-          for (let round = 0; round < 3; round++) await callAll(mine, `${name}:${caller}`, round);
+          if (mine === undefined) {
+            throw new Error("no gateway");
+          }
+          for (let round = 0; round < 3; round++) {
+            await callAll(mine, `${name}:${caller}`, round);
+          }
         }),
       );
     };
@@ -100,7 +108,9 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     const others = Array.from({ length: 3 }, () => new Client({ connectionString: pooler.url }));
     await Promise.all(others.map((other) => other.connect()));
     // A transaction each, so that all server connections are looked at.
-    for (const other of others) await other.query("BEGIN");
+    for (const other of others) {
+      await other.query("BEGIN");
+    }
     for (const other of others) {
       expect((await other.query("SHOW enable_seqscan")).rows).toEqual([{ enable_seqscan: "on" }]);
       expect((await other.query("SELECT * FROM pg_prepared_statements")).rows).toEqual([]);

@@ -1,6 +1,6 @@
 /** A user that may not do all, and tables that somebody takes away. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../testing/postgres.ts";
+import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
@@ -133,10 +133,15 @@ describe.runIf(hasTestDatabase())("rights", () => {
       await server.query(take.replaceAll("$", schema));
       const missing = { reason: "store_unavailable", message: "the store's tables are missing" };
       await expect(backend.check()).rejects.toMatchObject(missing);
-      for (let i = 0; i < 3; i++) await expect(push()).rejects.toMatchObject(missing);
+      for (let i = 0; i < 3; i++) {
+        await expect(push()).rejects.toMatchObject(missing);
+      }
       // Another gateway makes them, or whoever took them gives them back.
-      if (giveBack === undefined) await open(owner());
-      else await server.query(giveBack.replaceAll("$", schema));
+      if (giveBack === undefined) {
+        await open(owner());
+      } else {
+        await server.query(giveBack.replaceAll("$", schema));
+      }
       await vi.waitFor(push, { timeout: 5000 });
       await backend.check();
       expect(texts(await entries.get("n", ["a"], CALL))).toEqual([giveBack === undefined ? undefined : "v"]);

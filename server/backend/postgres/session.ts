@@ -136,7 +136,11 @@ export class Session extends Client {
       this.query<Row[]>(query),
       this.query(COMMIT),
     ]);
-    for (const each of [begin, result, commit]) if (each.status === "rejected") throw each.reason;
+    for (const each of [begin, result, commit]) {
+      if (each.status === "rejected") {
+        throw each.reason;
+      }
+    }
     return (result.status === "fulfilled" ? result.value.rows : []) as unknown as Row[];
   }
 
@@ -162,7 +166,9 @@ export class Session extends Client {
    */
   cancel(): void {
     const { processID, secretKey } = this;
-    if (processID === null || secretKey === null) return;
+    if (processID === null || secretKey === null) {
+      return;
+    }
     let other: Client;
     try {
       other = new Client({ ...this.#options, connectionString: this.at.url });
@@ -182,8 +188,11 @@ export class Session extends Client {
     connection.on("end", end);
     connection.on("sslconnect", send);
     connection.on("connect", () => {
-      if (!other.ssl) send();
-      else if (connection.sslNegotiation !== "direct") connection.requestSsl();
+      if (!other.ssl) {
+        send();
+      } else if (connection.sslNegotiation !== "direct") {
+        connection.requestSsl();
+      }
     });
     connection.connect(other.port, other.host);
   }

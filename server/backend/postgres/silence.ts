@@ -45,7 +45,9 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
 
   async function isAtIt(session: Session): Promise<boolean> {
     const { process } = session;
-    if (process === undefined) return false;
+    if (process === undefined) {
+      return false;
+    }
     return await busyProcesses(session).then(
       (busy) => busy.has(process),
       () => false,
@@ -67,9 +69,14 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
           goOn();
         } else {
           void isAtIt(session).then((atIt) => {
-            if (isOver) return;
-            if (atIt || session.bytesMoved !== moved) goOn();
-            else givenUp.reject(new SilenceError(`PostgreSQL said nothing for ${SILENCE_MS} ms`));
+            if (isOver) {
+              return;
+            }
+            if (atIt || session.bytesMoved !== moved) {
+              goOn();
+            } else {
+              givenUp.reject(new SilenceError(`PostgreSQL said nothing for ${SILENCE_MS} ms`));
+            }
           });
         }
       }

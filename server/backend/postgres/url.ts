@@ -60,7 +60,9 @@ export function urlProblem(text: string): string | undefined {
 export function readUrl(text: string, withTls: boolean): PostgresUrl {
   const urls = (split(text) ?? []).map((url) => new URL(url));
   const [first] = urls;
-  if (first === undefined) throw new TypeError("not a URL of PostgreSQL");
+  if (first === undefined) {
+    throw new TypeError("not a URL of PostgreSQL");
+  }
   return {
     hosts: urls.map((url) => ({ name: url.host, url: driverUrl(url, withTls) })),
     needsWrites: first.searchParams.get("target_session_attrs") === "read-write",
@@ -71,9 +73,13 @@ export function readUrl(text: string, withTls: boolean): PostgresUrl {
 /** A URL for each host; `undefined` = it has another shape. */
 function split(text: string): string[] | undefined {
   const [, before, hosts, after] = SHAPE.exec(text) ?? [];
-  if (before === undefined || hosts === undefined || after === undefined) return undefined;
+  if (before === undefined || hosts === undefined || after === undefined) {
+    return undefined;
+  }
   const names = hosts.split(",");
-  if (names.length > 1 && names.includes("")) return undefined;
+  if (names.length > 1 && names.includes("")) {
+    return undefined;
+  }
   return names.map((name) => `${before}${name}${after}`);
 }
 
@@ -84,7 +90,9 @@ function driverUrl(from: URL, withTls: boolean): string {
   const mode = parameters.get("sslmode") ?? "";
   if (!withTls) {
     for (const name of [...parameters.keys()]) {
-      if (name.startsWith("ssl") || name === "uselibpqcompat") parameters.delete(name);
+      if (name.startsWith("ssl") || name === "uselibpqcompat") {
+        parameters.delete(name);
+      }
     }
   } else if (VERIFYING.includes(mode) && parameters.get("uselibpqcompat") !== "true") {
     parameters.set("sslmode", "verify-full");

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { createTestRedis, hasTestRedis, type TestRedis, withRedis } from "../../../tests/helpers/redis.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
-import { createTestRedis, hasTestRedis, type TestRedis, withRedis } from "../../testing/redis.ts";
 import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import type { Backend } from "../contract.ts";
-import { createGuardedBackend } from "../guarded.ts";
-import { createShardedBackend } from "../sharded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
+import { createShardedBackend } from "../layers/sharded.ts";
 import { createRedisShards } from "./backend.ts";
 import { redisSchema } from "./config.ts";
 import { shardKeys } from "./keys.ts";
@@ -27,7 +27,9 @@ describe.runIf(hasTestRedis())("redis", () => {
   });
 
   function server(): TestRedis {
-    if (redis === undefined) throw new Error("there is no server yet");
+    if (redis === undefined) {
+      throw new Error("there is no server yet");
+    }
     return redis;
   }
 
@@ -126,7 +128,9 @@ describe.runIf(hasTestRedis())("redis", () => {
         const [first, , last, expires] = (replies ?? []).map(([, reply]) => reply);
         [before, after, end] = [millisecondOf(first), millisecondOf(last), Number(expires)];
         // Redis shows a key in the millisecond of its deadline too.
-        if (before === after) expect(end).toBe(before + 60_000 - 1);
+        if (before === after) {
+          expect(end).toBe(before + 60_000 - 1);
+        }
       }
       expect(await client.zscore(expiry, "n:k")).toBe(String(await client.pexpiretime(name)));
     });
@@ -151,7 +155,9 @@ describe.runIf(hasTestRedis())("redis", () => {
     await using store = await opened(16);
     const value = new Uint8Array(valueBytes).fill(120);
     const keys = Array.from({ length: count }, (_, i) => `key ${String(i).padStart(4, "0")}`);
-    for (const key of keys) await store.entries.set("n", [{ key, value, ttlMs: 0 }], CALL);
+    for (const key of keys) {
+      await store.entries.set("n", [{ key, value, ttlMs: 0 }], CALL);
+    }
     const sentBytes = async () =>
       Number(/total_net_output_bytes:(\d+)/.exec(String(await server().query("INFO", "stats")))?.[1]);
     const before = await sentBytes();
@@ -160,7 +166,9 @@ describe.runIf(hasTestRedis())("redis", () => {
     for (let after: string | undefined, isLast = false; !isLast; ) {
       const page = await store.scans.scanPage("n", { ...query, after }, CALL);
       found.push(...page.keys);
-      for (const { length } of page.values) expect(length).toBe(valueBytes);
+      for (const { length } of page.values) {
+        expect(length).toBe(valueBytes);
+      }
       after = page.next;
       isLast = after === undefined;
     }

@@ -26,7 +26,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
   let sweeper: Sweeper | undefined;
 
   async function sweep(): Promise<void> {
-    while ((await sweepStep(connection, keys, "-", "-")).wasFull && sweeper !== undefined);
+    while ((await sweepStep(connection, keys, "-", "-")).wasFull && sweeper !== undefined) {}
   }
 
   return {
@@ -47,7 +47,9 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
     async check() {
       const { refusal } = await claim();
       // A full one takes deletes.
-      if (refusal !== undefined && refusal.reason !== "store_full") throw refusal;
+      if (refusal !== undefined && refusal.reason !== "store_full") {
+        throw refusal;
+      }
     },
     async close() {
       const stopped = sweeper?.stop();
@@ -65,7 +67,9 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
   };
   return {
     async get(namespace, keys) {
-      if (keys.length === 0) return [];
+      if (keys.length === 0) {
+        return [];
+      }
       return await readMany(names(namespace, keys), async (some) =>
         asValues(await connection.run("repeatable", "mget", some)),
       );

@@ -22,8 +22,11 @@ const SLOTS_REFRESH_MS = 10_000;
 export function createClient(config: RedisConfig): Redis | Cluster {
   try {
     const client = clientOf(config);
-    if (client instanceof Redis) endSilent(client);
-    else client.on("+node", (node: Redis) => endSilent(node)).on("+node", quietAsking);
+    if (client instanceof Redis) {
+      endSilent(client);
+    } else {
+      client.on("+node", (node: Redis) => endSilent(node)).on("+node", quietAsking);
+    }
     return client;
   } catch (error) {
     throw new StartError(error instanceof Error ? error.message : String(error), error);
@@ -136,7 +139,9 @@ export function describePlace(config: RedisConfig): string {
 
 /** How TLS is set up; `undefined` = there is none. Throws Error where a file cannot be read. */
 export function tlsOf(config: RedisConfig) {
-  if (config.tls !== undefined) return readTls(config.tls);
+  if (config.tls !== undefined) {
+    return readTls(config.tls);
+  }
   const [url] = urlsOf(placeOf(config));
   return url?.startsWith("rediss:") === true ? {} : undefined;
 }

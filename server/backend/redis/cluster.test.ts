@@ -1,9 +1,9 @@
 /** A Cluster of three masters: slots that move, masters that go. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { askRedis, canStartRedis } from "../../../tests/helpers/redis.ts";
+import { type RedisCluster, startRedisCluster } from "../../../tests/helpers/redis-cluster.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { askRedis, canStartRedis } from "../../testing/redis.ts";
-import { type RedisCluster, startRedisCluster } from "../../testing/redis-cluster.ts";
 import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { expectLinearizable } from "../conformance/linearizable.ts";
 import { startLoad } from "../conformance/load.ts";
@@ -47,7 +47,9 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       const clear = async () => {
         for (const { url } of cluster.nodes) {
           const keys = (await askRedis(url, "KEYS", `{${config.key_prefix}:*`)) as string[];
-          for (const key of keys) await askRedis(url, "UNLINK", key).catch(() => {});
+          for (const key of keys) {
+            await askRedis(url, "UNLINK", key).catch(() => {});
+          }
         }
       };
       return { backend: createBackend(config), advance() {}, clear, dispose: clear };
@@ -198,8 +200,9 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       expect(served).toContain(true);
       // Those of other masters, every time.
       const steady = keys.filter((_, i) => served?.[i]);
-      for (let i = 0; i < 5; i++)
+      for (let i = 0; i < 5; i++) {
         await Promise.all(steady.map((key) => entries.set(NAMESPACE, [write(key)], CALL)));
+      }
       await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
       await takingOver;
       await vi.waitFor(async () => expect(await outcomes()).not.toContain(false), { timeout: 5000 });

@@ -85,8 +85,12 @@ export type Place =
 
 /** Which of the three it is. */
 export function placeOf({ url, cluster, sentinel }: RedisConfig): Place {
-  if (cluster !== undefined) return { kind: "cluster", urls: cluster };
-  if (sentinel !== undefined) return { kind: "sentinel", sentinel };
+  if (cluster !== undefined) {
+    return { kind: "cluster", urls: cluster };
+  }
+  if (sentinel !== undefined) {
+    return { kind: "sentinel", sentinel };
+  }
   return { kind: "server", url: url ?? "" };
 }
 

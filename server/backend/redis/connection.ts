@@ -52,11 +52,17 @@ export function createConnection(config: RedisConfig): Connection {
   let open: ReturnType<typeof connect> | undefined;
 
   function send(command: TrackedCommand): Promise<unknown> {
-    if (open === undefined) throw unavailable(undefined);
+    if (open === undefined) {
+      throw unavailable(undefined);
+    }
     const { client } = open;
     // It would keep what it cannot send, for ever.
-    if (client instanceof Cluster && client.status !== "ready") throw unavailable(open.trouble());
-    if (client instanceof Cluster) command.setTimeout(GIVE_UP_MS);
+    if (client instanceof Cluster && client.status !== "ready") {
+      throw unavailable(open.trouble());
+    }
+    if (client instanceof Cluster) {
+      command.setTimeout(GIVE_UP_MS);
+    }
     return Promise.resolve(client.sendCommand(command));
   }
 
@@ -66,10 +72,14 @@ export function createConnection(config: RedisConfig): Connection {
       const command = new TrackedCommand(name, [...args], { replyEncoding: null });
       try {
         const reply = await send(command);
-        if (kind === "once") open?.lookout.taken();
+        if (kind === "once") {
+          open?.lookout.taken();
+        }
         return reply;
       } catch (error) {
-        if (replyCode(error) === "READONLY") open?.lookout.refused();
+        if (replyCode(error) === "READONLY") {
+          open?.lookout.refused();
+        }
         // A repeatable one that is refused has several keys, and each can be read alone.
         const again = isRefused(error)
           ? kind === "once"
@@ -90,7 +100,9 @@ export function createConnection(config: RedisConfig): Connection {
       try {
         return await run(kind, "evalsha", [sha1, ...rest]);
       } catch (error) {
-        if (!(error instanceof PrismError) || replyCode(error.cause) !== "NOSCRIPT") throw error;
+        if (!(error instanceof PrismError) || replyCode(error.cause) !== "NOSCRIPT") {
+          throw error;
+        }
         // A server that has not run it yet learns it by running it.
         return await run(kind, "eval", [text, ...rest]);
       }
@@ -102,7 +114,9 @@ export function createConnection(config: RedisConfig): Connection {
     },
     release() {
       users--;
-      if (users > 0) return;
+      if (users > 0) {
+        return;
+      }
       open?.lookout.close();
       open?.client.disconnect();
       open = undefined;
@@ -117,7 +131,9 @@ class TrackedCommand extends Command {
 
   override toWritable(socket: object): string | Buffer {
     // It was given up while it waited in a queue of the driver's, which expects an answer all the same.
-    if (this.isSettled) return "*1\r\n$4\r\nPING\r\n";
+    if (this.isSettled) {
+      return "*1\r\n$4\r\nPING\r\n";
+    }
     this.wasSent = true;
     return super.toWritable(socket);
   }
@@ -131,7 +147,9 @@ function connect(config: RedisConfig) {
   let trouble: unknown;
   const hear = (error: unknown) => {
     const last = lastErrorOf(error);
-    if (!tellsWhy(last)) return;
+    if (!tellsWhy(last)) {
+      return;
+    }
     forgetCommand(last);
     trouble = last;
   };
@@ -142,7 +160,9 @@ function connect(config: RedisConfig) {
     client.once("ready", resolve);
     client.on("error", (error) => {
       // The driver would go on in database 0.
-      if (isOfSelect(error)) client.disconnect(true);
+      if (isOfSelect(error)) {
+        client.disconnect(true);
+      }
       hear(error);
       reject(error);
     });
@@ -150,7 +170,9 @@ function connect(config: RedisConfig) {
   })
     .finally(() => clearTimeout(timer))
     .catch(async (error: unknown) => {
-      if (tellsWhy(lastErrorOf(error))) throw error;
+      if (tellsWhy(lastErrorOf(error))) {
+        throw error;
+      }
       throw trouble ?? (await silentPlaces(config)) ?? error;
     });
   return {

@@ -1,6 +1,6 @@
 /** A server that is there, and a way to it that fails. */
 import { describe } from "vitest";
-import { canStartRedis, startRedis } from "../../testing/redis.ts";
+import { canStartRedis, startRedis } from "../../../tests/helpers/redis.ts";
 import { describeCutStore } from "../conformance/cut-store.ts";
 import { redisSchema } from "./config.ts";
 

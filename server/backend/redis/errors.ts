@@ -9,7 +9,9 @@ export type Kind = "repeatable" | "once";
 
 /** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
 export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
-  if (error instanceof PrismError) return error;
+  if (error instanceof PrismError) {
+    return error;
+  }
   forgetCommand(error);
   const code = replyCode(error);
   switch (code) {
@@ -40,7 +42,9 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
 
 /** The driver hangs the command on its errors, with all that was in it: keys, values and passwords, which no log is to have. */
 export function forgetCommand(error: unknown): void {
-  if (error instanceof Error) Reflect.deleteProperty(error, "command");
+  if (error instanceof Error) {
+    Reflect.deleteProperty(error, "command");
+  }
 }
 
 /** How the driver says that it has followed a Cluster's nodes, which sent it on to each other or asked it to wait, for long enough. */
@@ -56,9 +60,13 @@ export function isRefused(error: unknown): boolean {
  * TRYAGAIN where the nodes of a Cluster sent it on for too long. "" = the error is the driver's.
  */
 export function replyCode(error: unknown): string {
-  if (!(error instanceof Error)) return "";
+  if (!(error instanceof Error)) {
+    return "";
+  }
   // The driver's types do not say that this is an Error.
-  if (error instanceof ReplyError) return error.message.split(" ", 1)[0] ?? "";
+  if (error instanceof ReplyError) {
+    return error.message.split(" ", 1)[0] ?? "";
+  }
   const [, last = ""] = GAVE_UP.exec(error.message) ?? [];
   return last === "MOVED" || last === "ASK" ? "TRYAGAIN" : last;
 }

@@ -1,6 +1,6 @@
 /** Several gateways on one server, and a server that is killed, frozen and gone. */
 import { describe } from "vitest";
-import { canStartRedis, startRedis } from "../../testing/redis.ts";
+import { canStartRedis, startRedis } from "../../../tests/helpers/redis.ts";
 import { describeSharedStore } from "../conformance/shared-store.ts";
 import { redisSchema } from "./config.ts";
 

@@ -34,7 +34,9 @@ export function createLookout(config: RedisConfig, moved: () => void): Lookout {
     nextAtMs = performance.now() + pauseMs;
     pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
     const client = createClient(config);
-    if (client instanceof Cluster) return;
+    if (client instanceof Cluster) {
+      return;
+    }
     probe = client;
     // The driver would go on trying, for ever.
     const timer = setTimeout(() => client.disconnect(), patienceMs(config) + ANSWER_MS);
@@ -43,17 +45,23 @@ export function createLookout(config: RedisConfig, moved: () => void): Lookout {
       await client.connect();
       // A write that leaves nothing behind: no namespace is called "".
       await client.unlink(`${shardKeys(config.key_prefix, 0).entryPrefix}:`);
-      if (probe === client) moved();
+      if (probe === client) {
+        moved();
+      }
     } finally {
       clearTimeout(timer);
       client.disconnect();
-      if (probe === client) probe = undefined;
+      if (probe === client) {
+        probe = undefined;
+      }
     }
   }
 
   return {
     refused() {
-      if (probe !== undefined || performance.now() < nextAtMs) return;
+      if (probe !== undefined || performance.now() < nextAtMs) {
+        return;
+      }
       // Nobody there who takes writes, for whatever reason: the next look may find one.
       look().catch(() => {});
     },

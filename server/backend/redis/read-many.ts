@@ -9,11 +9,15 @@ export async function readMany<T>(
   names: readonly string[],
   read: (names: readonly string[]) => Promise<T[]>,
 ): Promise<T[]> {
-  if (names.length === 0) return [];
+  if (names.length === 0) {
+    return [];
+  }
   try {
     return await read(names);
   } catch (error) {
-    if (names.length === 1 || !isOnItsWay(error)) throw error;
+    if (names.length === 1 || !isOnItsWay(error)) {
+      throw error;
+    }
     const parts = await Promise.all(names.map((name) => read([name])));
     return parts.flat();
   }

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { askRedis, canStartRedis, type RedisProcess, startRedis } from "../../testing/redis.ts";
-import { until } from "../../testing/until.ts";
+import { askRedis, canStartRedis, type RedisProcess, startRedis } from "../../../tests/helpers/redis.ts";
+import { until } from "../../../tests/helpers/until.ts";
 import { CALL, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { redisSchema } from "./config.ts";
@@ -47,7 +47,9 @@ async function startName(target: RedisProcess) {
   name.port = (listener.address() as net.AddressInfo).port;
   onTestFinished(() => {
     listener.close();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
   });
   return name;
 }

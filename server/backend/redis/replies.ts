@@ -21,7 +21,9 @@ export function asTexts(reply: unknown): string[] {
 }
 
 function asValue(item: unknown): Buffer | undefined {
-  if (item === null) return undefined;
+  if (item === null) {
+    return undefined;
+  }
   return Buffer.isBuffer(item) ? item : fail(item);
 }
 

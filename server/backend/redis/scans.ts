@@ -38,13 +38,21 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
       for (;;) {
         try {
           const { wasFull, count } = await sweepStep(connection, keys, from, below);
-          if (!wasFull) return count;
+          if (!wasFull) {
+            return count;
+          }
         } catch (error) {
-          if (!isOnItsWay(error) && !takesNoWrites(error)) throw error;
+          if (!isOnItsWay(error) && !takesNoWrites(error)) {
+            throw error;
+          }
           const count = await countUnswept(range, call);
-          if (count !== undefined) return count;
+          if (count !== undefined) {
+            return count;
+          }
         }
-        if (call.aborted) throw abortError(call.signal);
+        if (call.aborted) {
+          throw abortError(call.signal);
+        }
       }
     },
   };
@@ -61,8 +69,12 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     for (let seen = 0; members.length > 0; ) {
       within += members.filter((member) => isWithin(member, range)).length;
       seen += members.length;
-      if (seen >= first.total) break;
-      if (call.aborted) throw abortError(call.signal);
+      if (seen >= first.total) {
+        break;
+      }
+      if (call.aborted) {
+        throw abortError(call.signal);
+      }
       ({ members } = await expiredFrom(first.moment, seen));
     }
     const count = Number(await connection.run("repeatable", "zlexcount", [keys.index, from, below]));
@@ -93,8 +105,12 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     const later = new Map<number, number>();
     for (const [i, value] of found.entries()) {
       const key = candidates[i];
-      if (key === undefined || value === undefined) continue;
-      if (typeof value === "number") later.set(values.length, value);
+      if (key === undefined || value === undefined) {
+        continue;
+      }
+      if (typeof value === "number") {
+        later.set(values.length, value);
+      }
       pageKeys.push(key);
       values.push(typeof value === "number" ? NOTHING : value);
     }
@@ -117,20 +133,28 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     maxBytes: number,
     inlineBytes: number,
   ): Promise<(Buffer | number | undefined)[]> {
-    if (names.length === 0) return [];
+    if (names.length === 0) {
+      return [];
+    }
     try {
       const args = [keyAt, maxBytes, inlineBytes];
       return asValuesOrSizes(await connection.runScript("repeatable", SCRIPTS.values, names, args));
     } catch (error) {
-      if (!isOnItsWay(error)) throw error;
+      if (!isOnItsWay(error)) {
+        throw error;
+      }
     }
     const values: (Buffer | undefined)[] = [];
     let bytes = 0;
     for (const name of names) {
       const [value] = asValues(await connection.run("repeatable", "mget", [name]));
       values.push(value);
-      if (value !== undefined) bytes += Buffer.byteLength(name) - keyAt + value.length;
-      if (bytes >= maxBytes) break;
+      if (value !== undefined) {
+        bytes += Buffer.byteLength(name) - keyAt + value.length;
+      }
+      if (bytes >= maxBytes) {
+        break;
+      }
     }
     return values;
   }
@@ -149,11 +173,17 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
     let next = isLast ? undefined : candidates.at(-1);
     let bytes = 0;
     for (const [i, key] of candidates.entries()) {
-      if (found[i] !== true) continue;
+      if (found[i] !== true) {
+        continue;
+      }
       pageKeys.push(key);
       bytes += Buffer.byteLength(key);
-      if (bytes < maxBytes) continue;
-      if (!isLast || i < candidates.length - 1) next = key;
+      if (bytes < maxBytes) {
+        continue;
+      }
+      if (!isLast || i < candidates.length - 1) {
+        next = key;
+      }
       break;
     }
     return { keys: pageKeys, values: new ArrayValues([]), next };

@@ -1,7 +1,7 @@
 /** A primary under sentinels, which put its replica in its place. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { askRedis, canStartRedis } from "../../testing/redis.ts";
-import { type RedisSentinel, startRedisSentinel } from "../../testing/redis-sentinel.ts";
+import { askRedis, canStartRedis } from "../../../tests/helpers/redis.ts";
+import { type RedisSentinel, startRedisSentinel } from "../../../tests/helpers/redis-sentinel.ts";
 import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { redisSchema } from "./config.ts";

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { canStartRedis, startRedis } from "../../testing/redis.ts";
-import { startTcpProxy } from "../../testing/tcp-proxy.ts";
+import { canStartRedis, startRedis } from "../../../tests/helpers/redis.ts";
+import { startTcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import { endSilent } from "./silence.ts";
 
 const SILENCE_MS = 500;

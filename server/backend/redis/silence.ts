@@ -14,7 +14,9 @@ export function endSilent(client: Redis, silenceMs = SILENCE_MS): void {
   client.on("connect", () => {
     const { stream } = client;
     const end = () => {
-      if (client.commandQueue.length === 0) return;
+      if (client.commandQueue.length === 0) {
+        return;
+      }
       stream.destroy(new Error(`nothing came and nothing left in ${silenceMs} ms`));
     };
     // A write that does not get ahead. Node starts this anew with each write, though, and those that nobody answers are no sign of life:
@@ -26,7 +28,9 @@ export function endSilent(client: Redis, silenceMs = SILENCE_MS): void {
         client.commandQueue.length > 0 && stream.writableLength === 0 && stream.bytesRead === readBytes;
       quietLooks = isQuiet ? quietLooks + 1 : 0;
       readBytes = stream.bytesRead;
-      if (quietLooks > LOOKS) end();
+      if (quietLooks > LOOKS) {
+        end();
+      }
     }, silenceMs / LOOKS).unref();
     stream.once("close", () => clearInterval(timer));
   });

@@ -1,9 +1,9 @@
+import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { startTestServer, type TestServer } from "../../testing/server.ts";
 import { type Harness, NAMESPACES } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import { createGuardedBackend } from "../guarded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
 import { createRemoteBackend } from "./backend.ts";
 
 const harness: Harness = {

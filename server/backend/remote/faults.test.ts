@@ -2,12 +2,12 @@
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { freePort } from "../../testing/port.ts";
-import { spawnServer } from "../../testing/process.ts";
-import { startTestServer } from "../../testing/server.ts";
+import { freePort } from "../../../tests/helpers/port.ts";
+import { spawnServer } from "../../../tests/helpers/process.ts";
+import { startTestServer } from "../../../tests/helpers/server.ts";
 import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { type Backend, createCall } from "../contract.ts";
-import { createGuardedBackend } from "../guarded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
 import { createRemoteBackend } from "./backend.ts";
 
 const UNAVAILABLE = { name: "PrismError", reason: "store_unavailable" };

@@ -13,10 +13,10 @@ import {
   ScanResponseSchema,
 } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { CERT, KEY } from "../../../tests/helpers/certificate.ts";
+import { startForeignPlugin } from "../../../tests/helpers/foreign-plugin.ts";
+import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
 import type { Config } from "../../config/config.ts";
-import { CERT, KEY } from "../../testing/certificate.ts";
-import { startForeignPlugin } from "../../testing/foreign-plugin.ts";
-import { startTestServer, type TestServer } from "../../testing/server.ts";
 import { bytes, CALL, NAMESPACE, present } from "../conformance/harness.ts";
 import { createCall } from "../contract.ts";
 import { createRemoteBackend } from "./backend.ts";

@@ -8,7 +8,7 @@ import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import { createGuardedBackend } from "../guarded.ts";
+import { createGuardedBackend } from "../layers/guarded.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 import { openReader } from "./database.ts";
 import { prepare } from "./query.ts";
@@ -195,7 +195,9 @@ describe("sqlite", () => {
 
       const removed = written.slice(0, 10);
       expect(await entries.delete("default", removed, CALL)).toEqual(removed.map(() => true));
-      for (const key of removed) await entries.set("default", [{ key, value, ttlMs: 0 }], CALL);
+      for (const key of removed) {
+        await entries.set("default", [{ key, value, ttlMs: 0 }], CALL);
+      }
       expect(await entries.get("default", written, CALL)).toEqual(written.map(() => value));
     });
 
@@ -217,8 +219,9 @@ describe("sqlite", () => {
       const backend = await open(MAX_BYTES);
       const entries = present(backend.entries);
       for (let round = 0; round < 5; round++) {
-        for (let i = 0; i < 30; i++)
+        for (let i = 0; i < 30; i++) {
           await entries.set("default", [{ key: `${round} ${i}`, value, ttlMs: 1000 }], CALL);
+        }
         clock.advance(1000);
         await backend.sweep();
       }

@@ -36,8 +36,12 @@ export function createSqliteBackend(
   let open: { readonly session: Session; readonly sweeper: Sweeper } | undefined;
 
   function current(): Session {
-    if (open === undefined) throw new PrismError("store_unavailable", "the store is not open");
-    if (open.session.filesAreGone) throw new PrismError("store_unavailable", FILES_GONE);
+    if (open === undefined) {
+      throw new PrismError("store_unavailable", "the store is not open");
+    }
+    if (open.session.filesAreGone) {
+      throw new PrismError("store_unavailable", FILES_GONE);
+    }
     return open.session;
   }
 
@@ -45,8 +49,9 @@ export function createSqliteBackend(
     const { reader, writes } = current();
     const mine = open;
     let total = 0;
-    while (open === mine && reader.hasExpired(clock.now()))
+    while (open === mine && reader.hasExpired(clock.now())) {
       total += await writes.write({ type: "sweep", maxEntries: SWEEP_ENTRIES }, 0);
+    }
     return total;
   }
 
@@ -69,7 +74,9 @@ export function createSqliteBackend(
       session.checkWrites();
     },
     async close() {
-      if (open === undefined) throw new PrismError("store_unavailable", "the store is not open");
+      if (open === undefined) {
+        throw new PrismError("store_unavailable", "the store is not open");
+      }
       const { session, sweeper } = open;
       open = undefined;
       await sweeper.stop();

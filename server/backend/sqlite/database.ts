@@ -43,7 +43,9 @@ export function openWriter(options: DatabaseOptions, migrations: readonly Migrat
       PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
     migrate(db, migrations);
     expectWritable(db, migrations.length);
-    if (options.maxBytes !== undefined) limitSize(db, options.maxBytes);
+    if (options.maxBytes !== undefined) {
+      limitSize(db, options.maxBytes);
+    }
     return db;
   } catch (error) {
     db?.close();
@@ -59,7 +61,9 @@ function enableLog(db: DatabaseSync): void {
       db.exec("PRAGMA journal_mode = WAL");
       return;
     } catch (error) {
-      if (!isBusy(error) || performance.now() > giveUpAtMs) throw error;
+      if (!isBusy(error) || performance.now() > giveUpAtMs) {
+        throw error;
+      }
       // On the writer's own thread, as SQLite waits too.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_RETRY_MS);
     }
@@ -76,7 +80,9 @@ export function openReader(path: string, cacheBytes?: number): DatabaseSync {
   try {
     db = new DatabaseSync(path, { timeout: READER_BUSY_TIMEOUT_MS });
     db.exec("PRAGMA query_only = ON");
-    if (cacheBytes !== undefined) db.exec(`PRAGMA cache_size = ${-Math.round(cacheBytes / 1024)}`);
+    if (cacheBytes !== undefined) {
+      db.exec(`PRAGMA cache_size = ${-Math.round(cacheBytes / 1024)}`);
+    }
     return db;
   } catch (error) {
     db?.close();

@@ -35,7 +35,9 @@ export interface Failure {
 /** What SQLite's error means to a caller of Prism; anything that is no error of SQLite is a defect. */
 export function reasonOf(error: unknown): Reason {
   const code = errorCode(error);
-  if (code === IOERR_SHMSIZE) return "store_full";
+  if (code === IOERR_SHMSIZE) {
+    return "store_full";
+  }
   switch (code & 0xff) {
     case FULL:
       return "store_full";
@@ -68,7 +70,9 @@ export function isBusy(error: unknown): boolean {
 
 /** The error as a caller of the API may see it; SQLite's own is its cause. */
 export function toPrismError(error: unknown): PrismError {
-  if (error instanceof PrismError) return error;
+  if (error instanceof PrismError) {
+    return error;
+  }
   const reason = reasonOf(error);
   return new PrismError(reason, messageFor(reason, error), { cause: error });
 }
@@ -79,8 +83,9 @@ export const FILES_GONE =
 
 /** The error as plain data; `reason` where the circumstances say more than the error does. */
 export function toFailure(error: unknown, reason?: Reason): Failure {
-  if (error instanceof PrismError)
+  if (error instanceof PrismError) {
     return { reason: error.reason, message: error.message, detail: detailOf(error.cause) };
+  }
   const known = reason ?? reasonOf(error);
   return { reason: known, message: messageFor(known, error), detail: detailOf(error) };
 }
@@ -92,7 +97,9 @@ export function fromFailure({ reason, message, detail }: Failure): PrismError {
 
 /** What the operator is told when the database cannot be opened: which file, what is wrong, what to do. */
 export function openError(error: unknown, path: string): PrismError {
-  if (error instanceof PrismError) return error;
+  if (error instanceof PrismError) {
+    return error;
+  }
   const reason = reasonOf(error);
   return new PrismError(reason === "internal" ? "store_unavailable" : reason, openMessage(error, path), {
     cause: error,
@@ -127,13 +134,17 @@ function messageFor(reason: Reason, error?: unknown): string {
 }
 
 function detailOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) {
+    return String(error);
+  }
   const code = errorCode(error);
   return code === 0 ? (error.stack ?? error.message) : `${error.message} (SQLite result code ${code})`;
 }
 
 /** SQLite's extended result code, 0 = not an error of SQLite. */
 function errorCode(error: unknown): number {
-  if (!(error instanceof Error) || !("errcode" in error)) return 0;
+  if (!(error instanceof Error) || !("errcode" in error)) {
+    return 0;
+  }
   return typeof error.errcode === "number" ? error.errcode : 0;
 }

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { temporaryFolder } from "../../testing/process.ts";
+import { temporaryFolder } from "../../../tests/helpers/process.ts";
 import { createSystemClock } from "../clock.ts";
 import { present, setTexts } from "../conformance/harness.ts";
 import { createSqliteBackend } from "./backend.ts";

@@ -10,12 +10,16 @@ function createFakeReader() {
   const asked: string[] = [];
   const get: Reader["get"] = (_, key) => {
     asked.push(key);
-    if (key === "bad") throw new Error("damaged");
+    if (key === "bad") {
+      throw new Error("damaged");
+    }
     return bytes(key);
   };
   const getMany: Reader["getMany"] = (_, keys) => {
     asked.push(keys.join());
-    if (keys.includes("bad")) throw new Error("damaged");
+    if (keys.includes("bad")) {
+      throw new Error("damaged");
+    }
     return keys.map(bytes);
   };
   return { asked, get, getMany };
@@ -46,7 +50,9 @@ describe("createGetQueue", () => {
     const keys = Array.from({ length: 700 }, (_, i) => `k${i}`);
     expect(texts(await queue.get("n", keys))).toEqual(keys);
     await Promise.all(keys.map((key) => queue.get("n", [key])));
-    for (const question of reader.asked) expect(question.split(",").length).toBeLessThanOrEqual(256);
+    for (const question of reader.asked) {
+      expect(question.split(",").length).toBeLessThanOrEqual(256);
+    }
   });
 
   test("and fewer of them where values are large, until they are not any more", async () => {
@@ -63,7 +69,9 @@ describe("createGetQueue", () => {
     await ask();
     expect(reader.asked.splice(0)).toEqual(["0,1,2", "3,4,5", "6,7,8"]);
     bytes = 10;
-    for (let i = 0; i < 10; i++) await ask();
+    for (let i = 0; i < 10; i++) {
+      await ask();
+    }
     expect(reader.asked.at(-1)).toEqual("0,1,2,3,4,5,6,7,8");
   });
 

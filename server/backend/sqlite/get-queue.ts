@@ -48,7 +48,9 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
   function groupOf(namespace: string): Group {
     const last = open.get(namespace);
     const most = Math.min(MAX_STATEMENT_KEYS, MAX_STATEMENT_BYTES / largestBytes);
-    if (last !== undefined && last.keys.length < most) return last;
+    if (last !== undefined && last.keys.length < most) {
+      return last;
+    }
     const group: Group = { namespace, keys: [], calls: [] };
     open.set(namespace, group);
     waiting.push(group);
@@ -57,7 +59,9 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
 
   /** At the end of the turn, when all that it brought is here. */
   function schedule(): void {
-    if (scheduled) return;
+    if (scheduled) {
+      return;
+    }
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
@@ -73,17 +77,23 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
     for (const group of groups) {
       answerGroup(group);
       done++;
-      if (performance.now() >= untilMs) break;
+      if (performance.now() >= untilMs) {
+        break;
+      }
     }
     waiting = groups.slice(done);
-    if (waiting.length > 0) schedule();
+    if (waiting.length > 0) {
+      schedule();
+    }
   }
 
   function answerGroup({ namespace, keys, calls }: Group): void {
     try {
       const values = read(namespace, keys);
       largestBytes *= FADE;
-      for (const value of values) largestBytes = Math.max(1, largestBytes, value?.length ?? 0);
+      for (const value of values) {
+        largestBytes = Math.max(1, largestBytes, value?.length ?? 0);
+      }
       let start = 0;
       for (const call of calls) {
         call.resolve(values.slice(start, start + call.keys.length));
@@ -91,9 +101,13 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
       }
     } catch (error) {
       // What is damaged may be another call's entry.
-      if (calls.length > 1)
-        for (const call of calls) answerGroup({ namespace, keys: [...call.keys], calls: [call] });
-      else calls[0]?.reject(toPrismError(error));
+      if (calls.length > 1) {
+        for (const call of calls) {
+          answerGroup({ namespace, keys: [...call.keys], calls: [call] });
+        }
+      } else {
+        calls[0]?.reject(toPrismError(error));
+      }
     }
   }
 
@@ -109,17 +123,22 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
     return new Promise((resolve, reject) => {
       const group = groupOf(namespace);
       group.calls.push({ keys, resolve, reject });
-      for (const key of keys) group.keys.push(key);
+      for (const key of keys) {
+        group.keys.push(key);
+      }
       schedule();
     });
   }
 
   return {
     async get(namespace, keys) {
-      if (keys.length <= MAX_STATEMENT_KEYS) return wait(namespace, keys);
+      if (keys.length <= MAX_STATEMENT_KEYS) {
+        return wait(namespace, keys);
+      }
       const parts: Promise<Values>[] = [];
-      for (let from = 0; from < keys.length; from += MAX_STATEMENT_KEYS)
+      for (let from = 0; from < keys.length; from += MAX_STATEMENT_KEYS) {
         parts.push(wait(namespace, keys.slice(from, from + MAX_STATEMENT_KEYS)));
+      }
       return (await Promise.all(parts)).flat();
     },
     flush: () => answer(Number.POSITIVE_INFINITY),

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../testing/process.ts";
+import { temporaryFolder } from "../../../tests/helpers/process.ts";
 import { createSystemClock } from "../clock.ts";
 import { CALL, present } from "../conformance/harness.ts";
 import { createSqliteBackend } from "./backend.ts";

@@ -37,7 +37,9 @@ export function identify(db: DatabaseSync, migrations: readonly Migration[], pat
 /** Applies what is missing, each step whole or not at all. Several processes may do this to one file at once. */
 export function migrate(db: DatabaseSync, migrations: readonly Migration[]): void {
   for (const { version, sql } of migrations) {
-    if (userVersion(db) >= version) continue;
+    if (userVersion(db) >= version) {
+      continue;
+    }
     db.exec("BEGIN IMMEDIATE");
     try {
       // Another process may have applied this step while this one waited for the lock.
@@ -47,7 +49,9 @@ export function migrate(db: DatabaseSync, migrations: readonly Migration[]): voi
       }
       db.exec("COMMIT");
     } catch (error) {
-      if (db.isTransaction) db.exec("ROLLBACK");
+      if (db.isTransaction) {
+        db.exec("ROLLBACK");
+      }
       throw error;
     }
   }
@@ -60,6 +64,8 @@ function userVersion(db: DatabaseSync): number {
 function one<Row extends readonly unknown[]>(db: DatabaseSync, sql: string): Row {
   const query: Query<Row> = prepare(db, sql);
   const row = query.get();
-  if (row === undefined) throw new Error(`no answer to ${sql}`);
+  if (row === undefined) {
+    throw new Error(`no answer to ${sql}`);
+  }
   return row;
 }

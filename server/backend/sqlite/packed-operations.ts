@@ -66,15 +66,21 @@ export function packOperations(operations: readonly Operation[]): Uint8Array<Arr
 export function unpackOperations(packed: Uint8Array<ArrayBuffer>): Operation[] {
   const unpacker = new Unpacker(packed);
   const operations: Operation[] = [];
-  while (!unpacker.done) operations.push(unpackOne(unpacker));
+  while (!unpacker.done) {
+    operations.push(unpackOne(unpacker));
+  }
   return operations;
 }
 
 /** Properties are evaluated, and so read, in the order in which they were packed. */
 function unpackOne(from: Unpacker): Operation {
   const type = from.code(TYPES);
-  if (type === "sweep") return { type, maxEntries: from.number() };
-  if (type === "probe") return { type };
+  if (type === "sweep") {
+    return { type, maxEntries: from.number() };
+  }
+  if (type === "probe") {
+    return { type };
+  }
   const namespace = from.text();
   switch (type) {
     case "set": {
@@ -123,7 +129,9 @@ class Packer {
 
   items<T>(items: readonly T[], write: (item: T) => void): void {
     this.number(items.length);
-    for (const item of items) write(item);
+    for (const item of items) {
+      write(item);
+    }
   }
 
   packed(): Uint8Array<ArrayBuffer> {
@@ -132,7 +140,9 @@ class Packer {
 
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
-    if (needed <= this.#bytes.length) return;
+    if (needed <= this.#bytes.length) {
+      return;
+    }
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
@@ -161,7 +171,9 @@ class Unpacker {
 
   code<T>(all: readonly T[]): T {
     const one = all[this.number()];
-    if (one === undefined) throw new Error("packed operations hold an unknown code");
+    if (one === undefined) {
+      throw new Error("packed operations hold an unknown code");
+    }
     return one;
   }
 
@@ -177,7 +189,9 @@ class Unpacker {
 
   items<T>(read: () => T): T[] {
     const items: T[] = [];
-    for (let left = this.number(); left > 0; left--) items.push(read());
+    for (let left = this.number(); left > 0; left--) {
+      items.push(read());
+    }
     return items;
   }
 

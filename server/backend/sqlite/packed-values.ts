@@ -32,16 +32,26 @@ export function createGetMany(
        AND (expires_at_ms IS NULL OR expires_at_ms > ?3)`,
   );
   return (namespace, keys, nowMs) => {
-    if (keys.length === 0) return [];
+    if (keys.length === 0) {
+      return [];
+    }
     const row = query.get(namespace, JSON.stringify(keys), nowMs);
-    if (row === undefined) throw new Error("an aggregate had no row");
+    if (row === undefined) {
+      throw new Error("an aggregate had no row");
+    }
     const [pack, lengths] = row;
     let start = 0;
     return lengths.split(",").map((text, i) => {
       const length = Number(text);
-      if (length === ABSENT) return undefined;
-      if (length === LARGE) return getLarge(namespace, keys[i] ?? "", nowMs);
-      if (pack === null || length === 0) return new Uint8Array(0);
+      if (length === ABSENT) {
+        return undefined;
+      }
+      if (length === LARGE) {
+        return getLarge(namespace, keys[i] ?? "", nowMs);
+      }
+      if (pack === null || length === 0) {
+        return new Uint8Array(0);
+      }
       start += length;
       return new Uint8Array(pack.buffer, pack.byteOffset + start - length, length);
     });

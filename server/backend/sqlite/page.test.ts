@@ -82,7 +82,9 @@ test("what expired is passed over in steps, and what is deleted while a page is 
   }));
   apply([{ type: "set", namespace: "n", entries: [...expired, ...others] }], 0);
   const readPage = createReadPage(database.reader, (_, key) => {
-    if (key !== "b3") return large;
+    if (key !== "b3") {
+      return large;
+    }
     writer.exec("DELETE FROM entry WHERE key = CAST('b3' AS BLOB)");
     return undefined;
   });

@@ -58,7 +58,9 @@ export function createReadPage(
       const limit = Math.min(packRows, maxEntries - keys.length);
       const query = keysOnly ? withoutValues : withValues;
       const row = query.get(nowMs, namespace, from, below, limit);
-      if (row === undefined) throw new Error("an aggregate had no row");
+      if (row === undefined) {
+        throw new Error("an aggregate had no row");
+      }
       const packKeys = JSON.parse(row[0]) as string[];
       const lengths = row[1]?.split(",") ?? [];
       const pack = row[2] ?? NOTHING;
@@ -66,23 +68,33 @@ export function createReadPage(
       for (const [i, key] of packKeys.entries()) {
         last = key;
         const length = Number(lengths[i]);
-        if (length === EXPIRED) continue;
+        if (length === EXPIRED) {
+          continue;
+        }
         if (!keysOnly) {
           const large = length === LARGE;
           const source = large ? getLarge(namespace, key, nowMs) : pack;
           // Deleted since its row was read.
-          if (source === undefined) continue;
+          if (source === undefined) {
+            continue;
+          }
           const start = large ? 0 : at;
           const end = large ? source.length : at + length;
           values.add(source, start, end);
           bytes += end - start;
-          if (!large) at = end;
+          if (!large) {
+            at = end;
+          }
         }
         keys.push(key);
         bytes += Buffer.byteLength(key);
-        if (keys.length >= maxEntries || bytes >= maxBytes) return { keys, values, next: key };
+        if (keys.length >= maxEntries || bytes >= maxBytes) {
+          return { keys, values, next: key };
+        }
       }
-      if (packKeys.length < limit) return { keys, values, next: undefined };
+      if (packKeys.length < limit) {
+        return { keys, values, next: undefined };
+      }
       from = successor(Buffer.from(last));
       rows += limit;
       // As many as the page has room for, if they are as large as those before them.

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { temporaryFolder } from "../../testing/process.ts";
+import { temporaryFolder } from "../../../tests/helpers/process.ts";
 import { openReader, openWriter } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { type ApplyGroup, createApplyGroup } from "./write-batch.ts";

@@ -48,8 +48,9 @@ function failCommits(errcode: number, times = Infinity): void {
   const exec = db.exec.bind(db);
   let left = times;
   db.exec = (sql) => {
-    if (sql === "COMMIT" && left-- > 0)
+    if (sql === "COMMIT" && left-- > 0) {
       throw Object.assign(new Error("driver text"), { code: "ERR_SQLITE_ERROR", errcode });
+    }
     exec(sql);
   };
 }
@@ -77,7 +78,9 @@ describe("createApplyGroup", () => {
   });
 
   test("a sweep deletes as many as it may, the longest expired first", () => {
-    for (let i = 0; i < 5; i++) apply([set(`k${i}`, bytes("1"), 10 - i)], 0);
+    for (let i = 0; i < 5; i++) {
+      apply([set(`k${i}`, bytes("1"), 10 - i)], 0);
+    }
     expect(apply([{ type: "sweep", maxEntries: 2 }], 100)).toEqual([2]);
     expect(keysHeld()).toEqual(["k0", "k1", "k2"]);
   });

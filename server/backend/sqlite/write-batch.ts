@@ -65,8 +65,12 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
       return outcomes;
     } catch (error) {
       // SQLite has rolled back by itself after some errors.
-      if (db.isTransaction) db.exec("ROLLBACK");
-      if (committing && isIoError(error)) throw outcomeUnknown(error);
+      if (db.isTransaction) {
+        db.exec("ROLLBACK");
+      }
+      if (committing && isIoError(error)) {
+        throw outcomeUnknown(error);
+      }
       throw error;
     }
   }
@@ -84,7 +88,9 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
       return applyTogether(operations, nowMs);
     } catch (error) {
       // A store that cannot be written fails every operation alike; else the one at fault must fail alone.
-      if (operations.length === 1 || concernsAll(error)) return operations.map(() => toFailure(error));
+      if (operations.length === 1 || concernsAll(error)) {
+        return operations.map(() => toFailure(error));
+      }
       return operations.map((operation) => applyAlone(operation, nowMs));
     }
   };
@@ -111,7 +117,9 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
   return (operation, nowMs) => {
     switch (operation.type) {
       case "set":
-        for (const entry of operation.entries) set(operation.namespace, entry, nowMs);
+        for (const entry of operation.entries) {
+          set(operation.namespace, entry, nowMs);
+        }
         return undefined;
       case "delete":
         return operation.keys.map((key) => remove(operation.namespace, key, nowMs));
@@ -168,7 +176,9 @@ function createPush(db: DatabaseSync): (namespace: string, push: Push) => number
   const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?)");
   return (namespace, { key, end, value }) => {
     const place = (end === "left" ? left : right).get(namespace, key);
-    if (place === undefined) throw new Error("a push found no place");
+    if (place === undefined) {
+      throw new Error("a push found no place");
+    }
     const [id, position, length] = place;
     insert.run(id, position, value);
     return length;
@@ -191,11 +201,17 @@ function createPop(db: DatabaseSync): (namespace: string, pop: Pop) => Uint8Arra
   const removeList = db.prepare("DELETE FROM list WHERE id = ?");
   return (namespace, { key, end }) => {
     const place = (end === "left" ? left : right).get(namespace, key);
-    if (place === undefined) return undefined;
+    if (place === undefined) {
+      return undefined;
+    }
     const [id, position, length] = place;
     const item = take.get(id, position);
-    if (item === undefined) throw new PrismError("corrupt_data", "the stored data is damaged");
-    if (length === 0) removeList.run(id);
+    if (item === undefined) {
+      throw new PrismError("corrupt_data", "the stored data is damaged");
+    }
+    if (length === 0) {
+      removeList.run(id);
+    }
     return item[0];
   };
 }

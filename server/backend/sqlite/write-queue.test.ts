@@ -15,7 +15,9 @@ class FakeThread extends EventEmitter implements WriterThread {
 
   postMessage(message: ToWriter): void {
     this.received.push(message);
-    if (message === "close") this.emit("exit", 0);
+    if (message === "close") {
+      this.emit("exit", 0);
+    }
   }
 
   /** The sizes of the groups that it was sent. */
@@ -28,7 +30,9 @@ class FakeThread extends EventEmitter implements WriterThread {
   /** Answers the last group: each operation with its key. */
   async answer(): Promise<void> {
     const last = this.received.at(-1);
-    if (last === undefined || last === "close") throw new Error("there is no group to answer");
+    if (last === undefined || last === "close") {
+      throw new Error("there is no group to answer");
+    }
     const outcomes = unpackOperations(last.operations).map((operation) =>
       operation.type === "delete" ? [operation.keys[0] === "yes"] : 0,
     );
@@ -112,11 +116,15 @@ describe("bounds", () => {
     const writes = Array.from({ length: 5 }, () => queue.write(remove("yes"), 15 * 1024 * 1024));
     const reasons = reasonsOf(writes);
     await nextTurn();
-    for (let i = 0; i < 4; i++) await thread.answer();
+    for (let i = 0; i < 4; i++) {
+      await thread.answer();
+    }
     expect(await reasons).toEqual(["done", "done", "done", "done", "overloaded"]);
     const later = Array.from({ length: 4 }, () => queue.write(remove("yes"), 15 * 1024 * 1024));
     await nextTurn();
-    for (let i = 0; i < 4; i++) await thread.answer();
+    for (let i = 0; i < 4; i++) {
+      await thread.answer();
+    }
     await Promise.all(later);
   });
 

@@ -90,7 +90,9 @@ export function createWriteQueue(
   const ended = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
 
   worker.on("message", (message) => {
-    if ("outcomes" in message) answerSent(message);
+    if ("outcomes" in message) {
+      answerSent(message);
+    }
   });
   worker.on("error", (error) => die(error));
   worker.on("exit", (code) => die(new Error(`the writer's thread ended with code ${code}`)));
@@ -103,17 +105,26 @@ export function createWriteQueue(
     calls.forEach((call, i) => {
       const outcome = outcomes[i];
       unansweredBytes -= call.bytes;
-      if (isFailure(outcome)) call.reject(fromFailure(outcome));
-      else call.resolve(outcome);
+      if (isFailure(outcome)) {
+        call.reject(fromFailure(outcome));
+      } else {
+        call.resolve(outcome);
+      }
     });
     sendNext();
   }
 
   function die(cause: unknown): void {
-    if (death !== undefined) return;
+    if (death !== undefined) {
+      return;
+    }
     death = { cause };
-    for (const call of sent) call.reject(new PrismError("outcome_unknown", DIED_DURING, { cause }));
-    for (const call of waiting) call.reject(dead(cause));
+    for (const call of sent) {
+      call.reject(new PrismError("outcome_unknown", DIED_DURING, { cause }));
+    }
+    for (const call of waiting) {
+      call.reject(dead(cause));
+    }
     sent = [];
     waiting = [];
     observer.answered();
@@ -122,11 +133,15 @@ export function createWriteQueue(
 
   /** Waits for the end of this turn of the event loop, so that calls that arrived in it share a group. */
   function schedule(): void {
-    if (scheduled || sent.length > 0) return;
+    if (scheduled || sent.length > 0) {
+      return;
+    }
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
-      if (sent.length === 0) sendNext();
+      if (sent.length === 0) {
+        sendNext();
+      }
     });
   }
 
@@ -148,7 +163,9 @@ export function createWriteQueue(
     let bytes = 0;
     let taken = 0;
     for (const next of waiting) {
-      if (group.length >= MAX_GROUP_CALLS || bytes >= MAX_GROUP_BYTES) break;
+      if (group.length >= MAX_GROUP_CALLS || bytes >= MAX_GROUP_BYTES) {
+        break;
+      }
       taken++;
       if (next.call?.aborted === true) {
         unansweredBytes -= next.bytes;
@@ -163,7 +180,9 @@ export function createWriteQueue(
   }
 
   function check(): void {
-    if (death !== undefined) throw dead(death.cause);
+    if (death !== undefined) {
+      throw dead(death.cause);
+    }
   }
 
   return {
@@ -186,8 +205,12 @@ export function createWriteQueue(
       return lastRefusal;
     },
     async close() {
-      if (waiting.length + sent.length > 0) await new Promise<void>((resolve) => (whenAnswered = resolve));
-      if (death === undefined) worker.postMessage("close");
+      if (waiting.length + sent.length > 0) {
+        await new Promise<void>((resolve) => (whenAnswered = resolve));
+      }
+      if (death === undefined) {
+        worker.postMessage("close");
+      }
       await ended;
     },
   };

@@ -33,4 +33,6 @@ function run(port: NonNullable<typeof parentPort>): void {
   }
 }
 
-if (parentPort !== null) run(parentPort);
+if (parentPort !== null) {
+  run(parentPort);
+}

@@ -1,0 +1,306 @@
+import { abortError, asPrismError, PrismError, type Reason } from "../../errors.ts";
+import { type Call, createCall } from "../contract.ts";
+
+/** Calls of the store that are under way at the same time, of each kind: while one waits for the network the next is on its way. */
+const MAX_READS = 2;
+const MAX_WRITES = 2;
+
+/** A group of calls ends with the one that takes it to so many keys, or bytes, of what is sent or of what is expected to come. */
+const MAX_GROUP_ITEMS = 512;
+const MAX_GROUP_BYTES = 4 * 1024 * 1024;
+
+/** How fast the largest answer is forgotten: with each group, so much of it is left. */
+const FADE = 0.9;
+
+/** Most calls that wait, and most bytes of keys and values in them; one call is taken whatever its size. */
+const MAX_WAITING_CALLS = 16_384;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+/** Of a group, which no single caller can end. */
+const NEVER = createCall();
+
+/** A call of the contract that takes a list of items and answers each in its place; an empty answer tells nothing of any. */
+export interface Method<Item, Result> {
+  /** Two calls on one key that only read may change places. */
+  readonly writes: boolean;
+  keyOf(item: Item): string;
+  bytesOf(item: Item): number;
+  /** Of an answer; absent = next to nothing. */
+  answerBytesOf?(result: Result): number;
+  run(namespace: string, items: readonly Item[], call: Call): Promise<readonly Result[]>;
+}
+
+interface WaitingCall {
+  readonly method: Method<unknown, unknown>;
+  readonly items: readonly unknown[];
+  readonly keys: readonly string[];
+  readonly bytes: number;
+  readonly call: Call;
+  readonly resolve: (results: unknown[]) => void;
+  readonly reject: (error: PrismError) => void;
+}
+
+/**
+ * The calls on one namespace of a store, from their arrival to their answer. Those of one method that wait at the same time become
+ * one; a call overtakes others only where they have no key in common, or all of them just read.
+ */
+export class CallQueue {
+  readonly #namespace: string;
+  #waiting: WaitingCall[] = [];
+  #waitingBytes = 0;
+  #scheduled = false;
+  #reads = 0;
+  #writes = 0;
+  readonly #underWay = new Set<readonly WaitingCall[]>();
+  /** About the largest answer of each method of late. */
+  readonly #answerBytes = new Map<WaitingCall["method"], number>();
+
+  constructor(namespace: string) {
+    this.#namespace = namespace;
+  }
+
+  /** Makes the call, with others if there are some. */
+  add<Item, Result>(method: Method<Item, Result>, items: readonly Item[], call: Call): Promise<Result[]> {
+    let bytes = 0;
+    for (const item of items) {
+      bytes += method.bytesOf(item);
+    }
+    if (this.#isFull(bytes)) {
+      return Promise.reject(new PrismError("overloaded", "too many calls wait for the store"));
+    }
+    return new Promise<Result[]>((resolve, reject) => {
+      // Each method is given its own items, and its results to those who called it.
+      const waiting = {
+        method,
+        items,
+        keys: items.map((item) => method.keyOf(item)),
+        bytes,
+        call,
+        resolve,
+        reject,
+      } as unknown as WaitingCall;
+      this.#waiting.push(waiting);
+      this.#waitingBytes += bytes;
+      this.#schedule();
+    });
+  }
+
+  #isFull(bytes: number): boolean {
+    const calls = this.#waiting.length;
+    return calls >= MAX_WAITING_CALLS || (calls > 0 && this.#waitingBytes + bytes > MAX_WAITING_BYTES);
+  }
+
+  /** Waits for the end of this turn of the event loop, so that calls that arrived in it share a group. */
+  #schedule(): void {
+    if (this.#scheduled) {
+      return;
+    }
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    for (let group = this.#takeGroup(); group.length > 0; group = this.#takeGroup()) {
+      void this.#run(group);
+    }
+  }
+
+  /** The calls of one method that may go now, in order; empty = none. */
+  #takeGroup(): WaitingCall[] {
+    if (this.#waiting.length === 0) {
+      return [];
+    }
+    const group: WaitingCall[] = [];
+    const left: WaitingCall[] = [];
+    const before = new CallsBefore(this.#underWay);
+    let method: WaitingCall["method"] | undefined;
+    let items = 0;
+    let bytes = 0;
+    for (const each of this.#waiting) {
+      if (each.call.aborted) {
+        this.#waitingBytes -= each.bytes;
+        each.reject(abortError(each.call.signal));
+        continue;
+      }
+      const expectedBytes = items * (this.#answerBytes.get(each.method) ?? 0);
+      const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
+      const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
+      if (fits && chosen && before.allows(each)) {
+        method = each.method;
+        group.push(each);
+        items += each.items.length;
+        bytes += each.bytes;
+      } else {
+        left.push(each);
+        before.add(each);
+      }
+    }
+    this.#waiting = left;
+    this.#waitingBytes -= bytes;
+    return group;
+  }
+
+  #mayStart({ writes }: WaitingCall["method"]): boolean {
+    return writes ? this.#writes < MAX_WRITES : this.#reads < MAX_READS;
+  }
+
+  async #run(group: readonly WaitingCall[]): Promise<void> {
+    const [first] = group;
+    if (first === undefined) {
+      return;
+    }
+    const { writes } = first.method;
+    this.#count(writes, 1);
+    this.#underWay.add(group);
+    if (group.length === 1) {
+      await this.#runAlone(first);
+    } else {
+      await this.#runTogether(first.method, group);
+    }
+    this.#underWay.delete(group);
+    this.#count(writes, -1);
+    this.#start();
+  }
+
+  #count(writes: boolean, change: 1 | -1): void {
+    if (writes) {
+      this.#writes += change;
+    } else {
+      this.#reads += change;
+    }
+  }
+
+  async #runTogether(method: WaitingCall["method"], group: readonly WaitingCall[]): Promise<void> {
+    try {
+      const items = group.flatMap(({ items }) => items);
+      const results = await method.run(this.#namespace, items, new GroupCall(group));
+      this.#learn(method, results);
+      let at = 0;
+      for (const call of group) {
+        call.resolve(results.slice(at, at + call.items.length));
+        at += call.items.length;
+      }
+    } catch (thrown) {
+      const error = asPrismError(thrown);
+      if (!canBeOnes(error.reason)) {
+        for (const call of group) {
+          call.reject(error);
+        }
+        return;
+      }
+      // Nothing took effect, and all but one may be without fault.
+      for (const call of group) {
+        await this.#runAlone(call);
+      }
+    }
+  }
+
+  #learn(method: WaitingCall["method"], results: readonly unknown[]): void {
+    if (method.answerBytesOf === undefined) {
+      return;
+    }
+    let largest = (this.#answerBytes.get(method) ?? 0) * FADE;
+    for (const result of results) {
+      largest = Math.max(largest, method.answerBytesOf(result));
+    }
+    this.#answerBytes.set(method, largest);
+  }
+
+  async #runAlone({ method, items, call, resolve, reject }: WaitingCall): Promise<void> {
+    try {
+      const results = await method.run(this.#namespace, items, call);
+      this.#learn(method, results);
+      resolve([...results]);
+    } catch (error) {
+      reject(asPrismError(error));
+    }
+  }
+}
+
+/** The call of a group: over when each of its callers has left. Nobody is told of that; a store that waits for long asks. */
+class GroupCall implements Call {
+  readonly #group: readonly WaitingCall[];
+  readonly signal = NEVER.signal;
+
+  constructor(group: readonly WaitingCall[]) {
+    this.#group = group;
+  }
+
+  get aborted(): boolean {
+    return this.#group.every(({ call }) => call.aborted);
+  }
+}
+
+/** Whether a failure may come of what one call carries; of the others the store itself is the cause. */
+function canBeOnes(reason: Reason): boolean {
+  switch (reason) {
+    case "store_unavailable":
+    case "outcome_unknown":
+    case "overloaded":
+    case "deadline_exceeded":
+    case "canceled":
+    case "shutting_down":
+      return false;
+    case "malformed_request":
+    case "compression_unnamed":
+    case "request_too_slow":
+    case "request_unsupported":
+    case "invalid_field":
+    case "key_not_found":
+    case "namespace_not_found":
+    case "service_not_found":
+    case "method_not_found":
+    case "interface_unsupported":
+    case "value_too_large":
+    case "store_full":
+    case "corrupt_data":
+    case "internal":
+      return true;
+  }
+}
+
+/** The calls that others may overtake only where that makes no difference. */
+class CallsBefore {
+  readonly #written = new Set<string>();
+  readonly #read = new Set<string>();
+  /** Whose keys are not among those read yet: as long as no write comes nobody asks for them. */
+  #reads: WaitingCall[] = [];
+
+  constructor(groups: Iterable<readonly WaitingCall[]>) {
+    for (const group of groups) {
+      for (const call of group) {
+        this.add(call);
+      }
+    }
+  }
+
+  add(call: WaitingCall): void {
+    if (call.method.writes) {
+      for (const key of call.keys) {
+        this.#written.add(key);
+      }
+    } else {
+      this.#reads.push(call);
+    }
+  }
+
+  /** Whether none of them has a say in what the call answers or does, nor it in theirs. */
+  allows({ method, keys }: WaitingCall): boolean {
+    if (this.#written.size > 0 && keys.some((key) => this.#written.has(key))) {
+      return false;
+    }
+    if (!method.writes) {
+      return true;
+    }
+    for (const read of this.#reads) {
+      for (const key of read.keys) {
+        this.#read.add(key);
+      }
+    }
+    this.#reads = [];
+    return !keys.some((key) => this.#read.has(key));
+  }
+}

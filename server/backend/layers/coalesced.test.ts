@@ -1,0 +1,279 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { PrismError } from "../../errors.ts";
+import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { bytes, CALL, present, texts } from "../conformance/harness.ts";
+import { createManualClock } from "../conformance/manual-clock.ts";
+import { describeBackend } from "../conformance/suite.ts";
+import { type Backend, createCall } from "../contract.ts";
+import { createMemoryBackend } from "../memory/backend.ts";
+import { createCoalescedBackend } from "./coalesced.ts";
+import { createGuardedBackend } from "./guarded.ts";
+
+describeBackend({
+  name: "coalesced memory",
+  capabilities: ["entries", "scans", "lists"],
+  durable: false,
+  batches: true,
+  movesClock: true,
+  maxTtlMs: MAX_TTL_SECONDS * 1000,
+  async create() {
+    const clock = createManualClock();
+    const inner = createMemoryBackend({ type: "memory" }, { clock });
+    const backend = createGuardedBackend(createCoalescedBackend(inner));
+    return { backend, advance: clock.advance, async dispose() {} };
+  },
+});
+
+/** A store that takes `turns` turns of the event loop for each call, and says what it was asked. */
+function createSlowStore(turns: () => number = () => 1) {
+  const asked: string[] = [];
+  const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
+  let underWay = 0;
+  let most = 0;
+  const slow =
+    <A extends readonly unknown[], R>(name: string, method: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      asked.push(`${name} ${Array.isArray(args[1]) ? args[1].length : ""}`);
+      most = Math.max(most, ++underWay);
+      // What it does, it does at some moment on the way.
+      const before = turns();
+      for (let i = 0; i < before; i++) {
+        await nextTurn();
+      }
+      const result = await method(...args);
+      for (let i = 0; i < turns(); i++) {
+        await nextTurn();
+      }
+      underWay--;
+      return result;
+    };
+  const entries = present(memory.entries);
+  const lists = present(memory.lists);
+  const inner: Backend = {
+    ...memory,
+    entries: {
+      get: slow("get", entries.get.bind(entries)),
+      exists: slow("exists", entries.exists.bind(entries)),
+      set: slow("set", entries.set.bind(entries)),
+      delete: slow("delete", entries.delete.bind(entries)),
+    },
+    lists: {
+      push: slow("push", lists.push.bind(lists)),
+      pop: slow("pop", lists.pop.bind(lists)),
+      length: slow("length", lists.length.bind(lists)),
+    },
+  };
+  const backend = createCoalescedBackend(inner);
+  return {
+    inner,
+    entries: present(backend.entries),
+    lists: present(backend.lists),
+    asked,
+    get most() {
+      return most;
+    },
+  };
+}
+
+const write = (key: string, value: string) => [{ key, value: bytes(value), ttlMs: 0 }];
+
+describe("calls that arrive together", () => {
+  test("become one, and each gets its own answer", async () => {
+    const { entries, lists, asked } = createSlowStore();
+    await Promise.all([entries.set("a", write("k1", "1"), CALL), entries.set("a", write("k2", "2"), CALL)]);
+    const answers = await Promise.all(["k1", "k2", "k3", "k1"].map((key) => entries.get("a", [key], CALL)));
+    expect(answers.map(texts)).toEqual([["1"], ["2"], [undefined], ["1"]]);
+    const deleted = await Promise.all(["k1", "k1", "k3"].map((key) => entries.delete("a", [key], CALL)));
+    expect(deleted).toEqual([[true], [false], [false]]);
+    const pushed = await Promise.all(
+      ["1", "2"].map((value) => lists.push("a", [{ key: "l", end: "right", value: bytes(value) }], CALL)),
+    );
+    expect(pushed).toEqual([[1], [2]]);
+    expect(asked).toEqual(["set 2", "get 4", "delete 3", "push 2"]);
+  });
+
+  test("of different namespaces do not", async () => {
+    const { entries, asked } = createSlowStore();
+    await Promise.all([entries.set("a", write("k", "1"), CALL), entries.set("b", write("k", "2"), CALL)]);
+    expect(texts(await entries.get("a", ["k"], CALL))).toEqual(["1"]);
+    expect(asked).toEqual(["set 1", "set 1", "get 1"]);
+  });
+
+  test("while others are under way wait, and are one then", async () => {
+    const { entries, asked } = createSlowStore(() => 3);
+    const calls: Promise<unknown>[] = [];
+    for (let i = 0; i < 20; i++) {
+      calls.push(entries.get("a", [`k${i}`], CALL));
+      if (i % 5 === 4) {
+        await nextTurn();
+      }
+    }
+    await Promise.all(calls);
+    expect(asked.length).toBeLessThan(6);
+  });
+
+  test("a call that was aborted while it waited is not made", async () => {
+    const { entries, asked } = createSlowStore();
+    const leave = new AbortController();
+    const call = entries.set("a", write("k", "1"), createCall(leave.signal));
+    const other = entries.get("a", ["other"], CALL);
+    leave.abort();
+    await expect(call).rejects.toMatchObject({ reason: "canceled" });
+    await other;
+    expect(asked).toEqual(["get 1"]);
+  });
+
+  test("one that is bad fails alone", async () => {
+    const { inner } = createSlowStore();
+    const full = new PrismError("store_full", "full");
+    const picky = createCoalescedBackend({
+      ...inner,
+      entries: {
+        ...present(inner.entries),
+        async set(namespace, writes, call) {
+          if (writes.some(({ key }) => key === "bad")) {
+            throw full;
+          }
+          await present(inner.entries).set(namespace, writes, call);
+        },
+      },
+    });
+    const entries = present(picky.entries);
+    const outcomes = await Promise.allSettled(
+      ["k1", "bad", "k2"].map((key) => entries.set("a", write(key, "1"), CALL)),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(await entries.exists("a", ["k1", "bad", "k2"], CALL)).toEqual([true, false, true]);
+  });
+
+  test("a store that is away is not asked once for each", async () => {
+    let asked = 0;
+    const away = createCoalescedBackend({
+      ...createSlowStore().inner,
+      entries: {
+        ...present(createSlowStore().inner.entries),
+        async get() {
+          asked++;
+          throw new PrismError("store_unavailable", "away");
+        },
+      },
+    });
+    const calls = Array.from({ length: 100 }, (_, i) => present(away.entries).get("a", [`k${i}`], CALL));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
+    expect(asked).toBe(1);
+  });
+
+  test("fewer share a call where answers are large", async () => {
+    const { entries, asked } = createSlowStore();
+    const large = new Uint8Array(2 * 1024 * 1024);
+    await entries.set("a", [{ key: "k", value: large, ttlMs: 0 }], CALL);
+    const get = () => entries.get("a", ["k"], CALL);
+    await get();
+    await Promise.all(Array.from({ length: 10 }, get));
+    expect(asked.filter((each) => each.startsWith("get"))).toEqual(["get 1", ...Array(5).fill("get 2")]);
+  });
+
+  test("what waits is bounded", async () => {
+    const stuck = Promise.withResolvers<void>();
+    const store = createSlowStore();
+    const { entries } = createCoalescedBackend({
+      ...store.inner,
+      entries: {
+        ...present(store.inner.entries),
+        async get(_, keys) {
+          await stuck.promise;
+          return keys.map(() => undefined);
+        },
+      },
+    });
+    const calls: Promise<unknown>[] = [];
+    const overloaded: unknown[] = [];
+    for (let i = 0; i < 40_000; i++) {
+      calls.push(
+        present(entries)
+          .get("a", [`k${i}`], CALL)
+          .catch((error: PrismError) => overloaded.push(error.reason)),
+      );
+      if (i % 1000 === 0) {
+        await nextTurn();
+      }
+    }
+    stuck.resolve();
+    await Promise.all(calls);
+    expect(overloaded.length).toBeGreaterThan(10_000);
+    expect(overloaded.length).toBeLessThan(40_000 - 16_384);
+    expect(new Set(overloaded)).toEqual(new Set(["overloaded"]));
+  });
+});
+
+test("calls on a key keep their order, whatever is under way", async () => {
+  const key = fc.constantFrom("a", "b", "c");
+  const step = fc.oneof(
+    fc.record({
+      kind: fc.constantFrom("get", "exists", "delete", "pop", "length"),
+      keys: fc.array(key, { minLength: 1, maxLength: 2 }),
+    }),
+    fc.record({ kind: fc.constantFrom("set", "push"), keys: fc.array(key, { minLength: 1, maxLength: 2 }) }),
+    fc.record({ kind: fc.constant("turn" as const), keys: fc.constant([] as string[]) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 40 }),
+      fc.infiniteStream(fc.nat(3)),
+      async (steps, delays) => {
+        const oracle = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
+        const store = createSlowStore(() => Number(delays.next().value));
+        const answers: Promise<unknown>[] = [];
+        const expected: unknown[] = [];
+        for (const [i, { kind, keys }] of steps.entries()) {
+          if (kind === "turn") {
+            await nextTurn();
+            continue;
+          }
+          const ask = ({ entries, lists }: Pick<Backend, "entries" | "lists">): Promise<unknown> => {
+            switch (kind) {
+              case "get":
+                return present(entries).get("n", keys, CALL).then(texts);
+              case "exists":
+                return present(entries).exists("n", keys, CALL);
+              case "delete":
+                return present(entries).delete("n", keys, CALL);
+              case "set":
+                return present(entries).set(
+                  "n",
+                  keys.flatMap((each) => write(each, String(i))),
+                  CALL,
+                );
+              case "push":
+                return present(lists).push(
+                  "n",
+                  keys.map((each) => ({ key: each, end: "left" as const, value: bytes(String(i)) })),
+                  CALL,
+                );
+              case "pop":
+                return present(lists)
+                  .pop(
+                    "n",
+                    keys.map((each) => ({ key: each, end: "right" as const })),
+                    CALL,
+                  )
+                  .then(texts);
+              case "length":
+                return present(lists).length("n", keys, CALL);
+              default:
+                throw new Error(kind);
+            }
+          };
+          answers.push(ask(store));
+          expected.push(await ask(oracle));
+        }
+        expect(await Promise.all(answers)).toEqual(expected);
+        expect(store.most).toBeLessThanOrEqual(8);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,106 @@
+import { abortError, asPrismError, PrismError } from "../../errors.ts";
+import { type Backend, createCall } from "../contract.ts";
+import { type Method, wrapMethods } from "./wrapped.ts";
+
+/** Where a guarded backend is in its life. */
+type State = "closed" | "opening" | "open" | "closing";
+
+/**
+ * Checks that every store needs, once, around any of them:
+ * - a call while the store is not open throws `store_unavailable`, one that is aborted already throws the abort's error;
+ *   neither reaches the store;
+ * - whatever a store throws leaves as a {@link PrismError};
+ * - `open` and `close` may be called at any time, in any order and more than once; they run one after another, and an opened store that
+ *   was closed can be opened again;
+ * - `close` refuses new calls and waits for those under way.
+ */
+export function createGuardedBackend(inner: Backend): Backend {
+  let state: State = "closed";
+  let callsUnderWay = 0;
+  let whenIdle: (() => void) | undefined;
+
+  function guard<A, R>(method: Method<A, R>): Method<A, R> {
+    return async (namespace, argument, call) => {
+      if (state !== "open") {
+        throw notOpen();
+      }
+      if (call.aborted) {
+        throw abortError(call.signal);
+      }
+      callsUnderWay++;
+      try {
+        return await method(namespace, argument, call);
+      } catch (error) {
+        throw asPrismError(error);
+      } finally {
+        callsUnderWay--;
+        if (callsUnderWay === 0) {
+          whenIdle?.();
+        }
+      }
+    };
+  }
+
+  async function open(): Promise<void> {
+    if (state === "open") {
+      return;
+    }
+    state = "opening";
+    try {
+      await inner.open();
+      state = "open";
+    } catch (error) {
+      state = "closed";
+      throw asPrismError(error);
+    }
+  }
+
+  async function close(): Promise<void> {
+    if (state === "closed") {
+      return;
+    }
+    state = "closing";
+    if (callsUnderWay > 0) {
+      await new Promise<void>((resolve) => (whenIdle = resolve));
+    }
+    whenIdle = undefined;
+    try {
+      await inner.close();
+    } catch (error) {
+      throw asPrismError(error);
+    } finally {
+      state = "closed";
+    }
+  }
+
+  const serially = createSerial();
+  const checkInner = guard(() => inner.check());
+  const checkCall = createCall();
+  return {
+    type: inner.type,
+    ...wrapMethods(inner, guard),
+    open: () => serially(open),
+    check: () => checkInner("", undefined, checkCall),
+    close: () => serially(close),
+  };
+}
+
+function notOpen(): PrismError {
+  return new PrismError("store_unavailable", "the store is not open");
+}
+
+/** Runs steps one after another, the first of them at once; a step that fails does not stop the next. */
+function createSerial(): (step: () => Promise<void>) => Promise<void> {
+  let last: Promise<void> | undefined;
+  return (step) => {
+    const current = last === undefined ? step() : last.then(step, step);
+    last = current;
+    const forget = () => {
+      if (last === current) {
+        last = undefined;
+      }
+    };
+    current.then(forget, forget);
+    return current;
+  };
+}

@@ -1,0 +1,203 @@
+import { abortError } from "../../errors.ts";
+import type { Call, EntryStore, Page, PageQuery, ScanStore } from "../contract.ts";
+import { compareUtf8 } from "../utf8.ts";
+import { ArrayValues, type Values } from "../values.ts";
+
+/** How much more than its even share of a page each store is asked for, so that few are asked twice. */
+const SLACK = 1.25;
+
+/**
+ * A value of more than this part of its store's even share of a page is read when it is known to be in the page: all stores are asked for
+ * large values, and the page may have one.
+ */
+const INLINE = 0.5;
+
+/** What is merged with others of its kind. */
+export interface MergedStore {
+  readonly entries: EntryStore;
+  readonly scans: ScanStore;
+}
+
+/** The scans of several stores, none of which has a key of another, as one in order. */
+export function mergeScans(stores: readonly MergedStore[]): ScanStore {
+  return {
+    async scanPage(namespace, query, call) {
+      const share = shareOf(query, stores.length);
+      const cursors = stores.map((store) => new Cursor(store, namespace, share, call));
+      await Promise.all(cursors.map((cursor) => cursor.fill()));
+      const keys: string[] = [];
+      const values = new PickedValues();
+      let next: string | undefined;
+      for (let bytes = 0; ; ) {
+        const least = leastOf(cursors);
+        if (least === undefined) {
+          break;
+        }
+        if (keys.length >= query.maxEntries || bytes >= query.maxBytes) {
+          next = keys.at(-1);
+          break;
+        }
+        bytes += least.moveTo(keys, values);
+        if (least.needsPage) {
+          await least.fill();
+        }
+      }
+      const gone = new Set((await Promise.all(cursors.map((cursor) => cursor.readLater(values)))).flat());
+      if (gone.size === 0) {
+        return { keys, values, next };
+      }
+      return { keys: keys.filter((_, place) => !gone.has(place)), values: values.without(gone), next };
+    },
+    async count(namespace, prefix, call) {
+      const counts = await Promise.all(stores.map(({ scans }) => scans.count(namespace, prefix, call)));
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+  };
+}
+
+function shareOf(query: PageQuery, stores: number): PageQuery {
+  const share = (whole: number) => Math.min(whole, Math.ceil((whole / stores) * SLACK));
+  return {
+    ...query,
+    maxEntries: share(query.maxEntries),
+    maxBytes: share(query.maxBytes),
+    inlineBytes: Math.ceil((query.maxBytes / stores) * INLINE),
+  };
+}
+
+/** Where the merge is in one store. */
+class Cursor {
+  readonly #store: MergedStore;
+  readonly #namespace: string;
+  readonly #query: PageQuery;
+  readonly #call: Call;
+  #page: Page | undefined;
+  #at = 0;
+  /** Keys whose values are still to be read, and their places in the merged page. */
+  readonly #later = new Map<string, number>();
+
+  constructor(store: MergedStore, namespace: string, query: PageQuery, call: Call) {
+    this.#store = store;
+    this.#namespace = namespace;
+    this.#query = query;
+    this.#call = call;
+  }
+
+  /** The next of its keys; `undefined` = there is none. */
+  get key(): string | undefined {
+    return this.#page?.keys[this.#at];
+  }
+
+  /** All of its page is gone, and there may be another. */
+  get needsPage(): boolean {
+    const page = this.#page;
+    return page === undefined || (this.#at >= page.keys.length && page.next !== undefined);
+  }
+
+  /** Reads on, up to its next key or its end. */
+  async fill(): Promise<void> {
+    while (this.needsPage) {
+      if (this.#call.aborted) {
+        throw abortError(this.#call.signal);
+      }
+      const query = this.#page === undefined ? this.#query : { ...this.#query, after: this.#page.next };
+      this.#page = await this.#store.scans.scanPage(this.#namespace, query, this.#call);
+      this.#at = 0;
+    }
+  }
+
+  /** Moves its next entry over there; answers its bytes. */
+  moveTo(keys: string[], values: PickedValues): number {
+    const { key } = this;
+    if (key === undefined || this.#page === undefined) {
+      return 0;
+    }
+    const at = this.#at++;
+    const place = keys.push(key) - 1;
+    if (this.#query.keysOnly) {
+      return Buffer.byteLength(key);
+    }
+    values.add(this.#page.values, at);
+    const laterBytes = this.#page.later?.get(at);
+    if (laterBytes !== undefined) {
+      this.#later.set(key, place);
+    }
+    return Buffer.byteLength(key) + (laterBytes ?? this.#page.values.bytesOf(at));
+  }
+
+  /** Puts the values there that its pages left out; answers the places of those that are gone by now. */
+  async readLater(values: PickedValues): Promise<number[]> {
+    if (this.#later.size === 0) {
+      return [];
+    }
+    const found = await this.#store.entries.get(this.#namespace, [...this.#later.keys()], this.#call);
+    return [...this.#later.values()].filter((place, i) => {
+      const value = found[i];
+      if (value !== undefined) {
+        values.put(place, value);
+      }
+      return value === undefined;
+    });
+  }
+}
+
+/** The one whose next key is the first of all; `undefined` = none has any. */
+function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
+  let least: Cursor | undefined;
+  let leastKey = "";
+  for (const cursor of cursors) {
+    const { key } = cursor;
+    if (key !== undefined && (least === undefined || compareUtf8(key, leastKey) < 0)) {
+      least = cursor;
+      leastKey = key;
+    }
+  }
+  return least;
+}
+
+/** Values picked from those of several pages. */
+class PickedValues implements Values {
+  readonly #sources: Values[] = [];
+  readonly #places: number[] = [];
+
+  get length(): number {
+    return this.#sources.length;
+  }
+
+  add(source: Values, place: number): void {
+    this.#sources.push(source);
+    this.#places.push(place);
+  }
+
+  /** In place of what was picked for `index`. */
+  put(index: number, value: Uint8Array): void {
+    this.#sources[index] = new ArrayValues([value]);
+    this.#places[index] = 0;
+  }
+
+  without(indexes: ReadonlySet<number>): PickedValues {
+    const rest = new PickedValues();
+    for (const [index, source] of this.#sources.entries()) {
+      if (!indexes.has(index)) {
+        rest.add(source, this.#places[index] ?? 0);
+      }
+    }
+    return rest;
+  }
+
+  bytesOf(index: number): number {
+    return this.#sources[index]?.bytesOf(this.#places[index] ?? 0) ?? 0;
+  }
+
+  copyTo(index: number, target: Buffer, at: number): void {
+    this.#sources[index]?.copyTo(this.#places[index] ?? 0, target, at);
+  }
+
+  *[Symbol.iterator](): Iterator<Uint8Array> {
+    for (let i = 0; i < this.length; i++) {
+      const value = Buffer.allocUnsafe(this.bytesOf(i));
+      this.copyTo(i, value, 0);
+      yield value;
+    }
+  }
+}

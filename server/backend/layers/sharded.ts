@@ -1,0 +1,150 @@
+import { crc32 } from "node:zlib";
+import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
+import type { Backend, EntryStore, ListStore } from "../contract.ts";
+import { mergeScans } from "./merged-scan.ts";
+
+/**
+ * Several stores as one: each key is in one of them. A batch is whole or not at all within each; one that takes effect in some and
+ * fails in others rejects as `outcome_unknown`. Pages and counts are over all. The CRC-32 of the key's bytes (as zlib and PNG compute it)
+ * says where it is, so the number of stores and their order have to stay as they are.
+ */
+export function createShardedBackend(shards: readonly Backend[]): Backend {
+  const [first] = shards;
+  if (first === undefined) {
+    throw new Error("no shards");
+  }
+  if (shards.length === 1) {
+    return first;
+  }
+  const entries = ofAll(shards.map((shard) => shard.entries));
+  const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
+  const lists = ofAll(shards.map((shard) => shard.lists));
+  return {
+    type: first.type,
+    ...(entries && { entries: shardEntries(entries) }),
+    ...(scanned && { scans: mergeScans(scanned) }),
+    ...(lists && { lists: shardLists(lists) }),
+    async open() {
+      const results = await Promise.allSettled(shards.map((shard) => shard.open()));
+      const failure = results.find(isRejected);
+      if (failure === undefined) {
+        return;
+      }
+      const opened = shards.filter((_, i) => results[i]?.status === "fulfilled");
+      await Promise.allSettled(opened.map((shard) => shard.close()));
+      throw failure.reason;
+    },
+    async check() {
+      const results = await Promise.allSettled(shards.map((shard) => shard.check()));
+      const reasons = results.filter(isRejected).map(({ reason }) => reason);
+      // That one does not even read weighs more.
+      const worst = reasons.find((reason) => !(reason instanceof ReadOnlyError)) ?? reasons[0];
+      if (worst !== undefined) {
+        throw worst;
+      }
+    },
+    async close() {
+      const results = await Promise.allSettled(shards.map((shard) => shard.close()));
+      const failure = results.find(isRejected);
+      if (failure !== undefined) {
+        throw failure.reason;
+      }
+    },
+  };
+}
+
+const itself = (key: string) => key;
+const keyOf = ({ key }: { readonly key: string }) => key;
+
+function shardEntries(shards: readonly EntryStore[]): EntryStore {
+  return {
+    get: (namespace, keys, call) =>
+      spread(shards, keys, itself, false, (shard, mine) => shard.get(namespace, mine, call)),
+    exists: (namespace, keys, call) =>
+      spread(shards, keys, itself, false, (shard, mine) => shard.exists(namespace, mine, call)),
+    async set(namespace, entries, call) {
+      await spread(shards, entries, keyOf, true, async (shard, mine) => {
+        await shard.set(namespace, mine, call);
+        return [];
+      });
+    },
+    delete: (namespace, keys, call) =>
+      spread(shards, keys, itself, true, (shard, mine) => shard.delete(namespace, mine, call)),
+  };
+}
+
+function shardLists(shards: readonly ListStore[]): ListStore {
+  return {
+    push: (namespace, pushes, call) =>
+      spread(shards, pushes, keyOf, true, (shard, mine) => shard.push(namespace, mine, call)),
+    pop: (namespace, pops, call) =>
+      spread(shards, pops, keyOf, true, (shard, mine) => shard.pop(namespace, mine, call)),
+    length: (namespace, keys, call) =>
+      spread(shards, keys, itself, false, (shard, mine) => shard.length(namespace, mine, call)),
+  };
+}
+
+/** Gives each shard its items of a call, in their order, and puts what they answer in the places of the items. */
+async function spread<Store, Item, Result>(
+  shards: readonly Store[],
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  writes: boolean,
+  run: (shard: Store, items: readonly Item[]) => Promise<readonly Result[]>,
+): Promise<Result[]> {
+  const parts = new Map<number, { readonly items: Item[]; readonly places: number[] }>();
+  items.forEach((item, place) => {
+    const at = crc32(keyOf(item)) % shards.length;
+    const part = parts.get(at) ?? { items: [], places: [] };
+    parts.set(at, part);
+    part.items.push(item);
+    part.places.push(place);
+  });
+  const outcomes = await Promise.allSettled(
+    Array.from(parts, async ([at, part]) => {
+      const shard = shards[at];
+      if (shard === undefined) {
+        throw new Error("no such shard");
+      }
+      return { ...part, results: await run(shard, part.items) };
+    }),
+  );
+  const failures = outcomes.filter(isRejected).map(({ reason }) => asPrismError(reason));
+  if (failures.length > 0) {
+    throw failureOf(failures, writes && failures.length < outcomes.length);
+  }
+  const answers = new Array<Result>(items.length);
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") {
+      continue;
+    }
+    const { places, results } = outcome.value;
+    results.forEach((result, i) => {
+      const place = places[i];
+      if (place !== undefined) {
+        answers[place] = result;
+      }
+    });
+  }
+  return answers;
+}
+
+/** `isPart`: elsewhere the same call took effect. */
+function failureOf(failures: readonly PrismError[], isPart: boolean): PrismError | undefined {
+  const unknown = failures.find(({ reason }) => reason === "outcome_unknown");
+  if (unknown === undefined && isPart) {
+    const message = "a part of the batch took effect, and a part did not";
+    return new PrismError("outcome_unknown", message, { cause: failures[0] });
+  }
+  return unknown ?? failures[0];
+}
+
+/** An interface that all of them have; `undefined` = some have not. */
+function ofAll<T>(interfaces: readonly (T | undefined)[]): readonly T[] | undefined {
+  const there = interfaces.filter((each) => each !== undefined);
+  return there.length === interfaces.length ? there : undefined;
+}
+
+function isRejected<T>(result: PromiseSettledResult<T>): result is PromiseRejectedResult {
+  return result.status === "rejected";
+}

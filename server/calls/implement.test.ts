@@ -1,0 +1,69 @@
+/** What no store should answer: a response that cannot be encoded. */
+import { ConnectError } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";
+import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import type { PrismError } from "../errors.ts";
+import { implement } from "./implement.ts";
+import { LargeAnswers } from "./large-answers.ts";
+import { CallRecord } from "./record.ts";
+import { CallScope } from "./scope.ts";
+
+const CAUSE = new RangeError("a value that is none");
+const broken = () => {
+  throw CAUSE;
+};
+
+function setUp() {
+  const logged: (PrismError | undefined)[] = [];
+  const { methods } = implement(
+    KeyValueScanInterface,
+    {
+      async *scan() {
+        yield [{ key: "a" }];
+      },
+      async *scanKeys() {},
+      count: async () => ({ count: 1n }),
+    },
+    {
+      log: (_method, _record, error) => logged.push(error),
+      maxTimeoutMs: 0,
+      large: new LargeAnswers({ hasRoom: () => true }),
+    },
+  );
+  const unary = methods.find((each) => each.kind === "unary");
+  const stream = methods.find((each) => each.kind === "stream");
+  return {
+    logged,
+    unary,
+    stream,
+    record: new CallRecord("id-1", { header: () => undefined, socket: {} }),
+    scope: new CallScope(0),
+  };
+}
+
+function expectInternal(thrown: unknown, logged: readonly (PrismError | undefined)[]): void {
+  expect(thrown).toBeInstanceOf(ConnectError);
+  const [detail] = thrown instanceof ConnectError ? thrown.findDetails(ErrorSchema) : [];
+  expect(detail).toMatchObject({ reason: Reason.INTERNAL, requestId: "id-1" });
+  expect(String(thrown)).not.toContain(CAUSE.message);
+  expect(logged).toEqual([expect.objectContaining({ reason: "internal", cause: CAUSE })]);
+}
+
+describe("a response that cannot be encoded is an internal error, and its cause is in the log", () => {
+  test("one", async () => {
+    const { logged, unary, record, scope } = setUp();
+    const thrown = await unary?.run({}, record, scope, broken).catch((error: unknown) => error);
+    expectInternal(thrown, logged);
+    expect(scope.aborted).toBe(true);
+  });
+
+  test("a stream of them", async () => {
+    const { logged, stream, record, scope } = setUp();
+    const batches = stream?.open({}, record, scope, broken);
+    const thrown = await batches?.next().catch((error: unknown) => error);
+    expectInternal(thrown, logged);
+    batches?.close();
+    expect(logged).toHaveLength(1);
+  });
+});

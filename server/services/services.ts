@@ -1,0 +1,46 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { file_prism_common_errors } from "../../gen/prism/common/errors_pb.ts";
+import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { type CallPolicy, implement, type ServiceMethods } from "../calls/implement.ts";
+import type { NamespaceRouter } from "../namespaces/router.ts";
+import { createHealth, type HealthState } from "./health.ts";
+import { createKeyValueBasic } from "./keyvalue-basic.ts";
+import { createKeyValueScan } from "./keyvalue-scan.ts";
+import { createListBasic } from "./list-basic.ts";
+import { createReflection } from "./reflection.ts";
+
+/** Every service of the data port. Reflection lists them, and health answers for each. */
+export const SERVICES = [
+  KeyValueBasicInterface,
+  KeyValueScanInterface,
+  ListBasicInterface,
+  Health,
+  ServerReflection,
+  ServerReflectionV1Alpha,
+] as const satisfies readonly DescService[];
+
+/** What the services need. */
+export interface ServiceOptions {
+  readonly router: NamespaceRouter;
+  readonly health: HealthState;
+  readonly limits: { readonly maxValueBytes: number };
+  readonly policy: CallPolicy;
+}
+
+/** Makes every service, each handler within the policies. */
+export function createServices({ router, health, limits, policy }: ServiceOptions): ServiceMethods[] {
+  const reflection = createReflection(SERVICES, [file_prism_common_errors]);
+  return [
+    implement(KeyValueBasicInterface, createKeyValueBasic(router, limits), policy),
+    implement(KeyValueScanInterface, createKeyValueScan(router), policy),
+    implement(ListBasicInterface, createListBasic(router, limits), policy),
+    implement(Health, createHealth(health), policy),
+    implement(ServerReflection, reflection, policy),
+    implement(ServerReflectionV1Alpha, reflection, policy),
+  ];
+}

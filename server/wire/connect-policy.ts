@@ -1,0 +1,273 @@
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import {
+  createAsyncIterable,
+  type UniversalHandler,
+  type UniversalServerRequest,
+  type UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
+import * as connect from "@connectrpc/connect/protocol-connect";
+import * as grpc from "@connectrpc/connect/protocol-grpc";
+import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
+import { type CallLog, callRecord } from "../calls/record.ts";
+import { CallScope, createDeadlineScope, MAX_TIMER_MS } from "../calls/scope.ts";
+import { toConnectError } from "../calls/status.ts";
+import { PrismError, type Reason } from "../errors.ts";
+import { reasonOf } from "../wire-reason.ts";
+import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
+import type { RequestReaders } from "./request-reader.ts";
+import { noRoom, type ReceivingBudget } from "./unpack.ts";
+import { type ErrorForm, errorForm, errorResponse, readError } from "./wire-error.ts";
+import { UNNAMED_COMPRESSION } from "./wire-format.ts";
+
+/** What the protocol layer does around Connect's handlers. */
+export interface ProtocolPolicy {
+  readonly log: CallLog;
+  /** Most time to receive the request message of a call that sends one, in milliseconds; 0 = any time. */
+  readonly requestTimeoutMs: number;
+  /** Memory that the requests of all calls share while they come in. */
+  readonly bodies: ReceivingBudget;
+  /** What the requests are read with. */
+  readonly readerOf: RequestReaders;
+  /** Ends what is not received by then, with its reason. */
+  readonly shutdownSignal: AbortSignal;
+}
+
+/**
+ * Puts a layer around every handler of a router, for the calls that never reach a handler of ours: a body
+ * that is broken, too large, too slow or in an unknown encoding. They are logged once, and answered with the
+ * same error detail as all others. (Connect answers broken protobuf with INTERNAL; the fault is the caller's,
+ * so here it is INVALID_ARGUMENT, as in connect-go.)
+ */
+export function applyProtocolPolicy(router: ConnectRouter, policy: ProtocolPolicy): void {
+  for (const [i, handler] of router.handlers.entries()) {
+    router.handlers[i] = wrap(handler, policy);
+  }
+}
+
+function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandler {
+  const single = handler.method.methodKind === "unary" || handler.method.methodKind === "server_streaming";
+
+  async function handle(request: UniversalServerRequest): Promise<UniversalServerResponse> {
+    const record = callRecord(request.contextValues);
+    boundTimeout(request.header);
+    const contentType = request.header.get("content-type") ?? "";
+    // A GET has no Content-Type; its errors are those of a unary call.
+    const form = request.method === "GET" ? "connect-unary" : errorForm(contentType);
+    let refusal: PrismError | undefined;
+    const body = single
+      ? bounded(request, form, policy, (error) => {
+          refusal = error;
+          return toConnectError(error, record);
+        })
+      : request.body;
+    const response = await handler({ ...request, body });
+    if (record.entered) {
+      return response;
+    }
+    const wireError = form === undefined ? undefined : await readError(form, response);
+    if (form === undefined || wireError === undefined) {
+      const help = helpWith(handler, request.method, contentType, response.status);
+      policy.log(
+        handler.method,
+        record,
+        new PrismError("request_unsupported", `HTTP ${response.status}: ${help}`),
+      );
+      return helpResponse(handler, form, request.method, response, help);
+    }
+    const error = request.signal.aborted
+      ? new PrismError("canceled", "the caller left")
+      : (refusal ?? requestError(wireError, policy.readerOf(handler.method.input).limits));
+    policy.log(handler.method, record, error);
+    return errorResponse(form, contentType, toConnectError(error, record), unreceivedStatus(error));
+  }
+  return Object.assign(handle, handler);
+}
+
+/**
+ * A request that did not come in time is its sender's matter, HTTP 408 (RFC 9110 section 15.5.9), and not that of a server behind this
+ * one, 504. `undefined` = the status that the code has.
+ */
+export function unreceivedStatus({ reason }: PrismError): number | undefined {
+  return reason === "request_too_slow" ? 408 : undefined;
+}
+
+/** What to send in place of a request that no protocol here knows. */
+function helpWith(
+  { method, allowedMethods }: UniversalHandler,
+  httpMethod: string,
+  contentType: string,
+  status: number,
+): string {
+  const streaming = method.methodKind !== "unary";
+  const name = `${method.parent.typeName}.${method.name}`;
+  switch (status) {
+    case 405:
+      return `use ${allowedMethods.join(" or ")}`;
+    case 415:
+      if (httpMethod === "GET") {
+        return "the query names no encoding that is known here: use encoding=json or encoding=proto";
+      }
+      if (streaming) {
+        return `${name} is a stream: use Content-Type application/connect+json, with each message behind a zero byte and its length in four bytes (big-endian), or gRPC or gRPC-Web`;
+      }
+      return connect.contentTypeStreamRegExp.test(contentType)
+        ? `${name} is no stream: use Content-Type application/json or application/proto`
+        : "use Content-Type application/json (in UTF-8) or application/proto, or gRPC or gRPC-Web";
+    case 505:
+      return `${name} needs HTTP/2`;
+    default:
+      return "the request is not understood";
+  }
+}
+
+/**
+ * Connect's answer with its reason: as JSON to who speaks Connect, and else as text. Clients of all protocols take the code `unknown`
+ * from these statuses (connectrpc.com/docs/protocol, "Error Codes"; grpc.github.io, "HTTP to gRPC Status Code Mapping").
+ */
+function helpResponse(
+  { allowedMethods }: UniversalHandler,
+  form: ErrorForm | undefined,
+  httpMethod: string,
+  { status, header: given }: UniversalServerResponse,
+  message: string,
+): UniversalServerResponse {
+  const json = form === "connect-unary" || form === "connect-stream";
+  const body = json
+    ? connect.errorToJsonBytes(new ConnectError(message, Code.Unknown), undefined)
+    : Buffer.from(`${message}\n`);
+  const header = new Headers(given);
+  header.set("content-type", json ? connect.contentTypeUnaryJson : "text/plain; charset=utf-8");
+  header.set("content-length", String(body.byteLength));
+  if (status === 405) {
+    header.set("allow", allowedMethods.join(", "));
+  }
+  return { status, header, ...(httpMethod !== "HEAD" && { body: createAsyncIterable([body]) }) };
+}
+
+/** Messages of parsers can echo what they read; the caller knows what it sent. */
+const MAX_MESSAGE_CHARACTERS = 256;
+
+/** What Connect tells of an error that is not its own, such as of bad base64. */
+const MASKED = "internal error";
+
+/**
+ * Why a request could not be read, from what Connect says of it: the error of ours where one is within, and where it is too large, in our
+ * words if its limits are known.
+ */
+export function requestError(error: ConnectError, limits?: MessageLimits): PrismError {
+  if (error.rawMessage === UNNAMED_COMPRESSION) {
+    const message = "a message says that it is compressed, and the request names no compression";
+    return new PrismError("compression_unnamed", message);
+  }
+  const [detail] = error.findDetails(ErrorSchema);
+  const told = detail && reasonOf(detail.reason);
+  if (told !== undefined) {
+    const field = detail?.fieldViolations[0]?.field;
+    return new PrismError(told, error.rawMessage, { echoes: true, ...(field !== undefined && { field }) });
+  }
+  if (error.code === Code.ResourceExhausted && limits !== undefined) {
+    return messageTooLarge(limits);
+  }
+  const message = error.rawMessage === MASKED ? "the request cannot be decoded" : error.rawMessage;
+  return new PrismError(requestReason(error.code), message.slice(0, MAX_MESSAGE_CHARACTERS), {
+    echoes: true,
+  });
+}
+
+/** Cuts a deadline that is further away than a timer can be. */
+function boundTimeout(header: Headers): void {
+  const grpc = /^(\d{1,8})([HMS])$/.exec(header.get("grpc-timeout") ?? "");
+  const unitMs = { H: 3_600_000, M: 60_000, S: 1_000 }[grpc?.[2] ?? ""] ?? 0;
+  if (Number(grpc?.[1]) * unitMs > MAX_TIMER_MS) {
+    header.set("grpc-timeout", `${Math.floor(MAX_TIMER_MS / 1000)}S`);
+  }
+  const connect = /^\d{1,10}$/.exec(header.get("connect-timeout-ms") ?? "");
+  if (Number(connect?.[0]) > MAX_TIMER_MS) {
+    header.set("connect-timeout-ms", String(MAX_TIMER_MS));
+  }
+}
+
+function requestReason(code: Code): Reason {
+  switch (code) {
+    case Code.ResourceExhausted:
+      return "value_too_large";
+    case Code.DeadlineExceeded:
+      return "deadline_exceeded";
+    case Code.Canceled:
+    case Code.Aborted:
+      return "canceled";
+    case Code.Unavailable:
+      return "shutting_down";
+    case Code.Unimplemented:
+      return "request_unsupported";
+    default:
+      return "malformed_request";
+  }
+}
+
+/**
+ * The body of a request, which must be received in time and find memory: a request that dribbles in holds a stream no longer, and
+ * many large ones do not add up. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
+ */
+function bounded(
+  { body, header }: UniversalServerRequest,
+  form: ErrorForm | undefined,
+  policy: ProtocolPolicy,
+  refused: (error: PrismError) => ConnectError,
+): UniversalServerRequest["body"] {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body
+    ? receive(body, header, form, policy, refused)
+    : body;
+}
+
+/** With the caller's deadline. Where that cannot be read, Connect says so. */
+function createScope(header: Headers, form: ErrorForm | undefined): CallScope {
+  const { timeoutMs } =
+    form === "grpc" || form === "grpc-web"
+      ? grpc.parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER)
+      : connect.parseTimeout(header.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
+  return timeoutMs === undefined ? new CallScope(0) : createDeadlineScope(timeoutMs, 0);
+}
+
+/** What is begun here, with the first read, ends here. A request that Connect refuses unread begins nothing. */
+async function* receive(
+  body: AsyncIterable<Uint8Array>,
+  header: Headers,
+  form: ErrorForm | undefined,
+  { requestTimeoutMs, bodies, shutdownSignal }: ProtocolPolicy,
+  refused: (error: PrismError) => ConnectError,
+): AsyncGenerator<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]();
+  const scope = createScope(header, form);
+  const unfollow = scope.follow(shutdownSignal);
+  const late = () => scope.abort(tooSlow(requestTimeoutMs));
+  const timer = requestTimeoutMs > 0 ? setTimeout(late, requestTimeoutMs) : undefined;
+  const aborted = new Promise<never>((_, reject) => scope.whenAborted((reason) => reject(refused(reason))));
+  // Without a reader between two chunks the rejection would be unhandled.
+  aborted.catch(() => {});
+  let taken = 0;
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done === true) {
+        return;
+      }
+      const { length } = next.value;
+      if (!bodies.take(length)) {
+        throw refused(noRoom());
+      }
+      taken += length;
+      yield next.value;
+    }
+  } finally {
+    clearTimeout(timer);
+    unfollow();
+    scope.close();
+    bodies.give(taken);
+  }
+}
+
+/** The request did not come in whole within `timeoutMs`. */
+export function tooSlow(timeoutMs: number): PrismError {
+  return new PrismError("request_too_slow", `the request was not received within ${timeoutMs} ms`);
+}

@@ -1,0 +1,64 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { createCallValues } from "../calls/record.ts";
+
+/**
+ * A route for each of Connect's handlers, as @connectrpc/connect-fastify makes them, with two differences: a call whose caller left
+ * has its line in the log and nothing on standard error, and Fastify never looks at what a request is made of.
+ */
+export function addConnectRoutes(
+  app: FastifyInstance,
+  handlers: readonly UniversalHandler[],
+  onDefect: (error: unknown) => void,
+): void {
+  for (const handler of handlers) {
+    const onRequest = (request: FastifyRequest, reply: FastifyReply) => {
+      reply.hijack();
+      answer(handler, request, reply).catch((error) => {
+        if (!hasLeft(reply, error)) {
+          onDefect(error);
+        }
+        reply.raw.destroy();
+      });
+    };
+    // Before Fastify reads the body, for which it wants a parser of the Content-Type.
+    app.all(handler.requestPath, { onRequest }, () => {});
+  }
+}
+
+/** A request left in the middle is not destroyed, as Connect would, so that `port/` can drop the rest and keep the connection. */
+const KEPT = { destroyOnReturn: false };
+
+async function answer(
+  handler: UniversalHandler,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const { headers, socket } = request.raw;
+  const header = (name: string) => headers[name]?.toString();
+  const values = createCallValues(request.id, { header, socket, url: request.url });
+  const asked = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, values);
+  const response = await handler({ ...asked, body: request.raw.iterator(KEPT) });
+  tellHeaders(reply);
+  await universalResponseToNodeResponse(response, reply.raw);
+}
+
+/** Puts what Fastify and its plugins want to be told (X-Request-Id, CORS) on a response that they do not send. */
+export function tellHeaders(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    reply.raw.setHeader(name, value ?? "");
+  }
+}
+
+/** Whether an answer failed because nobody is there any more to read it. */
+function hasLeft({ raw, request }: FastifyReply, error: unknown): boolean {
+  const { socket } = request.raw;
+  return (
+    raw.destroyed ||
+    socket.destroyed ||
+    socket.errored !== null ||
+    ConnectError.from(error).code === Code.Aborted
+  );
+}

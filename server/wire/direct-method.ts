@@ -1,0 +1,212 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { StreamMethod, UnaryMethod } from "../calls/implement.ts";
+import type { Metadata } from "../calls/metadata.ts";
+import type { CallLog, CallRecord } from "../calls/record.ts";
+import type { CallScope } from "../calls/scope.ts";
+import { toConnectError } from "../calls/status.ts";
+import { echoing, PrismError } from "../errors.ts";
+import { requestError, unreceivedStatus } from "./connect-policy.ts";
+import type { Answer, Exchange } from "./exchange.ts";
+import type { DirectForm } from "./forms.ts";
+import type { MessageLimits } from "./message-limits.ts";
+import type { RequestReader } from "./request-reader.ts";
+import { createResponseCodec, gzipped, type ResponseCodec } from "./response-codec.ts";
+import { readSingleEnvelope } from "./single-envelope.ts";
+import { endOfStream, errorAnswer, headWith } from "./wire-error.ts";
+import { COMPRESSED_FLAG } from "./wire-format.ts";
+
+/*
+ * The direct path: calls with one request in a body, from bytes to bytes. Connect's own handlers are the reference, and take every other
+ * call; they spend most of their time on async iterables, Headers and URLs that such a call has no use for.
+ */
+
+/** One call on the direct path. */
+export interface DirectCall {
+  readonly exchange: Exchange;
+  readonly form: DirectForm;
+  /** Whether the request is in gzip, or in envelopes can be. */
+  readonly zipped: boolean;
+  /** Whether the caller can read gzip. */
+  readonly gzip: boolean;
+  readonly record: CallRecord;
+  readonly scope: CallScope;
+  /** Resolves when more can be written. */
+  drained(): Promise<void>;
+}
+
+/** A method on the direct path. Its functions answer the call, log it once and close its scope; they throw for defects only. */
+export interface DirectMethod {
+  /** The method's own bound on a call, in milliseconds; 0 = none. */
+  readonly timeoutMs: number;
+  /** Of its requests. */
+  readonly limits: MessageLimits;
+  /** Whether this method is called in this form: Connect has one for single answers and one for streams. */
+  takes(form: DirectForm): boolean;
+  /** From a request's whole body to the answer. */
+  answer(call: DirectCall, body: Uint8Array): Promise<void>;
+  /** The answer to a request that was not received whole. */
+  refuse(call: DirectCall, error: PrismError): void;
+  /** Nobody waits for an answer to it: a connection that ends may have a thousand such calls. */
+  abandon(call: DirectCall, error: PrismError): void;
+}
+
+/** Puts a method on the direct path. */
+export function createDirectMethod(
+  target: UnaryMethod | StreamMethod,
+  log: CallLog,
+  reader: RequestReader,
+): DirectMethod {
+  const { method } = target;
+  const { limits } = reader;
+  const codec = createResponseCodec(method.output);
+  const kind = target.kind === "unary" ? "unary" : "server-streaming";
+  const otherForm = target.kind === "unary" ? "connect-stream" : "connect-unary";
+
+  function abandon(call: DirectCall, error: PrismError): void {
+    log(method, call.record, error);
+    call.scope.close();
+  }
+
+  function refuse(call: DirectCall, error: PrismError): void {
+    abandon(call, error);
+    replyError(call, toConnectError(error, call.record), unreceivedStatus(error));
+  }
+
+  return {
+    timeoutMs: target.timeoutMs,
+    limits,
+    takes: ({ form }) => form !== otherForm,
+    refuse,
+    abandon,
+    async answer(call, body) {
+      const { form, binary } = call.form;
+      let request: Message;
+      try {
+        const enveloped = form !== "connect-unary";
+        let message = enveloped ? readSingleEnvelope(body, kind, limits, call.zipped) : body;
+        if (call.zipped && (!enveloped || body[0] === COMPRESSED_FLAG)) {
+          message = await reader.unpack(message, call.scope);
+        }
+        request = reader.read(message, binary);
+      } catch (error) {
+        refuse(
+          call,
+          error instanceof PrismError
+            ? echoing(error)
+            : requestError(ConnectError.from(error, Code.InvalidArgument)),
+        );
+        return;
+      }
+      await (target.kind === "unary"
+        ? answerUnary(call, request, target, codec)
+        : answerStream(call, request, target, codec));
+    },
+  };
+}
+
+async function answerUnary(
+  call: DirectCall,
+  request: object,
+  { run }: UnaryMethod,
+  codec: ResponseCodec,
+): Promise<void> {
+  let answer: Answer;
+  try {
+    answer = await run(request, call.record, call.scope, (response) => answerOf(call, response, codec));
+  } catch (error) {
+    replyError(call, wireError(error));
+    return;
+  }
+  call.exchange.reply(answer);
+}
+
+/** The whole answer with one response. */
+function answerOf(
+  { form, gzip, record: { metadata } }: DirectCall,
+  response: object,
+  codec: ResponseCodec,
+): Answer | Promise<Answer> {
+  if (form.form === "connect-unary") {
+    const body = codec.message(response, form.binary);
+    return gzip
+      ? gzipAnswer(form, body, metadata)
+      : { head: headWith(form.form, form.head, metadata), body, trailer: undefined };
+  }
+  const head = headWith(form.form, gzip ? form.gzipHead : form.head, metadata);
+  const { body: suffix, trailer } = endOfStream(form.form, undefined, metadata?.trailer);
+  if (!gzip) {
+    return { head, body: codec.envelopes([response], form.binary, suffix), trailer };
+  }
+  return codec.gzipEnvelopes([response], form.binary, suffix).then((body) => ({ head, body, trailer }));
+}
+
+async function gzipAnswer(
+  { form, head, gzipHead }: DirectForm,
+  message: Uint8Array,
+  metadata: Metadata | undefined,
+): Promise<Answer> {
+  const compressed = await gzipped(message);
+  return compressed === undefined
+    ? { head: headWith(form, head, metadata), body: message, trailer: undefined }
+    : { head: headWith(form, gzipHead, metadata), body: compressed, trailer: undefined };
+}
+
+async function answerStream(
+  call: DirectCall,
+  request: object,
+  { open }: StreamMethod,
+  codec: ResponseCodec,
+): Promise<void> {
+  const { exchange, form, gzip } = call;
+  const batches = open(request, call.record, call.scope, (batch) =>
+    gzip ? codec.gzipEnvelopes(batch, form.binary) : codec.envelopes(batch, form.binary),
+  );
+  let begun = false;
+  let failure: ConnectError | undefined;
+  try {
+    for (let bytes = await batches.next(); bytes !== undefined; bytes = await batches.next()) {
+      // Not before: a call that fails at once is told so in one piece.
+      if (!begun) {
+        begun = true;
+        begin(call);
+      }
+      // A store that answers at once and a socket that takes all would else leave no turn to any other call.
+      await batches.wait(exchange.write(bytes) ? nextTurn() : call.drained());
+    }
+  } catch (error) {
+    failure = wireError(error);
+  } finally {
+    batches.close();
+  }
+  if (!begun && failure !== undefined) {
+    replyError(call, failure);
+    return;
+  }
+  if (!begun) {
+    begin(call);
+  }
+  const { body, trailer } = endOfStream(form.form, failure, call.record.metadata?.trailer);
+  if (body !== undefined) {
+    exchange.write(body);
+  }
+  exchange.end(trailer);
+}
+
+function begin({ exchange, form, gzip, record }: DirectCall): void {
+  exchange.begin(headWith(form.form, gzip ? form.gzipHead : form.head, record.metadata));
+}
+
+function replyError(call: DirectCall, error: ConnectError, status?: number): void {
+  const { exchange, form, gzip, record } = call;
+  exchange.reply(errorAnswer(form.form, gzip ? form.gzipHead : form.head, error, status, record.metadata));
+}
+
+/** What the policies throw is ready for the wire; anything else is a defect of theirs, and thrown on. */
+function wireError(error: unknown): ConnectError {
+  if (error instanceof ConnectError) {
+    return error;
+  }
+  throw error;
+}

@@ -1,0 +1,146 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { type BodyBudget, BodyCollector } from "../../http2/index.ts";
+import type { FieldPairs } from "../calls/metadata.ts";
+import type { Answer, AnswerHead, Exchange, ExchangeListener } from "./exchange.ts";
+import { TurnQueue } from "./turn-queue.ts";
+
+/**
+ * A body up to this size is handed over as text of one character for each byte: node:http then writes it in one piece with the
+ * headers, and a write of two pieces costs twice as much as anything else in a call.
+ */
+const MAX_TEXT_BYTES = 16 * 1024;
+
+const NOTHING = Buffer.alloc(0);
+
+/** As node:http takes them. */
+type HeaderFields = Record<string, string | string[] | number | undefined>;
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A request that came through Fastify: HTTP/1.1, or what has the shape of node:http's requests. */
+export class NodeExchange implements Exchange {
+  readonly requestId: string;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #reply: FastifyReply;
+  readonly #bodies: BodyBudget;
+  #listener: ExchangeListener | undefined = undefined;
+  #answer: Answer | undefined = undefined;
+
+  constructor(request: FastifyRequest, reply: FastifyReply, bodies: BodyBudget) {
+    this.requestId = request.id;
+    this.#request = request.raw;
+    this.#response = reply.raw;
+    this.#reply = reply;
+    this.#bodies = bodies;
+  }
+
+  get socket(): object {
+    return this.#request.socket;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return typeof value === "string" ? value : value?.join(", ");
+  }
+
+  collect(maxBytes: number, listener: ExchangeListener): void {
+    // From here on the answer is ours, and Fastify keeps its hands off.
+    this.#reply.hijack();
+    this.#listener = listener;
+    const request = this.#request;
+    const collector = new BodyCollector<IncomingMessage>(maxBytes, this.#bodies, (_, body) => {
+      request.off("data", onData).off("end", onEnd);
+      listener.onBody(body);
+    });
+    // Where the length was told the last chunk is known, and a body of one chunk is not copied.
+    let left = Number(request.headers["content-length"]);
+    const onData = (chunk: Buffer) => {
+      left -= chunk.length;
+      collector.add(request, chunk, left === 0);
+    };
+    const onEnd = () => collector.add(request, NOTHING, true);
+    request.on("data", onData).on("end", onEnd);
+    this.#response.once("close", () => {
+      collector.abandon();
+      listener.onClose();
+    });
+  }
+
+  reply(answer: Answer): void {
+    this.#answer = answer;
+    answers.push(this);
+  }
+
+  /** Sends the answer that waits. */
+  send(): void {
+    const answer = this.#answer;
+    if (answer !== undefined && !this.#response.destroyed) {
+      const { head, body, trailer } = answer;
+      this.#writeHead(head, head.sized ? (body?.byteLength ?? 0) : undefined);
+      this.#end(body, trailer);
+    }
+  }
+
+  begin(head: AnswerHead): void {
+    if (!this.#response.destroyed) {
+      this.#writeHead(head, undefined);
+      this.#response.on("drain", () => this.#listener?.onDrain());
+    }
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#response.destroyed || this.#response.write(bytes);
+  }
+
+  end(trailer: FieldPairs | undefined): void {
+    if (!this.#response.destroyed) {
+      this.#end(undefined, trailer);
+    }
+  }
+
+  abort(): void {
+    this.#response.destroy();
+  }
+
+  #writeHead(head: AnswerHead, length: number | undefined): void {
+    const headers: HeaderFields = this.#reply.getHeaders();
+    addFields(headers, head.fields);
+    if (length !== undefined) {
+      headers["content-length"] = length;
+    }
+    this.#response.writeHead(head.status, headers);
+  }
+
+  #end(body: Uint8Array | undefined, trailer: FieldPairs | undefined): void {
+    if (trailer !== undefined) {
+      const trailers: HeaderFields = {};
+      addFields(trailers, trailer);
+      this.#response.addTrailers(trailers);
+    }
+    if (body !== undefined && body.byteLength <= MAX_TEXT_BYTES) {
+      this.#response.end(asBuffer(body).toString("latin1"), "latin1");
+    } else {
+      this.#response.end(body);
+    }
+  }
+}
+
+/** A name that is there already gets one more value. */
+function addFields(headers: HeaderFields, fields: FieldPairs): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? "";
+    const value = fields[i + 1] ?? "";
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat().map(String);
+  }
+}
+
+/**
+ * The answers of a turn are sent one after the other at its end. Sent each at its time, every one of them would wake a peer that
+ * has gone to sleep by then, which costs more than all else in a call: half of them would be answered in the same time.
+ */
+const answers = new TurnQueue<NodeExchange>((exchange) => exchange.send());

@@ -1,0 +1,47 @@
+import type http from "node:http";
+import { type BodyBudget, createCompat, type Stream } from "../../http2/index.ts";
+import type { DirectPath } from "./direct-path.ts";
+import { EngineExchange } from "./engine-exchange.ts";
+
+/**
+ * Where a stream of the engine goes: to the direct path if that takes it, else to Fastify (`handler`), as a request and a
+ * response of node:http2's shape. So do calls from pages of other origins, because CORS is a plugin of Fastify.
+ */
+export function createOnStream(
+  options: { readonly directPath: boolean; readonly corsOrigins: "*" | readonly string[] },
+  direct: DirectPath,
+  bodies: BodyBudget,
+  requestId: (given: string | undefined) => string,
+  handler: http.RequestListener,
+): (stream: Stream) => void {
+  const hasCors = options.corsOrigins.length > 0;
+  // Of the last call: mostly that of all calls.
+  let goodAuthority = "";
+
+  function isOrdinary(stream: Stream): boolean {
+    const { authority } = stream;
+    if (authority !== goodAuthority) {
+      // RFC 9113 section 8.3.1 lets a client leave it out.
+      if (authority !== "" && !URL.canParse(`http://${authority}`)) {
+        return false;
+      }
+      goodAuthority = authority;
+    }
+    return !hasCors || stream.header("origin") === undefined;
+  }
+
+  return (stream) => {
+    if (options.directPath && direct.knows(stream.method, stream.path) && isOrdinary(stream)) {
+      const exchange = new EngineExchange(stream, requestId(stream.header("x-request-id")), bodies);
+      if (direct.take(exchange, stream.path)) {
+        return;
+      }
+    }
+    const { request, response } = createCompat(stream);
+    // They have the parts of http's requests and responses that Fastify and Connect use.
+    handler(
+      request as unknown as http.IncomingMessage,
+      response as unknown as http.ServerResponse<http.IncomingMessage> & { req: http.IncomingMessage },
+    );
+  };
+}

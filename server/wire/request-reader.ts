@@ -1,0 +1,102 @@
+import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import type { ConnectRouterOptions } from "@connectrpc/connect";
+import { compressionGzip } from "@connectrpc/connect-node";
+import type { Call } from "../backend/contract.ts";
+import { toConnectError } from "../calls/status.ts";
+import { PrismError } from "../errors.ts";
+import { createJsonReader, type UnknownFields } from "./json-reader.ts";
+import { createAroundCheck, type MessageLimits, messageLimits } from "./message-limits.ts";
+import { type ReceivingBudget, unpack } from "./unpack.ts";
+import { JSON_OPTIONS } from "./wire-format.ts";
+
+/** Reads the requests of one type, within its limits. */
+export interface RequestReader {
+  readonly limits: MessageLimits;
+  /** A message from protobuf or JSON. Throws PrismError, or an Error that says what is wrong with it. */
+  read(message: Uint8Array, binary: boolean): Message;
+  /** A message out of gzip. Throws PrismError. `call` is the one that it belongs to, where that is known. */
+  unpack(gzip: Uint8Array, call?: Call): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** The reader of a type; every call for one type gives the same. */
+export type RequestReaders = (desc: DescMessage) => RequestReader;
+
+/** How requests are read. */
+export interface ReadingOptions {
+  readonly maxValueBytes: number;
+  /** Of JSON. */
+  readonly unknownFields: UnknownFields;
+  readonly budget: ReceivingBudget;
+}
+
+/** Nobody asks for fields that are not known, and to keep them costs more than to pass over them. */
+const BINARY_OPTIONS = { readUnknownFields: false } as const;
+
+/** Makes the readers of all types, one by one as they are asked for. */
+export function createRequestReaders(options: ReadingOptions): RequestReaders {
+  const readers = new Map<DescMessage, RequestReader>();
+  return (desc) => {
+    let reader = readers.get(desc);
+    if (reader === undefined) {
+      reader = createRequestReader(desc, options);
+      readers.set(desc, reader);
+    }
+    return reader;
+  };
+}
+
+function createRequestReader(desc: DescMessage, options: ReadingOptions): RequestReader {
+  const limits = messageLimits(desc, options.maxValueBytes);
+  const checkAround = createAroundCheck(desc, limits);
+  const readJson = createJsonReader(desc, limits, options.unknownFields);
+  return {
+    limits,
+    read(message, binary) {
+      if (!binary) {
+        return readJson(message);
+      }
+      checkAround(message);
+      return fromBinary(desc, message, BINARY_OPTIONS);
+    },
+    unpack: (gzip, call) => unpack(gzip, limits, options.budget, call),
+  };
+}
+
+/** No call is known where Connect reads; the protocol layer around it tells the error anew. */
+const NO_CALL = { requestId: "", namespace: "" };
+
+/**
+ * What makes Connect's own handlers read with this reader. They are told of JSON as text, so the reader goes first where the bytes become
+ * text. Large messages come on the direct path.
+ */
+export function connectOptions(reader: RequestReader): Partial<ConnectRouterOptions> {
+  const textDecoder = {
+    decode(bytes: Uint8Array): string {
+      try {
+        reader.read(bytes, false);
+      } catch (error) {
+        throw forConnect(error);
+      }
+      return JSON_OPTIONS.textDecoder.decode(bytes);
+    },
+  };
+  const jsonOptions = { ...JSON_OPTIONS, textDecoder };
+  const gzip = {
+    ...compressionGzip,
+    decompress: (bytes: Uint8Array) =>
+      reader.unpack(bytes).catch((error: unknown) => {
+        throw forConnect(error);
+      }),
+  };
+  return {
+    readMaxBytes: reader.limits.maxBytes,
+    binaryOptions: BINARY_OPTIONS,
+    jsonOptions,
+    // Brotli at its default level costs milliseconds for kilobytes.
+    acceptCompression: [gzip],
+  };
+}
+
+function forConnect(error: unknown): unknown {
+  return error instanceof PrismError ? toConnectError(error, NO_CALL) : error;
+}

@@ -1,0 +1,120 @@
+/** What a thing does, one operation after the other. States are not changed but replaced. */
+export interface Model<State, Input, Output> {
+  readonly initial: State;
+  apply(state: State, input: Input): { readonly state: State; readonly output: Output };
+  /** Tells two states apart, and two outputs. */
+  identify(value: State | Output): string;
+}
+
+/** One operation of a history. */
+export interface Operation<Input, Output> {
+  readonly input: Input;
+  /** `undefined` = nobody knows whether it took effect. */
+  readonly outcome: { readonly output: Output } | undefined;
+  /** When it was asked for and answered, in one order for all; without an outcome it may take effect at any time after `calledAt`. */
+  readonly calledAt: number;
+  readonly returnedAt: number;
+}
+
+/**
+ * Whether a history could be one of `model` whose operations each took effect at one moment between its call and its return (Herlihy
+ * and Wing, "Linearizability", 1990). Searches as Wing and Gong's "Testing and Verifying Concurrent Objects" (1993) does, and
+ * passes over what it has met before (Lowe, 2017); for histories of hundreds of operations, few at a time.
+ */
+export function isLinearizable<State, Input, Output>(
+  history: readonly Operation<Input, Output>[],
+  model: Model<State, Input, Output>,
+): boolean {
+  const operations = [...history].sort((a, b) => a.calledAt - b.calledAt);
+  const met = new Set<string>();
+
+  function search(done: bigint, state: State): boolean {
+    const key = `${done.toString(36)} ${model.identify(state)}`;
+    if (met.has(key)) {
+      return false;
+    }
+    met.add(key);
+    // Whoever took effect next had to be called before any of those that are left returned.
+    let firstReturn = Number.POSITIVE_INFINITY;
+    let left = 0;
+    operations.forEach(({ outcome, returnedAt }, i) => {
+      if (outcome !== undefined && (done & (1n << BigInt(i))) === 0n) {
+        left++;
+        firstReturn = Math.min(firstReturn, returnedAt);
+      }
+    });
+    if (left === 0) {
+      return true;
+    }
+    return operations.some(({ input, outcome, calledAt }, i) => {
+      const bit = 1n << BigInt(i);
+      if ((done & bit) !== 0n || calledAt > firstReturn) {
+        return false;
+      }
+      const next = model.apply(state, input);
+      const agrees = outcome === undefined || model.identify(next.output) === model.identify(outcome.output);
+      return agrees && search(done | bit, next.state);
+    });
+  }
+
+  return search(0n, model.initial);
+}
+
+/** What is asked of one key of a store. */
+export type KeyInput = { readonly kind: "set"; readonly value: string } | { readonly kind: "get" | "delete" };
+export type KeyOutput = string | boolean | undefined;
+
+/** An entry: `set` answers nothing, `get` the value, `delete` whether there was one. */
+export const ENTRY: Model<string | undefined, KeyInput, KeyOutput> = {
+  initial: undefined,
+  apply(state, input) {
+    switch (input.kind) {
+      case "set":
+        return { state: input.value, output: undefined };
+      case "get":
+        return { state, output: state };
+      case "delete":
+        return { state: undefined, output: state !== undefined };
+    }
+  },
+  identify: String,
+};
+
+/** What is asked of one list. */
+export type ListInput = { readonly kind: "push"; readonly value: string } | { readonly kind: "pop" };
+export type ListOutput = number | string | undefined;
+
+/** A queue: `push` on the right answers the length, `pop` from the left the value. */
+export const LIST: Model<readonly string[], ListInput, ListOutput> = {
+  initial: [],
+  apply(state, input) {
+    if (input.kind === "push") {
+      return { state: [...state, input.value], output: state.length + 1 };
+    }
+    return { state: state.slice(1), output: state[0] };
+  },
+  identify: String,
+};
+
+/** Notes what is asked and answered, in the order in which it happens. */
+export class History<Input, Output> {
+  readonly #operations: Operation<Input, Output>[] = [];
+  #now = 0;
+
+  get operations(): readonly Operation<Input, Output>[] {
+    return this.#operations;
+  }
+
+  /** Does `work` and notes it. An error that `isMaybe` says yes to leaves it open whether it took effect; with others it did not. */
+  async note(input: Input, work: () => Promise<Output>, isMaybe: (error: unknown) => boolean): Promise<void> {
+    const calledAt = this.#now++;
+    try {
+      const output = await work();
+      this.#operations.push({ input, outcome: { output }, calledAt, returnedAt: this.#now++ });
+    } catch (error) {
+      if (isMaybe(error)) {
+        this.#operations.push({ input, outcome: undefined, calledAt, returnedAt: Number.POSITIVE_INFINITY });
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
+const LAUNCHER = fileURLToPath(new URL("../../server/prism.cts", import.meta.url));
+
+const FIRST_LINE = (/^#!.*/.exec(readFileSync(LAUNCHER, "utf8"))?.[0] ?? "").split(" ");
+
+/** What Node is started with, as the first line of the program says. */
+export const NODE_FLAGS: readonly string[] = FIRST_LINE.filter((word) => word.startsWith("--"));
+
+/** The environment variables that it is started with, as `NAME=value`. */
+export const NODE_VARIABLES: readonly string[] = FIRST_LINE.filter((word) => word.includes("=")).filter(
+  (word) => !word.startsWith("--"),
+);
+
+/** The environment of a program that is started as `prism` is. */
+export function nodeEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, ...Object.fromEntries(NODE_VARIABLES.map((each) => each.split("="))) };
+}
+
+/** `prism` in a process of its own. Disposing kills it. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly child: ChildProcess;
+  /** `127.0.0.1:PORT` of the data plane. */
+  readonly address: string;
+  /** Milliseconds from start to ready. */
+  readonly readyMs: number;
+  /** Every line of standard output so far. */
+  readonly lines: readonly string[];
+  /** Resolves with the exit code, or the name of the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+}
+
+/**
+ * Runs `prism serve` with `args` on free ports of loopback and waits until it is ready. `nodeFlags` are for Node, behind its usual ones.
+ * Throws with what it printed if it ends before.
+ */
+export async function spawnServer(
+  args: readonly string[],
+  main = MAIN,
+  nodeFlags: readonly string[] = [],
+): Promise<ServerProcess> {
+  const startedAtMs = performance.now();
+  const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, main, "serve", ...ports, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: nodeEnvironment(),
+  });
+  const exited = once(child, "exit").then(([code, signal]) => code ?? signal);
+  const lines: string[] = [];
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors += text;
+  });
+  const ready = new Promise<string>((resolve, reject) => {
+    createInterface(child.stdout).on("line", (line) => {
+      lines.push(line);
+      if (line.includes('"msg":"ready"')) {
+        resolve(JSON.parse(line).listen);
+      }
+    });
+    exited.then((code) => reject(new Error(`prism ended with ${code}: ${errors}${lines.join("\n")}`)));
+  });
+  return {
+    child,
+    address: await ready,
+    readyMs: performance.now() - startedAtMs,
+    lines,
+    exited,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+/** A folder that goes when it is disposed. */
+export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), "prism-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}

@@ -1,0 +1,48 @@
+import { pino } from "pino";
+import { createApp } from "../../server/app.ts";
+import type { Clock } from "../../server/backend/clock.ts";
+import type { Config } from "../../server/config/config.ts";
+import { loadConfig } from "../../server/config/load.ts";
+
+/** A whole server in this process, on free ports of loopback, with a memory store unless configured otherwise. */
+export interface TestServer extends AsyncDisposable {
+  /** `127.0.0.1:PORT` of the data plane. */
+  readonly address: string;
+  readonly baseUrl: string;
+  /** `http://127.0.0.1:PORT` of the admin plane. */
+  readonly adminUrl: string;
+  /** Every log line so far, parsed. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. At `logLevel` "debug", which is the
+ * default, each call has its line.
+ */
+export async function startTestServer(
+  options: { adjust?: (config: Config) => Config; clock?: Clock; logLevel?: "debug" | "info" } = {},
+): Promise<TestServer> {
+  const { adjust = (config) => config, clock, logLevel = "debug" } = options;
+  const flags = { memory: true, listen: "127.0.0.1:0", adminListen: "127.0.0.1:0" };
+  const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
+  // `make test-paths` runs the protocol tests on node:http2, and without the direct path: all have to pass them.
+  const http2 = process.env.PRISM_TEST_HTTP2 === "node" ? "node" : "engine";
+  const config = adjust({ ...defaults, server: { ...defaults.server, http2 } });
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: logLevel }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const directPath = process.env.PRISM_TEST_PATH !== "connect";
+  const app = await createApp(config, { log, directPath, ...(clock && { clock }) });
+  const { data, admin } = await app.start();
+  const address = `127.0.0.1:${data.port}`;
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= app.stop());
+  return {
+    address,
+    baseUrl: `${config.server.tls === undefined ? "http" : "https"}://${address}`,
+    adminUrl: `http://127.0.0.1:${admin.port}`,
+    log: lines,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}

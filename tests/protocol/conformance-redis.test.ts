@@ -1,0 +1,24 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import { redisSchema } from "../../server/backend/redis/config.ts";
+import { createTestRedis, hasTestRedis, type TestRedis } from "../helpers/redis.ts";
+import { describeBehindGrpc } from "./conformance-store.ts";
+
+describe.runIf(hasTestRedis())("Redis", () => {
+  let redis: TestRedis;
+  let prefixes = 0;
+
+  beforeAll(async () => {
+    redis = await createTestRedis();
+  });
+  afterAll(async () => {
+    await redis[Symbol.asyncDispose]();
+  });
+
+  describeBehindGrpc("redis", () => {
+    const key_prefix = `wire-${process.pid}-${++prefixes}`;
+    return {
+      config: redisSchema.parse({ type: "redis", url: redis.url, key_prefix, shards: 2 }),
+      clear: () => redis.flush(`{${key_prefix}:`),
+    };
+  });
+});

@@ -1,0 +1,48 @@
+import * as prism from "../../client/node.ts";
+import type { BackendConfig } from "../../server/backend/config.ts";
+import { NAMESPACES } from "../../server/backend/conformance/harness.ts";
+import { describeBackend } from "../../server/backend/conformance/suite.ts";
+import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
+import { MAX_TTL_SECONDS } from "../../server/limits.ts";
+import { startTestServer } from "../helpers/server.ts";
+import { createWireBackend } from "../helpers/wire-backend.ts";
+
+/** An empty store, and how to empty it again while it is open. */
+export interface TestStore {
+  readonly config: BackendConfig;
+  clear(): Promise<void>;
+}
+
+/** Registers the stores' own suite once more, through the whole gateway and gRPC, for a store that lasts. */
+export function describeBehindGrpc(name: string, create: () => TestStore): void {
+  describeBackend({
+    name: `${name} behind gRPC`,
+    capabilities: ["entries", "scans", "lists"],
+    durable: true,
+    batches: false,
+    // It is that of a server, or of the machine.
+    movesClock: false,
+    maxTtlMs: MAX_TTL_SECONDS,
+    async create() {
+      const { config: database, clear } = create();
+      const server = await startTestServer({
+        adjust: (config) => ({
+          ...config,
+          server: { ...config.server, shutdownGraceMs: 0 },
+          backends: { database },
+          namespaces: NAMESPACES.map((name) => ({ name, pattern: "keyvalue", backend: "database" })),
+        }),
+      });
+      const transport = prism.createGrpcTransport({ baseUrl: server.baseUrl });
+      return {
+        backend: createGuardedBackend(createWireBackend(transport)),
+        advance() {},
+        clear,
+        async dispose() {
+          transport.close();
+          await server.stop();
+        },
+      };
+    },
+  });
+}

@@ -1,0 +1,136 @@
+/** What every failed call must be like, whatever failed. */
+import { expect, vi } from "vitest";
+import { type Reason, ReasonSchema } from "../../gen/prism/common/errors_pb.ts";
+import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import type { TestServer } from "../helpers/server.ts";
+import type { RawAnswer, RawConnection } from "./raw.ts";
+import { callRequest, type RawRequest, readMessage, type Wire } from "./wire.ts";
+
+/** How a call is to fail. */
+export interface Failure {
+  /** The status code, in Connect's words. */
+  readonly code: string;
+  /** What the detail says. */
+  readonly reason: keyof typeof Reason;
+  /** The field that the detail blames; `undefined` = none. */
+  readonly field?: string | undefined;
+  /** Of a unary Connect call, where it is not that of the code. */
+  readonly httpStatus?: number | undefined;
+  /** As the log has it; `undefined` = not looked at. */
+  readonly namespace?: string | undefined;
+}
+
+/** The HTTP status of a failed unary Connect call, by code (connectrpc.com/docs/protocol). */
+const HTTP_STATUS: Readonly<Record<string, number>> = {
+  canceled: 499,
+  invalid_argument: 400,
+  deadline_exceeded: 504,
+  not_found: 404,
+  resource_exhausted: 429,
+  unimplemented: 501,
+  internal: 500,
+  unavailable: 503,
+};
+
+let requests = 0;
+
+/** A request id that no other call has, and with it the call's lines in the log. */
+export function nextRequestId(): string {
+  return `test-${process.pid}-${++requests}`;
+}
+
+/** The same request under an id of its own. */
+export function withId(request: RawRequest): RawRequest & { readonly id: string } {
+  const id = nextRequestId();
+  return { ...request, id, headers: { ...request.headers, "x-request-id": id } };
+}
+
+/** The log lines of a call. */
+export function linesOf(server: TestServer, requestId: string) {
+  return server.log.filter((line) => line.request_id === requestId);
+}
+
+/**
+ * Makes the call and expects it to fail so: the status of the protocol, one detail, one log line with what
+ * an operator needs and with no data. `secrets` are what the request had in its keys and values.
+ */
+export async function expectFailure(
+  server: TestServer,
+  connection: RawConnection,
+  request: RawRequest,
+  failure: Failure,
+  secrets: readonly string[] = [],
+): Promise<RawAnswer> {
+  const sent = withId(request);
+  const answer = await connection.call(sent);
+  expect({ ...told(answer), status: answer.httpStatus }).toEqual({
+    code: failure.code,
+    details: [{ reason: failure.reason, field: failure.field }],
+    status: expectedStatus(request, failure),
+  });
+  const [detail] = answer.details;
+  expect(detail?.message).toBe(answer.message);
+  expect(detail?.requestId).toBe(sent.id);
+  if (failure.namespace !== undefined) {
+    expect(detail?.namespace).toBe(failure.namespace);
+  }
+  const [, service, call] = request.path.split(/[/?]/);
+  await expectLine(server, sent.id, { service, call, code: failure.code, namespace: failure.namespace });
+  for (const secret of secrets) {
+    expect(JSON.stringify(linesOf(server, sent.id))).not.toContain(secret);
+  }
+  return answer;
+}
+
+/** One line, with the fields of every call. */
+export async function expectLine(
+  server: TestServer,
+  requestId: string,
+  line: {
+    service: string | undefined;
+    call: string | undefined;
+    code: string;
+    namespace: string | undefined;
+  },
+): Promise<void> {
+  await vi.waitFor(() => expect(linesOf(server, requestId)).not.toEqual([]), { interval: 5 });
+  expect(linesOf(server, requestId)).toEqual([
+    expect.objectContaining({
+      service: line.service,
+      call: line.call,
+      code: line.code,
+      namespace: line.namespace ?? expect.any(String),
+      duration_ms: expect.any(Number),
+    }),
+  ]);
+}
+
+/** A call that goes well. Answers the port that it went over. */
+export async function expectService(connection: RawConnection, wire: Wire): Promise<number> {
+  const method = KeyValueBasicInterface.method.exists;
+  const answer = await connection.call(callRequest(wire, method, { key: "no such key" }));
+  expect(answer).toMatchObject({ code: "ok", httpStatus: 200 });
+  expect(readMessage(method, wire, answer).exists).toBe(false);
+  return answer.localPort;
+}
+
+function told(answer: RawAnswer) {
+  return {
+    code: answer.code,
+    details: answer.details.map(({ reason, fieldViolations }) => ({
+      reason: ReasonSchema.value[reason]?.localName,
+      field: fieldViolations[0]?.field,
+    })),
+  };
+}
+
+function expectedStatus({ wire, headers }: RawRequest, { code, httpStatus }: Failure): number | undefined {
+  return isConnectUnary(wire, headers) ? (httpStatus ?? HTTP_STATUS[code]) : 200;
+}
+
+function isConnectUnary(wire: Wire, headers: Readonly<Record<string, string>>): boolean {
+  return (
+    wire.protocol === "connect-get" ||
+    (wire.protocol === "connect" && !headers["content-type"]?.startsWith("application/connect+"))
+  );
+}

@@ -1,0 +1,95 @@
+/** A server for a whole test file, and a connection of each kind to it that stays open from call to call. */
+import { afterAll, beforeAll, expect } from "vitest";
+import type { Config } from "../../server/config/config.ts";
+import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { withId } from "./expect.ts";
+import { connect, type RawAnswer, type RawConnection } from "./raw.ts";
+import type { Wire } from "./wire.ts";
+
+/** So small that tests of it are quick. */
+export const MAX_VALUE_BYTES = 64 * 1024;
+
+/** What no message can reach: the largest value in base64, and 64 KiB for what is around it. */
+export const OVER_MESSAGE_BYTES = Math.ceil(MAX_VALUE_BYTES / 3) * 4 + 64 * 1024 + 1;
+
+/** The running server and its connections. */
+export interface Fixture {
+  readonly server: TestServer;
+  on(wire: Wire): RawConnection;
+}
+
+/**
+ * A connection whose every call also goes to a twin: a server with the other implementation of HTTP/2. Both have to give the same
+ * answer to the byte.
+ */
+function twinned(connection: RawConnection, twin: RawConnection): RawConnection {
+  return {
+    async call(request) {
+      // An id that a server makes is its own, and part of an error's detail.
+      const sent = "x-request-id" in request.headers ? request : withId(request);
+      const [answer, other] = await Promise.all([connection.call(sent), twin.call(sent)]);
+      expect(onTheWire(answer)).toEqual(onTheWire(other));
+      return answer;
+    },
+    [Symbol.dispose]() {
+      connection[Symbol.dispose]();
+      twin[Symbol.dispose]();
+    },
+  };
+}
+
+/** All of it but for the time. The body as text, which is compared at once and not byte by byte. */
+function onTheWire({ httpStatus, headers, trailers, body, rstCode }: RawAnswer) {
+  const { date, ...others } = headers;
+  return {
+    httpStatus,
+    headers: { ...others, date: typeof date },
+    trailers,
+    body: body.toString("latin1"),
+    rstCode,
+  };
+}
+
+/** Starts the server before the file's tests and stops it after them; then each call must have had one line in the log. Values are bounded by {@link MAX_VALUE_BYTES}. */
+export function useServer(adjust: (config: Config) => Config = (config) => config): Fixture {
+  let started:
+    | { server: TestServer; twin: TestServer; connections: Record<1 | 2, RawConnection> }
+    | undefined;
+  const running = () => {
+    if (started === undefined) {
+      throw new Error("the server is not started yet");
+    }
+    return started;
+  };
+
+  beforeAll(async () => {
+    const small = (config: Config) =>
+      adjust({ ...config, limits: { ...config.limits, maxValueBytes: MAX_VALUE_BYTES } });
+    const server = await startTestServer({ adjust: small });
+    const twin = await startTestServer({
+      adjust(config) {
+        const http2 = config.server.http2 === "engine" ? "node" : "engine";
+        return small({ ...config, server: { ...config.server, http2 } });
+      },
+    });
+    const http2 = twinned(connect(server, 2), connect(twin, 2));
+    started = { server, twin, connections: { 1: connect(server, 1), 2: http2 } };
+  });
+
+  afterAll(async () => {
+    const { server, twin, connections } = running();
+    connections[1][Symbol.dispose]();
+    connections[2][Symbol.dispose]();
+    await Promise.all([server.stop(), twin.stop()]);
+    // Now that no line can come any more: none has come twice.
+    const ids = server.log.map(({ request_id }) => request_id).filter((id) => id !== undefined);
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
+  });
+
+  return {
+    get server() {
+      return running().server;
+    },
+    on: (wire) => running().connections[wire.http],
+  };
+}
