@@ -7,6 +7,7 @@ export default defineConfig({
     exclude: process.env.PRISM_TEST_BUILD === undefined ? ["tests/build.test.ts"] : [],
     // No test leaves anything behind in its process, so modules need not be loaded again for each file.
     isolate: false,
+    globalSetup: "tests/helpers/report-missing.ts",
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,

@@ -98,6 +98,8 @@ const chromium = ["chromium", "chromium-browser", "google-chrome"].find(
   (name) => spawnSync(name, ["--version"]).error === undefined,
 );
 
+const hasChromium = isThere("Chromium", chromium !== undefined, "Debian: apt-get install chromium");
+
 describe("Chromium", () => {
   let server: TestServer;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -121,15 +123,12 @@ describe("Chromium", () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  test("the web client's calls, over HTTP/2", { timeout: 60_000 }, async () => {
-    if (!isThere("Chromium", chromium !== undefined, "apt-get install chromium") || chromium === undefined) {
-      return;
-    }
+  test.runIf(hasChromium)("the web client's calls, over HTTP/2", { timeout: 60_000 }, async () => {
     const pages = await startPageServer(server.baseUrl);
     const netLog = join(folder.path, "net.json");
     const profile = join(folder.path, "profile");
     const browser = spawn(
-      chromium,
+      chromium ?? "",
       [
         ...[
           "--headless",

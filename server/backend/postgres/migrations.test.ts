@@ -92,8 +92,3 @@ describe.runIf(hasTestDatabase())("migrate", () => {
     await server.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
   });
 });
-
-test("they are numbered from 1 without gaps", () => {
-  expect(MIGRATIONS.map(({ version }) => version)).toEqual(MIGRATIONS.map((_, i) => i + 1));
-  expect(MIGRATIONS[0]?.sql).toContain("CREATE TABLE entry");
-});
