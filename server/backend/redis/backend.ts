@@ -4,11 +4,12 @@ import { checkMemory, claimShard } from "./claim.ts";
 import { describePlace } from "./client.ts";
 import { type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
+import { sweepStep } from "./count.ts";
 import { openError } from "./errors.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { readExistence, readMany } from "./read-many.ts";
 import { asNumbers, asValues } from "./replies.ts";
-import { createScans, sweepStep } from "./scans.ts";
+import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 
 /**

@@ -1,0 +1,109 @@
+import { abortError, PrismError, ReadOnlyError } from "../../errors.ts";
+import type { Call } from "../contract.ts";
+import type { KeyRange } from "../key-range.ts";
+import type { Connection } from "./connection.ts";
+import { endsOf, isWithin } from "./index-range.ts";
+import type { ShardKeys } from "./keys.ts";
+import { isOnItsWay } from "./read-many.ts";
+import { asNumbers, asValues } from "./replies.ts";
+import { SCRIPTS } from "./scripts.ts";
+
+/** Entries that one step of a sweep takes out of the index. No other command runs meanwhile; Lua passes on at most 8,000. */
+const SWEEP_ENTRIES = 1000;
+
+/** Expired entries that one step of a count reads where they cannot be taken out. */
+const EXPIRED_ENTRIES = 5000;
+
+/** Counts the entries of a shard in a range of its index: takes out what is expired first, or where that cannot be done leaves it out. */
+export async function countEntries(
+  connection: Connection,
+  keys: ShardKeys,
+  range: KeyRange,
+  call: Call,
+): Promise<number> {
+  const { from, below } = endsOf(range);
+  for (;;) {
+    try {
+      const { wasFull, count } = await sweepStep(connection, keys, from, below);
+      if (!wasFull) {
+        return count;
+      }
+    } catch (error) {
+      if (!isOnItsWay(error) && !takesNoWrites(error)) {
+        throw error;
+      }
+      const count = await countUnswept(connection, keys, range, call);
+      if (count !== undefined) {
+        return count;
+      }
+    }
+    throwIfAborted(call);
+  }
+}
+
+/**
+ * Counts where expired entries cannot be taken out now; `undefined` = they were taken out meanwhile after all. The count is not of one
+ * moment: keys that are on two nodes have none.
+ */
+async function countUnswept(
+  connection: Connection,
+  keys: ShardKeys,
+  range: KeyRange,
+  call: Call,
+): Promise<number | undefined> {
+  const first = await expiredFrom(connection, keys, "", 0);
+  let { members } = first;
+  let within = 0;
+  for (let seen = 0; members.length > 0; ) {
+    within += members.filter((member) => isWithin(member, range)).length;
+    seen += members.length;
+    if (seen >= first.total) {
+      break;
+    }
+    throwIfAborted(call);
+    ({ members } = await expiredFrom(connection, keys, first.moment, seen));
+  }
+  const { from, below } = endsOf(range);
+  const count = Number(await connection.run("repeatable", "zlexcount", [keys.index, from, below]));
+  const { total } = await expiredFrom(connection, keys, first.moment, first.total);
+  return total === first.total ? count - within : undefined;
+}
+
+/** Some of the entries that had expired by a moment ("" = now), after the first `seen` of them. */
+async function expiredFrom(
+  connection: Connection,
+  keys: ShardKeys,
+  moment: string | Buffer,
+  seen: number,
+): Promise<{ readonly moment: string | Buffer; readonly total: number; readonly members: Buffer[] }> {
+  const args = [moment, seen, EXPIRED_ENTRIES];
+  const reply = await connection.runScript("repeatable", SCRIPTS.expired, [keys.expiry], args);
+  const [at = "", total, ...members] = asValues(reply).filter((each) => each !== undefined);
+  return { moment: at, total: Number(total), members };
+}
+
+/**
+ * Takes expired entries out of the index, some at a time (`wasFull`: there may be more), and counts those between two ends that ZLEXCOUNT
+ * takes. The count has expired entries in it only where `wasFull`.
+ */
+export async function sweepStep(
+  connection: Connection,
+  { index, expiry }: ShardKeys,
+  from: string | Buffer,
+  below: string | Buffer,
+): Promise<{ readonly wasFull: boolean; readonly count: number }> {
+  const args = [SWEEP_ENTRIES, from, below];
+  const reply = await connection.runScript("repeatable", SCRIPTS.sweep, [index, expiry], args);
+  const [swept = 0, count = 0] = asNumbers(reply);
+  return { wasFull: swept === SWEEP_ENTRIES, count };
+}
+
+function takesNoWrites(error: unknown): boolean {
+  return error instanceof PrismError && (error instanceof ReadOnlyError || error.reason === "store_full");
+}
+
+function throwIfAborted(call: Call): void {
+  if (call.aborted) {
+    throw abortError(call.signal);
+  }
+}

@@ -1,0 +1,20 @@
+import { type KeyRange, keyRange } from "../key-range.ts";
+
+/** The members of a shard's index that a scan is about: "namespace:key". */
+export function rangeOf(namespace: string, prefix: string, after: string | undefined): KeyRange {
+  const start = `${namespace}:`;
+  return keyRange(start + prefix, after === undefined ? undefined : start + after);
+}
+
+/** Whether a member of the index is in the range. */
+export function isWithin(member: Uint8Array, { from, below }: KeyRange): boolean {
+  return Buffer.compare(member, from) >= 0 && Buffer.compare(member, below) < 0;
+}
+
+/** The ends of a range as ZRANGEBYLEX and ZLEXCOUNT take them: "[" includes the end, "(" excludes it. */
+export function endsOf(range: KeyRange): { readonly from: Buffer; readonly below: Buffer } {
+  return { from: Buffer.concat([INCLUDED, range.from]), below: Buffer.concat([EXCLUDED, range.below]) };
+}
+
+const INCLUDED = Buffer.from("[");
+const EXCLUDED = Buffer.from("(");

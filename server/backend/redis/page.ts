@@ -1,0 +1,111 @@
+import type { Page } from "../contract.ts";
+import { ArrayValues } from "../values.ts";
+import type { Connection } from "./connection.ts";
+import { isOnItsWay, readExistence } from "./read-many.ts";
+import { asValues, asValuesOrSizes } from "./replies.ts";
+import { SCRIPTS } from "./scripts.ts";
+
+/** Keys that the index has, in order. An entry that has expired or was deleted meanwhile is in the index alone. */
+export interface Candidates {
+  readonly keys: readonly string[];
+  /** Redis's name of an entry is this and its key. */
+  readonly entryPrefix: string;
+  /** The index has no more keys behind these. */
+  readonly isLast: boolean;
+}
+
+/** The page of these keys with their values. It ends at `maxBytes`; a value of more than `inlineBytes` is left out. */
+export async function readEntries(
+  connection: Connection,
+  candidates: Candidates,
+  maxBytes: number,
+  inlineBytes: number,
+): Promise<Page> {
+  const found = await readValues(connection, candidates, maxBytes, inlineBytes);
+  const keys: string[] = [];
+  const values: Uint8Array[] = [];
+  const later = new Map<number, number>();
+  for (const [i, value] of found.entries()) {
+    const key = candidates.keys[i];
+    if (key === undefined || value === undefined) {
+      continue;
+    }
+    if (typeof value === "number") {
+      later.set(values.length, value);
+    }
+    keys.push(key);
+    values.push(typeof value === "number" ? NOTHING : value);
+  }
+  const isWhole = candidates.isLast && found.length === candidates.keys.length;
+  return {
+    keys,
+    values: new ArrayValues(values),
+    ...(later.size > 0 && { later }),
+    next: isWhole ? undefined : candidates.keys[found.length - 1],
+  };
+}
+
+/** The page of those of the keys that hold a value. */
+export async function readKeys(
+  connection: Connection,
+  { keys: candidates, entryPrefix, isLast }: Candidates,
+  maxBytes: number,
+): Promise<Page> {
+  const names = candidates.map((key) => entryPrefix + key);
+  const found = await readExistence(connection, names);
+  const keys: string[] = [];
+  let next = isLast ? undefined : candidates.at(-1);
+  let bytes = 0;
+  for (const [i, key] of candidates.entries()) {
+    if (found[i] !== true) {
+      continue;
+    }
+    keys.push(key);
+    bytes += Buffer.byteLength(key);
+    if (bytes < maxBytes) {
+      continue;
+    }
+    if (!isLast || i < candidates.length - 1) {
+      next = key;
+    }
+    break;
+  }
+  return { keys, values: new ArrayValues([]), next };
+}
+
+/** The values up to the one that takes keys and values to `maxBytes`. A number stands for a value that is left out: its bytes. */
+async function readValues(
+  connection: Connection,
+  { keys, entryPrefix }: Candidates,
+  maxBytes: number,
+  inlineBytes: number,
+): Promise<(Buffer | number | undefined)[]> {
+  if (keys.length === 0) {
+    return [];
+  }
+  const names = keys.map((key) => entryPrefix + key);
+  try {
+    const args = [entryPrefix.length, maxBytes, inlineBytes];
+    return asValuesOrSizes(await connection.runScript("repeatable", SCRIPTS.values, names, args));
+  } catch (error) {
+    if (!isOnItsWay(error)) {
+      throw error;
+    }
+  }
+  // The keys are on two nodes while their slot moves, so no script sees them all.
+  const values: (Buffer | undefined)[] = [];
+  let bytes = 0;
+  for (const name of names) {
+    const [value] = asValues(await connection.run("repeatable", "mget", [name]));
+    values.push(value);
+    if (value !== undefined) {
+      bytes += Buffer.byteLength(name) - entryPrefix.length + value.length;
+    }
+    if (bytes >= maxBytes) {
+      break;
+    }
+  }
+  return values;
+}
+
+const NOTHING = new Uint8Array(0);
