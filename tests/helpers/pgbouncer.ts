@@ -18,6 +18,7 @@ export type PoolMode = "session" | "transaction" | "statement";
 export interface PgBouncerProcess extends AsyncDisposable {
   /** Of the database behind it. The same after `restart`. */
   readonly url: string;
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
   /** Ends it as a crash does, and starts it again. */
   restart(): Promise<void>;
 }
@@ -84,6 +85,9 @@ ${settings.join("\n")}
   await start();
   return {
     url: url.href,
+    signal(name) {
+      child?.process.kill(name);
+    },
     async restart() {
       await kill();
       await start();

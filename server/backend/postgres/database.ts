@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ClientBase, type ClientConfig, Pool, type PoolClient } from "pg";
+import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient } from "pg";
 import { abortError, PrismError, StartError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import { createLane, type Lane } from "../lane.ts";
 import type { PostgresConfig } from "./config.ts";
 import {
+  isLocked,
   isLost,
   isReadOnly,
   isRetryable,
@@ -82,9 +83,14 @@ export function createDatabase(config: PostgresConfig): Database {
       }
     },
     onConnect: async (client) => {
-      const { isReadOnly } = await sessionOf(client).begin(connectTimeoutMs);
+      const session = sessionOf(client);
+      const startMs = performance.now();
+      const { isReadOnly } = await session.begin(connectTimeoutMs).catch((error: unknown) => {
+        const isSilence = !(error instanceof DatabaseError) && !wasCutOff(error);
+        throw isSilence && silence.wasHeardAfter(startMs, session) ? tooBusy(error) : error;
+      });
       if (isReadOnly && needsWrites) {
-        throw new Error(`${sessionOf(client).at.name} takes no writes`);
+        throw new Error(`${session.at.name} takes no writes`);
       }
     },
   });
@@ -102,7 +108,7 @@ export function createDatabase(config: PostgresConfig): Database {
   /** Whether a session keeps what is prepared in it; once one did not, none is believed. */
   let mayPrepare = true;
 
-  async function connect(): Promise<PoolClient & Session> {
+  async function connect(call: Call | undefined): Promise<PoolClient & Session> {
     let cuts = 0;
     for (let tried = 1; ; ) {
       const isBusy = pool.totalCount >= max && pool.idleCount === 0;
@@ -118,6 +124,13 @@ export function createDatabase(config: PostgresConfig): Database {
         if (wasCutOff(error) && cuts++ < MAX_RETRIES) {
           continue;
         }
+        if (error instanceof PrismError) {
+          // The server answers others: a pooler had no connection to spare.
+          if (call?.aborted === false) {
+            continue;
+          }
+          throw error;
+        }
         if (isBusy) {
           throw tooBusy(error);
         }
@@ -129,8 +142,8 @@ export function createDatabase(config: PostgresConfig): Database {
     }
   }
 
-  async function use<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const session = await connect();
+  async function use<T>(work: (session: Session) => Promise<T>, call?: Call): Promise<T> {
+    const session = await connect(call);
     // Said to the statement that is under way too.
     const onError = () => {};
     session.on("error", onError);
@@ -189,7 +202,7 @@ export function createDatabase(config: PostgresConfig): Database {
       const work = () => silence.watch(session, session.run(statement, values, mayPrepare), call);
       const ends = statement.endsWithCall === true && call !== undefined;
       return await (ends ? untilAborted(session, call, work) : work());
-    });
+    }, call);
     if (rows === undefined) {
       throw call === undefined ? new TypeError("no rows") : abortError(call.signal);
     }
@@ -214,12 +227,15 @@ export function createDatabase(config: PostgresConfig): Database {
     values: readonly unknown[],
     call: Call | undefined,
   ): Promise<Row[]> {
-    for (let retries = 0; ; retries++) {
+    for (let retries = 0; ; ) {
       try {
         return await once(statement, values, call);
       } catch (error) {
+        if (isLocked(error) && call?.aborted === false) {
+          continue;
+        }
         const again = isWorthAnother(error, statement);
-        if (!again || retries === MAX_RETRIES) {
+        if (!again || retries++ === MAX_RETRIES) {
           throw toPrismError(error, statement.kind);
         }
         // Where one connection broke others did, which the pool has to hear of first.

@@ -12,6 +12,9 @@ export function toPrismError(error: unknown, kind: Kind): PrismError {
   if (error instanceof PrismError) {
     return error;
   }
+  if (isTurnedAway(error)) {
+    return unavailable(error);
+  }
   if (isLost(error)) {
     return kind === "read" ? unavailable(error) : outcomeUnknown(error);
   }
@@ -91,6 +94,27 @@ export function wasCutOff(error: unknown): boolean {
     error instanceof Error &&
     (Reflect.get(error, "code") === "ECONNRESET" || error.message === "Connection terminated unexpectedly")
   );
+}
+
+/**
+ * PgBouncer ends a client that waited for a server connection for longer than its `query_wait_timeout`, and says so with no code of its
+ * own (janitor.c of its source). Nothing of the transaction was begun.
+ */
+export function isTurnedAway(error: unknown): boolean {
+  return error instanceof DatabaseError && error.message === "query_wait_timeout";
+}
+
+/** The server, or its pooler, is there and takes no more connections. too_many_connections; PgBouncer (client.c) has no code for it. */
+export function isFull(error: unknown): boolean {
+  if (!(error instanceof DatabaseError)) {
+    return false;
+  }
+  return sqlState(error) === "53300" || error.message.startsWith("no more connections allowed");
+}
+
+/** The statement waited for a lock for as long as it may at a time, and had no effect. lock_not_available. */
+export function isLocked(error: unknown): boolean {
+  return sqlState(error) === "55P03";
 }
 
 /** The server, or only this session, takes no writes. */

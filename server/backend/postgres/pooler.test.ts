@@ -1,5 +1,7 @@
 /** A pooler between the gateway and PostgreSQL, whose server connections many clients share. */
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   canStartPgBouncer,
   type PgBouncerProcess,
@@ -11,13 +13,15 @@ import {
   type PostgresProcess,
   query,
   startPostgres,
+  type TableLock,
 } from "../../../tests/helpers/postgres.ts";
 import { startTcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
+import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import { createCall } from "../contract.ts";
+import { type Call, createCall } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
@@ -29,6 +33,8 @@ const page = (prefix: string) => ({
   maxBytes: 100_000,
   keysOnly: false,
 });
+
+const reasonOf = (error: unknown) => asPrismError(error).reason;
 
 describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", () => {
   let server: PostgresProcess;
@@ -104,8 +110,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     const { entries, lists } = await gateway("polite");
     await entries.set("n", [{ key: "a", value: bytes("v"), ttlMs: 0 }], CALL);
     await lists.push("n", [{ key: "a", end: "left", value: bytes("v") }], CALL);
-    const { Client } = (await import("pg")).default;
-    const others = Array.from({ length: 3 }, () => new Client({ connectionString: pooler.url }));
+    const others = Array.from({ length: 3 }, () => new pg.Client({ connectionString: pooler.url }));
     await Promise.all(others.map((other) => other.connect()));
     // A transaction each, so that all server connections are looked at.
     for (const other of others) {
@@ -159,6 +164,94 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     await vi.waitFor(async () => expect(await lock.waiting()).toBe(0));
     await lock[Symbol.asyncDispose]();
     expect(await scans.count("n", "", CALL)).toBe(0);
+  });
+
+  /** So many calls of each kind, on more connections than the pooler has. They tell how they failed. */
+  function callMany({ entries, scans }: Gateway, count: number, call: Call): Promise<unknown>[] {
+    return Array.from({ length: count }, (_, i) => [
+      entries.get(`n${i}`, ["a"], call),
+      entries.set(`n${i}`, [{ key: "a", value: bytes("v"), ttlMs: 0 }], call),
+      scans.count(`n${i}`, "", call),
+    ])
+      .flat()
+      .map((work) => work.then(() => "answered", reasonOf));
+  }
+
+  /** Until the pooler's connections wait for the lock, and others for them. */
+  const untilLocked = (lock: TableLock) =>
+    vi.waitFor(async () => expect(await lock.waiting()).toBe(3), { timeout: 5000 });
+
+  test("calls wait while a lock keeps all of the pooler's connections, others have their turn, and all are answered", async () => {
+    const mine = await gateway("locked");
+    await using lock = await lockTable(server.url, "locked.entry");
+    let isOver = false;
+    const waiting = callMany(mine, 3, CALL);
+    void Promise.race(waiting).then(() => (isOver = true));
+    await untilLocked(lock);
+    // Longer than a silent connection is waited for, and than a server that nobody heard from.
+    for (const endsAtMs = performance.now() + 18_000; performance.now() < endsAtMs; ) {
+      await mine.lists.push("n", [{ key: "l", end: "left", value: bytes("v") }], CALL);
+      await mine.backend.check();
+      expect(isOver).toBe(false);
+      await delay(500);
+    }
+    await lock[Symbol.asyncDispose]();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(["answered"]));
+  }, 60_000);
+
+  test("calls that nobody waits for any more end though the table stays locked", async () => {
+    const mine = await gateway("leaving");
+    await using lock = await lockTable(server.url, "leaving.entry");
+    const leave = new AbortController();
+    const waiting = callMany(mine, 3, createCall(leave.signal));
+    await untilLocked(lock);
+    leave.abort();
+    await Promise.all(waiting);
+    await mine.backend.check();
+  }, 30_000);
+
+  test.each([
+    ["the pooler", () => pooler],
+    ["the server behind it", () => server],
+  ])(
+    "%s is frozen: calls that wait for a lock are given up, and service resumes when it goes on",
+    async (_, of) => {
+      const mine = await gateway("frozen");
+      const lock = await lockTable(server.url, "frozen.entry");
+      onTestFinished(() => {
+        of().signal("SIGCONT");
+        return lock[Symbol.asyncDispose]();
+      });
+      const waiting = callMany(mine, 3, CALL);
+      await untilLocked(lock);
+      of().signal("SIGSTOP");
+      const ends = await Promise.all(waiting);
+      // Those that had not begun had no effect, and say so.
+      expect(ends.filter((end) => end !== "outcome_unknown" && end !== "store_unavailable")).toEqual([]);
+      const fast = await Promise.race([
+        mine.entries.get("n", ["a"], CALL).catch(reasonOf),
+        delay(400, "late"),
+      ]);
+      expect(fast).toBe("store_unavailable");
+      of().signal("SIGCONT");
+      await lock[Symbol.asyncDispose]();
+      await vi.waitFor(() => callAll(mine, "frozen", 0), { timeout: 20_000 });
+    },
+    60_000,
+  );
+
+  test("who waits for longer than the pooler allows had no effect, and is told so", async () => {
+    await using strict = await startPgBouncer(server.url, "transaction", ["query_wait_timeout = 1"]);
+    const mine = await gateway("strict", strict.url);
+    const others = Array.from({ length: 3 }, () => new pg.Client({ connectionString: strict.url }));
+    await Promise.all(others.map((other) => other.connect()));
+    await Promise.all(others.map((other) => other.query("BEGIN")));
+    await expect(
+      mine.lists.push("n", [{ key: "l", end: "left", value: bytes("v") }], CALL),
+    ).rejects.toMatchObject({ reason: "store_unavailable" });
+    await Promise.all(others.map((other) => other.end()));
+    await vi.waitFor(() => mine.backend.check(), { timeout: 5000 });
+    expect(await mine.lists.length("n", ["l"], CALL)).toEqual([0]);
   });
 
   test("in session mode it works too; where it cannot, the start is refused and says what to do", async () => {

@@ -33,6 +33,12 @@ const SETTINGS: Readonly<Record<string, string>> = {
   enable_hashjoin: "off",
   enable_mergejoin: "off",
 };
+/**
+ * Behind a pooler a statement that waits for a lock gives up after this, and is made again (see `isLocked`): its connection says
+ * something by then, so that a server that is frozen is told from one that is at it, and others have their turn.
+ */
+const LOCK_WAIT_MS = 1_000;
+const TRANSACTION_SETTINGS = { ...SETTINGS, lock_timeout: String(LOCK_WAIT_MS) };
 const SESSION_SETTINGS = { ...SETTINGS, default_transaction_isolation: "read committed" };
 
 /** `$1`: the process that the server named when the session began. Where it is this one, what is set is for the session. */
@@ -45,7 +51,7 @@ const BEGIN_SESSION = `
 const BEGIN_TRANSACTION: TimedQuery = {
   text: `
     BEGIN ISOLATION LEVEL READ COMMITTED;
-    SELECT pg_backend_pid() AS process, ${setting(SETTINGS, true, (set) => set)}`,
+    SELECT pg_backend_pid() AS process, ${setting(TRANSACTION_SETTINGS, true, (set) => set)}`,
   types: TYPES,
   query_timeout: FOR_EVER_MS,
 };
