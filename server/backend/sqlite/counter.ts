@@ -4,9 +4,9 @@ import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
 import { type KeyRange, keyRange } from "../key-range.ts";
 import { toPrismError } from "./errors.ts";
+import { createReadGroup } from "./group-keys.ts";
 import { prepare } from "./query.ts";
 import { createCountStep } from "./reader.ts";
-import type { Operation } from "./write-batch.ts";
 import type { GroupObserver } from "./write-queue.ts";
 
 /** Most long counts at one time. Calls that count the same share one. */
@@ -27,7 +27,6 @@ interface Waiter {
 /** A count that takes more than one step. */
 interface LongCount {
   readonly namespace: string;
-  readonly prefix: string;
   readonly range: KeyRange;
   /** The first key that is not walked over yet; `range.below` = all are. */
   cursor: Uint8Array;
@@ -35,8 +34,6 @@ interface LongCount {
   total: number;
   /** An entry counts as live that expires after this. */
   nowMs: number;
-  /** The keys of the range that the group under way may change. */
-  touched: readonly Uint8Array[];
   waiters: Waiter[];
 }
 
@@ -51,29 +48,23 @@ interface LongCount {
  */
 export function createCounter(db: DatabaseSync, clock: Clock): Counter {
   const countStep = createCountStep(db);
-  const isLive = createLook(db);
+  const readGroup = createReadGroup(db);
   const expiredBetween = createExpiredBetween(db);
   /** By namespace and prefix. The first is the next to make a step. */
   const counts = new Map<string, LongCount>();
-  let underWay: readonly Operation[] = [];
+  const nothing = readGroup([]);
+  let underWay = nothing;
   let scheduled = false;
-
-  /** How many of the touched keys are live now, of those from `from` on and below `below`. */
-  function liveAmongTouched({ namespace, touched, nowMs }: LongCount, { from, below }: KeyRange): number {
-    return touched.filter(
-      (key) =>
-        Buffer.compare(key, from) >= 0 && Buffer.compare(key, below) < 0 && isLive(namespace, key, nowMs),
-    ).length;
-  }
 
   function makeStep(count: LongCount): void {
     const { namespace, range, cursor, nowMs } = count;
     // The group may be committed between two statements, but not within a transaction.
+    underWay.forget();
     db.exec("BEGIN");
     try {
       const step = countStep(namespace, { from: cursor, below: range.below }, nowMs);
       count.cursor = step.next?.from ?? range.below;
-      count.total += step.live - liveAmongTouched(count, { from: cursor, below: count.cursor });
+      count.total += step.live - underWay.liveIn(namespace, { from: cursor, below: count.cursor }, nowMs);
     } finally {
       db.exec("COMMIT");
     }
@@ -86,7 +77,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
   }
 
   function answerIfDone(id: string, count: LongCount): void {
-    if (isWalkedOver(count) && count.touched.length === 0) {
+    if (isWalkedOver(count) && !underWay.isAnyIn(count.namespace, count.range)) {
       moveTo(count, clock.now());
       counts.delete(id);
       for (const waiter of count.waiters) {
@@ -151,8 +142,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
       throw new PrismError("overloaded", "too many counts are under way");
     }
     const range = keyRange(prefix, undefined);
-    const touched = touchedBy(underWay, namespace, prefix);
-    const count = { namespace, prefix, range, cursor: range.from, total: 0, nowMs, touched, waiters: [] };
+    const count = { namespace, range, cursor: range.from, total: 0, nowMs, waiters: [] };
     counts.set(id, count);
     schedule();
     return count;
@@ -171,24 +161,25 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
       return new Promise((resolve, reject) => count.waiters.push({ call, resolve, reject }));
     },
     sending(operations, nowMs) {
-      underWay = operations;
+      underWay = readGroup(operations);
+      const sweeps = operations.some(({ type }) => type === "sweep");
       for (const [id, count] of counts) {
         attempt(id, count, () => {
           // A sweep deletes what is expired: from here on nothing that counts.
-          if (operations.some(({ type }) => type === "sweep")) {
+          if (sweeps) {
             moveTo(count, nowMs);
           }
-          count.touched = touchedBy(operations, count.namespace, count.prefix);
-          count.total -= liveAmongTouched(count, walkedOver(count));
+          count.total -= underWay.liveIn(count.namespace, walkedOver(count), count.nowMs);
         });
       }
     },
     answered() {
-      underWay = [];
+      const done = underWay;
+      done.forget();
+      underWay = nothing;
       for (const [id, count] of counts) {
         attempt(id, count, () => {
-          count.total += liveAmongTouched(count, walkedOver(count));
-          count.touched = [];
+          count.total += done.liveIn(count.namespace, walkedOver(count), count.nowMs);
           answerIfDone(id, count);
         });
       }
@@ -202,31 +193,6 @@ function walkedOver({ range, cursor }: LongCount): KeyRange {
 
 function isWalkedOver({ range, cursor }: LongCount): boolean {
   return Buffer.compare(cursor, range.below) >= 0;
-}
-
-/** The keys of entries that operations name, of those with a prefix, each once. */
-function touchedBy(operations: readonly Operation[], namespace: string, prefix: string): Uint8Array[] {
-  const keys = new Set<string>();
-  for (const operation of operations) {
-    if (operation.type === "set" && operation.namespace === namespace) {
-      for (const { key } of operation.entries) {
-        keys.add(key);
-      }
-    } else if (operation.type === "delete" && operation.namespace === namespace) {
-      for (const key of operation.keys) {
-        keys.add(key);
-      }
-    }
-  }
-  return [...keys].filter((key) => key.startsWith(prefix)).map((key) => Buffer.from(key));
-}
-
-function createLook(db: DatabaseSync): (namespace: string, key: Uint8Array, nowMs: number) => boolean {
-  const look = prepare<[1]>(
-    db,
-    "SELECT 1 FROM entry WHERE namespace = ? AND key = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)",
-  );
-  return (namespace, key, nowMs) => look.get(namespace, key, nowMs) !== undefined;
 }
 
 /** Counts the entries of a range that expire after `afterMs` and not after `untilMs`: it looks at no others. */

@@ -1,0 +1,113 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { KeyRange } from "../key-range.ts";
+import { prepare } from "./query.ts";
+import type { Operation } from "./write-batch.ts";
+
+/** The keys of entries that a group of writes may change. However many ask, each key is looked at once. */
+export interface GroupKeys {
+  /** Whether there are any in a range. */
+  isAnyIn(namespace: string, range: KeyRange): boolean;
+  /** How many of those in a range are live and expire after `nowMs`. Throws SQLite's errors. */
+  liveIn(namespace: string, range: KeyRange, nowMs: number): number;
+  /** To be called where the database may be another one than at the looks so far. */
+  forget(): void;
+}
+
+interface GroupKey {
+  readonly key: Uint8Array;
+  /** When the entry expires: Infinity = never, -Infinity = there is none, `undefined` = not looked at yet. */
+  expiresAtMs: number | undefined;
+}
+
+/** Makes {@link GroupKeys} of groups, over one connection. */
+export function createReadGroup(db: DatabaseSync): (operations: readonly Operation[]) => GroupKeys {
+  const look = prepare<[expiresAtMs: number | null]>(
+    db,
+    "SELECT expires_at_ms FROM entry WHERE namespace = ? AND key = ?",
+  );
+
+  function expiryOf(namespace: string, key: Uint8Array): number {
+    const row = look.get(namespace, key);
+    return row === undefined ? -Infinity : (row[0] ?? Infinity);
+  }
+
+  return (operations) => {
+    const byNamespace = new Map<string, readonly GroupKey[]>();
+
+    /** In ascending order. Made when they are first asked for: mostly nobody counts. */
+    function keysOf(namespace: string): readonly GroupKey[] {
+      let keys = byNamespace.get(namespace);
+      if (keys === undefined) {
+        keys = keysIn(operations, namespace);
+        byNamespace.set(namespace, keys);
+      }
+      return keys;
+    }
+
+    return {
+      isAnyIn(namespace, { from, below }) {
+        const keys = keysOf(namespace);
+        const first = keys[firstFrom(keys, from)];
+        return first !== undefined && Buffer.compare(first.key, below) < 0;
+      },
+      liveIn(namespace, { from, below }, nowMs) {
+        const keys = keysOf(namespace);
+        const end = firstFrom(keys, below);
+        let live = 0;
+        for (let at = firstFrom(keys, from); at < end; at++) {
+          const each = keys[at];
+          if (each === undefined) {
+            break;
+          }
+          each.expiresAtMs ??= expiryOf(namespace, each.key);
+          if (each.expiresAtMs > nowMs) {
+            live++;
+          }
+        }
+        return live;
+      },
+      forget() {
+        for (const keys of byNamespace.values()) {
+          for (const key of keys) {
+            key.expiresAtMs = undefined;
+          }
+        }
+      },
+    };
+  };
+}
+
+/** Each once, in ascending order. */
+function keysIn(operations: readonly Operation[], namespace: string): GroupKey[] {
+  const keys = new Set<string>();
+  for (const operation of operations) {
+    if (operation.type === "set" && operation.namespace === namespace) {
+      for (const { key } of operation.entries) {
+        keys.add(key);
+      }
+    } else if (operation.type === "delete" && operation.namespace === namespace) {
+      for (const key of operation.keys) {
+        keys.add(key);
+      }
+    }
+  }
+  return Array.from(keys, (key) => ({ key: Buffer.from(key), expiresAtMs: undefined })).sort((a, b) =>
+    Buffer.compare(a.key, b.key),
+  );
+}
+
+/** The place of the first key at or after `from`; the length where there is none. */
+function firstFrom(keys: readonly GroupKey[], from: Uint8Array): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const key = keys[middle]?.key;
+    if (key !== undefined && Buffer.compare(key, from) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
