@@ -113,7 +113,7 @@ describe("a file that goes while it is open", () => {
 describe("a new database", () => {
   test.each([
     ["there was none", () => {}],
-    ["an empty file was there", () => writeFileSync(path, "")],
+    ["an empty file was there", () => writeFileSync(path, "", { mode: 0o600 })],
   ])("is told: %s", async (was, prepare) => {
     prepare();
     const backend = await open();

@@ -8,6 +8,9 @@ import { isBusy, openError } from "./errors.ts";
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
+/** What the names of the files beside a database end in. */
+const BESIDE = ["-wal", "-shm", "-lock", "-reserve"] as const;
+
 /** What a database was when it was claimed. */
 export type Origin = "missing" | "empty" | "filled";
 
@@ -98,7 +101,7 @@ function originOf(path: string): Origin {
 }
 
 /** The path of a file that belongs to the database. SQLite has its own beside the file that a symbolic link leads to. */
-export function besideDatabase(path: string, suffix: "-wal" | "-shm" | "-lock" | "-reserve"): string {
+export function besideDatabase(path: string, suffix: (typeof BESIDE)[number]): string {
   let real: string;
   try {
     real = realpathSync(path);
@@ -106,6 +109,39 @@ export function besideDatabase(path: string, suffix: "-wal" | "-shm" | "-lock" |
     real = join(realpathSync(dirname(path)), basename(path));
   }
   return real + suffix;
+}
+
+/** What users other than this process's may do that they should not. */
+export interface OpenToOthers {
+  /** Of a file of the database, or its folder. */
+  readonly path: string;
+  /** In octal digits, as `chmod` takes it. */
+  readonly mode: string;
+  /** The command that keeps them out. */
+  readonly run: string;
+}
+
+/**
+ * Finds files of the database that others may read or write, and its folder where they may write: they could put another file in
+ * place of one. What is there is the operator's, and keeps its mode. Windows has no such modes.
+ */
+export function findOpenToOthers(path: string): OpenToOthers[] {
+  if (process.platform === "win32") {
+    return [];
+  }
+  const files = [path, ...BESIDE.map((suffix) => besideDatabase(path, suffix))];
+  return [
+    ...files.flatMap((file) => openBy(file, 0o077, "go-rwx")),
+    // In a folder with the sticky bit, as /tmp, everybody's files are his own.
+    ...openBy(dirname(files[1] ?? path), 0o022, "go-w", 0o1000),
+  ];
+}
+
+function openBy(path: string, bits: number, change: string, unless = 0): OpenToOthers[] {
+  const mode = statOf(path)?.mode ?? 0;
+  const isOpen = (mode & bits) !== 0 && (mode & unless) === 0;
+  const quoted = `'${path.replaceAll("'", "'\\''")}'`;
+  return isOpen ? [{ path, mode: (mode & 0o7777).toString(8), run: `chmod ${change} ${quoted}` }] : [];
 }
 
 /**

@@ -7,7 +7,7 @@ import type { StoreLog } from "../contract.ts";
 import { type Counter, createCounter } from "./counter.ts";
 import { type DatabaseOptions, openReader } from "./database.ts";
 import { type Failure, FILES_GONE, fromFailure } from "./errors.ts";
-import { type Claim, claimDatabase, createPresence } from "./files.ts";
+import { type Claim, claimDatabase, createPresence, findOpenToOthers } from "./files.ts";
 import { createGetQueue, type GetQueue } from "./get-queue.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createWriteQueue, type WriteQueue } from "./write-queue.ts";
@@ -47,6 +47,9 @@ export async function openSession(options: DatabaseOptions, clock: Clock, log: S
     if (claim.origin !== "filled") {
       const was = claim.origin === "empty" ? "an empty file was there" : "there was none";
       log.info({ path }, `made a new database: ${was}`);
+    }
+    for (const found of findOpenToOthers(path)) {
+      log.warn(found, "other users may read or change what is stored");
     }
     return session;
   } catch (error) {
