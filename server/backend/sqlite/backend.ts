@@ -33,16 +33,47 @@ export function createSqliteBackend(
   { clock, log = SILENT }: { readonly clock: Clock; readonly log?: StoreLog },
 ): SqliteBackend {
   const options: DatabaseOptions = { path: resolve(config.path), maxBytes: config.max_bytes };
-  let open: { readonly session: Session; readonly sweeper: Sweeper } | undefined;
+  /** `session` is absent while it is opened again, and where that failed. */
+  let open: { session: Session | undefined; readonly sweeper: Sweeper } | undefined;
+  let reopening: Promise<void> | undefined;
 
   function current(): Session {
-    if (open === undefined) {
+    const session = open?.session;
+    if (session === undefined) {
       throw new PrismError("store_unavailable", "the store is not open");
     }
-    if (open.session.filesAreGone) {
+    if (session.filesAreGone) {
       throw new PrismError("store_unavailable", FILES_GONE);
     }
-    return open.session;
+    return session;
+  }
+
+  const startSession = () => openSession(options, clock, log, onRoom);
+
+  /** The disk had no room to open the database for writing, and has now. */
+  function onRoom(): void {
+    reopening ??= reopen().finally(() => {
+      reopening = undefined;
+    });
+  }
+
+  async function reopen(): Promise<void> {
+    const mine = open;
+    const old = mine?.session;
+    if (mine === undefined || old === undefined) {
+      return;
+    }
+    mine.session = undefined;
+    try {
+      await old.close();
+      mine.session = await startSession();
+      log.info({ path: options.path }, "store was opened again, because the disk has room");
+    } catch (error) {
+      log.error(
+        { path: options.path, err: error },
+        "store cannot be opened again: the server has to be restarted",
+      );
+    }
   }
 
   async function sweep(): Promise<number> {
@@ -63,7 +94,7 @@ export function createSqliteBackend(
     sweep,
     async open() {
       try {
-        open = { session: await openSession(options, clock, log), sweeper: createSweeper(sweep) };
+        open = { session: await startSession(), sweeper: createSweeper(sweep) };
       } catch (error) {
         throw openError(error, options.path);
       }
@@ -77,10 +108,11 @@ export function createSqliteBackend(
       if (open === undefined) {
         throw new PrismError("store_unavailable", "the store is not open");
       }
+      await reopening;
       const { session, sweeper } = open;
       open = undefined;
       await sweeper.stop();
-      await session.close();
+      await session?.close();
     },
   };
 }

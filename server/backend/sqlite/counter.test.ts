@@ -84,6 +84,15 @@ describe("createCounter", () => {
     expect(new Set(await Promise.all(counts))).toEqual(new Set([ENTRIES]));
   });
 
+  test("one that is under way when the connection closes fails, and its call may be sent again", async () => {
+    const counting = count("a", "");
+    counter.close();
+    database.reader.close();
+    await expect(counting).rejects.toMatchObject({ reason: "store_unavailable" });
+    await nextTurn();
+    database.reader.open();
+  });
+
   test("ends when all its calls are aborted; so many at once and no more", async () => {
     const controller = new AbortController();
     const prefixes = ["", "k", ...Array.from({ length: 15 }, (_, i) => `p${i}`)];

@@ -16,6 +16,8 @@ const MAX_LONG_COUNTS = 16;
 export interface Counter extends GroupObserver {
   /** Exact at some moment between the call and its answer, however long it takes. Rejects with {@link PrismError}. */
   count(namespace: string, prefix: string, call: Call): Promise<number>;
+  /** Fails what is under way: the connection closes. */
+  close(): void;
 }
 
 interface Waiter {
@@ -159,6 +161,13 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
       const id = `${namespace}\0${prefix}`;
       const count = counts.get(id) ?? begin(id, namespace, prefix, nowMs);
       return new Promise((resolve, reject) => count.waiters.push({ call, resolve, reject }));
+    },
+    close() {
+      for (const [id, count] of counts) {
+        attempt(id, count, () => {
+          throw new PrismError("store_unavailable", "the store is opened again");
+        });
+      }
     },
     sending(operations, nowMs) {
       underWay = readGroup(operations);

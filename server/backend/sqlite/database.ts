@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Migration } from "../migration-files.ts";
 import { isBusy, openError } from "./errors.ts";
-import { identify, migrate } from "./migrations.ts";
+import { expectMigrated, identify, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
 
 /** How long the writer waits for another process's lock. It waits on a thread of its own. */
@@ -79,10 +79,39 @@ export function openReader(path: string, cacheBytes?: number): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: READER_BUSY_TIMEOUT_MS });
-    db.exec("PRAGMA query_only = ON");
-    if (cacheBytes !== undefined) {
-      db.exec(`PRAGMA cache_size = ${-Math.round(cacheBytes / 1024)}`);
-    }
+    readOnly(db, cacheBytes);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw openError(error, path);
+  }
+}
+
+function readOnly(db: DatabaseSync, cacheBytes: number | undefined): void {
+  db.exec("PRAGMA query_only = ON");
+  if (cacheBytes !== undefined) {
+    db.exec(`PRAGMA cache_size = ${-Math.round(cacheBytes / 1024)}`);
+  }
+}
+
+/**
+ * Opens the only connection to a database, which then only reads. It needs no room on the disk: with an exclusive lock SQLite keeps in
+ * memory what connections share, and reads the log where it is (sqlite.org/wal.html, Use of WAL Without Shared-Memory). Throws as
+ * {@link openWriter} does, and where the tables are of an older Prism.
+ */
+export function openLoneReader(
+  path: string,
+  migrations: readonly Migration[],
+  cacheBytes: number,
+): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: READER_BUSY_TIMEOUT_MS });
+    // Before anything is read.
+    db.exec("PRAGMA locking_mode = EXCLUSIVE");
+    readOnly(db, cacheBytes);
+    identify(db, migrations, path);
+    expectMigrated(db, migrations);
     return db;
   } catch (error) {
     db?.close();

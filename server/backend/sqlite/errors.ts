@@ -107,7 +107,8 @@ export function openError(error: unknown, path: string): PrismError {
 }
 
 function openMessage(error: unknown, path: string): string {
-  switch (errorCode(error) & 0xff) {
+  const code = errorCode(error);
+  switch (code === IOERR_SHMSIZE ? FULL : code & 0xff) {
     case NOTADB:
       return `${path} is not a SQLite database: move it away or choose another path`;
     case CORRUPT:

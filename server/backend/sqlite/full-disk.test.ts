@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -154,6 +154,46 @@ describe.runIf(canMount())("a full disk", () => {
       entries.set("default", [{ key: "new", value: new Uint8Array(1_000_000), ttlMs: 0 }], CALL),
     ).rejects.toMatchObject({ reason: "store_full" });
   });
+
+  test.each([
+    ["after it was closed", () => backend.close()],
+    [
+      "after the power failed",
+      async () => {
+        // What is on the disk at this moment.
+        for (const file of [path, `${path}-wal`]) {
+          copyFileSync(file, `${file}.copy`);
+        }
+        await backend.close();
+        for (const file of [path, `${path}-wal`]) {
+          renameSync(`${file}.copy`, file);
+        }
+      },
+    ],
+  ])(
+    "nor where nothing is kept back, %s: it is read, and writes again when there is room",
+    async (_, end) => {
+      const entries = present(backend.entries);
+      await setTexts(entries, { a: "1", b: "2" });
+      await end();
+      rmSync(`${path}-reserve`);
+      fillUp();
+      await backend.open();
+      await expectReadOnly();
+      expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
+      expect(await backend.scans?.count("default", "", CALL)).toBe(2);
+      await expect(setTexts(entries, { c: "3" })).rejects.toMatchObject({
+        reason: "store_full",
+        message: "the store has no room left",
+      });
+      await backend.close();
+      await backend.open();
+      rmSync(rest);
+      await until("it takes writes again", () => backend.check().then(() => true));
+      await setTexts(entries, { c: "3" });
+      expect(texts(await entries.get("default", ["a", "b", "c"], CALL))).toEqual(["1", "2", "3"]);
+    },
+  );
 
   test("a new store on it says what is wrong", async () => {
     fillUp();

@@ -57,6 +57,13 @@ export function migrate(db: DatabaseSync, migrations: readonly Migration[]): voi
   }
 }
 
+/** Throws {@link PrismError} `store_unavailable` where a step is missing. */
+export function expectMigrated(db: DatabaseSync, migrations: readonly Migration[]): void {
+  if (userVersion(db) < migrations.length) {
+    throw new PrismError("store_unavailable", "the tables are of an older Prism");
+  }
+}
+
 function userVersion(db: DatabaseSync): number {
   return one<[number]>(db, "PRAGMA user_version")[0];
 }

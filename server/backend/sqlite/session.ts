@@ -5,12 +5,15 @@ import { ReadOnlyError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { StoreLog } from "../contract.ts";
 import { type Counter, createCounter } from "./counter.ts";
-import { type DatabaseOptions, openReader } from "./database.ts";
-import { type Failure, FILES_GONE, fromFailure } from "./errors.ts";
+import { type DatabaseOptions, openLoneReader, openReader } from "./database.ts";
+import { type Failure, FILES_GONE, fromFailure, toFailure } from "./errors.ts";
 import { type Claim, claimDatabase, createPresence, findOpenToOthers } from "./files.ts";
 import { createGetQueue, type GetQueue } from "./get-queue.ts";
+import { MIGRATIONS } from "./migrations.ts";
 import { createReader, type Reader } from "./reader.ts";
-import { createWriteQueue, type WriteQueue } from "./write-queue.ts";
+import { createRefusingThread } from "./refusing-thread.ts";
+import { createReserve } from "./reserve.ts";
+import { createWriteQueue, type WriteQueue, type WriterThread } from "./write-queue.ts";
 import type { FromWriter } from "./writer.ts";
 
 /** A few thousand keys here and there are on as many pages: with these in memory Gets of them take half the time. */
@@ -33,17 +36,22 @@ export interface Session {
   close(): Promise<void>;
 }
 
-/** Claims the database and opens it. Throws {@link PrismError} with a message for the operator, and what SQLite says. */
-export async function openSession(options: DatabaseOptions, clock: Clock, log: StoreLog): Promise<Session> {
+/**
+ * Claims the database and opens it; for reading only where the disk has not even room to open it for more. `onRoom` is called, maybe more
+ * than once, when the reserve is there again. Throws {@link PrismError} with a message for the operator, and what SQLite says.
+ */
+export async function openSession(
+  options: DatabaseOptions,
+  clock: Clock,
+  log: StoreLog,
+  onRoom: () => void,
+): Promise<Session> {
   const { path } = options;
   const claim = claimDatabase(path);
-  let worker: Worker | undefined;
-  let db: DatabaseSync | undefined;
+  let connections: Connections | undefined;
   try {
-    const started = await startWriter(options);
-    worker = started.worker;
-    db = openReader(path, READER_CACHE_BYTES);
-    const session = createSession({ ...started, db, claim, path, clock, log });
+    connections = await connect(options, claim);
+    const session = createSession({ ...connections, claim, path, clock, log, onRoom });
     if (claim.origin !== "filled") {
       const was = claim.origin === "empty" ? "an empty file was there" : "there was none";
       log.info({ path }, `made a new database: ${was}`);
@@ -53,29 +61,70 @@ export async function openSession(options: DatabaseOptions, clock: Clock, log: S
     }
     return session;
   } catch (error) {
-    db?.close();
-    await worker?.terminate();
+    connections?.db.close();
+    if (connections?.worker instanceof Worker) {
+      await connections.worker.terminate();
+    }
     claim.release();
     throw error;
   }
 }
 
-interface Parts {
-  readonly worker: Worker;
+interface Connections {
+  readonly worker: WriterThread;
+  /** Why writes fail from the start on. */
   readonly refusal: Failure | undefined;
   readonly db: DatabaseSync;
+  /** True: until there is room to open the database for more. */
+  readonly onlyReads: boolean;
+}
+
+async function connect(options: DatabaseOptions, { origin }: Claim): Promise<Connections> {
+  const { path } = options;
+  let started: Awaited<ReturnType<typeof startWriter>>;
+  try {
+    started = await startWriter(options);
+  } catch (error) {
+    const failure = toFailure(error);
+    const db = origin === "filled" && failure.reason === "store_full" ? tryLoneReader(path) : undefined;
+    if (db === undefined) {
+      throw error;
+    }
+    const refusal = { ...failure, message: "the store has no room left" };
+    return { worker: createRefusingThread(refusal), refusal, db, onlyReads: true };
+  }
+  try {
+    return { ...started, db: openReader(path, READER_CACHE_BYTES), onlyReads: false };
+  } catch (error) {
+    await started.worker.terminate();
+    throw error;
+  }
+}
+
+/** `undefined` = it cannot be opened so either, and the first reason is the one to tell. */
+function tryLoneReader(path: string): DatabaseSync | undefined {
+  try {
+    return openLoneReader(path, MIGRATIONS, READER_CACHE_BYTES);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Parts extends Connections {
   readonly claim: Claim;
   readonly path: string;
   readonly clock: Clock;
   readonly log: StoreLog;
+  readonly onRoom: () => void;
 }
 
-function createSession({ worker, refusal, db, claim, path, clock, log }: Parts): Session {
+function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log, onRoom }: Parts): Session {
   const reader = createReader(db);
   const counter = createCounter(db, clock);
   const gets = createGetQueue(reader, clock);
   const writes = createWriteQueue(worker, clock, counter, refusal);
   const areFilesThere = createPresence(path);
+  const reserve = onlyReads ? createReserve(path) : undefined;
   let filesAreGone = false;
   // The start tells by itself what `check` says.
   let told = refusal;
@@ -89,6 +138,9 @@ function createSession({ worker, refusal, db, claim, path, clock, log }: Parts):
     if (!filesAreGone) {
       tellRefusal();
       probe();
+      if (reserve?.make() === true) {
+        onRoom();
+      }
     }
   }
 
@@ -131,6 +183,7 @@ function createSession({ worker, refusal, db, claim, path, clock, log }: Parts):
     async close() {
       clearInterval(timer);
       gets.flush();
+      counter.close();
       // The last connection to close copies the log into the database: let that be the writer's.
       db.close();
       await writes.close();
