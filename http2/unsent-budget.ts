@@ -98,7 +98,8 @@ export class UnsentBudget {
     for (const holder of this.holders) {
       this.set(holder, holder.unsentBytes);
       for (const unsent of holder.countedBytes > 0 ? holder.unsent() : []) {
-        const ageMs = now - unsent.since;
+        // One that a holder finds to have moved, now that it is asked, is no older than nothing.
+        const ageMs = Math.max(0, now - unsent.since);
         if (ageMs >= minAgeMs) {
           // What came this millisecond weighs by its size.
           candidates.push({ unsent, weight: unsent.bytes * (ageMs + 1) });

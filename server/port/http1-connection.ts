@@ -8,6 +8,9 @@ const HELD_REQUEST_BYTES = 4096;
 /** With so many waiting nothing more is read. With none, a peer that leaves would not be noticed. */
 const READ_AHEAD = 32;
 
+/** So often within the stall time it is looked whether answers move: what does not is noticed that part late. */
+const LOOKS = 4;
+
 type Done = (error: Error | null | undefined) => void;
 type Ended = () => void;
 
@@ -39,20 +42,23 @@ export class CountedResponse extends http.ServerResponse {
  * came together at once, and the answers of those that come after a large one would wait for a peer that may never read.
  */
 export class Http1Connection implements UnsentHolder {
+  readonly socket: Duplex;
   countedBytes = 0;
   /** Those that are not answered, or not received to their end. */
   requests = 0;
   /** The last answer that is under way. */
   response: http.ServerResponse | undefined = undefined;
-  readonly #socket: Duplex;
   readonly #handler: http.RequestListener;
   readonly #budget: UnsentBudget;
   readonly #held: { readonly request: http.IncomingMessage; readonly response: CountedResponse }[] = [];
   #running: CountedResponse | undefined = undefined;
   #waitsSince = 0;
+  #leftBytes = 0;
+  /** Looks in a row at which as much was left as before. No time: a process that stood still itself would blame its peers. */
+  #looks = 0;
 
   constructor(socket: Duplex, handler: http.RequestListener, budget: UnsentBudget) {
-    this.#socket = socket;
+    this.socket = socket;
     this.#handler = handler;
     this.#budget = budget;
     budget.join(this);
@@ -66,16 +72,32 @@ export class Http1Connection implements UnsentHolder {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength + this.#held.length * HELD_REQUEST_BYTES;
+    return this.socket.writableLength + this.#held.length * HELD_REQUEST_BYTES;
   }
 
   unsent(): Unsent[] {
+    this.#look();
     const end = () => {
-      this.#socket.destroy();
+      this.socket.destroy();
       // Its "close" comes later.
       this.#budget.leave(this);
     };
     return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
+  }
+
+  /** To be asked {@link LOOKS} times within the stall time: whether the peer has taken nothing in all of it. */
+  isStalled(): boolean {
+    this.#look();
+    return this.#leftBytes > 0 && ++this.#looks >= LOOKS;
+  }
+
+  #look(): void {
+    const bytes = leftBytes(this.socket);
+    if (bytes !== this.#leftBytes) {
+      this.#leftBytes = bytes;
+      this.#looks = 0;
+      this.#waitsSince = performance.now();
+    }
   }
 
   /** More or less waits than before. */
@@ -116,13 +138,13 @@ export class Http1Connection implements UnsentHolder {
   #next(): void {
     const next = this.#held.shift();
     this.count();
-    if (next === undefined || this.#socket.destroyed) {
+    if (next === undefined || this.socket.destroyed) {
       this.#held.length = 0;
       return;
     }
     this.#start(next.request, next.response);
     if (this.#held.length === READ_AHEAD - 1) {
-      this.#socket.resume();
+      this.socket.resume();
     }
   }
 
@@ -133,11 +155,20 @@ export class Http1Connection implements UnsentHolder {
 
   #pauseWhereFull(): void {
     if (this.#held.length >= READ_AHEAD) {
-      this.#socket.pause();
+      this.socket.pause();
       // It says nothing where it was paused before node:http, told of a late `resume`, began to read again.
-      this.#socket.emit("pause");
+      this.socket.emit("pause");
     }
   }
+}
+
+/**
+ * What the kernel has not taken of the write that is under way: `writableLength` counts all of it until the last byte is gone. Node looks
+ * at the same before it says "timeout", which what comes from the peer puts off as well. Under TLS only the socket below tells.
+ */
+function leftBytes(socket: Duplex): number {
+  const { writeQueueSize } = Object(Reflect.get(Reflect.get(socket, "_parent") ?? socket, "_handle"));
+  return typeof writeQueueSize === "number" ? writeQueueSize : socket.writableLength;
 }
 
 /** The connections of HTTP/1.1. One is made for a connection and not for a request: see `direct/open-calls.ts` for why no Set changes with every request. */
@@ -151,6 +182,19 @@ export class Http1Connections {
   constructor(handler: http.RequestListener, budget: UnsentBudget) {
     this.#handler = handler;
     this.#budget = budget;
+  }
+
+  /** Tells from now on of each connection whose peer has taken nothing for `stallTimeoutMs`. Returns what stops it. */
+  watch(stallTimeoutMs: number, onStalled: (socket: Duplex) => void): () => void {
+    const look = () => {
+      for (const connection of this.all) {
+        if (connection.isStalled()) {
+          onStalled(connection.socket);
+        }
+      }
+    };
+    const timer = setInterval(look, stallTimeoutMs / LOOKS).unref();
+    return () => clearInterval(timer);
   }
 
   of(socket: Duplex): Http1Connection {

@@ -2,8 +2,10 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
+import tls from "node:tls";
 import { expect, test } from "vitest";
 import { UnsentBudget } from "../../http2/index.ts";
+import { CERT, KEY } from "../../tests/helpers/certificate.ts";
 import { spawnServer } from "../../tests/helpers/process.ts";
 import type { PortOptions } from "./options.ts";
 import { createPort } from "./port.ts";
@@ -53,12 +55,16 @@ const OPTIONS: Omit<PortOptions, "unsent" | "onConnectionError"> = {
   onDefect: () => {},
 };
 
-test("HTTP/1.1: a peer that does not read is cut off after a while, and one whose answer is not there yet is not", async () => {
+/** A peer that asks for an answer of 64 MiB and reads none of it, until the port is told why it failed. */
+async function withLargeAnswer(
+  options: Partial<PortOptions>,
+  use: (socket: net.Socket, failed: Promise<string | undefined>, url: string) => Promise<void>,
+): Promise<void> {
   const failed = Promise.withResolvers<string | undefined>();
   const port = createPort(
     ({ url }, response) => {
       if (url === "/large") {
-        response.end(Buffer.alloc(64 * 1024 * 1024));
+        response.end(Buffer.alloc(LARGE_BYTES));
       } else {
         // Once the other one is given up, this has been as silent for longer.
         void failed.promise.then(() => response.end("late"));
@@ -67,23 +73,75 @@ test("HTTP/1.1: a peer that does not read is cut off after a while, and one whos
     { accept: () => {}, drain: () => {} },
     {
       ...OPTIONS,
-      unsent: new UnsentBudget(128 * 1024 * 1024),
+      ...options,
+      unsent: new UnsentBudget(2 * LARGE_BYTES),
       onConnectionError: ({ code }) => failed.resolve(code),
     },
   );
   const address = await port.listen("127.0.0.1", 0);
-  const quiet = fetch(`http://127.0.0.1:${address.port}/quiet`);
-  const socket = net.connect(address.port, "127.0.0.1");
+  const to = { host: "127.0.0.1", port: address.port };
+  const socket = options.tls === undefined ? net.connect(to) : tls.connect({ ...to, ca: CERT });
   socket.on("error", () => {});
-  await once(socket, "connect");
+  await once(socket, options.tls === undefined ? "connect" : "secureConnect");
   socket.pause();
   socket.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
-  expect(await failed.promise).toBe("ETIMEDOUT");
-  expect(await (await quiet).text()).toBe("late");
+  await use(socket, failed.promise, `http://127.0.0.1:${address.port}`);
   socket.destroy();
   port.destroy();
   await port.drain();
+}
+
+const LARGE_BYTES = 64 * 1024 * 1024;
+/** Of what the socket has by then. */
+const SLOW_READ_BYTES = 256 * 1024;
+const TLS = { cert: Buffer.from(CERT), key: Buffer.from(KEY), clientCa: undefined };
+
+test("HTTP/1.1: a peer that does not read is cut off after a while, and one whose answer is not there yet is not", async () => {
+  await withLargeAnswer({}, async (_, failed, url) => {
+    const quiet = fetch(url);
+    expect(await failed).toBe("ETIMEDOUT");
+    expect(await (await quiet).text()).toBe("late");
+  });
 });
+
+test.each([
+  { name: "pieces of a header", first: "GET / HTTP/1.1\r\nX: ", next: "a" },
+  { name: "pieces of a header over TLS", first: "GET / HTTP/1.1\r\nX: ", next: "a", tls: TLS },
+  { name: "requests", first: "", next: "GET / HTTP/1.1\r\nHost: a\r\n\r\n" },
+  { name: "pieces of a body", first: "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", next: "a" },
+])("HTTP/1.1: a peer that does not read is cut off though it sends $name", async ({ first, next, tls }) => {
+  await withLargeAnswer({ tls }, async (socket, failed) => {
+    socket.write(first);
+    const sending = setInterval(() => socket.write(next), 10);
+    expect(await failed).toBe("ETIMEDOUT");
+    clearInterval(sending);
+  });
+});
+
+test.each([
+  { name: "plaintext", tls: undefined },
+  { name: "TLS", tls: TLS },
+])(
+  "HTTP/1.1, $name: a peer that reads slowly gets all of its answer",
+  async ({ tls }) => {
+    const stallTimeoutMs = 400;
+    await withLargeAnswer({ stallTimeoutMs, tls }, async (socket, failed) => {
+      const begun = performance.now();
+      const all = Promise.withResolvers<undefined>();
+      let bytes = 0;
+      const reading = setInterval(() => {
+        bytes += socket.read(SLOW_READ_BYTES)?.length ?? 0;
+        if (bytes >= LARGE_BYTES - SLOW_READ_BYTES) {
+          all.resolve(undefined);
+        }
+      }, 5);
+      expect(await Promise.race([failed, all.promise])).toBe(undefined);
+      clearInterval(reading);
+      expect(performance.now() - begun).toBeGreaterThan(stallTimeoutMs);
+    });
+  },
+  60_000,
+);
 
 test("HTTP/1.1: pipelined requests are run one after the other, in order, and in the end all of them", async () => {
   let running = 0;

@@ -114,15 +114,20 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     connection.run(request, response);
   }
 
-  // Of a socket on which nothing moved for a while.
-  server.setTimeout(options.stallTimeoutMs, (socket: net.Socket) => {
-    if (socket.writableLength > 0) {
+  // By what it takes, and not by the socket's own clock: a peer that goes on sending would never be found.
+  server.once("listening", () => {
+    const unwatch = http1.watch(options.stallTimeoutMs, (socket) => {
       options.onConnectionError(
         Object.assign(new Error("the peer does not read"), { code: "ETIMEDOUT" }),
         socket,
       );
       socket.destroy();
-    } else if (http1.of(socket).requests === 0 && options.idleTimeoutMs > 0) {
+    });
+    server.once("close", unwatch);
+  });
+  // After an answer, `idleTimeoutMs` later. Node would close it even where that answer's request still comes.
+  server.on("timeout", (socket: net.Socket) => {
+    if (http1.of(socket).requests === 0) {
       socket.destroy();
     }
   });
