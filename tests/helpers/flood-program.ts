@@ -17,24 +17,30 @@ const [host = "", port = ""] = address.split(":");
 const sockets = new Set<net.Socket>();
 let current: Flood | undefined;
 
-/** Writes as long as the socket takes it; to be called again when it does. */
+/**
+ * Writes a round, to be called again when the socket takes more. Where it takes all at once the next round comes a turn later: a loop
+ * would never hear of another flood, of answers, or of the end of its connection.
+ */
 function createSender(socket: net.Socket, { each, later }: Flood): () => void {
   let id = FIRST_STREAM;
   let due: number[] = [];
-  return () => {
-    let room = true;
-    while (room && socket.writable) {
-      const pieces = later === undefined ? [] : due.map(later);
-      due = [];
-      for (let bytes = 0; bytes < ROUND_BYTES && due.length < MAX_ROUND_STREAMS; id += 2) {
-        const piece = each(id);
-        pieces.push(piece);
-        due.push(id);
-        bytes += piece.length;
-      }
-      room = socket.write(Buffer.concat(pieces));
+  const send = () => {
+    if (!socket.writable) {
+      return;
+    }
+    const pieces = later === undefined ? [] : due.map(later);
+    due = [];
+    for (let bytes = 0; bytes < ROUND_BYTES && due.length < MAX_ROUND_STREAMS; id += 2) {
+      const piece = each(id);
+      pieces.push(piece);
+      due.push(id);
+      bytes += piece.length;
+    }
+    if (socket.write(Buffer.concat(pieces))) {
+      setImmediate(send);
     }
   };
+  return send;
 }
 
 function connect(flood: Flood, connected: () => void): void {
