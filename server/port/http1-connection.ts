@@ -8,7 +8,7 @@ const HELD_REQUEST_BYTES = 4096;
 /** With so many waiting nothing more is read. With none, a peer that leaves would not be noticed. */
 const READ_AHEAD = 32;
 
-/** So often within the stall time it is looked whether answers move: what does not is noticed that part late. */
+/** So often within the stall time it is looked whether answers move. */
 const LOOKS = 4;
 
 type Done = (error: Error | null | undefined) => void;
@@ -54,7 +54,10 @@ export class Http1Connection implements UnsentHolder {
   #running: CountedResponse | undefined = undefined;
   #waitsSince = 0;
   #leftBytes = 0;
-  /** Looks in a row at which as much was left as before. No time: a process that stood still itself would blame its peers. */
+  /**
+   * Looks in a row at which as much was left as before. No time: a process that stood still itself
+   * would blame its peers.
+   */
   #looks = 0;
 
   constructor(socket: Duplex, handler: http.RequestListener, budget: UnsentBudget) {
@@ -68,7 +71,19 @@ export class Http1Connection implements UnsentHolder {
     });
     // node:http resumes it where a request is read to its end.
     socket.on("resume", () => this.#pauseWhereFull());
-    socket.once("close", () => budget.leave(this));
+    // In between node:http ends each request that waits with an error, and reads its stack: for some
+    // thousands of them a second's work.
+    let stackTraceLimit = Error.stackTraceLimit;
+    socket.prependOnceListener("close", () => {
+      stackTraceLimit = Error.stackTraceLimit;
+      if (this.#held.length > 0) {
+        Error.stackTraceLimit = 0;
+      }
+    });
+    socket.once("close", () => {
+      Error.stackTraceLimit = stackTraceLimit;
+      budget.leave(this);
+    });
   }
 
   get unsentBytes(): number {
@@ -85,7 +100,7 @@ export class Http1Connection implements UnsentHolder {
     return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
   }
 
-  /** To be asked {@link LOOKS} times within the stall time: whether the peer has taken nothing in all of it. */
+  /** Whether the peer takes nothing; to be asked {@link LOOKS} times within the stall time. */
   isStalled(): boolean {
     this.#look();
     return this.#leftBytes > 0 && ++this.#looks >= LOOKS;
@@ -163,8 +178,9 @@ export class Http1Connection implements UnsentHolder {
 }
 
 /**
- * What the kernel has not taken of the write that is under way: `writableLength` counts all of it until the last byte is gone. Node looks
- * at the same before it says "timeout", which what comes from the peer puts off as well. Under TLS only the socket below tells.
+ * What the kernel has not taken of the write that is under way: `writableLength` counts all of it
+ * until the last byte is gone. Node looks at the same before it says "timeout", which what comes
+ * from the peer puts off as well. Under TLS only the socket below tells.
  */
 function leftBytes(socket: Duplex): number {
   const { writeQueueSize } = Object(Reflect.get(Reflect.get(socket, "_parent") ?? socket, "_handle"));
@@ -184,7 +200,10 @@ export class Http1Connections {
     this.#budget = budget;
   }
 
-  /** Tells from now on of each connection whose peer has taken nothing for `stallTimeoutMs`. Returns what stops it. */
+  /**
+   * Tells from now on of each connection whose peer has taken nothing of what waits for it for
+   * `stallTimeoutMs`. Returns what stops it.
+   */
   watch(stallTimeoutMs: number, onStalled: (socket: Duplex) => void): () => void {
     const look = () => {
       for (const connection of this.all) {

@@ -184,3 +184,34 @@ test("HTTP/1.1: pipelined requests are run one after the other, in order, and in
   port.destroy();
   await port.drain();
 }, 60_000);
+
+test("HTTP/1.1: requests that wait when their connection closes are ended without a stack, which would take a second for thousands", async () => {
+  const port = createPort(
+    () => {},
+    { accept: () => {}, drain: () => {} },
+    { ...OPTIONS, unsent: new UnsentBudget(LARGE_BYTES), onConnectionError: () => {} },
+  );
+  const count = 100;
+  const stacks: (string | undefined)[] = [];
+  const all = Promise.withResolvers<void>();
+  let received = 0;
+  port.server.on("request", (request) => {
+    request.on("error", ({ stack }) => {
+      if (stacks.push(stack) === count) {
+        all.resolve();
+      }
+    });
+    if (++received === count) {
+      port.destroy();
+    }
+  });
+  const address = await port.listen("127.0.0.1", 0);
+  const socket = net.connect(address.port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count));
+  await all.promise;
+  expect(stacks).toEqual(Array.from({ length: count }, () => "Error: aborted"));
+  // And nobody else loses his.
+  expect(new Error("later").stack).toContain("\n    at ");
+  await port.drain();
+});

@@ -8,7 +8,10 @@ import { COMPRESSED_FLAG, envelope, JSON_OPTIONS } from "./wire-format.ts";
 /** Messages below this size are not compressed, as in Connect. */
 const COMPRESS_MIN_BYTES = 1024;
 
-/** From here on a value goes into the JSON piece by piece: as text it would be in memory three times, and take three times as long. */
+/**
+ * From here on a value goes into the JSON piece by piece: as text it would be in memory three times,
+ * and take three times as long or more.
+ */
 const LARGE_VALUE_BYTES = 64 * 1024;
 
 /** A multiple of three: only the last piece of base64 may have padding. */
