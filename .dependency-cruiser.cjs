@@ -17,7 +17,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|tls-files|url-userinfo|lane)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|clock|values|utf8|key-range|migration-files|sweeper|url-userinfo|lane|room)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
@@ -27,7 +27,7 @@ module.exports = {
       {
         path: "^(server|client)/",
         pathNot:
-          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8|tls-files)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
+          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8|room)\\.ts$|^server/(errors|limits|tls-files|wire-reason)\\.ts$",
       },
       "Its store is the wire: as the other rooms, and messages and a transport besides.",
     ),
@@ -35,10 +35,10 @@ module.exports = {
       "rooms-behind-factory",
       {
         path: "^server/",
-        pathNot: `^server/backend/([^/]+)/|^server/backend/(factory|config)\\.ts$|${TEST}`,
+        pathNot: `^server/backend/([^/]+)/|^server/backend/(factory|rooms)\\.ts$|${TEST}`,
       },
       { path: "^server/backend/[^/]+/" },
-      "One file makes stores, one gathers their schemas; nobody else names a room.",
+      "One file lists the rooms, one puts their layers around them; nobody else names a room.",
     ),
     never(
       "backend-looks-up-to-nothing",

@@ -4,8 +4,7 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY . .
-RUN node_modules/.bin/tsc -p tsconfig.build.json \
- && for folder in sqlite/migrations postgres/migrations redis/scripts; do cp -r server/backend/$folder dist/server/backend/$folder; done \
+RUN sh .ci/build-server dist \
  && npm ci --ignore-scripts --omit=dev
 
 FROM node:26-slim

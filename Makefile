@@ -65,8 +65,7 @@ proto: $(INSTALLED) ## make gen/ from proto/
 
 build: $(INSTALLED) ## what is published, JavaScript with types: prism-gateway in dist/, prism-client in dist-client/
 	rm -rf $(DIST) $(DIST_CLIENT)
-	$(WITH_NODE) tsc -p tsconfig.build.json --outDir $(DIST)
-	for folder in sqlite/migrations postgres/migrations redis/scripts; do cp -r server/backend/$$folder $(DIST)/server/backend/$$folder; done
+	@$(WITH_NODE) sh .ci/build-server $(DIST)
 	$(WITH_NODE) tsc -p tsconfig.client.json --outDir $(DIST_CLIENT)
 	$(WITH_NODE) node client/manifest.ts $(DIST_CLIENT)
 

@@ -3,9 +3,9 @@
  * 1,000,000). How long does the event loop stand still while they are written, scanned and expire? Random keys, in turn, medians of five.
  */
 import { join } from "node:path";
-import type { BackendConfig } from "../server/backend/config.ts";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
+import type { BackendConfig } from "../server/backend/rooms.ts";
 import { temporaryFolder } from "../tests/helpers/process.ts";
 import { fillKeys, manyKeysContender } from "./harness/many-keys.ts";
 import { type Pauses, pausesOf } from "./harness/pauses.ts";
@@ -131,7 +131,7 @@ for (const config of [
   const rows: Record<string, object> = {};
   const allRuns: Record<string, unknown> = {};
   const pauses: Record<string, object> = {};
-  const backend = createBackend(config, { clock });
+  const backend = await createBackend(config, { clock });
   await backend.open();
   await fill(backend, "few", FEW, BATCH[config.type]);
   const filled = await fill(backend, "many", total, BATCH[config.type]);

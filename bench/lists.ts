@@ -57,7 +57,7 @@ for (const config of [
   { type: "memory" } as const,
   { type: "sqlite", path: join(folder.path, "prism.db") } as const,
 ]) {
-  const backend = createBackend(config);
+  const backend = await createBackend(config);
   await backend.open();
   await fill(backend, "long", LONG);
   await fill(backend, "short", SHORT);

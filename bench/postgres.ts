@@ -1,8 +1,8 @@
 /** How fast is PostgreSQL behind the contract and behind the gateway, beside its driver's pool? */
 import pg from "pg";
-import { backendSchema } from "../server/backend/config.ts";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
+import { backendSchema } from "../server/backend/rooms.ts";
 import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
 import { GRPC } from "./harness/calls.ts";
 import { KeyedBodies, keyedPath } from "./harness/keyed-bodies.ts";
@@ -43,7 +43,7 @@ async function rate(run: () => Promise<unknown>): Promise<number> {
 
 /** Single calls through the contract, and the same as single statements through the pool. */
 async function askContract(): Promise<void> {
-  const backend = createBackend(database);
+  const backend = await createBackend(database);
   await backend.open();
   const { entries } = backend;
   if (entries === undefined) {

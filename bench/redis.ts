@@ -2,7 +2,7 @@
  * How much of the speed of a memory store does Redis keep, over gRPC? The gateway has the server's core for itself; Redis shares that of
  * the load, which has room for both.
  */
-import { backendSchema } from "../server/backend/config.ts";
+import { backendSchema } from "../server/backend/rooms.ts";
 import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";
 import { startPrism, startRedis } from "./harness/peers.ts";
 import { hasRedis } from "./harness/redis.ts";

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ScanRequestSchema } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import { type BackendConfig, backendSchema } from "../server/backend/config.ts";
 import { createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
+import { type BackendConfig, backendSchema } from "../server/backend/rooms.ts";
 import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
 import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { report, writeReport } from "./harness/report.ts";
@@ -24,7 +24,7 @@ const REST_MS = 250;
 const SCAN = "/prism.interfaces.keyvalue.KeyValueScanInterface/Scan";
 
 async function fill(config: BackendConfig): Promise<void> {
-  const backend = createBackend(config);
+  const backend = await createBackend(config);
   await backend.open();
   for (let i = 0; i < ENTRIES; i += 10_000) {
     const entries = Array.from({ length: 10_000 }, (_, j) => ({

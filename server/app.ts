@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import { createAdminPlane } from "./admin-plane.ts";
@@ -19,6 +18,7 @@ import { createNamespaceRouter } from "./namespaces/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
+import { readTlsFiles } from "./tls-files.ts";
 
 /** The whole server, built and not yet started. */
 export interface App {
@@ -39,9 +39,9 @@ export interface AppOptions {
   readonly directPath?: boolean;
 }
 
-/** Builds the server that `config` describes. Reads the TLS files; throws Node's error where one cannot be read. */
+/** Builds the server that `config` describes. Reads the TLS files; throws StartError where one cannot be read. */
 export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
-  const backends = createBackends(config, log, clock);
+  const backends = await createBackends(config, log, clock);
   const router = createNamespaceRouter(
     config.namespaces.map(({ name, backend }) => ({ name, backend: needed(backends, backend) })),
   );
@@ -53,7 +53,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       createServices({ router, health, limits: { maxValueBytes: limits.maxValueBytes }, policy }),
     log,
     port: {
-      tls: await readTls(config),
+      tls: readTls(config),
       maxConnections: limits.maxConnections,
       maxConnectionsPerPeer: limits.maxConnectionsPerPeer,
       maxConcurrentStreams: limits.maxConcurrentStreams,
@@ -119,14 +119,18 @@ async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<
 }
 
 /** The backends that some namespace is bound to; the others are not opened. */
-function createBackends(config: Config, log: Logger, clock: Clock | undefined): Map<string, Backend> {
+async function createBackends(
+  config: Config,
+  log: Logger,
+  clock: Clock | undefined,
+): Promise<Map<string, Backend>> {
   const backends = new Map<string, Backend>();
   for (const { backend: name } of config.namespaces) {
     const settings = config.backends[name];
     if (settings !== undefined && !backends.has(name)) {
       backends.set(
         name,
-        createBackend(settings, { log: log.child({ backend: name }), ...(clock && { clock }) }),
+        await createBackend(settings, { log: log.child({ backend: name }), ...(clock && { clock }) }),
       );
     }
   }
@@ -141,12 +145,18 @@ function needed(backends: ReadonlyMap<string, Backend>, name: string): Backend {
   return backend;
 }
 
-async function readTls({ server: { tls } }: Config): Promise<TlsMaterial | undefined> {
-  return (
-    tls && {
-      cert: await readFile(tls.certFile),
-      key: await readFile(tls.keyFile),
-      clientCa: tls.clientCaFile === undefined ? undefined : await readFile(tls.clientCaFile),
-    }
-  );
+function readTls({ server: { tls } }: Config): TlsMaterial | undefined {
+  if (tls === undefined) {
+    return undefined;
+  }
+  const {
+    cert = "",
+    key = "",
+    ca,
+  } = readTlsFiles({
+    cert: tls.certFile,
+    key: tls.keyFile,
+    ca: tls.clientCaFile,
+  });
+  return { cert, key, clientCa: ca };
 }

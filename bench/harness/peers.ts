@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { BackendConfig } from "../../server/backend/config.ts";
+import type { BackendConfig } from "../../server/backend/rooms.ts";
 import { freePort } from "../../tests/helpers/port.ts";
 import { NODE_FLAGS, nodeEnvironment } from "../../tests/helpers/process.ts";
 import { type Core, type Peer, startPeer } from "./process.ts";

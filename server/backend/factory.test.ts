@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type BackendConfig, backendSchema } from "./config.ts";
 import { bytes, CALL, present, texts } from "./conformance/harness.ts";
 import { createBackend } from "./factory.ts";
+import { type BackendConfig, backendSchema } from "./rooms.ts";
 
 describe("createBackend", () => {
   test.each(["memory", "sqlite"] as const)("makes a guarded %s store", async (type) => {
     const directory = mkdtempSync(join(tmpdir(), "prism-factory-"));
     const config: BackendConfig = type === "memory" ? { type } : { type, path: join(directory, "prism.db") };
-    const backend = createBackend(config);
+    const backend = await createBackend(config);
     expect(backend.type).toBe(type);
     const entries = present(backend.entries);
     await expect(entries.get("a", ["k"], CALL)).rejects.toMatchObject({ reason: "store_unavailable" });

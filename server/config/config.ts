@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { z } from "zod";
-import type { BackendConfig } from "../backend/config.ts";
+import { type BackendConfig, locate } from "../backend/rooms.ts";
 import type { Address } from "./address.ts";
 import { type CheckedFile, DATABASE, type logFormatSchema, type logLevelSchema } from "./schema.ts";
 
@@ -87,9 +87,9 @@ export function compile(
 ): Config {
   const { server, admin, logging, limits } = checked;
   const backends: Record<string, BackendConfig> = Object.create(null);
-  backends[DATABASE] = overrides.database ?? located(checked.database, folder);
+  backends[DATABASE] = overrides.database ?? locate(checked.database, folder);
   for (const [name, backend] of Object.entries(checked.backends)) {
-    backends[name] = located(backend, folder);
+    backends[name] = locate(backend, folder);
   }
   const namespaces = checked.namespaces.map(({ name, pattern, backend = DATABASE, plugin }) => {
     if (plugin === undefined) {
@@ -97,7 +97,7 @@ export function compile(
     }
     // Of a form that no backend's name in the file has.
     const own = `plugin:${name}`;
-    backends[own] = located({ type: "remote", ...plugin }, folder);
+    backends[own] = locate(plugin, folder);
     return { name, pattern, backend: own };
   });
 
@@ -135,31 +135,6 @@ export function compile(
       maxTimeoutMs: limits.max_timeout_ms,
     },
   });
-}
-
-/** With its file names absolute. */
-function located(backend: BackendConfig, folder: string): BackendConfig {
-  switch (backend.type) {
-    case "memory":
-      return backend;
-    case "sqlite":
-      return { ...backend, path: resolve(folder, backend.path) };
-    case "postgres": {
-      const { ca, cert, key } = backend.ssl ?? {};
-      const ssl = {
-        ...(ca !== undefined && { ca: resolve(folder, ca) }),
-        ...(cert !== undefined && { cert: resolve(folder, cert) }),
-        ...(key !== undefined && { key: resolve(folder, key) }),
-      };
-      return backend.ssl === undefined ? backend : { ...backend, ssl };
-    }
-    case "redis":
-    case "remote": {
-      const { tls = {} } = backend;
-      const files = Object.entries(tls).map(([name, file]) => [name, file && resolve(folder, file)]);
-      return backend.tls === undefined ? backend : { ...backend, tls: Object.fromEntries(files) };
-    }
-  }
 }
 
 function deepFreeze<T>(value: T): T {

@@ -90,8 +90,8 @@ test.each<[string, string, string, string]>([
   expect(problemsOf(`database:\n  type: redis\n  url: "rediss://h"\n  tls:${files}`)).toEqual(
     found("database.tls", 5),
   );
-  expect(problemsOf(`database:\n  type: postgres\n  url: "postgres://h"\n  ssl:${files}`)).toEqual(
-    found("database.ssl", 5),
+  expect(problemsOf(`database:\n  type: postgres\n  url: "postgres://h"\n  tls:${files}`)).toEqual(
+    found("database.tls", 5),
   );
 });
 

@@ -1,19 +1,18 @@
-import { realpathSync, statSync } from "node:fs";
 import { isIPv6 } from "node:net";
-import { basename, dirname, join } from "node:path";
-import type { BackendConfig } from "../backend/config.ts";
+import type { ConfiguredStore, StoreConfig } from "../backend/room.ts";
+import { ROOMS } from "../backend/rooms.ts";
 import type { Address } from "./address.ts";
 import type { Finding } from "./check.ts";
+import { checkTlsFiles } from "./check-tls.ts";
 import type { Config } from "./config.ts";
 import { DATABASE } from "./schema.ts";
-import { checkTlsFiles } from "./tls-files.ts";
 
 /**
  * What only shows in the whole configuration and in the files that it names: certificates and keys that cannot be
  * used, two planes on one port, two stores in one file. Reads files; opens no store and no port.
  */
 export function crossCheck(config: Config): readonly Finding[] {
-  return [...checkPorts(config), ...checkTls(config), ...checkDatabaseFiles(config)];
+  return [...checkPorts(config), ...checkTls(config), ...checkStores(config)];
 }
 
 function checkPorts({ server, admin }: Config): readonly Finding[] {
@@ -60,67 +59,38 @@ function checkTls({ server, backends, namespaces }: Config): readonly Finding[] 
         );
   const plugins = new Map(namespaces.map(({ backend }, index) => [backend, index]));
   const ofStores = Object.entries(backends).flatMap(([name, backend]) => {
-    const [setting, files] = tlsOf(backend);
+    const { tls: files }: StoreConfig = backend;
     if (files === undefined) {
       return [];
     }
     const plugin = name.startsWith("plugin:") ? plugins.get(name) : undefined;
-    const path = [...(plugin === undefined ? pathOf(name) : ["namespaces", plugin, "plugin"]), setting];
+    const path = [...(plugin === undefined ? pathOf(name) : ["namespaces", plugin, "plugin"]), "tls"];
     return checkTlsFiles(files, { cert: [...path, "cert"], key: [...path, "key"], ca: [...path, "ca"] });
   });
   return [...own, ...ofStores];
 }
 
-function tlsOf(backend: BackendConfig) {
-  switch (backend.type) {
-    case "postgres":
-      return ["ssl", backend.ssl] as const;
-    case "redis":
-    case "remote":
-      return ["tls", backend.tls] as const;
-    case "memory":
-    case "sqlite":
-      return ["tls", undefined] as const;
-  }
-}
-
-/** Two stores in one file would each write what the other does not know of. */
-function checkDatabaseFiles({ backends, namespaces, file }: Config): readonly Finding[] {
-  const findings: Finding[] = [];
-  const firstUse = new Map<string, string>();
-  for (const [name, backend] of Object.entries(backends)) {
+/** What rooms say of several of their stores. */
+function checkStores({ backends, namespaces, file }: Config): readonly Finding[] {
+  const inUse = Object.entries(backends).filter(
     // The default store is there without being asked for; it is opened only for a namespace.
-    const unused = name === DATABASE && !namespaces.some((namespace) => namespace.backend === name);
-    if (backend.type !== "sqlite" || (unused && file !== undefined)) {
-      continue;
+    ([name]) =>
+      name !== DATABASE || file === undefined || namespaces.some((namespace) => namespace.backend === name),
+  );
+  return ROOMS.flatMap((room) => {
+    const paths = new Map<ConfiguredStore<StoreConfig>, readonly PropertyKey[]>();
+    for (const [name, config] of inUse) {
+      if (config.type === room.type) {
+        const path = pathOf(name);
+        paths.set({ name: path.join("."), config }, path);
+      }
     }
-    const identity = identityOf(backend.path);
-    const first = firstUse.get(identity);
-    if (first === undefined) {
-      firstUse.set(identity, name);
-    } else {
-      findings.push({
-        path: [...pathOf(name), "path"],
-        message: `the file of ${pathOf(first).join(".")} already; each store needs a file of its own`,
-      });
-    }
-  }
-  return findings;
-}
-
-/** Equal for names of one file, whatever links lead to it. */
-function identityOf(path: string): string {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
-  } catch {
-    // Not there yet.
-  }
-  try {
-    return join(realpathSync(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
+    const clashes = room.findClashes?.([...paths.keys()]) ?? [];
+    return clashes.map(({ store, option, message }) => ({
+      path: [...(paths.get(store) ?? []), option],
+      message,
+    }));
+  });
 }
 
 function pathOf(name: string): readonly PropertyKey[] {

@@ -158,7 +158,7 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
   });
 
   test("so do the TLS files of PostgreSQL, whose other options have defaults", () => {
-    const yaml = (ssl: string) => `database: {type: postgres, url: "postgres://u@h/d"${ssl}}`;
+    const yaml = (tls: string) => `database: {type: postgres, url: "postgres://u@h/d"${tls}}`;
     const plain = {
       type: "postgres",
       url: "postgres://u@h/d",
@@ -166,11 +166,11 @@ limits: {max_value_bytes: 1, max_concurrent_streams: 2, max_connections: 3, max_
       pool: { max: 20, connect_timeout_ms: 5000 },
     };
     expect(loadYaml(yaml("")).backends.database).toEqual(plain);
-    expect(loadYaml(yaml(", ssl: {}")).backends.database).toEqual({ ...plain, ssl: {} });
-    const files = ", ssl: {ca: ca.pem, cert: /c.pem, key: k.pem}";
+    expect(loadYaml(yaml(", tls: {}")).backends.database).toEqual({ ...plain, tls: {} });
+    const files = ", tls: {ca: ca.pem, cert: /c.pem, key: k.pem}";
     expect(loadYaml(yaml(files), { checkFiles: false }).backends.database).toEqual({
       ...plain,
-      ssl: { ca: join(folder, "ca.pem"), cert: "/c.pem", key: join(folder, "k.pem") },
+      tls: { ca: join(folder, "ca.pem"), cert: "/c.pem", key: join(folder, "k.pem") },
     });
   });
 

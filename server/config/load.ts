@@ -1,11 +1,11 @@
 import { dirname, resolve } from "node:path";
+import { readFileAtMost } from "../read-file.ts";
 import { check, type Finding } from "./check.ts";
 import { type Config, compile } from "./config.ts";
 import { crossCheck } from "./cross-check.ts";
 import { type ConfigDocument, readDocument } from "./document.ts";
 import { checkNames } from "./names.ts";
 import { ConfigError, type Problem, renderPath } from "./problem.ts";
-import { readFileAtMost } from "./read-file.ts";
 import { configSchema } from "./schema.ts";
 import { configFileOf, type Env, type Flags, readOverrides } from "./settings.ts";
 

@@ -118,11 +118,11 @@ test.each<[string, ...string[]]>([
   ["database: {type: memory, path: x}", "1:26: database.path: unknown key; expected one of: type"],
   ["database: {type: postgres}", "1:1: database.url: missing; expected text"],
   [
-    'database: {type: postgres, url: "mysql://u:secret@h/db", schema: Bad, pool: {max: 0}, ssl: true}',
+    'database: {type: postgres, url: "mysql://u:secret@h/db", schema: Bad, pool: {max: 0}, tls: true}',
     '1:28: database.url: expected a URL such as "postgres://user@host:5432/database", or "postgres://user@host-1:5432,host-2:5432/database"',
     "1:58: database.schema: expected a name of 1 to 63 lower-case letters, digits and underscores, not beginning with a digit",
     "1:78: database.pool.max: expected at least 1, found 0",
-    "1:87: database.ssl: expected a mapping, found a boolean",
+    "1:87: database.tls: expected a mapping, found a boolean",
   ],
   ["backends: [a]", "1:1: backends: expected a mapping, found a list"],
   ["backends:\n  Main: {type: memory}", `2:3: backends.Main: ${NAME}`],

@@ -3,7 +3,7 @@
  * configuration. Times are in milliseconds, sizes in bytes, file names relative to the folder of the file.
  */
 import { z } from "zod";
-import { backendSchema, pluginSchema } from "../backend/config.ts";
+import { backendSchema, pluginSchema } from "../backend/rooms.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
 

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { type BackendConfig, backendSchema } from "../backend/config.ts";
+import { type BackendConfig, backendSchema } from "../backend/rooms.ts";
 import { check } from "./check.ts";
 import type { Overrides } from "./config.ts";
 import type { Problem } from "./problem.ts";

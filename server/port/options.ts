@@ -3,10 +3,10 @@ import type { UnsentBudget } from "../../http2/index.ts";
 
 /** Certificate, key and (for client certificates) authority, as PEM. */
 export interface TlsMaterial {
-  readonly cert: Buffer;
-  readonly key: Buffer;
+  readonly cert: string;
+  readonly key: string;
   /** With this, clients must present a certificate that it signed. */
-  readonly clientCa: Buffer | undefined;
+  readonly clientCa: string | undefined;
 }
 
 /** How a port is bounded. Times in milliseconds. */

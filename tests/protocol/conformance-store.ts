@@ -1,8 +1,8 @@
 import * as prism from "../../client/node.ts";
-import type { BackendConfig } from "../../server/backend/config.ts";
 import { NAMESPACES } from "../../server/backend/conformance/harness.ts";
 import { describeBackend } from "../../server/backend/conformance/suite.ts";
 import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
+import type { BackendConfig } from "../../server/backend/rooms.ts";
 import { MAX_TTL_SECONDS } from "../../server/limits.ts";
 import { startTestServer } from "../helpers/server.ts";
 import { createWireBackend } from "../helpers/wire-backend.ts";

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import type { Reason } from "../../errors.ts";
-import type { BackendConfig } from "../config.ts";
+import type { BackendConfig } from "../rooms.ts";
 import { bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
 import { startLoad } from "./load.ts";

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Reason } from "../../errors.ts";
-import type { BackendConfig } from "../config.ts";
 import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
 import { createBackend } from "../factory.ts";
+import type { BackendConfig } from "../rooms.ts";
 import { bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
 import { startLoad } from "./load.ts";
@@ -53,7 +53,7 @@ export function useGateways() {
     },
     /** Opens a gateway's store, and sees to its end. */
     async open(config: BackendConfig): Promise<Gateway> {
-      const backend = createBackend(config);
+      const backend = await createBackend(config);
       await backend.open();
       backends.push(backend);
       return {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { tlsFilesSchema } from "../tls-files.ts";
+import { tlsFilesSchema } from "../../tls-files.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 import { urlProblem } from "./url.ts";
 
@@ -36,7 +36,7 @@ export const postgresSchema = z.strictObject({
     })
     .prefault({}),
   /** TLS; `{}` trusts the system's authorities. Absent = as the URL's `sslmode` says, else none. */
-  ssl: tlsFilesSchema.optional(),
+  tls: tlsFilesSchema.optional(),
 });
 
 /** The checked options of a PostgreSQL store. File names are absolute by then. */

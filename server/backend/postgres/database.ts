@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient } from "pg";
 import { abortError, PrismError, StartError } from "../../errors.ts";
+import { readTlsFiles } from "../../tls-files.ts";
 import type { Call } from "../contract.ts";
 import { createLane, type Lane } from "../lane.ts";
 import type { PostgresConfig } from "./config.ts";
@@ -58,12 +58,12 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Makes the pool; it does not connect yet. Throws StartError where a file of `ssl` cannot be read. */
+/** Makes the pool; it does not connect yet. Throws StartError where a file of `tls` cannot be read. */
 export function createDatabase(config: PostgresConfig): Database {
   const { max, connect_timeout_ms: connectTimeoutMs } = config.pool;
-  const { hosts, needsWrites } = readUrl(config.url, config.ssl === undefined);
+  const { hosts, needsWrites } = readUrl(config.url, config.tls === undefined);
   const options: ClientConfig = {
-    ...(config.ssl && { ssl: readSsl(config.ssl) }),
+    ...(config.tls && { ssl: readTlsFiles(config.tls) }),
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     application_name: "prism",
@@ -314,18 +314,6 @@ function sessionOf<C extends ClientBase>(client: C): C & Session {
 function readUrlFiles(host: PostgresHost, options: ClientConfig): void {
   try {
     new Session(host, options);
-  } catch (error) {
-    throw new StartError(error instanceof Error ? error.message : String(error), error);
-  }
-}
-
-function readSsl({ ca, cert, key }: NonNullable<PostgresConfig["ssl"]>) {
-  try {
-    return {
-      ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
-      ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
-      ...(key !== undefined && { key: readFileSync(key, "utf8") }),
-    };
   } catch (error) {
     throw new StartError(error instanceof Error ? error.message : String(error), error);
   }

@@ -104,7 +104,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
   test("TLS that is asked for is not left out because the URL says so", async () => {
     const { url } = await start();
     const backend = createPostgresBackend(
-      postgresSchema.parse({ type: "postgres", url: `${url}?sslmode=disable`, ssl: {} }),
+      postgresSchema.parse({ type: "postgres", url: `${url}?sslmode=disable`, tls: {} }),
     );
     await expect(backend.open()).rejects.toThrow("does not support SSL");
   });
@@ -179,12 +179,12 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const url = new URL(postgres.url);
     url.pathname = "/nowhere";
     url.password = "s3cret";
-    const backend = createBackend({ ...configOf(postgres), url: url.href });
+    const backend = await createBackend({ ...configOf(postgres), url: url.href });
     const error = await backend.open().catch((thrown: unknown) => thrown);
     expect(String(error)).toBe(
       `PrismError: PostgreSQL at ${url.host}/nowhere: database "nowhere" does not exist`,
     );
-    const missing = createBackend({ ...configOf(postgres), ssl: { ca: "/no/such/file" } });
+    const missing = await createBackend({ ...configOf(postgres), tls: { ca: "/no/such/file" } });
     await expect(missing.open()).rejects.toThrow("no such file");
   });
 });

@@ -97,7 +97,7 @@ describe.runIf(canStartPostgres())("several hosts", () => {
 
   test("where none takes writes, the start says so for the last that was tried, and goes on when one does", async () => {
     await Promise.all(servers.map((server) => setReadOnly(server, true)));
-    const backend = createBackend(configOf(servers, "read-write"));
+    const backend = await createBackend(configOf(servers, "read-write"));
     await backend.open();
     const error = await backend.check().catch((thrown: unknown) => thrown);
     expect(String(Reflect.get(Object(Reflect.get(Object(error), "cause")), "message"))).toMatch(

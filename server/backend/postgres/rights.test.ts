@@ -38,7 +38,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
 
   /** What the start says; closes the store. */
   async function whyNot(): Promise<string> {
-    const backend = createBackend(asRole());
+    const backend = await createBackend(asRole());
     try {
       await backend.open();
       return "opened";

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StartError } from "../../errors.ts";
+import { readTlsFiles } from "../../tls-files.ts";
 import { type Place, placeOf, type RedisConfig } from "./config.ts";
 import { endSilent } from "./silence.ts";
 
@@ -140,7 +140,7 @@ export function describePlace(config: RedisConfig): string {
 /** How TLS is set up; `undefined` = there is none. Throws Error where a file cannot be read. */
 export function tlsOf(config: RedisConfig) {
   if (config.tls !== undefined) {
-    return readTls(config.tls);
+    return readTlsFiles(config.tls);
   }
   const [url] = urlsOf(placeOf(config));
   return url?.startsWith("rediss:") === true ? {} : undefined;
@@ -183,13 +183,5 @@ function nodeOf(text: string, defaultPort: number): Node {
     port: port === "" ? defaultPort : Number(port),
     username: username === "" ? undefined : decodeURIComponent(username),
     password: password === "" ? undefined : decodeURIComponent(password),
-  };
-}
-
-function readTls({ ca, cert, key }: NonNullable<RedisConfig["tls"]>) {
-  return {
-    ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
-    ...(cert !== undefined && { cert: readFileSync(cert, "utf8") }),
-    ...(key !== undefined && { key: readFileSync(key, "utf8") }),
   };
 }

@@ -52,7 +52,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
           }
         }
       };
-      return { backend: createBackend(config), advance() {}, clear, dispose: clear };
+      return { backend: await createBackend(config), advance() {}, clear, dispose: clear };
     },
   });
 
@@ -71,7 +71,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       const owner = await cluster.ownerOf(slot);
       const wrong = owner.url === url ? other.url : url;
       const error = await createBackend(redisSchema.parse({ type: "redis", url: wrong, key_prefix }))
-        .open()
+        .then((backend) => backend.open())
         .catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(StartError);
       expect(String(error)).toContain("this is a node of a Cluster: name it under `cluster`");

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { tlsFilesSchema } from "../tls-files.ts";
+import { tlsFilesSchema } from "../../tls-files.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 
 const urlSchema = z

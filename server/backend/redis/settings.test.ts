@@ -23,7 +23,7 @@ const configOf = (url: string, more: object = {}): RedisConfig =>
 /** Why a store does not open. */
 const openErrorOf = (config: RedisConfig) =>
   createBackend(config)
-    .open()
+    .then((backend) => backend.open())
     .then(
       () => undefined,
       (error: unknown) => error,

@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import type { ConnectionOptions } from "node:tls";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, type GrpcTransport } from "../../../client/transport/transport.ts";
 import {
@@ -8,6 +6,7 @@ import {
 } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { PrismError } from "../../errors.ts";
 import { DEFAULT_NAMESPACE } from "../../limits.ts";
+import { readTlsFiles } from "../../tls-files.ts";
 import { type Backend, createCall } from "../contract.ts";
 import { baseUrlOf, type RemoteConfig } from "./config.ts";
 import { toPrismError } from "./errors.ts";
@@ -73,7 +72,7 @@ export function createRemoteBackend(
   const scans = createScans(options);
 
   async function open(): Promise<void> {
-    const tls = await readTls(config);
+    const tls = config.tls && readTlsFiles(config.tls);
     const { promise: known, resolve } = Promise.withResolvers<void>();
     const where = { baseUrl: baseUrlOf(config), tls };
     const transport = createGrpcTransport({
@@ -135,19 +134,6 @@ async function check({ transport }: Link): Promise<void> {
     throw toPrismError(error, { call: createCall(), write: false });
   }
   throw new PrismError("store_unavailable", "the plugin says that it does not serve");
-}
-
-async function readTls({ tls }: RemoteConfig): Promise<ConnectionOptions | undefined> {
-  if (tls === undefined) {
-    return undefined;
-  }
-  const read = async (file: string | undefined) => (file === undefined ? undefined : await readFile(file));
-  try {
-    const [ca, cert, key] = await Promise.all([read(tls.ca), read(tls.cert), read(tls.key)]);
-    return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-  } catch (error) {
-    throw new PrismError("store_unavailable", "a TLS file of the plugin cannot be read", { cause: error });
-  }
 }
 
 /** Waits for `event`, and no longer than `maxMs`. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { NAMESPACE_PATTERN } from "../../limits.ts";
-import { tlsFilesSchema } from "../tls-files.ts";
+import { tlsFilesSchema } from "../../tls-files.ts";
 
 const ENDPOINT = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[a-z\d_][a-z\d_.-]{0,252}):(\d{1,5})$/i;
 
@@ -30,8 +30,11 @@ export const remoteSchema = z
   .strictObject({ type: z.literal("remote"), ...shape })
   .refine(withTlsOrNot, TLS_WITHOUT_TLS);
 
-/** `plugin:` of a namespace: the same for that namespace alone. */
-export const pluginSchema = z.strictObject(shape).refine(withTlsOrNot, TLS_WITHOUT_TLS);
+/** `plugin:` of a namespace: the same for that namespace alone, without the `type`. */
+export const pluginSchema = z
+  .strictObject(shape)
+  .refine(withTlsOrNot, TLS_WITHOUT_TLS)
+  .transform((options): RemoteConfig => ({ type: "remote", ...options }));
 
 /** The checked options of a remote store. */
 export type RemoteConfig = z.infer<typeof remoteSchema>;

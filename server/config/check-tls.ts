@@ -1,22 +1,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import { readFileAtMost } from "../read-file.ts";
+import { MAX_PEM_BYTES, type TlsFiles } from "../tls-files.ts";
 import type { Finding } from "./check.ts";
-import { readFileAtMost } from "./read-file.ts";
-
-/** The PEM files of one TLS configuration; names absolute. */
-export interface TlsFiles {
-  /** The chain, its own certificate first. */
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-  /** Authorities. */
-  readonly ca?: string | undefined;
-}
 
 /** Which settings name the files. */
 export type TlsPaths = Readonly<Record<keyof TlsFiles, readonly PropertyKey[]>>;
-
-/** Larger than the well-known authorities all together. */
-const MAX_PEM_BYTES = 4 * 1024 * 1024;
 
 const CERTIFICATE =
   /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;

@@ -1,0 +1,13 @@
+import type { Room } from "../room.ts";
+import { type PostgresConfig, postgresSchema } from "./config.ts";
+
+/** A store in a PostgreSQL schema. */
+export const postgresRoom = {
+  type: "postgres",
+  schema: postgresSchema,
+  layers: ["breaker", "coalesced"],
+  async create(config) {
+    const { createPostgresBackend } = await import("./backend.ts");
+    return [createPostgresBackend(config)];
+  },
+} as const satisfies Room<PostgresConfig>;

@@ -1,0 +1,13 @@
+import type { Room } from "../room.ts";
+import { type RemoteConfig, remoteSchema } from "./config.ts";
+
+/** A store in another process. */
+export const remoteRoom = {
+  type: "remote",
+  schema: remoteSchema,
+  layers: [],
+  async create(config) {
+    const { createRemoteBackend } = await import("./backend.ts");
+    return [createRemoteBackend(config)];
+  },
+} as const satisfies Room<RemoteConfig>;

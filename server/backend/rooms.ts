@@ -1,0 +1,48 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { locateTlsFiles } from "../tls-files.ts";
+import { memoryRoom } from "./memory/room.ts";
+import { postgresRoom } from "./postgres/room.ts";
+import { redisRoom } from "./redis/room.ts";
+import { remoteRoom } from "./remote/room.ts";
+import type { Room, StoreConfig } from "./room.ts";
+import { sqliteRoom } from "./sqlite/room.ts";
+
+export { pluginSchema } from "./remote/config.ts";
+
+const rooms = [memoryRoom, sqliteRoom, postgresRoom, redisRoom, remoteRoom] as const;
+
+type AnySchema = (typeof rooms)[number]["schema"];
+
+/** Every store that Prism has. The only list of them: what differs between stores is in their rooms. */
+export const ROOMS: readonly Room[] = rooms;
+
+/** The options of a store, whichever its `type`. */
+export const backendSchema = z.discriminatedUnion(
+  "type",
+  // `map` forgets that there is a first.
+  rooms.map(({ schema }) => schema) as [AnySchema, ...AnySchema[]],
+);
+
+/** The checked options of a store. */
+export type BackendConfig = z.output<AnySchema>;
+
+const byType = new Map(ROOMS.map((room) => [room.type, room]));
+
+/** The room of a store. Throws TypeError where the type is none of {@link ROOMS}, which no checked options have. */
+export function roomOf(type: string): Room {
+  const room = byType.get(type);
+  if (room === undefined) {
+    throw new TypeError(`no store of type ${type}`);
+  }
+  return room;
+}
+
+/** The same options with absolute file names. Relative ones start at `folder`, which is absolute. */
+export function locate(config: BackendConfig, folder: string): BackendConfig {
+  const absolute = (file: string) => resolve(folder, file);
+  const located: StoreConfig = roomOf(config.type).locate?.(config, absolute) ?? config;
+  const tls = located.tls && locateTlsFiles(located.tls, folder);
+  // A room answers options of its own type.
+  return { ...located, ...(tls && { tls }) } as BackendConfig;
+}

@@ -1,0 +1,49 @@
+import { realpathSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Clash, ConfiguredStore, Room } from "../room.ts";
+import { type SqliteConfig, sqliteSchema } from "./config.ts";
+
+/** A store in one file on a local disk. */
+export const sqliteRoom = {
+  type: "sqlite",
+  schema: sqliteSchema,
+  layers: [],
+  async create(config, { clock, log }) {
+    const { createSqliteBackend } = await import("./backend.ts");
+    return [createSqliteBackend(config, { clock, log })];
+  },
+  locate: (config, absolute) => ({ ...config, path: absolute(config.path) }),
+  findClashes: findSharedFiles,
+} as const satisfies Room<SqliteConfig>;
+
+/** Two stores in one file would each write what the other does not know of. */
+function findSharedFiles(stores: readonly ConfiguredStore<SqliteConfig>[]): readonly Clash<SqliteConfig>[] {
+  const clashes: Clash<SqliteConfig>[] = [];
+  const firstUse = new Map<string, string>();
+  for (const store of stores) {
+    const identity = identityOf(store.config.path);
+    const first = firstUse.get(identity);
+    if (first === undefined) {
+      firstUse.set(identity, store.name);
+    } else {
+      const message = `the file of ${first} already; each store needs a file of its own`;
+      clashes.push({ store, option: "path", message });
+    }
+  }
+  return clashes;
+}
+
+/** Equal for names of one file, whatever links lead to it. */
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    // Not there yet.
+  }
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
+}

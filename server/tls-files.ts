@@ -1,0 +1,68 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { StartError } from "./errors.ts";
+import { readFileAtMost } from "./read-file.ts";
+
+/** Larger than the well-known authorities all together. */
+export const MAX_PEM_BYTES = 4 * 1024 * 1024;
+
+/** The PEM files of one end of TLS, by name. */
+export interface TlsFiles {
+  /** The chain, its own certificate first. */
+  readonly cert?: string | undefined;
+  /** The private key of `cert`. */
+  readonly key?: string | undefined;
+  /** Authorities that the other end's certificate must come from. */
+  readonly ca?: string | undefined;
+}
+
+/** What {@link TlsFiles} hold, as node:tls takes it. What has no file is absent. */
+export interface TlsPem {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string;
+}
+
+const fileNameSchema = z.string().min(1);
+
+/** TLS to a store. File names are relative to the configuration file's folder. */
+export const tlsFilesSchema = z
+  .strictObject({
+    /** Authority that signed the server's certificate. Absent = the well-known ones. */
+    ca: fileNameSchema.optional(),
+    /** What to show where the server asks for a certificate: the chain, and its private key. */
+    cert: fileNameSchema.optional(),
+    key: fileNameSchema.optional(),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+    error: "expected cert and key together",
+  });
+
+/** The same files, by absolute names. Relative names start at `folder`. */
+export function locateTlsFiles({ ca, cert, key }: TlsFiles, folder: string): TlsFiles {
+  return {
+    ...(ca !== undefined && { ca: resolve(folder, ca) }),
+    ...(cert !== undefined && { cert: resolve(folder, cert) }),
+    ...(key !== undefined && { key: resolve(folder, key) }),
+  };
+}
+
+/**
+ * Reads the files. Throws {@link StartError} where one cannot be read or is larger than {@link MAX_PEM_BYTES}.
+ * It does not look into them: `config/check-tls.ts` does.
+ */
+export function readTlsFiles({ ca, cert, key }: TlsFiles): TlsPem {
+  return {
+    ...(ca !== undefined && { ca: readPem(ca) }),
+    ...(cert !== undefined && { cert: readPem(cert) }),
+    ...(key !== undefined && { key: readPem(key) }),
+  };
+}
+
+function readPem(file: string): string {
+  const read = readFileAtMost(file, MAX_PEM_BYTES);
+  if ("error" in read) {
+    throw new StartError(`${file}: ${read.error}`);
+  }
+  return Buffer.from(read.bytes).toString("utf8");
+}
