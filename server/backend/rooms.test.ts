@@ -3,32 +3,33 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { backendSchema, locate, ROOMS, roomOf } from "./rooms.ts";
 
-/** Options of each store that name files, and what they are where relative names start at /etc. */
-const LOCATED: Readonly<Record<string, readonly [object, object]>> = {
-  memory: [{}, {}],
-  sqlite: [{ path: "data/prism.db" }, { path: "/etc/data/prism.db" }],
-  postgres: [
-    { url: "postgres://h/d", tls: { ca: "ca.pem", cert: "/c.pem", key: "../k.pem" } },
-    { tls: { ca: "/etc/ca.pem", cert: "/c.pem", key: "/k.pem" } },
-  ],
-  redis: [{ url: "redis://h", tls: { ca: "ca.pem" } }, { tls: { ca: "/etc/ca.pem" } }],
-  remote: [{ endpoint: "h:1", tls: {} }, { tls: {} }],
-};
-
 describe("every room", () => {
-  test.each(ROOMS.map(({ type }) => type))(
-    "%s: its type finds it, and file names become absolute",
-    (type) => {
-      const [options, expected] = LOCATED[type] ?? [];
-      const config = backendSchema.parse({ type, ...options });
-      expect(roomOf(config.type).type).toBe(type);
-      expect(locate(config, "/etc")).toEqual({ ...config, ...expected });
-    },
-  );
+  test.each(ROOMS)("$type: is found by its type, which is what its schema asks for", (room) => {
+    expect(roomOf(room.type)).toBe(room);
+    const issuesOf = (type: string) => room.schema.safeParse({ type }).error?.issues ?? [];
+    const isOfType = ({ path }: { readonly path: readonly PropertyKey[] }) => path[0] === "type";
+    expect(issuesOf(room.type).filter(isOfType)).toEqual([]);
+    expect(issuesOf("another").filter(isOfType)).not.toEqual([]);
+  });
 
   test("there is none of another type", () => {
     expect(() => roomOf("toString")).toThrow(TypeError);
   });
+});
+
+test.each<[object, object]>([
+  [{ type: "memory" }, {}],
+  [{ type: "sqlite", path: "data/prism.db" }, { path: "/etc/data/prism.db" }],
+  [{ type: "sqlite", path: "/srv/prism.db" }, {}],
+  [
+    { type: "postgres", url: "postgres://h/d", tls: { ca: "ca.pem", cert: "/c.pem", key: "../k.pem" } },
+    { tls: { ca: "/etc/ca.pem", cert: "/c.pem", key: "/k.pem" } },
+  ],
+  [{ type: "redis", url: "redis://h", tls: { ca: "ca.pem" } }, { tls: { ca: "/etc/ca.pem" } }],
+  [{ type: "remote", endpoint: "h:1", tls: {} }, {}],
+])("file names of %j become absolute", (options, located) => {
+  const config = backendSchema.parse(options);
+  expect(locate(config, "/etc")).toEqual({ ...config, ...located });
 });
 
 test("reading a configuration loads no driver of a store", async () => {
