@@ -49,31 +49,20 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
   const dataPlane = await createDataPlane({
-    services: (policy) =>
-      createServices({ router, health, limits: { maxValueBytes: limits.maxValueBytes }, policy }),
+    services: (policy) => createServices({ router, health, limits, policy }),
     log,
+    ...server,
+    ...limits,
     port: {
+      ...server,
+      ...limits,
       tls: readTls(config),
-      maxConnections: limits.maxConnections,
-      maxConnectionsPerPeer: limits.maxConnectionsPerPeer,
-      maxConcurrentStreams: limits.maxConcurrentStreams,
-      maxHeaderBytes: limits.maxHeaderBytes,
       streamWindowBytes: STREAM_WINDOW_BYTES,
       connectionWindowBytes: CONNECTION_WINDOW_BYTES,
-      headerTimeoutMs: server.headerTimeoutMs,
-      requestTimeoutMs: server.requestTimeoutMs,
-      idleTimeoutMs: server.idleTimeoutMs,
       pingTimeoutMs: PING_TIMEOUT_MS,
       stallTimeoutMs: STALL_TIMEOUT_MS,
       backlog: LISTEN_BACKLOG,
     },
-    http2: server.http2,
-    jsonUnknownFields: server.jsonUnknownFields,
-    corsOrigins: server.corsOrigins,
-    maxValueBytes: limits.maxValueBytes,
-    maxReceivingBytes: limits.maxReceivingBytes,
-    maxUnsentBytes: limits.maxUnsentBytes,
-    maxTimeoutMs: limits.maxTimeoutMs,
     directPath,
     adminPort: () => adminPort,
   });

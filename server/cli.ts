@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { type Flags, SETTINGS } from "./config/settings.ts";
+import { type Flags, SOURCES } from "./config/settings.ts";
 import { nearest } from "./nearest.ts";
 
 /** A command that has a help text of its own. */
@@ -77,41 +77,33 @@ function parseHelp([topic, ...further]: readonly string[]): Command {
 
 const HELP_OPTION = { help: { type: "boolean", short: "h" } } as const;
 
-const SERVE_OPTIONS = {
-  config: { type: "string" },
-  listen: { type: "string" },
-  port: { type: "string" },
-  "admin-listen": { type: "string" },
-  "data-dir": { type: "string" },
-  memory: { type: "boolean" },
+/** The flags of `serve`, as node:util takes them. */
+const SERVE_OPTIONS: Readonly<
+  Record<string, { readonly type: "boolean" | "string"; readonly short?: string }>
+> = {
   ...HELP_OPTION,
-} as const;
+  ...Object.fromEntries(
+    SOURCES.flatMap(({ flag, argument }) =>
+      flag === undefined ? [] : [[flag.slice(2), { type: argument === undefined ? "boolean" : "string" }]],
+    ),
+  ),
+};
 
 function parseServe(argv: readonly string[]): Command {
   const { values, positionals } = strictly("serve", argv, SERVE_OPTIONS, () =>
     parseArgs({ args: [...argv], allowPositionals: true, options: SERVE_OPTIONS }),
   );
-  if (values.help === true) {
+  const { help, config: file, ...flags } = values;
+  if (help === true) {
     return { kind: "help", topic: "serve" };
   }
   if (positionals.length > 0) {
     throw new UsageError(`unexpected argument "${positionals[0]}"`, "serve");
   }
-  if (values.config === "") {
+  if (file === "") {
     throw new UsageError("option --config needs a file name", "serve");
   }
-  const { listen, port, "admin-listen": adminListen, "data-dir": dataDir, memory } = values;
-  return {
-    kind: "serve",
-    file: values.config,
-    flags: {
-      ...(listen !== undefined && { listen }),
-      ...(port !== undefined && { port }),
-      ...(adminListen !== undefined && { adminListen }),
-      ...(dataDir !== undefined && { dataDir }),
-      ...(memory !== undefined && { memory }),
-    },
-  };
+  return { kind: "serve", file: typeof file === "string" ? file : undefined, flags: { ...flags } };
 }
 
 function parseConfig(argv: readonly string[]): Command {
@@ -194,13 +186,17 @@ variables, and prints every problem as file:line:column. Opens no store and no p
 Exit code 0: usable; 2: not.
 `;
 
+/** Lines of at most 90 characters, each indented under what it explains. */
+function wrapped(text: string): string {
+  return text.replace(/(.{1,84})(?: |$)/g, "      $1\n");
+}
+
 function serveHelp(): string {
-  const settings = Object.values(SETTINGS);
-  const flags = settings.flatMap(({ flag, argument, env, help }) =>
-    flag === undefined ? [] : [`  ${`${flag} ${argument}`.trimEnd()} [${env}]\n      ${help}\n`],
+  const flags = SOURCES.flatMap(({ flag, argument = "", env, help }) =>
+    flag === undefined ? [] : [`  ${`${flag} ${argument}`.trimEnd()} [${env}]\n${wrapped(help)}`],
   );
-  const variables = settings.flatMap(({ flag, env, help }) =>
-    flag === undefined ? [`  ${env}\n      ${help}\n`] : [],
+  const variables = SOURCES.flatMap(({ flag, env, help }) =>
+    flag === undefined ? [`  ${env}\n${wrapped(help)}`] : [],
   );
   return `usage: prism serve [options]
 

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import type { z } from "zod";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
 import type { Address } from "./address.ts";
-import { type CheckedFile, DATABASE, type logFormatSchema, type logLevelSchema } from "./schema.ts";
+import { type CheckedFile, DATABASE } from "./schema.ts";
+import type { Override } from "./settings.ts";
 
 /** TLS on the data port. File names are absolute; nothing is read yet. */
 export interface TlsConfig {
@@ -22,72 +22,50 @@ export interface NamespaceConfig {
   readonly backend: string;
 }
 
-/** Everything that an operator decides, checked, complete and frozen throughout. `schema.ts` says what the values mean. */
+/** The keys of `T` in the words of code: `max_value_bytes` is `maxValueBytes`. */
+type CamelCased<T> = { readonly [K in keyof T as CamelCase<K & string>]: T[K] };
+type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : S;
+
+type Server = CamelCased<CheckedFile["server"]>;
+
+/**
+ * Everything that an operator decides, checked, complete and frozen throughout. `schema.ts` says what the
+ * values mean; a key that is declared there is here without further ado, unless something else is made of it.
+ */
 export interface Config {
   /** Absolute name of the file it comes from; `undefined` = there is none. */
   readonly file: string | undefined;
-  readonly server: {
+  readonly server: Omit<Server, "listenAddress" | "tls" | "cors"> & {
     readonly listen: Address;
     /** `undefined` = plaintext. */
     readonly tls: TlsConfig | undefined;
-    readonly http2: "engine" | "node";
-    readonly jsonUnknownFields: "reject" | "ignore";
     /** "*" = every origin, [] = none. */
     readonly corsOrigins: "*" | readonly string[];
-    readonly shutdownGraceMs: number;
-    /** 0 = for ever. */
-    readonly idleTimeoutMs: number;
-    readonly headerTimeoutMs: number;
-    /** 0 = any time. */
-    readonly requestTimeoutMs: number;
   };
   readonly admin: { readonly listen: Address };
   /** Every store by name, the default one under "database" and each namespace's plugin included; file names absolute, no prototype. A store may have no namespace. */
   readonly backends: Readonly<Record<string, BackendConfig>>;
   /** At least one, in the file's order. */
   readonly namespaces: readonly NamespaceConfig[];
-  readonly logging: {
-    readonly level: z.output<typeof logLevelSchema>;
-    readonly format: z.output<typeof logFormatSchema>;
-  };
-  readonly limits: {
-    readonly maxValueBytes: number;
-    readonly maxConcurrentStreams: number;
-    readonly maxConnections: number;
-    /** 0 = no bound of its own. */
-    readonly maxConnectionsPerPeer: number;
-    readonly maxHeaderBytes: number;
-    readonly maxReceivingBytes: number;
-    readonly maxUnsentBytes: number;
-    /** 0 = no cap. */
-    readonly maxTimeoutMs: number;
-  };
-}
-
-/** What flags and environment variables put in place of the file's values. */
-export interface Overrides {
-  readonly listen: Address | undefined;
-  /** In place of the port of `listen`, or of the file's address. */
-  readonly port: number | undefined;
-  readonly adminListen: Address | undefined;
-  readonly database: BackendConfig | undefined;
-  readonly logLevel: Config["logging"]["level"] | undefined;
-  readonly logFormat: Config["logging"]["format"] | undefined;
+  readonly logging: CamelCased<CheckedFile["logging"]>;
+  readonly limits: CamelCased<CheckedFile["limits"]> & { readonly maxConnectionsPerPeer: number };
 }
 
 /**
- * Makes the value that the rest of the server sees. `folder` (absolute) is where relative file names start;
- * `overrides` have theirs resolved already.
+ * Makes the value that the rest of the server sees. `folder` (absolute) is where relative file names of the
+ * file start; overrides have none.
  */
 export function compile(
-  checked: CheckedFile,
-  overrides: Overrides,
-  file: string | undefined,
+  file: CheckedFile,
+  overrides: readonly Override[],
+  fileName: string | undefined,
   folder: string,
 ): Config {
-  const { server, admin, logging, limits } = checked;
+  const { server, admin, database, logging, limits, ...checked } = overrides.reduce(overridden, file);
   const backends: Record<string, BackendConfig> = Object.create(null);
-  backends[DATABASE] = overrides.database ?? locate(checked.database, folder);
+  backends[DATABASE] = locate(database, folder);
   for (const [name, backend] of Object.entries(checked.backends)) {
     backends[name] = locate(backend, folder);
   }
@@ -101,40 +79,44 @@ export function compile(
     return { name, pattern, backend: own };
   });
 
-  const origins = server.cors.origins;
-  const listen = overrides.listen ?? server.listen_address;
+  const { listenAddress, tls, cors, ...rest } = camelCased(server);
   return deepFreeze({
-    file,
+    file: fileName,
     server: {
-      listen: { ...listen, port: overrides.port ?? listen.port },
-      tls: server.tls && {
-        certFile: resolve(folder, server.tls.cert),
-        keyFile: resolve(folder, server.tls.key),
-        clientCaFile: server.tls.client_ca && resolve(folder, server.tls.client_ca),
+      ...rest,
+      listen: listenAddress,
+      tls: tls && {
+        certFile: resolve(folder, tls.cert),
+        keyFile: resolve(folder, tls.key),
+        clientCaFile: tls.client_ca && resolve(folder, tls.client_ca),
       },
-      http2: server.http2,
-      jsonUnknownFields: server.json_unknown_fields,
-      corsOrigins: origins.includes("*") ? "*" : origins,
-      shutdownGraceMs: server.shutdown_grace_ms,
-      idleTimeoutMs: server.idle_timeout_ms,
-      headerTimeoutMs: server.header_timeout_ms,
-      requestTimeoutMs: server.request_timeout_ms,
+      corsOrigins: cors.origins.includes("*") ? "*" : cors.origins,
     },
-    admin: { listen: overrides.adminListen ?? admin.listen_address },
+    admin: { listen: admin.listen_address },
     backends,
     namespaces,
-    logging: { level: overrides.logLevel ?? logging.level, format: overrides.logFormat ?? logging.format },
+    logging: camelCased(logging),
     limits: {
-      maxValueBytes: limits.max_value_bytes,
-      maxConcurrentStreams: limits.max_concurrent_streams,
-      maxConnections: limits.max_connections,
+      ...camelCased(limits),
       maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),
-      maxHeaderBytes: limits.max_header_bytes,
-      maxReceivingBytes: limits.max_receiving_bytes,
-      maxUnsentBytes: limits.max_unsent_bytes,
-      maxTimeoutMs: limits.max_timeout_ms,
     },
   });
+}
+
+/** A copy with the value in its place. Its type stays: the setting's own schema made the value. */
+function overridden<T extends object>(whole: T, { path: [key = "", ...path], value }: Override): T {
+  return {
+    ...whole,
+    [key]: path.length === 0 ? value : overridden(Object(Reflect.get(whole, key)), { path, value }),
+  };
+}
+
+function camelCased<T extends object>(section: T): CamelCased<T> {
+  const renamed = Object.entries(section).map(([key, value]) => [
+    key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
+    value,
+  ]);
+  return Object.fromEntries(renamed) as CamelCased<T>;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -3,9 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { ROOMS } from "../backend/rooms.ts";
 import { USERINFO_FORMAT } from "../backend/url-userinfo.ts";
 import { loadConfig } from "./load.ts";
 import { ConfigError } from "./problem.ts";
+
+const TYPES = ROOMS.map(({ type }) => type).join(", ");
 
 const folder = mkdtempSync(join(tmpdir(), "prism-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -96,18 +99,9 @@ test.each<[string, ...string[]]>([
     "server:\n  request_timeout_ms: 100",
     "2:3: server.request_timeout_ms: expected 0, or no less than header_timeout_ms: the header is a part of the request",
   ],
-  [
-    "database:\n  path: x",
-    "1:1: database.type: expected one of: memory, sqlite, postgres, redis, remote; but it is missing",
-  ],
-  [
-    "database:\n  type: mongodb",
-    '2:3: database.type: expected one of: memory, sqlite, postgres, redis, remote; found "mongodb"',
-  ],
-  [
-    "database:\n  type: 5",
-    "2:3: database.type: expected one of: memory, sqlite, postgres, redis, remote; found 5",
-  ],
+  ["database:\n  path: x", `1:1: database.type: expected one of: ${TYPES}; but it is missing`],
+  ["database:\n  type: mongodb", `2:3: database.type: expected one of: ${TYPES}; found "mongodb"`],
+  ["database:\n  type: 5", `2:3: database.type: expected one of: ${TYPES}; found 5`],
   ["database: sqlite", "1:1: database: expected a mapping, found text"],
   ["database:\n  type: sqlite", "1:1: database.path: missing; expected text"],
   [
@@ -134,7 +128,7 @@ test.each<[string, ...string[]]>([
   ],
   [
     "backends:\n  a: {type: memory}\n  b: {type: mongo}",
-    '3:7: backends.b.type: expected one of: memory, sqlite, postgres, redis, remote; found "mongo"',
+    `3:7: backends.b.type: expected one of: ${TYPES}; found "mongo"`,
   ],
   [
     "backends:\n  a: {type: redis}\n  b: {type: redis, url: redis://a, cluster: [redis://b]}",

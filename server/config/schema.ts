@@ -1,26 +1,26 @@
 /**
  * What a configuration file may say, in the operator's words. Everything has a default: `{}` is a working
  * configuration. Times are in milliseconds, sizes in bytes, file names relative to the folder of the file.
+ *
+ * A setting is one declaration here: its key, default and bounds, its text, and the flag and the variable
+ * that can give it. The type of the compiled configuration, the command line, its help text and
+ * docs/configuration.md are made of these declarations.
  */
+import { resolve } from "node:path";
 import { z } from "zod";
-import { backendSchema, pluginSchema } from "../backend/rooms.ts";
+import { type BackendConfig, backendSchema, pluginSchema } from "../backend/rooms.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
+import { setting } from "./setting.ts";
 
 /** The name under which a namespace finds the store that `database` describes. */
 export const DATABASE = "database";
 
 /** `database` where the file does not have it. */
-export const DEFAULT_DATABASE = { type: "sqlite", path: "./data/prism.db" } as const;
-
-/** `logging.level`; "silent" = nothing at all. */
-export const logLevelSchema = z.enum(["trace", "debug", "info", "warn", "error", "silent"]);
-
-/** `logging.format`; "json" = one object per line, "pretty" = for people, "auto" = "pretty" on a terminal, else "json". */
-export const logFormatSchema = z.enum(["auto", "json", "pretty"]);
+const DEFAULT_DATABASE = { type: "sqlite", path: "./data/prism.db" } as const;
 
 /** An address to listen on. */
-export const addressSchema = z.unknown().transform((given, context) => {
+const addressSchema = z.unknown().transform((given, context) => {
   const address = typeof given === "string" ? parseAddress(given) : undefined;
   if (address !== undefined) {
     return address;
@@ -32,7 +32,7 @@ export const addressSchema = z.unknown().transform((given, context) => {
 });
 
 /** A port alone, as a flag or a variable has it: in text. */
-export const portSchema = z
+const portSchema = z
   .string()
   .regex(/^\d{1,5}$/, { error: PORT_FORMAT, abort: true })
   .transform(Number)
@@ -62,41 +62,73 @@ function isOrigin(text: string): boolean {
 }
 
 const tlsSchema = z.strictObject({
-  /** Certificate chain, PEM. */
-  cert: fileNameSchema,
-  /** Private key, PEM. */
-  key: fileNameSchema,
-  /** Certificate authority, PEM. With it every client must show a certificate that it signed. */
-  client_ca: fileNameSchema.optional(),
+  cert: setting(fileNameSchema.clone(), "The certificate chain, PEM."),
+  key: setting(fileNameSchema.clone(), "The private key, PEM."),
+  client_ca: setting(
+    fileNameSchema.optional(),
+    "A certificate authority, PEM. With it every client must show a certificate that it signed.",
+  ),
 });
 
 const corsSchema = z.strictObject({
-  /** Origins whose pages may call: exact, or "*" alone for all. Empty = none. */
-  origins: z.array(originSchema).refine((origins) => origins.length <= 1 || !origins.includes("*"), {
-    error: 'expected "*" alone, or exact origins only',
-  }),
+  origins: setting(
+    z.array(originSchema).refine((origins) => origins.length <= 1 || !origins.includes("*"), {
+      error: 'expected "*" alone, or exact origins only',
+    }),
+    'Origins whose pages may call: exact ones, or "*" alone for all. An empty list = none.',
+  ),
 });
 
 const serverSchema = z
   .strictObject({
-    /** The data plane. Port 0 = any free one. */
-    listen_address: addressSchema.prefault("0.0.0.0:8980"),
-    /** Absent = plaintext. */
-    tls: tlsSchema.optional(),
-    /** What speaks HTTP/2: Prism's own engine, which is several times as fast, or Node's. */
+    listen_address: setting(
+      addressSchema.prefault("0.0.0.0:8980"),
+      "Where the data plane listens. Port 0 = any free one.",
+      {
+        flag: "--listen",
+        env: "PRISM_LISTEN",
+        argument: "HOST:PORT",
+      },
+      {
+        flag: "--port",
+        env: "PRISM_PORT",
+        argument: "PORT",
+        help: "the port alone, on the host that it says",
+        schema: portSchema,
+        part: "port",
+        toValue: Number,
+      },
+    ),
+    tls: setting(tlsSchema.optional(), "TLS on the port of the data plane. Absent = plaintext."),
+    // What speaks HTTP/2. Node's is there for tests and for comparison, so no text offers it.
     http2: z.enum(["engine", "node"]).default("engine"),
-    /** Fields of a JSON request that its message does not have: refused, so that a slip of the pen is no success, or passed over. */
-    json_unknown_fields: z.enum(["reject", "ignore"]).default("reject"),
-    /** Absent = no page of another origin may call. */
-    cors: corsSchema.prefault({ origins: [] }),
-    /** How long calls in flight may go on after SIGTERM. 0 = they are cut at once. */
-    shutdown_grace_ms: whole(0, DAY_MS).default(10_000),
-    /** How long an HTTP connection without a call stays open. 0 = for ever. */
-    idle_timeout_ms: whole(0, DAY_MS).default(300_000),
-    /** How long the first bytes of a connection, and the header of an HTTP/1.1 request, may take. 0 is refused: silent connections would pile up. */
-    header_timeout_ms: whole(1, DAY_MS).default(10_000),
-    /** How long a whole request, body included, may take to arrive. 0 = any time; else no less than header_timeout_ms. */
-    request_timeout_ms: whole(0, DAY_MS).default(60_000),
+    json_unknown_fields: setting(
+      z.enum(["reject", "ignore"]).default("reject"),
+      "Fields of a JSON request that its message does not have: refused, so that a slip of the pen is no success, or ignored.",
+    ),
+    cors: setting(
+      corsSchema.prefault({ origins: [] }),
+      "Which web pages may call. Absent = no page of another origin.",
+    ),
+    shutdown_grace_ms: setting(
+      whole(0, DAY_MS).default(10_000),
+      "How long calls in flight may go on after SIGTERM. 0 = they are cut at once.",
+      {
+        env: "PRISM_SHUTDOWN_GRACE_MS",
+      },
+    ),
+    idle_timeout_ms: setting(
+      whole(0, DAY_MS).default(300_000),
+      "How long an HTTP connection without a call stays open. 0 = for ever.",
+    ),
+    header_timeout_ms: setting(
+      whole(1, DAY_MS).default(10_000),
+      "How long the first bytes of a connection, and the header of an HTTP/1.1 request, may take. 0 is refused: silent connections would pile up.",
+    ),
+    request_timeout_ms: setting(
+      whole(0, DAY_MS).default(60_000),
+      "How long a whole request, body included, may take to arrive. 0 = any time; else no less than header_timeout_ms.",
+    ),
   })
   .refine(
     (server) => server.request_timeout_ms === 0 || server.header_timeout_ms <= server.request_timeout_ms,
@@ -107,20 +139,29 @@ const serverSchema = z
   );
 
 const adminSchema = z.strictObject({
-  /** The admin plane. It asks for no password: leave it on the loopback interface or a private network. Port 0 = any free one. */
-  listen_address: addressSchema.prefault("127.0.0.1:8090"),
+  listen_address: setting(
+    addressSchema.prefault("127.0.0.1:8090"),
+    "Where the admin plane listens. It asks for no password: leave it on the loopback interface or a private network. Port 0 = any free one.",
+    {
+      flag: "--admin-listen",
+      env: "PRISM_ADMIN_LISTEN",
+      argument: "HOST:PORT",
+    },
+  ),
 });
 
 const namespaceSchema = z
   .strictObject({
-    /** What callers name it. */
-    name: nameSchema,
-    /** What it is for. */
-    pattern: z.enum(["keyvalue"]).default("keyvalue"),
-    /** A name from `backends`. Absent = the store of `database`, unless there is a plugin. */
-    backend: z.string().optional(),
-    /** RFC-026's binding to another process: a backend of type remote for this namespace alone. */
-    plugin: pluginSchema.optional(),
+    name: setting(nameSchema.clone(), "What callers name it."),
+    pattern: setting(z.enum(["keyvalue"]).default("keyvalue"), "What it is for."),
+    backend: setting(
+      z.string().optional(),
+      "A name from backends. Absent = the store of database, unless there is a plugin.",
+    ),
+    plugin: setting(
+      pluginSchema.optional(),
+      "A backend of type remote for this namespace alone: its options without the type.",
+    ),
   })
   .refine(({ backend, plugin }) => backend === undefined || plugin === undefined, {
     path: ["plugin"],
@@ -128,58 +169,102 @@ const namespaceSchema = z
   });
 
 const loggingSchema = z.strictObject({
-  level: logLevelSchema.default("info"),
-  format: logFormatSchema.default("auto"),
+  level: setting(
+    z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+    "The least that is logged; silent = nothing at all.",
+    {
+      env: "PRISM_LOG_LEVEL",
+    },
+  ),
+  format: setting(
+    z.enum(["auto", "json", "pretty"]).default("auto"),
+    "json = one object a line; pretty = for people; auto = pretty on a terminal, else json.",
+    {
+      env: "PRISM_LOG_FORMAT",
+    },
+  ),
 });
 
 const limitsSchema = z.strictObject({
-  /** Largest value that can be stored. A message may be larger by what surrounds the value. 0 is refused. */
-  max_value_bytes: whole(1, 64 * MIB).default(4 * MIB),
-  /** Calls at the same time on one HTTP/2 connection. 0 is refused. */
-  max_concurrent_streams: whole(1, 65_535).default(1024),
-  /** Connections at the same time on the data plane; further ones are closed at once. 0 is refused. */
-  max_connections: whole(1, 1_000_000).default(10_000),
-  /**
-   * The same of one address, so that one peer does not lock out the others. 0 = no such bound, as behind a load balancer that all
-   * connections come from. Absent = half of max_connections.
-   */
-  max_connections_per_peer: whole(0, 1_000_000).optional(),
-  /** All header fields of one call together. 0 is refused; under 1 KiB real clients would fail. */
-  max_header_bytes: whole(1024, MIB).default(16_384),
-  /**
-   * Requests that are coming in, of all connections together: where they are larger, those that do not come in one piece fail as
-   * OVERLOADED. No less than one request of the largest size is always let in.
-   */
-  max_receiving_bytes: whole(MIB, 65_536 * MIB).default(256 * MIB),
-  /**
-   * Answers that wait because their callers do not take them, of all connections together: where they are larger, the largest and
-   * oldest are ended, and new large ones fail as OVERLOADED. Room for two of the largest size there always is.
-   */
-  max_unsent_bytes: whole(MIB, 65_536 * MIB).default(512 * MIB),
-  /** The longest that a call may run, whatever deadline its caller sets. 0 = as long as the caller lets it. */
-  max_timeout_ms: whole(0, DAY_MS).default(0),
+  max_value_bytes: setting(
+    whole(1, 64 * MIB).default(4 * MIB),
+    "The largest value that can be stored. A message may be larger by what surrounds the value. 0 is refused.",
+    {
+      env: "PRISM_MAX_VALUE_BYTES",
+    },
+  ),
+  max_concurrent_streams: setting(
+    whole(1, 65_535).default(1024),
+    "Calls at the same time on one HTTP/2 connection. 0 is refused.",
+  ),
+  max_connections: setting(
+    whole(1, 1_000_000).default(10_000),
+    "Connections at the same time on the data plane; further ones are closed at once. 0 is refused.",
+  ),
+  max_connections_per_peer: setting(
+    whole(0, 1_000_000).optional(),
+    "The same of one address, so that one peer does not lock out the others. 0 = no such bound, as behind a load balancer that all connections come from. Absent = half of max_connections.",
+  ),
+  max_header_bytes: setting(
+    whole(1024, MIB).default(16_384),
+    "All header fields of one call together. Under 1 KiB real clients would fail.",
+  ),
+  max_receiving_bytes: setting(
+    whole(MIB, 65_536 * MIB).default(256 * MIB),
+    "Requests that are coming in, of all connections together: where they are larger, those that do not come in one piece fail as OVERLOADED. No less than one request of the largest size is always let in.",
+  ),
+  max_unsent_bytes: setting(
+    whole(MIB, 65_536 * MIB).default(512 * MIB),
+    "Answers that wait because their callers do not take them, of all connections together: where they are larger, the largest and oldest are ended, and new large ones fail as OVERLOADED. Room for two of the largest size there always is.",
+  ),
+  max_timeout_ms: setting(
+    whole(0, DAY_MS).default(0),
+    "The longest that a call may run, whatever deadline its caller sets. 0 = as long as the caller lets it.",
+  ),
 });
 
 /** A whole configuration file. */
 export const configSchema = z.strictObject({
   server: serverSchema.prefault({}),
   admin: adminSchema.prefault({}),
-  /** The store of every namespace that names no other. */
-  database: backendSchema.prefault(DEFAULT_DATABASE),
-  /** Further stores, by name. */
-  backends: z
-    .record(
-      nameSchema.refine((name) => name !== DATABASE, {
-        error: `"${DATABASE}" is the default store's own name`,
-      }),
-      backendSchema,
-    )
-    .default({}),
-  /** What callers can name. Absent = one, "default", on `database`. An empty list is refused: nothing could be called. */
-  namespaces: z
-    .array(namespaceSchema)
-    .min(1, { error: "expected at least one namespace; without the key there is one, called default" })
-    .prefault([{ name: DEFAULT_NAMESPACE }]),
+  database: setting(
+    backendSchema.prefault(DEFAULT_DATABASE),
+    "The store of every namespace that names no other; docs/backends.md has the options of each type.",
+    {
+      flag: "--data-dir",
+      env: "PRISM_DATA_DIR",
+      argument: "DIR",
+      help: "SQLite in DIR/prism.db (default ./data)",
+      schema: z.string().min(1),
+      toValue: (folder, cwd): BackendConfig => ({ type: "sqlite", path: resolve(cwd, folder, "prism.db") }),
+    },
+    {
+      flag: "--memory",
+      env: "PRISM_MEMORY",
+      help: "in memory, gone at exit (variable: 1 or true, 0 or false)",
+      schema: z.enum(["1", "true", "0", "false"]),
+      toValue: (text): BackendConfig | undefined =>
+        text === "1" || text === "true" ? { type: "memory" } : undefined,
+    },
+  ),
+  backends: setting(
+    z
+      .record(
+        nameSchema.refine((name) => name !== DATABASE, {
+          error: `"${DATABASE}" is the default store's own name`,
+        }),
+        backendSchema,
+      )
+      .default({}),
+    "Further stores, by name.",
+  ),
+  namespaces: setting(
+    z
+      .array(namespaceSchema)
+      .min(1, { error: "expected at least one namespace; without the key there is one, called default" })
+      .prefault([{ name: DEFAULT_NAMESPACE }]),
+    "What callers can name. Absent = one, default, on database. An empty list is refused: nothing could be called.",
+  ),
   logging: loggingSchema.prefault({}),
   limits: limitsSchema.prefault({}),
 });

@@ -24,7 +24,7 @@ export async function startTestServer(
   options: { adjust?: (config: Config) => Config; clock?: Clock; logLevel?: "debug" | "info" } = {},
 ): Promise<TestServer> {
   const { adjust = (config) => config, clock, logLevel = "debug" } = options;
-  const flags = { memory: true, listen: "127.0.0.1:0", adminListen: "127.0.0.1:0" };
+  const flags = { memory: true, listen: "127.0.0.1:0", "admin-listen": "127.0.0.1:0" };
   const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
   // `make test-paths` runs the protocol tests on node:http2, and without the direct path: all have to pass them.
   const http2 = process.env.PRISM_TEST_HTTP2 === "node" ? "node" : "engine";
