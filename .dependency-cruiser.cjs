@@ -27,7 +27,7 @@ module.exports = {
       {
         path: "^(server|client)/",
         pathNot:
-          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8|room)\\.ts$|^server/(errors|limits|tls-files|wire-reason)\\.ts$",
+          "^client/transport/|^server/backend/remote/|^server/backend/(contract|clock|values|utf8|room)\\.ts$|^server/(errors|limits|tls-files|reasons)\\.ts$",
       },
       "Its store is the wire: as the other rooms, and messages and a transport besides.",
     ),
@@ -72,7 +72,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|wire-reason)\\.ts$",
+          "^server/(calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|reasons)\\.ts$",
       },
       "What is around every handler knows neither bytes nor services.",
     ),
@@ -92,7 +92,7 @@ module.exports = {
       {
         path: "^(server|client)/",
         pathNot:
-          "^server/(wire|calls)/|^server/backend/(contract|values|lane)\\.ts$|^server/(errors|limits|nearest|wire-reason)\\.ts$",
+          "^server/(wire|calls)/|^server/backend/(contract|values|lane)\\.ts$|^server/(errors|limits|nearest|reasons)\\.ts$",
       },
       "It carries any service's calls.",
     ),
@@ -100,7 +100,7 @@ module.exports = {
       "wire-messages-in-few-rooms-only",
       {
         path: "^server/",
-        pathNot: `^server/(wire|calls|services|backend/remote)/|^server/wire-reason\\.ts$|${TEST}`,
+        pathNot: `^server/(wire|calls|services|backend/remote)/|^server/reasons\\.ts$|${TEST}`,
       },
       { path: "^gen/" },
       "",
@@ -150,7 +150,13 @@ module.exports = {
     never(
       "bottom-is-the-bottom",
       { path: "^server/(errors|limits|nearest)\\.ts$" },
-      { path: "^(server|gen|client)/" },
+      { path: "^(server|gen|client)/", pathNot: "^server/reasons\\.ts$" },
+      "",
+    ),
+    never(
+      "reasons-know-their-numbers-only",
+      { path: "^server/reasons\\.ts$" },
+      { path: "^(server|gen|client)/", pathNot: "^gen/prism/common/errors_pb\\.ts$" },
       "",
     ),
   ],

@@ -10,26 +10,7 @@ import { whyNotRun } from "./transport/not-run.ts";
  * Why a call failed. The gateway's own reasons (`prism.common.Reason` in lower case); `unspecified` where
  * nothing but the code is known, such as a connection that broke before an answer came.
  */
-export type PrismErrorReason =
-  | "unspecified"
-  | "invalid_field"
-  | "malformed_request"
-  | "request_unsupported"
-  | "method_not_found"
-  | "key_not_found"
-  | "namespace_not_found"
-  | "service_not_found"
-  | "interface_unsupported"
-  | "value_too_large"
-  | "store_full"
-  | "overloaded"
-  | "deadline_exceeded"
-  | "canceled"
-  | "store_unavailable"
-  | "outcome_unknown"
-  | "shutting_down"
-  | "corrupt_data"
-  | "internal";
+export type PrismErrorReason = Lowercase<keyof typeof WireReason>;
 
 /** What a {@link PrismError} is made of beside its message. */
 export interface PrismErrorInit {
@@ -130,33 +111,14 @@ export function invalidField(message: string): PrismError {
   return new PrismError(message, { reason: "invalid_field", code: Code.InvalidArgument });
 }
 
-/** By number on the wire. The type makes a new reason in the proto a compile error here. */
-const REASONS: Readonly<Record<(typeof WireReason)[keyof typeof WireReason], PrismErrorReason>> = {
-  [WireReason.UNSPECIFIED]: "unspecified",
-  [WireReason.INVALID_FIELD]: "invalid_field",
-  [WireReason.MALFORMED_REQUEST]: "malformed_request",
-  [WireReason.REQUEST_UNSUPPORTED]: "request_unsupported",
-  [WireReason.METHOD_NOT_FOUND]: "method_not_found",
-  [WireReason.KEY_NOT_FOUND]: "key_not_found",
-  [WireReason.NAMESPACE_NOT_FOUND]: "namespace_not_found",
-  [WireReason.SERVICE_NOT_FOUND]: "service_not_found",
-  [WireReason.INTERFACE_UNSUPPORTED]: "interface_unsupported",
-  [WireReason.VALUE_TOO_LARGE]: "value_too_large",
-  [WireReason.STORE_FULL]: "store_full",
-  [WireReason.OVERLOADED]: "overloaded",
-  [WireReason.DEADLINE_EXCEEDED]: "deadline_exceeded",
-  [WireReason.CANCELED]: "canceled",
-  [WireReason.STORE_UNAVAILABLE]: "store_unavailable",
-  [WireReason.OUTCOME_UNKNOWN]: "outcome_unknown",
-  [WireReason.SHUTTING_DOWN]: "shutting_down",
-  [WireReason.CORRUPT_DATA]: "corrupt_data",
-  [WireReason.INTERNAL]: "internal",
-};
+/** By number on the wire. */
+const REASONS: ReadonlyMap<number, PrismErrorReason> = new Map(
+  Object.entries(WireReason).map(([name, number]) => [number, name.toLowerCase() as PrismErrorReason]),
+);
 
 function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall): PrismError {
-  const byNumber: Readonly<Record<number, PrismErrorReason | undefined>> = REASONS;
   // A newer gateway may send a reason that this client does not know.
-  const reason = byNumber[detail.reason] ?? "unspecified";
+  const reason = REASONS.get(detail.reason) ?? "unspecified";
   const message = detail.message || error.rawMessage;
   const init = {
     retryable: detail.retryable,

@@ -1,48 +1,6 @@
-/**
- * Why a call failed, as a closed set: every layer under the wire throws a {@link PrismError} with one of
- * these, and `calls/status.ts` turns it into a status code and a `prism.common.Error` detail.
- */
-export type Reason =
-  /** The request cannot be read: broken framing, encoding, JSON or protobuf. */
-  | "malformed_request"
-  /** A message is compressed, and the request names no compression. The protocols want `internal` for it. */
-  | "compression_unnamed"
-  /** The request uses what this server does not do: an unknown compression, or other than one message. */
-  | "request_unsupported"
-  /** A field of the request is out of bounds or, in JSON, is none of the message or not in base64. */
-  | "invalid_field"
-  /** The key holds nothing. Raised by handlers only: inside the contract a missing key is a value. */
-  | "key_not_found"
-  /** No namespace of that name is configured. */
-  | "namespace_not_found"
-  /** The health of a service was asked for that this server does not have. */
-  | "service_not_found"
-  /** No service or method of that name. */
-  | "method_not_found"
-  /** The namespace's backend does not have the interface that was called. */
-  | "interface_unsupported"
-  /** The value, or the whole request, is larger than the configured bound. */
-  | "value_too_large"
-  /** The store has no room left: the disk is full, or its own bound is reached. */
-  | "store_full"
-  /** Too much waits for the store already; a later try can succeed. */
-  | "overloaded"
-  /** The request did not come in whole within the time that the server gives it. */
-  | "request_too_slow"
-  /** The deadline of the call passed. Whether a write took effect is unknown. */
-  | "deadline_exceeded"
-  /** The caller went away. */
-  | "canceled"
-  /** The store cannot be reached or is not open; the call had no effect. */
-  | "store_unavailable"
-  /** The store went away during a write: it may or may not have taken effect. */
-  | "outcome_unknown"
-  /** The server is going down; the call had no effect, or a stream was cut. */
-  | "shutting_down"
-  /** Stored data does not read back as what was written. */
-  | "corrupt_data"
-  /** A defect of Prism. The message says nothing more; the log has the cause. */
-  | "internal";
+import type { Reason } from "./reasons.ts";
+
+export type { Reason } from "./reasons.ts";
 
 /** What a {@link PrismError} can carry beside its reason and message. */
 export interface PrismErrorOptions {
@@ -55,7 +13,8 @@ export interface PrismErrorOptions {
 }
 
 /**
- * The only error that crosses a layer. The message is written for the caller of the API: it names the
+ * The only error that crosses a layer: every layer under the wire throws it, and `calls/status.ts` makes of it a status
+ * code and a `prism.common.Error` detail, by the table in `reasons.ts`. The message is written for the caller of the API: it names the
  * field, key or namespace, and holds no driver text, stack or path.
  */
 export class PrismError extends Error {

@@ -2,12 +2,14 @@
 import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { codeToHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fastify";
 import type { FailureLevel, FailureLog } from "./calls/failure-log.ts";
 import { peerOf } from "./calls/peer.ts";
 import { toConnectError } from "./calls/status.ts";
 import { PrismError } from "./errors.ts";
+import { REASONS } from "./reasons.ts";
 import { tellHeaders } from "./wire/connect-routes.ts";
 import { mediaType } from "./wire/content-type.ts";
 import { DIRECT_FORMS } from "./wire/forms.ts";
@@ -36,7 +38,7 @@ export function createRequestCheck(failures: FailureLog) {
     if (host !== good.host || url !== good.url) {
       if (host === undefined || !URL.canParse(url, `http://${host}`)) {
         const error = new PrismError("malformed_request", "the request names no host");
-        void refuse(failures, request, reply, error, 400);
+        void refuse(failures, request, reply, error);
         return;
       }
       good = { host, url };
@@ -115,20 +117,22 @@ export function answerNotFound(failures: FailureLog, adminPort: () => number) {
       path === "/health"
         ? `no method ${path}: GET /health is on the admin port, which is ${adminPort()}`
         : `no method ${path}`;
-    await refuse(failures, request, reply, new PrismError("method_not_found", message), 404);
+    await refuse(failures, request, reply, new PrismError("method_not_found", message));
   };
 }
 
-/** Logs why a request reaches no method, and answers that. `status` counts for unary Connect calls, and for what is no RPC. */
+/** Logs why a request reaches no method, and answers that. */
 async function refuse(
   failures: FailureLog,
   request: FastifyRequest,
   reply: FastifyReply,
   error: PrismError,
-  status: 400 | 404,
 ): Promise<void> {
   const { reason, message } = error;
-  const code = status === 404 ? "unimplemented" : "invalid_argument";
+  const row = REASONS[reason];
+  const code = codeToString(row.code);
+  // For unary calls of Connect, and for what is no RPC.
+  const status = row.httpStatus ?? codeToHttpStatus(row.code);
   tell(failures, request, reply, "info", { code, reason, error: message });
   const contentType = request.headers["content-type"] ?? "";
   const form = errorForm(contentType);

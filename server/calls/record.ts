@@ -3,10 +3,10 @@ import { type ContextValues, createContextKey, createContextValues } from "@conn
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
-import type { FailureLevel, FailureLog } from "./failure-log.ts";
+import { REASONS } from "../reasons.ts";
+import type { FailureLog } from "./failure-log.ts";
 import type { Metadata } from "./metadata.ts";
 import { peerOf } from "./peer.ts";
-import { statusCode } from "./status.ts";
 
 /** A request, where its headers and its peer are looked up if anybody asks for them. */
 export interface RequestSource {
@@ -96,7 +96,7 @@ export type CallLog = (method: DescMethod, record: CallRecord, error: PrismError
 export function createCallLog(failures: FailureLog): CallLog {
   const { log } = failures;
   return (method, record, error) => {
-    const level = error === undefined ? "debug" : levelOf(error);
+    const level = error === undefined ? "debug" : REASONS[error.reason].level;
     if (!log.isLevelEnabled(level)) {
       return;
     }
@@ -127,41 +127,8 @@ function fieldsOf(method: DescMethod, record: CallRecord, error: PrismError | un
     service: method.parent.typeName,
     call: method.name,
     namespace: record.namespace,
-    code: error === undefined ? "ok" : codeToString(statusCode(error.reason)),
+    code: error === undefined ? "ok" : codeToString(REASONS[error.reason].code),
     duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
     ...(error !== undefined && { reason: error.reason, error: error.echoes ? UNREAD : error.message }),
   };
-}
-
-/**
- * Defects are errors, trouble of the server or a store warns, and what the caller did wrong is information. A key that is not there is
- * an answer like others.
- */
-function levelOf(error: PrismError): FailureLevel | "debug" {
-  switch (error.reason) {
-    case "internal":
-    case "corrupt_data":
-      return "error";
-    case "store_full":
-    case "store_unavailable":
-    case "outcome_unknown":
-    case "overloaded":
-    case "deadline_exceeded":
-    case "shutting_down":
-      return "warn";
-    case "malformed_request":
-    case "compression_unnamed":
-    case "request_too_slow":
-    case "request_unsupported":
-    case "invalid_field":
-    case "namespace_not_found":
-    case "service_not_found":
-    case "method_not_found":
-    case "interface_unsupported":
-    case "value_too_large":
-    case "canceled":
-      return "info";
-    case "key_not_found":
-      return "debug";
-  }
 }

@@ -12,7 +12,7 @@ import { type CallLog, callRecord } from "../calls/record.ts";
 import { CallScope, createDeadlineScope, MAX_TIMER_MS } from "../calls/scope.ts";
 import { toConnectError } from "../calls/status.ts";
 import { PrismError, type Reason } from "../errors.ts";
-import { reasonOf } from "../wire-reason.ts";
+import { REASONS, reasonOf } from "../reasons.ts";
 import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 import type { RequestReaders } from "./request-reader.ts";
 import { noRoom, type ReceivingBudget } from "./unpack.ts";
@@ -78,17 +78,9 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
       ? new PrismError("canceled", "the caller left")
       : (refusal ?? requestError(wireError, policy.readerOf(handler.method.input).limits));
     policy.log(handler.method, record, error);
-    return errorResponse(form, contentType, toConnectError(error, record), unreceivedStatus(error));
+    return errorResponse(form, contentType, toConnectError(error, record), REASONS[error.reason].httpStatus);
   }
   return Object.assign(handle, handler);
-}
-
-/**
- * A request that did not come in time is its sender's matter, HTTP 408 (RFC 9110 section 15.5.9), and not that of a server behind this
- * one, 504. `undefined` = the status that the code has.
- */
-export function unreceivedStatus({ reason }: PrismError): number | undefined {
-  return reason === "request_too_slow" ? 408 : undefined;
 }
 
 /** What to send in place of a request that no protocol here knows. */

@@ -7,7 +7,8 @@ import type { CallLog, CallRecord } from "../calls/record.ts";
 import type { CallScope } from "../calls/scope.ts";
 import { toConnectError } from "../calls/status.ts";
 import { echoing, PrismError } from "../errors.ts";
-import { requestError, unreceivedStatus } from "./connect-policy.ts";
+import { REASONS } from "../reasons.ts";
+import { requestError } from "./connect-policy.ts";
 import type { Answer, Exchange } from "./exchange.ts";
 import type { DirectForm } from "./forms.ts";
 import type { MessageLimits } from "./message-limits.ts";
@@ -71,7 +72,7 @@ export function createDirectMethod(
 
   function refuse(call: DirectCall, error: PrismError): void {
     abandon(call, error);
-    replyError(call, toConnectError(error, call.record), unreceivedStatus(error));
+    replyError(call, toConnectError(error, call.record), REASONS[error.reason].httpStatus);
   }
 
   return {

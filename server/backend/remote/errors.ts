@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { wasNotRun } from "../../../client/transport/transport.ts";
 import { ErrorSchema } from "../../../gen/prism/common/errors_pb.ts";
 import { abortError, PrismError, type Reason } from "../../errors.ts";
-import { reasonOf } from "../../wire-reason.ts";
+import { reasonOf } from "../../reasons.ts";
 import type { Call } from "../contract.ts";
 
 /** "lost" = the call may have been run or not, and there is no answer. */

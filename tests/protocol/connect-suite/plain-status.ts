@@ -5,8 +5,6 @@
 import type { ConnectError } from "@connectrpc/connect";
 import * as status from "../../../server/calls/status.ts";
 
-export { statusCode } from "../../../server/calls/status.ts";
-
 /** As the original. */
 export function toConnectError(...given: Parameters<typeof status.toConnectError>): ConnectError {
   const error = status.toConnectError(...given);

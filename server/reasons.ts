@@ -1,0 +1,175 @@
+import { Code } from "@connectrpc/connect";
+import { Reason as WireReason } from "../gen/prism/common/errors_pb.ts";
+
+/** What is told of a call that fails for one reason. */
+export interface ReasonRow {
+  /**
+   * The number in `prism.common.Error`. Two reasons can share a number, and their status codes tell them apart;
+   * who reads the number takes the reason that stands first.
+   */
+  readonly wire: WireReason;
+  /** The status code. gRPC numbers its codes as Connect does. */
+  readonly code: Code;
+  /** The HTTP status of a single answer of Connect, where the status code's own would be wrong. */
+  readonly httpStatus?: number;
+  /**
+   * How long to wait before the same call is sent again, in milliseconds; 0 = no advice. Absent: the same call
+   * would fail again, or could take effect twice.
+   */
+  readonly retryAfterMs?: number;
+  /**
+   * The level of its line in the log: a defect is an error, trouble of the server or a store warns, a fault of the
+   * caller is information. A missing key is an answer like others, so it is for debugging only.
+   */
+  readonly level: "debug" | "info" | "warn" | "error";
+}
+
+/** The one table of reasons. A new reason is a row here and a value of `prism.common.Reason` in the proto. */
+const rows = {
+  /** The request cannot be read: broken framing, encoding, JSON or protobuf. */
+  malformed_request: {
+    wire: WireReason.MALFORMED_REQUEST,
+    code: Code.InvalidArgument,
+    level: "info",
+  },
+  /** A message is compressed, and the request names no compression. The protocols want INTERNAL for it. */
+  compression_unnamed: {
+    wire: WireReason.MALFORMED_REQUEST,
+    code: Code.Internal,
+    level: "info",
+  },
+  /** The request uses what this server does not do: an unknown compression, or other than one message. */
+  request_unsupported: {
+    wire: WireReason.REQUEST_UNSUPPORTED,
+    code: Code.Unimplemented,
+    level: "info",
+  },
+  /** A field of the request is out of bounds or, in JSON, is none of the message or not in base64. */
+  invalid_field: {
+    wire: WireReason.INVALID_FIELD,
+    code: Code.InvalidArgument,
+    level: "info",
+  },
+  /** The key holds nothing. Raised by handlers only: inside the contract a missing key is a value. */
+  key_not_found: {
+    wire: WireReason.KEY_NOT_FOUND,
+    code: Code.NotFound,
+    level: "debug",
+  },
+  /** No namespace of that name is configured. */
+  namespace_not_found: {
+    wire: WireReason.NAMESPACE_NOT_FOUND,
+    code: Code.NotFound,
+    level: "info",
+  },
+  /** The health of a service was asked for that this server does not have. */
+  service_not_found: {
+    wire: WireReason.SERVICE_NOT_FOUND,
+    code: Code.NotFound,
+    level: "info",
+  },
+  /** No service or method of that name. HTTP 404 (RFC 9110 section 15.5.5): nothing is at that path. */
+  method_not_found: {
+    wire: WireReason.METHOD_NOT_FOUND,
+    code: Code.Unimplemented,
+    httpStatus: 404,
+    level: "info",
+  },
+  /** The namespace's backend does not have the interface that was called. */
+  interface_unsupported: {
+    wire: WireReason.INTERFACE_UNSUPPORTED,
+    code: Code.Unimplemented,
+    level: "info",
+  },
+  /** The value, or the whole request, is larger than the configured bound. */
+  value_too_large: {
+    wire: WireReason.VALUE_TOO_LARGE,
+    code: Code.ResourceExhausted,
+    level: "info",
+  },
+  /** The store has no room left: the disk is full, or its own bound is reached. */
+  store_full: {
+    wire: WireReason.STORE_FULL,
+    code: Code.ResourceExhausted,
+    level: "warn",
+  },
+  /** Too much waits already, in the server or for the store; a later try can succeed. */
+  overloaded: {
+    wire: WireReason.OVERLOADED,
+    code: Code.ResourceExhausted,
+    retryAfterMs: 100,
+    level: "warn",
+  },
+  /** The deadline of the call passed. Whether a write took effect is unknown. */
+  deadline_exceeded: {
+    wire: WireReason.DEADLINE_EXCEEDED,
+    code: Code.DeadlineExceeded,
+    level: "warn",
+  },
+  /**
+   * The request did not come in whole within the time that the server gives it. That is its sender's matter, HTTP 408
+   * (RFC 9110 section 15.5.9), and not that of a server behind this one, 504.
+   */
+  request_too_slow: {
+    wire: WireReason.DEADLINE_EXCEEDED,
+    code: Code.DeadlineExceeded,
+    httpStatus: 408,
+    level: "info",
+  },
+  /** The caller went away. */
+  canceled: {
+    wire: WireReason.CANCELED,
+    code: Code.Canceled,
+    level: "info",
+  },
+  /** The store cannot be reached or is not open; the call had no effect. */
+  store_unavailable: {
+    wire: WireReason.STORE_UNAVAILABLE,
+    code: Code.Unavailable,
+    retryAfterMs: 1000,
+    level: "warn",
+  },
+  /** The store went away during a write: it may or may not have taken effect. */
+  outcome_unknown: {
+    wire: WireReason.OUTCOME_UNKNOWN,
+    code: Code.Unavailable,
+    level: "warn",
+  },
+  /** The server is going down; the call had no effect, or a stream was cut. */
+  shutting_down: {
+    wire: WireReason.SHUTTING_DOWN,
+    code: Code.Unavailable,
+    retryAfterMs: 0,
+    level: "warn",
+  },
+  /** Stored data does not read back as what was written. */
+  corrupt_data: {
+    wire: WireReason.CORRUPT_DATA,
+    code: Code.DataLoss,
+    level: "error",
+  },
+  /** A defect of Prism. The message says nothing more; the log has the cause. */
+  internal: {
+    wire: WireReason.INTERNAL,
+    code: Code.Internal,
+    level: "error",
+  },
+} as const satisfies Readonly<Record<string, ReasonRow>>;
+
+/** Why a call failed, as a closed set: each is a row of {@link REASONS}. */
+export type Reason = keyof typeof rows;
+
+/** What is told of each reason. */
+export const REASONS: Readonly<Record<Reason, ReasonRow>> = rows;
+
+const BY_WIRE = new Map<number, Reason>(
+  Object.entries(rows)
+    // Of those that share a number the first counts.
+    .reverse()
+    .map(([reason, { wire }]) => [wire, reason as Reason]),
+);
+
+/** The reason that a `prism.common.Error` tells; `undefined` where this version does not know it. */
+export function reasonOf(wire: number): Reason | undefined {
+  return BY_WIRE.get(wire);
+}
