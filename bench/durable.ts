@@ -63,5 +63,5 @@ writeReport("durable");
 
 function someSet(): Operation {
   const key = `key:${String(Math.floor(Math.random() * KEYS)).padStart(12, "0")}`;
-  return { type: "set", namespace: "default", entries: [{ key, value: randomBytes(100), ttlMs: 0 }] };
+  return { type: "set", namespace: "default", items: [{ key, value: randomBytes(100), ttlMs: 0 }] };
 }

@@ -58,14 +58,17 @@ export interface EntryWrite {
 /** Flat key -> value. */
 export interface EntryStore {
   /** The values, `undefined` where a key holds nothing. */
-  get(namespace: string, keys: readonly string[], call: Call): Promise<(Uint8Array | undefined)[]>;
+  get(namespace: string, keys: readonly string[], call: Call): Promise<readonly (Uint8Array | undefined)[]>;
   /** Whether each key holds a value (an empty one included). */
-  exists(namespace: string, keys: readonly string[], call: Call): Promise<boolean[]>;
-  /** Writes all or none; of two writes to one key the later wins. */
-  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<void>;
+  exists(namespace: string, keys: readonly string[], call: Call): Promise<readonly boolean[]>;
+  /** Writes all or none; of two writes to one key the later wins. Answers {@link NOTHING}. */
+  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<readonly undefined[]>;
   /** Deletes; tells for each key whether it held a value. Of two deletes of one key the first finds it. */
-  delete(namespace: string, keys: readonly string[], call: Call): Promise<boolean[]>;
+  delete(namespace: string, keys: readonly string[], call: Call): Promise<readonly boolean[]>;
 }
+
+/** The answers of a call that has nothing to tell of any item: an absent answer is `undefined`. */
+export const NOTHING: readonly undefined[] = Object.freeze([]);
 
 /** One step of a scan. */
 export interface PageQuery {
@@ -108,34 +111,38 @@ export interface ScanStore {
 /** An end of a list: "left" is its head. */
 export type ListEnd = "left" | "right";
 
+/** One value to take off a list. */
+export interface ListPop {
+  readonly key: string;
+  readonly end: ListEnd;
+}
+
+/** One value to add to a list. */
+export interface ListPush extends ListPop {
+  readonly value: Uint8Array;
+}
+
 /** Double-ended queues. Every operation is as fast on a list of a million as on one of ten. */
 export interface ListStore {
   /** Adds values in order; answers each list's length after that push. A list comes into being by its first push. */
-  push(
-    namespace: string,
-    pushes: readonly { readonly key: string; readonly end: ListEnd; readonly value: Uint8Array }[],
-    call: Call,
-  ): Promise<number[]>;
+  push(namespace: string, pushes: readonly ListPush[], call: Call): Promise<readonly number[]>;
   /** Takes values off; `undefined` where the list is empty or absent. A list that is emptied is gone. */
-  pop(
-    namespace: string,
-    pops: readonly { readonly key: string; readonly end: ListEnd }[],
-    call: Call,
-  ): Promise<(Uint8Array | undefined)[]>;
+  pop(namespace: string, pops: readonly ListPop[], call: Call): Promise<readonly (Uint8Array | undefined)[]>;
   /** Lengths; 0 for an absent list. */
-  length(namespace: string, keys: readonly string[], call: Call): Promise<number[]>;
+  length(namespace: string, keys: readonly string[], call: Call): Promise<readonly number[]>;
 }
 
-/**
- * A store and its life: `open` once, calls, `close` once. An interface that the store does not have is
- * absent; its presence is the declaration of that capability.
- */
-export interface Backend {
-  /** The room's name, as in the configuration's `type`. */
-  readonly type: string;
+/** The interfaces of a store. One that it does not have is absent; its presence declares that capability. */
+export interface Interfaces {
   readonly entries?: EntryStore;
   readonly scans?: ScanStore;
   readonly lists?: ListStore;
+}
+
+/** A store and its life: `open` once, calls, `close` once. */
+export interface Backend extends Interfaces {
+  /** The room's name, as in the configuration's `type`. */
+  readonly type: string;
   /**
    * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`; a store that can be away for a while throws
    * StartError where that is not all.

@@ -94,7 +94,7 @@ async function withLargeAnswer(
 const LARGE_BYTES = 64 * 1024 * 1024;
 /** Of what the socket has by then. */
 const SLOW_READ_BYTES = 256 * 1024;
-const TLS = { cert: Buffer.from(CERT), key: Buffer.from(KEY), clientCa: undefined };
+const TLS = { cert: CERT, key: KEY, clientCa: undefined };
 
 test("HTTP/1.1: a peer that does not read is cut off after a while, and one whose answer is not there yet is not", async () => {
   await withLargeAnswer({}, async (_, failed, url) => {

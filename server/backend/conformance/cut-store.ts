@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import type { Reason } from "../../errors.ts";
+import type { OperationName, WriteName } from "../operations.ts";
 import type { BackendConfig } from "../rooms.ts";
 import { bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
@@ -79,16 +80,18 @@ async function warm({ scans }: Gateway): Promise<void> {
 const untilServing = ({ backend }: Gateway) =>
   vi.waitFor(() => backend.check(), { interval: 10, timeout: 5000 });
 
+type Read = readonly [make: () => Promise<unknown>, answer: unknown];
+
 /** Every call that changes nothing, and what it answers. */
-function readsOf({ backend, entries, scans, lists }: Gateway): readonly [() => Promise<unknown>, unknown][] {
-  return [
-    [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
-    [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
-    [async () => (await scans.scanPage("n", PAGE, CALL)).keys, ["a"]],
-    [() => scans.count("n", "", CALL), 1],
-    [() => lists.length("n", ["l"], CALL), [1]],
-    [() => backend.check(), undefined],
-  ];
+function readsOf({ backend, entries, scans, lists }: Gateway): readonly Read[] {
+  const reads: { readonly [M in Exclude<OperationName, WriteName>]: Read } = {
+    get: [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
+    exists: [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
+    scanPage: [async () => (await scans.scanPage("n", PAGE, CALL)).keys, ["a"]],
+    count: [() => scans.count("n", "", CALL), 1],
+    length: [() => lists.length("n", ["l"], CALL), [1]],
+  };
+  return [...Object.values(reads), [() => backend.check(), undefined]];
 }
 
 function describeReads(way: Way, open: Open): void {
@@ -139,7 +142,7 @@ interface Write {
 
 const getA = async ({ entries }: Gateway) => texts(await entries.get("n", ["a"], CALL));
 const lengthOfL = ({ lists }: Gateway) => lists.length("n", ["l"], CALL);
-const WRITES: Readonly<Record<string, Write>> = {
+const WRITES: Readonly<Record<WriteName, Write>> = {
   set: {
     make: ({ entries }) => entries.set("n", [{ key: "a", value: bytes("w"), ttlMs: 0 }], CALL),
     look: getA,

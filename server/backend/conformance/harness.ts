@@ -7,9 +7,10 @@ import {
   type ListStore,
   type ScanStore,
 } from "../contract.ts";
+import type { Interface } from "../operations.ts";
 
 /** The interfaces of the contract, as a store declares them by having them. */
-export type Capability = "entries" | "scans" | "lists";
+export type Capability = Interface;
 
 /** One store under test. */
 export interface Subject {
@@ -148,7 +149,7 @@ export function setTexts(
   entries: EntryStore,
   pairs: Readonly<Record<string, string>>,
   { namespace = NAMESPACE, ttlMs = 0 }: { readonly namespace?: string; readonly ttlMs?: number } = {},
-): Promise<void> {
+): Promise<unknown> {
   const writes = Object.entries(pairs).map(([key, value]) => ({ key, value: bytes(value), ttlMs }));
   return entries.set(namespace, writes, CALL);
 }

@@ -1,34 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
-import { type Backend, type Call, createCall } from "../contract.ts";
+import { type Backend, createCall } from "../contract.ts";
 import { bytes, CALL, type Harness, NAMESPACE, present, type Subject } from "./harness.ts";
+import { callEvery } from "./samples.ts";
 
 const UNAVAILABLE = { name: "PrismError", reason: "store_unavailable" };
-
-/** One call to each method that the store has. */
-function everyCall(backend: Backend, call: Call): Promise<unknown>[] {
-  const { entries, scans, lists } = backend;
-  const query = { prefix: "", after: undefined, maxEntries: 1, maxBytes: 1, keysOnly: true };
-  const value = bytes("1");
-  return [
-    ...(entries
-      ? [
-          entries.get(NAMESPACE, ["a"], call),
-          entries.exists(NAMESPACE, ["a"], call),
-          entries.set(NAMESPACE, [{ key: "a", value, ttlMs: 0 }], call),
-          entries.delete(NAMESPACE, ["a"], call),
-        ]
-      : []),
-    ...(scans ? [scans.scanPage(NAMESPACE, query, call), scans.count(NAMESPACE, "", call)] : []),
-    ...(lists
-      ? [
-          lists.push(NAMESPACE, [{ key: "a", end: "left", value }], call),
-          lists.pop(NAMESPACE, [{ key: "a", end: "left" }], call),
-          lists.length(NAMESPACE, ["a"], call),
-        ]
-      : []),
-  ];
-}
 
 async function expectAllReject(calls: readonly Promise<unknown>[], error: object): Promise<void> {
   for (const result of await Promise.allSettled(calls)) {
@@ -61,27 +37,27 @@ export function describeLifecycle(harness: Harness): void {
 
 function describeStates(store: () => Backend, durable: boolean): void {
   test("calls before open are refused", async () => {
-    await expectAllReject([...everyCall(store(), CALL), store().check()], UNAVAILABLE);
+    await expectAllReject([...callEvery(store(), CALL), store().check()], UNAVAILABLE);
   });
 
   test("calls while it opens are refused or answered, never lost; after it they are answered", async () => {
     const opening = store().open();
-    await Promise.allSettled(everyCall(store(), CALL));
+    await Promise.allSettled(callEvery(store(), CALL));
     await opening;
-    await expectAllResolve([...everyCall(store(), CALL), store().check()]);
+    await expectAllResolve([...callEvery(store(), CALL), store().check()]);
   });
 
   test("calls after close are refused", async () => {
     await store().open();
     await store().close();
-    await expectAllReject([...everyCall(store(), CALL), store().check()], UNAVAILABLE);
+    await expectAllReject([...callEvery(store(), CALL), store().check()], UNAVAILABLE);
   });
 
   test("calls under way when it closes are answered, later ones refused", async () => {
     await store().open();
-    const early = everyCall(store(), CALL);
+    const early = callEvery(store(), CALL);
     const closing = store().close();
-    await expectAllReject(everyCall(store(), CALL), UNAVAILABLE);
+    await expectAllReject(callEvery(store(), CALL), UNAVAILABLE);
     await expectAllResolve(early);
     await closing;
   });
@@ -98,7 +74,7 @@ function describeStates(store: () => Backend, durable: boolean): void {
 
   test("what was asked for last is how it ends", async () => {
     await Promise.all([store().open(), store().close(), store().open()]);
-    await expectAllResolve(everyCall(store(), CALL));
+    await expectAllResolve(callEvery(store(), CALL));
     await Promise.all([store().close(), store().open(), store().close()]);
     await expect(store().check()).rejects.toMatchObject(UNAVAILABLE);
   });
@@ -120,7 +96,7 @@ function describeStates(store: () => Backend, durable: boolean): void {
 function describeAborts(store: () => Backend): void {
   test("a call that was aborted before it began is canceled and has no effect", async () => {
     await store().open();
-    await expectAllReject(everyCall(store(), createCall(AbortSignal.abort())), {
+    await expectAllReject(callEvery(store(), createCall(AbortSignal.abort())), {
       name: "PrismError",
       reason: "canceled",
     });
@@ -131,7 +107,7 @@ function describeAborts(store: () => Backend): void {
   test("the abort's own error is the call's", async () => {
     await store().open();
     const signal = AbortSignal.abort(new PrismError("deadline_exceeded", "the deadline passed"));
-    await expectAllReject(everyCall(store(), createCall(signal)), {
+    await expectAllReject(callEvery(store(), createCall(signal)), {
       name: "PrismError",
       reason: "deadline_exceeded",
     });
@@ -140,13 +116,13 @@ function describeAborts(store: () => Backend): void {
   test("calls that are aborted under way end, with an answer or the abort's error", async () => {
     await store().open();
     const controller = new AbortController();
-    const calls = everyCall(store(), createCall(controller.signal));
+    const calls = callEvery(store(), createCall(controller.signal));
     controller.abort();
     for (const result of await Promise.allSettled(calls)) {
       if (result.status === "rejected") {
         expect(result.reason).toMatchObject({ reason: "canceled" });
       }
     }
-    await expectAllResolve(everyCall(store(), CALL));
+    await expectAllResolve(callEvery(store(), CALL));
   });
 }

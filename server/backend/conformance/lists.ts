@@ -15,7 +15,12 @@ import {
   useOpenStore,
 } from "./harness.ts";
 
-function push(lists: ListStore, key: string, end: ListEnd, values: readonly string[]): Promise<number[]> {
+function push(
+  lists: ListStore,
+  key: string,
+  end: ListEnd,
+  values: readonly string[],
+): Promise<readonly number[]> {
   return lists.push(
     NAMESPACE,
     values.map((value) => ({ key, end, value: bytes(value) })),

@@ -1,5 +1,6 @@
 import { abortError, asPrismError, PrismError, type Reason } from "../../errors.ts";
 import { type Call, createCall } from "../contract.ts";
+import type { ItemsMethod, ItemsRow } from "../operations.ts";
 
 /** Calls of the store that are under way at the same time, of each kind: while one waits for the network the next is on its way. */
 const MAX_READS = 2;
@@ -19,15 +20,9 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** Of a group, which no single caller can end. */
 const NEVER = createCall();
 
-/** A call of the contract that takes a list of items and answers each in its place; an empty answer tells nothing of any. */
-export interface Method<Item, Result> {
-  /** Two calls on one key that only read may change places. */
-  readonly writes: boolean;
-  keyOf(item: Item): string;
-  bytesOf(item: Item): number;
-  /** Of an answer; absent = next to nothing. */
-  answerBytesOf?(result: Result): number;
-  run(namespace: string, items: readonly Item[], call: Call): Promise<readonly Result[]>;
+/** A method of the contract that takes items, and the store's own to call. */
+export interface Method<Item, Answer> extends ItemsRow<Item, Answer> {
+  readonly run: ItemsMethod<Item, Answer>;
 }
 
 interface WaitingCall {
@@ -36,7 +31,7 @@ interface WaitingCall {
   readonly keys: readonly string[];
   readonly bytes: number;
   readonly call: Call;
-  readonly resolve: (results: unknown[]) => void;
+  readonly resolve: (results: readonly unknown[]) => void;
   readonly reject: (error: PrismError) => void;
 }
 
@@ -60,7 +55,11 @@ export class CallQueue {
   }
 
   /** Makes the call, with others if there are some. */
-  add<Item, Result>(method: Method<Item, Result>, items: readonly Item[], call: Call): Promise<Result[]> {
+  add<Item, Answer>(
+    method: Method<Item, Answer>,
+    items: readonly Item[],
+    call: Call,
+  ): Promise<readonly Answer[]> {
     let bytes = 0;
     for (const item of items) {
       bytes += method.bytesOf(item);
@@ -68,7 +67,7 @@ export class CallQueue {
     if (this.#isFull(bytes)) {
       return Promise.reject(new PrismError("overloaded", "too many calls wait for the store"));
     }
-    return new Promise<Result[]>((resolve, reject) => {
+    return new Promise<readonly Answer[]>((resolve, reject) => {
       // Each method is given its own items, and its results to those who called it.
       const waiting = {
         method,
@@ -213,7 +212,7 @@ export class CallQueue {
     try {
       const results = await method.run(this.#namespace, items, call);
       this.#learn(method, results);
-      resolve([...results]);
+      resolve(results);
     } catch (error) {
       reject(asPrismError(error));
     }

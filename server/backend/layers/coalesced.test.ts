@@ -10,6 +10,7 @@ import { type Backend, createCall } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { createCoalescedBackend } from "./coalesced.ts";
 import { createGuardedBackend } from "./guarded.ts";
+import { type Wrap, wrapMethods } from "./wrapped.ts";
 
 describeBackend({
   name: "coalesced memory",
@@ -32,9 +33,9 @@ function createSlowStore(turns: () => number = () => 1) {
   const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
   let underWay = 0;
   let most = 0;
-  const slow =
-    <A extends readonly unknown[], R>(name: string, method: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
+  const slow: Wrap =
+    (method, name) =>
+    async (...args) => {
       asked.push(`${name} ${Array.isArray(args[1]) ? args[1].length : ""}`);
       most = Math.max(most, ++underWay);
       // What it does, it does at some moment on the way.
@@ -49,22 +50,7 @@ function createSlowStore(turns: () => number = () => 1) {
       underWay--;
       return result;
     };
-  const entries = present(memory.entries);
-  const lists = present(memory.lists);
-  const inner: Backend = {
-    ...memory,
-    entries: {
-      get: slow("get", entries.get.bind(entries)),
-      exists: slow("exists", entries.exists.bind(entries)),
-      set: slow("set", entries.set.bind(entries)),
-      delete: slow("delete", entries.delete.bind(entries)),
-    },
-    lists: {
-      push: slow("push", lists.push.bind(lists)),
-      pop: slow("pop", lists.pop.bind(lists)),
-      length: slow("length", lists.length.bind(lists)),
-    },
-  };
+  const inner: Backend = { ...memory, ...wrapMethods(memory, slow) };
   const backend = createCoalescedBackend(inner);
   return {
     inner,
@@ -136,7 +122,7 @@ describe("calls that arrive together", () => {
           if (writes.some(({ key }) => key === "bad")) {
             throw full;
           }
-          await present(inner.entries).set(namespace, writes, call);
+          return await present(inner.entries).set(namespace, writes, call);
         },
       },
     });

@@ -2,19 +2,14 @@ import { describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
 import { CALL, present } from "../conformance/harness.ts";
 import { type Backend, createCall, type EntryStore } from "../contract.ts";
+import { buildInterfaces } from "../operations.ts";
 import { createGuardedBackend } from "./guarded.ts";
 
 /** A store of entries alone, whose parts a test replaces. */
 function innerWith(parts: Partial<EntryStore & Pick<Backend, "open" | "close" | "check">>): Backend {
   const { open = async () => {}, close = async () => {}, check = async () => {}, ...methods } = parts;
-  const entries: EntryStore = {
-    get: async (_, keys) => keys.map(() => undefined),
-    exists: async (_, keys) => keys.map(() => false),
-    set: async () => {},
-    delete: async (_, keys) => keys.map(() => false),
-    ...methods,
-  };
-  return { type: "fake", entries, open, close, check };
+  const { entries } = buildInterfaces(() => async () => []);
+  return { type: "fake", entries: { ...present(entries), ...methods }, open, close, check };
 }
 
 describe("createGuardedBackend", () => {

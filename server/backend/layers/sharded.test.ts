@@ -9,6 +9,7 @@ import { createMemoryBackend } from "../memory/backend.ts";
 import { ArrayValues } from "../values.ts";
 import { createGuardedBackend } from "./guarded.ts";
 import { createShardedBackend } from "./sharded.ts";
+import { wrapMethods } from "./wrapped.ts";
 
 const memory = (clock = createManualClock()) => createMemoryBackend({ type: "memory" }, { clock });
 
@@ -37,8 +38,7 @@ function failing(inner: Backend, reason: "store_unavailable" | "store_full"): Ba
   };
   return {
     ...inner,
-    entries: { get: fail, exists: fail, set: fail, delete: fail },
-    lists: { push: fail, pop: fail, length: fail },
+    ...wrapMethods(inner, () => fail),
     check: fail,
   };
 }

@@ -1,7 +1,9 @@
 import { crc32 } from "node:zlib";
 import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
-import type { Backend, EntryStore, ListStore } from "../contract.ts";
+import type { Backend, Call } from "../contract.ts";
+import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
+import { combineItems } from "./wrapped.ts";
 
 /**
  * Several stores as one: each key is in one of them. A batch is whole or not at all within each; one that takes effect in some and
@@ -16,14 +18,14 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   if (shards.length === 1) {
     return first;
   }
-  const entries = ofAll(shards.map((shard) => shard.entries));
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
-  const lists = ofAll(shards.map((shard) => shard.lists));
   return {
     type: first.type,
-    ...(entries && { entries: shardEntries(entries) }),
+    ...combineItems(
+      shards,
+      (row, methods) => (namespace, items, call) => spread(methods, items, row, namespace, call),
+    ),
     ...(scanned && { scans: mergeScans(scanned) }),
-    ...(lists && { lists: shardLists(lists) }),
     async open() {
       const results = await Promise.allSettled(shards.map((shard) => shard.open()));
       const failure = results.find(isRejected);
@@ -53,45 +55,14 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   };
 }
 
-const itself = (key: string) => key;
-const keyOf = ({ key }: { readonly key: string }) => key;
-
-function shardEntries(shards: readonly EntryStore[]): EntryStore {
-  return {
-    get: (namespace, keys, call) =>
-      spread(shards, keys, itself, false, (shard, mine) => shard.get(namespace, mine, call)),
-    exists: (namespace, keys, call) =>
-      spread(shards, keys, itself, false, (shard, mine) => shard.exists(namespace, mine, call)),
-    async set(namespace, entries, call) {
-      await spread(shards, entries, keyOf, true, async (shard, mine) => {
-        await shard.set(namespace, mine, call);
-        return [];
-      });
-    },
-    delete: (namespace, keys, call) =>
-      spread(shards, keys, itself, true, (shard, mine) => shard.delete(namespace, mine, call)),
-  };
-}
-
-function shardLists(shards: readonly ListStore[]): ListStore {
-  return {
-    push: (namespace, pushes, call) =>
-      spread(shards, pushes, keyOf, true, (shard, mine) => shard.push(namespace, mine, call)),
-    pop: (namespace, pops, call) =>
-      spread(shards, pops, keyOf, true, (shard, mine) => shard.pop(namespace, mine, call)),
-    length: (namespace, keys, call) =>
-      spread(shards, keys, itself, false, (shard, mine) => shard.length(namespace, mine, call)),
-  };
-}
-
 /** Gives each shard its items of a call, in their order, and puts what they answer in the places of the items. */
-async function spread<Store, Item, Result>(
-  shards: readonly Store[],
+async function spread<Item, Answer>(
+  shards: readonly ItemsMethod<Item, Answer>[],
   items: readonly Item[],
-  keyOf: (item: Item) => string,
-  writes: boolean,
-  run: (shard: Store, items: readonly Item[]) => Promise<readonly Result[]>,
-): Promise<Result[]> {
+  { keyOf, writes }: ItemsRow<Item, Answer>,
+  namespace: string,
+  call: Call,
+): Promise<readonly Answer[]> {
   const parts = new Map<number, { readonly items: Item[]; readonly places: number[] }>();
   items.forEach((item, place) => {
     const at = crc32(keyOf(item)) % shards.length;
@@ -102,18 +73,18 @@ async function spread<Store, Item, Result>(
   });
   const outcomes = await Promise.allSettled(
     Array.from(parts, async ([at, part]) => {
-      const shard = shards[at];
-      if (shard === undefined) {
+      const run = shards[at];
+      if (run === undefined) {
         throw new Error("no such shard");
       }
-      return { ...part, results: await run(shard, part.items) };
+      return { ...part, results: await run(namespace, part.items, call) };
     }),
   );
   const failures = outcomes.filter(isRejected).map(({ reason }) => asPrismError(reason));
   if (failures.length > 0) {
     throw failureOf(failures, writes && failures.length < outcomes.length);
   }
-  const answers = new Array<Result>(items.length);
+  const answers = new Array<Answer>(items.length);
   for (const outcome of outcomes) {
     if (outcome.status === "rejected") {
       continue;

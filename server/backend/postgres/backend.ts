@@ -6,6 +6,7 @@ import {
   type EntryStore,
   type EntryWrite,
   type ListStore,
+  NOTHING,
   type ScanStore,
 } from "../contract.ts";
 import { keyRange } from "../key-range.ts";
@@ -149,6 +150,7 @@ function createEntries(run: Run, statements: Statements): EntryStore {
         ],
         call,
       );
+      return NOTHING;
     },
     async delete(namespace, keys, call) {
       const rows = await run(statements.delete, [namespace, keyArray(keys)], call);

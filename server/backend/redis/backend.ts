@@ -1,4 +1,4 @@
-import type { Backend, EntryStore, ListEnd, ListStore } from "../contract.ts";
+import { type Backend, type EntryStore, type ListEnd, type ListStore, NOTHING } from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { checkMemory, claimShard } from "./claim.ts";
 import { describePlace } from "./client.ts";
@@ -90,6 +90,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
         [index, expiry, ...entryNames],
         [entryPrefix.length, ...args],
       );
+      return NOTHING;
     },
     async delete(namespace, keys) {
       const reply = await connection.runScript(

@@ -13,7 +13,7 @@ import { toPrismError } from "./errors.ts";
 import { findLacking } from "./interfaces.ts";
 import { Plugin } from "./plugin.ts";
 import { createScans } from "./scans.ts";
-import { createEntries, createLists } from "./stores.ts";
+import { createStores } from "./stores.ts";
 
 /** How long `open` waits for the plugin. One that comes later is found when it comes. */
 const OPEN_WAIT_MS = 1000;
@@ -105,9 +105,8 @@ export function createRemoteBackend(
 
   return {
     type: config.type,
-    entries: createEntries(options),
+    ...createStores(options),
     scans,
-    lists: createLists(options),
     open,
     check: async () => check(linked()),
     async close() {

@@ -1,6 +1,7 @@
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { MAX_KEY_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
 import type { Call, Page, PageQuery, ScanStore } from "../contract.ts";
+import { OPERATIONS } from "../operations.ts";
 import { compareUtf8 } from "../utf8.ts";
 import { ArrayValues } from "../values.ts";
 import { toPrismError } from "./errors.ts";
@@ -78,7 +79,9 @@ export function createScans({ plugin }: StoreOptions): RemoteScans {
       if (Buffer.byteLength(prefix) > MAX_KEY_BYTES) {
         return 0;
       }
-      return Number((await plugin().ask(count, { namespace, prefix }, call, false)).count);
+      return Number(
+        (await plugin().ask(count, { namespace, prefix }, call, OPERATIONS.scans.count.writes)).count,
+      );
     },
 
     close() {

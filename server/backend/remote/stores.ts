@@ -1,12 +1,21 @@
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { PrismError } from "../../errors.ts";
-import type { EntryStore, ListStore } from "../contract.ts";
+import type { Interfaces } from "../contract.ts";
+import {
+  type AnswerOf,
+  type AnyItemsRow,
+  buildInterfaces,
+  type ItemOf,
+  type ItemsMethod,
+  type ItemsName,
+} from "../operations.ts";
 import { eachInOrder } from "./in-order.ts";
 import type { Plugin } from "./plugin.ts";
 
-const { get, set, exists, delete: remove } = KeyValueBasicInterface.method;
-const { pushLeft, pushRight, popLeft, popRight, length } = ListBasicInterface.method;
+const entry = KeyValueBasicInterface.method;
+const list = ListBasicInterface.method;
 
 /** What the stores of the room need. */
 export interface StoreOptions {
@@ -16,99 +25,80 @@ export interface StoreOptions {
   readonly secondMs: number;
 }
 
-/** Entries of a plugin: a call for each key of a batch, so that a batch is not all or none. */
-export function createEntries({ plugin, secondMs }: StoreOptions): EntryStore {
-  return {
-    get: (namespace, keys, call) =>
-      eachInOrder(keys, itself, async (key) => {
-        try {
-          return (await plugin().ask(get, { namespace, key }, call, false)).value;
-        } catch (error) {
-          return nothing(error, undefined);
-        }
-      }),
-    exists: (namespace, keys, call) =>
-      eachInOrder(keys, itself, async (key) => {
-        try {
-          return (await plugin().ask(exists, { namespace, key }, call, false)).exists;
-        } catch (error) {
-          return nothing(error, false);
-        }
-      }),
-    async set(namespace, entries, call) {
-      await eachInOrder(kept(entries), keyOf, async ({ key, value, ttlMs }) => {
-        // The wire counts whole seconds: an entry lives up to one longer than it was asked to, and never shorter.
-        const ttlSeconds = BigInt(Math.ceil(ttlMs / secondMs));
-        const { success } = await plugin().ask(set, { namespace, key, value, ttlSeconds }, call, true);
-        if (!success) {
-          throw failed("success: false");
-        }
-      });
-    },
-    delete: (namespace, keys, call) =>
-      eachInOrder(keys, itself, async (key) => {
-        try {
-          return (await plugin().ask(remove, { namespace, key }, call, true)).found;
-        } catch (error) {
-          return nothing(error, false);
-        }
-      }),
+/** Makes one call to the plugin. */
+type Ask = <I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  input: MessageInitShape<I> & { readonly namespace: string },
+) => Promise<MessageShape<O>>;
+
+/** What an item is on the wire. Throws PrismError. */
+type AskItem<Item, Answer> = (
+  ask: Ask,
+  namespace: string,
+  item: Item,
+  options: StoreOptions,
+) => Promise<Answer>;
+
+/** Each method of the contract that takes items. */
+const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
+  get: orNothing(undefined, async (ask, namespace, key) => (await ask(entry.get, { namespace, key })).value),
+  exists: orNothing(
+    false,
+    async (ask, namespace, key) => (await ask(entry.exists, { namespace, key })).exists,
+  ),
+  async set(ask, namespace, { key, value, ttlMs }, { secondMs }) {
+    // The wire counts whole seconds: an entry lives up to one longer than it was asked to, and never shorter.
+    const ttlSeconds = BigInt(Math.ceil(ttlMs / secondMs));
+    const { success } = await ask(entry.set, { namespace, key, value, ttlSeconds });
+    if (!success) {
+      throw failed("success: false");
+    }
+    return undefined;
+  },
+  delete: orNothing(
+    false,
+    async (ask, namespace, key) => (await ask(entry.delete, { namespace, key })).found,
+  ),
+  async push(ask, namespace, { key, end, value }) {
+    const input = { namespace, listKey: key, value };
+    const { newLength } = end === "left" ? await ask(list.pushLeft, input) : await ask(list.pushRight, input);
+    // A list has what was pushed just now.
+    if (newLength < 1n) {
+      throw failed(`new_length: ${newLength}`);
+    }
+    return Number(newLength);
+  },
+  pop: orNothing(undefined, async (ask, namespace, { key, end }) => {
+    const input = { namespace, listKey: key };
+    const { found, value } =
+      end === "left" ? await ask(list.popLeft, input) : await ask(list.popRight, input);
+    return found ? value : undefined;
+  }),
+  length: orNothing(0, async (ask, namespace, key) =>
+    Number((await ask(list.length, { namespace, listKey: key })).length),
+  ),
+};
+
+/** Entries and lists of a plugin: a call for each item of a batch, so that a batch is not all or none. */
+export function createStores(options: StoreOptions): Interfaces {
+  return buildInterfaces((_, method, row) =>
+    row.takes === "items"
+      ? createMethod(row, CALLS[method as ItemsName] as AskItem<unknown, unknown>, options)
+      : undefined,
+  );
+}
+
+function createMethod(
+  { keyOf, kept, writes }: AnyItemsRow,
+  askItem: AskItem<unknown, unknown>,
+  options: StoreOptions,
+): ItemsMethod<unknown, unknown> {
+  return (namespace, items, call) => {
+    const ask: Ask = (method, input) => options.plugin().ask(method, input, call, writes);
+    // The first call of a batch is written before this turn ends; the values of the others must outlive their request.
+    const mine = kept === undefined || items.length === 1 ? items : items.map(kept);
+    return eachInOrder(mine, keyOf, (item) => askItem(ask, namespace, item, options));
   };
-}
-
-/** Lists of a plugin. */
-export function createLists({ plugin }: StoreOptions): ListStore {
-  return {
-    push: (namespace, pushes, call) =>
-      eachInOrder(kept(pushes), keyOf, async ({ key, end, value }) => {
-        const push = { namespace, listKey: key, value };
-        const { newLength } =
-          end === "left"
-            ? await plugin().ask(pushLeft, push, call, true)
-            : await plugin().ask(pushRight, push, call, true);
-        // A list has what was pushed just now.
-        if (newLength < 1n) {
-          throw failed(`new_length: ${newLength}`);
-        }
-        return Number(newLength);
-      }),
-    pop: (namespace, pops, call) =>
-      eachInOrder(pops, keyOf, async ({ key, end }) => {
-        const pop = { namespace, listKey: key };
-        try {
-          const { found, value } =
-            end === "left"
-              ? await plugin().ask(popLeft, pop, call, true)
-              : await plugin().ask(popRight, pop, call, true);
-          return found ? value : undefined;
-        } catch (error) {
-          return nothing(error, undefined);
-        }
-      }),
-    length: (namespace, keys, call) =>
-      eachInOrder(keys, itself, async (key) => {
-        try {
-          return Number((await plugin().ask(length, { namespace, listKey: key }, call, false)).length);
-        } catch (error) {
-          return nothing(error, 0);
-        }
-      }),
-  };
-}
-
-function itself(key: string): string {
-  return key;
-}
-
-function keyOf({ key }: { readonly key: string }): string {
-  return key;
-}
-
-/** The first call of a batch is written before this turn ends; the values of the others must outlive the request that they are views of. */
-function kept<T extends { readonly value: Uint8Array }>(writes: readonly T[]): readonly T[] {
-  return writes.length === 1
-    ? writes
-    : writes.map((write) => ({ ...write, value: Uint8Array.from(write.value) }));
 }
 
 /** A write that the plugin does not refuse by a status, and says that it did not make. */
@@ -116,10 +106,16 @@ function failed(answer: string): PrismError {
   return new PrismError("internal", `the plugin failed: it answered the write with ${answer}`);
 }
 
-/** What a call answers whose key holds nothing, where the plugin tells that as NOT_FOUND; throws all other errors. */
-function nothing<T>(error: unknown, value: T): T {
-  if (error instanceof PrismError && error.reason === "key_not_found") {
-    return value;
-  }
-  throw error;
+/** A call that answers `nothing` where the plugin tells as NOT_FOUND that the key holds nothing. */
+function orNothing<Item, Answer>(nothing: Answer, ask: AskItem<Item, Answer>): AskItem<Item, Answer> {
+  return async (...args) => {
+    try {
+      return await ask(...args);
+    } catch (error) {
+      if (error instanceof PrismError && error.reason === "key_not_found") {
+        return nothing;
+      }
+      throw error;
+    }
+  };
 }

@@ -9,11 +9,13 @@ import {
   SILENT,
   type StoreLog,
 } from "../contract.ts";
+import { type AnswerOf, type ItemOf, type ItemsMethod, WRITES, type WriteName } from "../operations.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { FILES_GONE, openError, toPrismError } from "./errors.ts";
 import { openSession, type Session } from "./session.ts";
+import type { OperationOf } from "./write-batch.ts";
 
 /** Entries that one write of a sweep deletes: calls wait no longer for it than for each other. */
 const SWEEP_ENTRIES = 512;
@@ -125,14 +127,8 @@ function createEntries(current: () => Session, clock: Clock): EntryStore {
       const nowMs = clock.now();
       return reading(() => keys.map((key) => reader.exists(namespace, key, nowMs)));
     },
-    async set(namespace, entries, call) {
-      const copies = entries.map(({ key, value, ttlMs }) => ({ key, value: Buffer.from(value), ttlMs }));
-      await current().writes.write({ type: "set", namespace, entries: copies }, totalBytes(copies), call);
-    },
-    async delete(namespace, keys, call) {
-      const bytes = keys.reduce((sum, key) => sum + key.length, 0);
-      return current().writes.write({ type: "delete", namespace, keys }, bytes, call);
-    },
+    set: createWrite(current, "set"),
+    delete: createWrite(current, "delete"),
   };
 }
 
@@ -154,14 +150,8 @@ function createScans(current: () => Session, clock: Clock): ScanStore {
 
 function createLists(current: () => Session): ListStore {
   return {
-    async push(namespace, pushes, call) {
-      const copies = pushes.map(({ key, end, value }) => ({ key, end, value: Buffer.from(value) }));
-      return current().writes.write({ type: "push", namespace, pushes: copies }, totalBytes(copies), call);
-    },
-    async pop(namespace, pops, call) {
-      const bytes = pops.reduce((sum, { key }) => sum + key.length, 0);
-      return current().writes.write({ type: "pop", namespace, pops }, bytes, call);
-    },
+    push: createWrite(current, "push"),
+    pop: createWrite(current, "pop"),
     async length(namespace, keys) {
       const { reader } = current();
       return reading(() => keys.map((key) => reader.length(namespace, key)));
@@ -169,10 +159,23 @@ function createLists(current: () => Session): ListStore {
   };
 }
 
-/** Near enough for a bound: keys count by their UTF-16 length. */
-function totalBytes(items: readonly { readonly key: string; readonly value: Uint8Array }[]): number {
-  return items.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+/** A call that writes: what its items hold is theirs while they wait, and counted. */
+function createWrite<W extends WriteName>(
+  current: () => Session,
+  type: W,
+): ItemsMethod<ItemOf<W>, AnswerOf<W>> {
+  const { kept, bytesOf } = WRITES[type].row;
+  return async (namespace, items, call) => {
+    const mine = kept === undefined ? items : items.map(kept);
+    const bytes = mine.reduce((sum, item) => sum + bytesOf(item), 0);
+    const write = { type, namespace, items: mine } as OperationOf<W>;
+    // The writer answers each operation with the result of its type.
+    const answers = await current().writes.write(write, bytes, call);
+    return (answers ?? mine.map(nothing)) as readonly AnswerOf<W>[];
+  };
 }
+
+const nothing = () => undefined;
 
 function reading<T>(read: () => T): T {
   try {

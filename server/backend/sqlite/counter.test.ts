@@ -38,9 +38,9 @@ describe("createCounter", () => {
   const set = (key: string, ttlMs = 0): Operation => ({
     type: "set",
     namespace: "a",
-    entries: [{ key, value: NOTHING, ttlMs }],
+    items: [{ key, value: NOTHING, ttlMs }],
   });
-  const remove = (...keys: string[]): Operation => ({ type: "delete", namespace: "a", keys });
+  const remove = (...keys: string[]): Operation => ({ type: "delete", namespace: "a", items: keys });
 
   test("only what is live and has the prefix counts", async () => {
     expect(await count("a", "k0")).toBe(9999);
@@ -207,8 +207,8 @@ test("whatever is written meanwhile, and whenever it is committed, a count is ri
             const entries = keys.map((key) => ({ key, value: NOTHING, ttlMs }));
             await send(
               step.remove
-                ? { type: "delete", namespace: "a", keys }
-                : { type: "set", namespace: "a", entries },
+                ? { type: "delete", namespace: "a", items: keys }
+                : { type: "set", namespace: "a", items: entries },
             );
             break;
           }

@@ -15,7 +15,7 @@ afterEach(() => database[Symbol.asyncDispose]());
 const set = (namespace: string, ...keys: readonly (readonly [key: string, ttlMs: number])[]): Operation => ({
   type: "set",
   namespace,
-  entries: keys.map(([key, ttlMs]) => ({ key, ttlMs, value: new Uint8Array(0) })),
+  items: keys.map(([key, ttlMs]) => ({ key, ttlMs, value: new Uint8Array(0) })),
 });
 const all = keyRange("", undefined);
 
@@ -23,7 +23,7 @@ test("the keys of a group in a range that are live at a moment, each once", () =
   database.apply([set("n", ["a", 0], ["b1", 10], ["b2", 0], ["\u{ffff}", 0], ["\u{10000}", 0])], NOW_MS);
   const group = createReadGroup(database.reader)([
     set("n", ["\u{10000}", 0], ["b2", 0], ["b1", 0], ["none", 0]),
-    { type: "delete", namespace: "n", keys: ["\u{ffff}", "b1", "b2"] },
+    { type: "delete", namespace: "n", items: ["\u{ffff}", "b1", "b2"] },
     set("other", ["a", 0]),
     { type: "sweep", maxEntries: 1 },
   ]);

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { KeyRange } from "../key-range.ts";
 import { prepare } from "./query.ts";
-import type { Operation } from "./write-batch.ts";
+import { entryKeysOf, type Operation } from "./write-batch.ts";
 
 /** The keys of entries that a group of writes may change. However many ask, each key is looked at once. */
 export interface GroupKeys {
@@ -81,14 +81,8 @@ export function createReadGroup(db: DatabaseSync): (operations: readonly Operati
 function keysIn(operations: readonly Operation[], namespace: string): GroupKey[] {
   const keys = new Set<string>();
   for (const operation of operations) {
-    if (operation.type === "set" && operation.namespace === namespace) {
-      for (const { key } of operation.entries) {
-        keys.add(key);
-      }
-    } else if (operation.type === "delete" && operation.namespace === namespace) {
-      for (const key of operation.keys) {
-        keys.add(key);
-      }
+    for (const key of entryKeysOf(operation, namespace)) {
+      keys.add(key);
     }
   }
   return Array.from(keys, (key) => ({ key: Buffer.from(key), expiresAtMs: undefined })).sort((a, b) =>

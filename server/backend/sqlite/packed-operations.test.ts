@@ -15,15 +15,15 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({
     type: fc.constant("set" as const),
     namespace,
-    entries: fc.array(fc.record({ key, value, ttlMs })),
+    items: fc.array(fc.record({ key, value, ttlMs })),
   }),
-  fc.record({ type: fc.constant("delete" as const), namespace, keys: fc.array(key) }),
+  fc.record({ type: fc.constant("delete" as const), namespace, items: fc.array(key) }),
   fc.record({
     type: fc.constant("push" as const),
     namespace,
-    pushes: fc.array(fc.record({ key, end, value })),
+    items: fc.array(fc.record({ key, end, value })),
   }),
-  fc.record({ type: fc.constant("pop" as const), namespace, pops: fc.array(fc.record({ key, end })) }),
+  fc.record({ type: fc.constant("pop" as const), namespace, items: fc.array(fc.record({ key, end })) }),
   fc.record({ type: fc.constant("sweep" as const), maxEntries: fc.nat() }),
 );
 

@@ -1,21 +1,54 @@
-import type { Operation } from "./write-batch.ts";
-
-/** The place of a type, and of an end, is its code. */
-const TYPES = [
-  "set",
-  "delete",
-  "push",
-  "pop",
-  "sweep",
-  "probe",
-] as const satisfies readonly Operation["type"][];
-const ENDS = ["left", "right"] as const;
+import { type ItemOf, WRITE_NAMES, type WriteName } from "../operations.ts";
+import type { Operation, WriteOf } from "./write-batch.ts";
 
 const NUMBER_BYTES = 8;
 /** A unit of UTF-16 becomes this many bytes of UTF-8 at most. */
 const MAX_UNIT_BYTES = 3;
 /** Room for a group of small calls. */
 const START_BYTES = 16 * 1024;
+
+/** How an item goes into bytes and comes out again: its properties in one order. */
+interface Form<Item> {
+  pack(into: Packer, item: Item): void;
+  unpack(from: Unpacker): Item;
+}
+
+/** The place of an end is its code. */
+const ENDS = ["left", "right"] as const;
+
+/** Of each call's items. Properties are evaluated, and so read, in the order in which they stand. */
+const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
+  set: {
+    pack(into, { key, ttlMs, value }) {
+      into.text(key);
+      into.number(ttlMs);
+      into.blob(value);
+    },
+    unpack: (from) => ({ key: from.text(), ttlMs: from.number(), value: from.blob() }),
+  },
+  delete: {
+    pack: (into, key) => into.text(key),
+    unpack: (from) => from.text(),
+  },
+  push: {
+    pack(into, { key, end, value }) {
+      into.text(key);
+      into.code(ENDS, end);
+      into.blob(value);
+    },
+    unpack: (from) => ({ key: from.text(), end: from.code(ENDS), value: from.blob() }),
+  },
+  pop: {
+    pack(into, { key, end }) {
+      into.text(key);
+      into.code(ENDS, end);
+    },
+    unpack: (from) => ({ key: from.text(), end: from.code(ENDS) }),
+  },
+};
+
+/** The place of a type is its code. */
+const TYPES = [...WRITE_NAMES, "sweep", "probe"] as const;
 
 /**
  * Operations as bytes of their own, to be handed to another thread without a copy. Cloned as objects, of which each value has a buffer
@@ -26,40 +59,25 @@ export function packOperations(operations: readonly Operation[]): Uint8Array<Arr
   for (const operation of operations) {
     packer.code(TYPES, operation.type);
     switch (operation.type) {
-      case "set":
-        packer.text(operation.namespace);
-        packer.items(operation.entries, ({ key, value, ttlMs }) => {
-          packer.text(key);
-          packer.number(ttlMs);
-          packer.blob(value);
-        });
-        break;
-      case "delete":
-        packer.text(operation.namespace);
-        packer.items(operation.keys, (key) => packer.text(key));
-        break;
-      case "push":
-        packer.text(operation.namespace);
-        packer.items(operation.pushes, ({ key, end, value }) => {
-          packer.text(key);
-          packer.code(ENDS, end);
-          packer.blob(value);
-        });
-        break;
-      case "pop":
-        packer.text(operation.namespace);
-        packer.items(operation.pops, ({ key, end }) => {
-          packer.text(key);
-          packer.code(ENDS, end);
-        });
-        break;
       case "sweep":
         packer.number(operation.maxEntries);
         break;
       case "probe":
+        break;
+      default:
+        packWrite(packer, operation as WriteOf<WriteName>);
     }
   }
   return packer.packed();
+}
+
+function packWrite<W extends WriteName>(into: Packer, { type, namespace, items }: WriteOf<W>): void {
+  const form: Form<ItemOf<W>> = FORMS[type];
+  into.text(namespace);
+  into.number(items.length);
+  for (const item of items) {
+    form.pack(into, item);
+  }
 }
 
 /** The operations again. Their values are views of `packed`. */
@@ -72,30 +90,26 @@ export function unpackOperations(packed: Uint8Array<ArrayBuffer>): Operation[] {
   return operations;
 }
 
-/** Properties are evaluated, and so read, in the order in which they were packed. */
 function unpackOne(from: Unpacker): Operation {
   const type = from.code(TYPES);
-  if (type === "sweep") {
-    return { type, maxEntries: from.number() };
-  }
-  if (type === "probe") {
-    return { type };
-  }
-  const namespace = from.text();
   switch (type) {
-    case "set": {
-      const entries = from.items(() => ({ key: from.text(), ttlMs: from.number(), value: from.blob() }));
-      return { type, namespace, entries };
-    }
-    case "delete":
-      return { type, namespace, keys: from.items(() => from.text()) };
-    case "push": {
-      const pushes = from.items(() => ({ key: from.text(), end: from.code(ENDS), value: from.blob() }));
-      return { type, namespace, pushes };
-    }
-    case "pop":
-      return { type, namespace, pops: from.items(() => ({ key: from.text(), end: from.code(ENDS) })) };
+    case "sweep":
+      return { type, maxEntries: from.number() };
+    case "probe":
+      return { type };
+    default:
+      return unpackWrite(from, type) as Operation;
   }
+}
+
+function unpackWrite<W extends WriteName>(from: Unpacker, type: W): WriteOf<W> {
+  const form: Form<ItemOf<W>> = FORMS[type];
+  const namespace = from.text();
+  const items: ItemOf<W>[] = [];
+  for (let left = from.number(); left > 0; left--) {
+    items.push(form.unpack(from));
+  }
+  return { type, namespace, items };
 }
 
 class Packer {
@@ -125,13 +139,6 @@ class Packer {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
-  }
-
-  items<T>(items: readonly T[], write: (item: T) => void): void {
-    this.number(items.length);
-    for (const item of items) {
-      write(item);
-    }
   }
 
   packed(): Uint8Array<ArrayBuffer> {
@@ -185,14 +192,6 @@ class Unpacker {
   blob(): Uint8Array {
     const start = this.#take(this.number());
     return new Uint8Array(this.#view.buffer, this.#view.byteOffset + start, this.#at - start);
-  }
-
-  items<T>(read: () => T): T[] {
-    const items: T[] = [];
-    for (let left = this.number(); left > 0; left--) {
-      items.push(read());
-    }
-    return items;
   }
 
   #take(length: number): number {

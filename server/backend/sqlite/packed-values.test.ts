@@ -26,7 +26,7 @@ test("many keys have the values that each alone has, whatever bytes they are", a
       (entries, keys) => {
         writer.exec("DELETE FROM entry");
         const writes = entries.map(({ key, value, expiresAtMs }) => ({ key, value, ttlMs: expiresAtMs }));
-        apply([{ type: "set", namespace: "n", entries: writes }], 0);
+        apply([{ type: "set", namespace: "n", items: writes }], 0);
         const wanted = keys.map((key) => {
           const entry = entries.find((each) => each.key === key);
           const isLive = entry !== undefined && entry.expiresAtMs !== NOW_MS;

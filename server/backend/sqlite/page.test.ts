@@ -35,7 +35,7 @@ test("pages hold the live entries in order, each as few as it may and as many as
           value: Buffer.alloc(size, key),
           ttlMs: expiresAtMs,
         }));
-        apply([{ type: "set", namespace: "n", entries: writes }], 0);
+        apply([{ type: "set", namespace: "n", items: writes }], 0);
         const live = entries
           .filter(({ expiresAtMs }) => expiresAtMs !== NOW_MS)
           .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
@@ -80,7 +80,7 @@ test("what expired is passed over in steps, and what is deleted while a page is 
     value: i % 2 === 0 ? Buffer.from(`${i}`) : large,
     ttlMs: 0,
   }));
-  apply([{ type: "set", namespace: "n", entries: [...expired, ...others] }], 0);
+  apply([{ type: "set", namespace: "n", items: [...expired, ...others] }], 0);
   const readPage = createReadPage(database.reader, (_, key) => {
     if (key !== "b3") {
       return large;

@@ -22,15 +22,15 @@ beforeEach(() => {
 });
 
 function set(key: string, value: Uint8Array, ttlMs = 0): Operation {
-  return { type: "set", namespace: "a", entries: [{ key, value, ttlMs }] };
+  return { type: "set", namespace: "a", items: [{ key, value, ttlMs }] };
 }
 
 function push(key: string, value = bytes("1")): Operation {
-  return { type: "push", namespace: "a", pushes: [{ key, end: "right", value }] };
+  return { type: "push", namespace: "a", items: [{ key, end: "right", value }] };
 }
 
 function pop(key: string): Operation {
-  return { type: "pop", namespace: "a", pops: [{ key, end: "left" }] };
+  return { type: "pop", namespace: "a", items: [{ key, end: "left" }] };
 }
 
 function keysHeld(): string[] {
@@ -59,20 +59,20 @@ describe("createApplyGroup", () => {
   test("answers in order; later operations see what earlier ones did", () => {
     const group: Operation[] = [
       set("k", bytes("1")),
-      { type: "delete", namespace: "a", keys: ["k", "k", "x"] },
+      { type: "delete", namespace: "a", items: ["k", "k", "x"] },
       push("q"),
       push("q", bytes("2")),
       pop("q"),
       pop("absent"),
-      { type: "delete", namespace: "a", keys: [] },
+      { type: "delete", namespace: "a", items: [] },
     ];
-    const results = [undefined, [true, false, false], [1], [2], [bytes("1")], [undefined], []];
+    const results = [undefined, [true, false, false], [1], [2], [bytes("1")], undefined, undefined];
     expect(apply(group, 0)).toEqual(results);
   });
 
   test("time is what the group says", () => {
     apply([set("k", bytes("1"), 10)], 100);
-    expect(apply([{ type: "delete", namespace: "a", keys: ["k"] }], 110)).toEqual([[false]]);
+    expect(apply([{ type: "delete", namespace: "a", items: ["k"] }], 110)).toEqual([[false]]);
     expect(apply([{ type: "sweep", maxEntries: 5 }], 109)).toEqual([0]);
     expect(apply([{ type: "sweep", maxEntries: 5 }], 110)).toEqual([1]);
   });
@@ -91,7 +91,7 @@ describe("createApplyGroup", () => {
     const failing: Operation = {
       type: "set",
       namespace: "a",
-      entries: [{ ...big, key: "small", value: bytes("1") }, big],
+      items: [{ ...big, key: "small", value: bytes("1") }, big],
     };
     const outcomes = apply([push("q"), failing, push("q"), set("after", bytes("1"))], 0);
     expect(reasons(outcomes)).toEqual(["done", "store_full", "done", "done"]);
@@ -126,7 +126,7 @@ describe("createApplyGroup", () => {
     apply([set("a", large("1")), set("b", large("2"), 10), set("c", large("3")), set("d", large("4"))], 0);
     expect(stored()).toHaveLength(4);
     apply([set("a", large("5")), set("c", bytes("small"))], 0);
-    apply([{ type: "delete", namespace: "a", keys: ["d"] }], 0);
+    apply([{ type: "delete", namespace: "a", items: ["d"] }], 0);
     apply([{ type: "sweep", maxEntries: 5 }], 10);
     expect(stored()).toEqual([large("5")]);
   });

@@ -1,39 +1,45 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
-import type { EntryWrite, ListEnd } from "../contract.ts";
+import {
+  type AnswerOf,
+  type AnyItemsRow,
+  type Interface,
+  type ItemOf,
+  WRITES,
+  type WriteName,
+} from "../operations.ts";
 import { type Failure, isIoError, reasonOf, toFailure } from "./errors.ts";
 import { prepare } from "./query.ts";
 
-/** One call that writes, as plain data. Each takes effect whole or not at all. */
+/** One call that writes, as plain data. Each takes effect whole or not at all. A `probe` writes what is there already. */
 export type Operation =
-  | { readonly type: "set"; readonly namespace: string; readonly entries: readonly EntryWrite[] }
-  | { readonly type: "delete"; readonly namespace: string; readonly keys: readonly string[] }
-  | { readonly type: "push"; readonly namespace: string; readonly pushes: readonly Push[] }
-  | { readonly type: "pop"; readonly namespace: string; readonly pops: readonly Pop[] }
+  | { [W in WriteName]: WriteOf<W> }[WriteName]
   | { readonly type: "sweep"; readonly maxEntries: number }
   | { readonly type: "probe" };
 
-/** One value to add to a list. */
-export interface Push {
-  readonly key: string;
-  readonly end: ListEnd;
-  readonly value: Uint8Array;
+/** A call of the contract. */
+export interface WriteOf<W extends WriteName> {
+  readonly type: W;
+  readonly namespace: string;
+  readonly items: readonly ItemOf<W>[];
 }
 
-/** One value to take off a list. */
-export interface Pop {
-  readonly key: string;
-  readonly end: ListEnd;
-}
+/** An operation of one type. */
+export type OperationOf<T extends Operation["type"]> = Extract<Operation, { type: T }>;
 
-/** What an operation answers, by its type. `sweep`: how many entries it deleted. A `probe` writes what is there already. */
-export interface Results {
-  readonly set: undefined;
-  readonly delete: boolean[];
-  readonly push: number[];
-  readonly pop: (Uint8Array | undefined)[];
+/** What an operation answers, by its type: for each item, or `undefined` = nothing of any. `sweep`: how many entries it deleted. */
+export type Results = { readonly [W in WriteName]: readonly AnswerOf<W>[] | undefined } & {
   readonly sweep: number;
   readonly probe: undefined;
+};
+
+/** The keys of the namespace's entries that an operation writes; a sweep names none. */
+export function entryKeysOf(operation: Operation, namespace: string): readonly string[] {
+  if (operation.type === "sweep" || operation.type === "probe" || operation.namespace !== namespace) {
+    return [];
+  }
+  const { of, row }: { readonly of: Interface; readonly row: AnyItemsRow } = WRITES[operation.type];
+  return of === "entries" ? operation.items.map((item) => row.keyOf(item)) : [];
 }
 
 /** Any operation's result. */
@@ -107,30 +113,34 @@ function outcomeUnknown(error: unknown): PrismError {
   return new PrismError(reason, message, { cause: error });
 }
 
+/** What a call does to the database for one of its items. */
+type ApplyItem<W extends WriteName> = (namespace: string, item: ItemOf<W>, nowMs: number) => AnswerOf<W>;
+
 function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number) => Result {
-  const set = createSet(db);
-  const remove = createDelete(db);
-  const push = createPush(db);
-  const pop = createPop(db);
+  const writes: { readonly [W in WriteName]: ApplyItem<W> } = {
+    set: createSet(db),
+    delete: createDelete(db),
+    push: createPush(db),
+    pop: createPop(db),
+  };
   const sweep = createSweep(db);
   const probe = createProbe(db);
+
+  function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Result {
+    const apply: ApplyItem<W> = writes[type];
+    const answers = items.map((item) => apply(namespace, item, nowMs));
+    // Thousands of answers cross between threads in a group.
+    return answers.every((answer) => answer === undefined) ? undefined : (answers as Result);
+  }
+
   return (operation, nowMs) => {
     switch (operation.type) {
-      case "set":
-        for (const entry of operation.entries) {
-          set(operation.namespace, entry, nowMs);
-        }
-        return undefined;
-      case "delete":
-        return operation.keys.map((key) => remove(operation.namespace, key, nowMs));
-      case "push":
-        return operation.pushes.map((each) => push(operation.namespace, each));
-      case "pop":
-        return operation.pops.map((each) => pop(operation.namespace, each));
       case "sweep":
         return sweep(operation.maxEntries, nowMs);
       case "probe":
         return probe();
+      default:
+        return applyItems(operation as WriteOf<WriteName>, nowMs);
     }
   };
 }
@@ -138,7 +148,7 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
 /** A larger value has a row of its own: see migration 2. */
 export const MAX_INLINE_VALUE_BYTES = 4096;
 
-function createSet(db: DatabaseSync): (namespace: string, entry: EntryWrite, nowMs: number) => void {
+function createSet(db: DatabaseSync): ApplyItem<"set"> {
   const upsert = db.prepare(
     `INSERT INTO entry (namespace, key, expires_at_ms, value, large_value_id) VALUES (?, CAST(? AS BLOB), ?, ?, ?)
      ON CONFLICT DO UPDATE SET
@@ -151,18 +161,19 @@ function createSet(db: DatabaseSync): (namespace: string, entry: EntryWrite, now
     const id = large ? insertLarge.get(value)?.[0] : undefined;
     // Not `run`, which makes an object that says how many rows changed.
     upsert.get(namespace, key, expiresAtMs, large ? null : value, id ?? null);
+    return undefined;
   };
 }
 
 /** Leaves an expired entry to the sweep: it held no value. */
-function createDelete(db: DatabaseSync): (namespace: string, key: string, nowMs: number) => boolean {
+function createDelete(db: DatabaseSync): ApplyItem<"delete"> {
   const remove = db.prepare(
     `DELETE FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND (expires_at_ms IS NULL OR expires_at_ms > ?)`,
   );
   return (namespace, key, nowMs) => remove.run(namespace, key, nowMs).changes === 1;
 }
 
-function createPush(db: DatabaseSync): (namespace: string, push: Push) => number {
+function createPush(db: DatabaseSync): ApplyItem<"push"> {
   const left = prepare<[id: number, position: number, length: number]>(
     db,
     `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), -1, 0)
@@ -185,7 +196,7 @@ function createPush(db: DatabaseSync): (namespace: string, push: Push) => number
   };
 }
 
-function createPop(db: DatabaseSync): (namespace: string, pop: Pop) => Uint8Array | undefined {
+function createPop(db: DatabaseSync): ApplyItem<"pop"> {
   const left = prepare<[id: number, position: number, length: number]>(
     db,
     `UPDATE list SET head = head + 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, head - 1, tail - head`,

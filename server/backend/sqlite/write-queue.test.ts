@@ -34,7 +34,7 @@ class FakeThread extends EventEmitter implements WriterThread {
       throw new Error("there is no group to answer");
     }
     const outcomes = unpackOperations(last.operations).map((operation) =>
-      operation.type === "delete" ? [operation.keys[0] === "yes"] : 0,
+      operation.type === "delete" ? [operation.items[0] === "yes"] : 0,
     );
     const message: FromWriter = { outcomes, refusal: undefined };
     this.emit("message", message);
@@ -51,7 +51,7 @@ beforeEach(() => {
 });
 
 function remove(key: string): Extract<Operation, { type: "delete" }> {
-  return { type: "delete", namespace: "a", keys: [key] };
+  return { type: "delete", namespace: "a", items: [key] };
 }
 
 /** The reasons with which writes were rejected, "done" where they were not. */

@@ -4,7 +4,7 @@ import type { Call } from "../contract.ts";
 import { type Failure, fromFailure } from "./errors.ts";
 import { packOperations } from "./packed-operations.ts";
 import type { Answer } from "./store-writer.ts";
-import { isFailure, type Operation, type Result, type Results } from "./write-batch.ts";
+import { isFailure, type Operation, type OperationOf, type Result, type Results } from "./write-batch.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
 
 /** Most calls in one group: it bounds how long each waits for the others. */
@@ -39,7 +39,7 @@ export interface WriteQueue {
    * before or after that; what SQLite said.
    */
   write<T extends Operation["type"]>(
-    operation: Extract<Operation, { type: T }>,
+    operation: OperationOf<T>,
     bytes: number,
     call?: Call,
   ): Promise<Results[T]>;

@@ -1,0 +1,169 @@
+import type { Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
+
+/**
+ * The calls of the contract as data: one row for each method of each interface. The layers, SQLite's writer, the room of plugins and
+ * the tests are made from these rows, so that a new call is stated here once. A method without a row does not compile.
+ */
+
+/** A method that takes items and answers each in its place; an absent answer is `undefined`. */
+export type ItemsMethod<Item, Answer> = (
+  namespace: string,
+  items: readonly Item[],
+  call: Call,
+) => Promise<readonly Answer[]>;
+
+/** What the layers know of a method that takes items, each of which is about one key. */
+export interface ItemsRow<Item, Answer> {
+  readonly takes: "items";
+  /** False: it changes nothing, so two calls on one key may change places. */
+  readonly writes: boolean;
+  keyOf(item: Item): string;
+  /** What an item takes up while it waits. Keys count by their UTF-16 length, which is near enough for a bound. */
+  bytesOf(item: Item): number;
+  /** Of an answer; absent = next to nothing. */
+  answerBytesOf?(answer: Answer): number;
+  /** A copy that does not change with the buffer of its request; absent = an item never does. */
+  kept?(item: Item): Item;
+}
+
+/** The same of a method that is about a range of keys. */
+export interface RangeRow {
+  readonly takes: "range";
+  readonly writes: boolean;
+}
+
+/** The name of an interface. */
+export type Interface = keyof Interfaces;
+
+/** Each interface, with its methods. */
+type Stores = Required<Interfaces>;
+
+/** The row that a method has to have. */
+type RowOf<Method> = Method extends ItemsMethod<infer Item, infer Answer> ? ItemsRow<Item, Answer> : RangeRow;
+
+/** A row for each method of each interface. */
+export type OperationTable = {
+  readonly [I in Interface]: { readonly [M in keyof Stores[I]]: RowOf<Stores[I][M]> };
+};
+
+const itself = (key: string) => key;
+const keyOf = ({ key }: { readonly key: string }) => key;
+const bytesOfKey = (key: string) => key.length;
+const bytesOfValue = (value: Uint8Array | undefined) => value?.length ?? 0;
+
+const READ_KEY = { takes: "items", writes: false, keyOf: itself, bytesOf: bytesOfKey } as const;
+const WRITE_KEY = { ...READ_KEY, writes: true } as const;
+const READ_RANGE = { takes: "range", writes: false } as const;
+
+/** A write of a value to one key. */
+const writeValue = <Item extends { readonly key: string; readonly value: Uint8Array }>() =>
+  ({
+    takes: "items",
+    writes: true,
+    keyOf,
+    bytesOf: ({ key, value }: Item) => key.length + value.length,
+    kept: (item: Item): Item => ({ ...item, value: Buffer.from(item.value) }),
+  }) as const;
+
+/** Every call of the contract. */
+export const OPERATIONS = {
+  entries: {
+    get: { ...READ_KEY, answerBytesOf: bytesOfValue },
+    exists: READ_KEY,
+    set: writeValue<EntryWrite>(),
+    delete: WRITE_KEY,
+  },
+  scans: {
+    scanPage: READ_RANGE,
+    count: READ_RANGE,
+  },
+  lists: {
+    push: writeValue<ListPush>(),
+    pop: {
+      takes: "items",
+      writes: true,
+      keyOf,
+      bytesOf: ({ key }: ListPop) => key.length,
+      answerBytesOf: bytesOfValue,
+    },
+    length: READ_KEY,
+  },
+} as const satisfies OperationTable;
+
+/** The names of the interfaces, in the order of {@link OPERATIONS}. */
+export const INTERFACES = Object.keys(OPERATIONS) as readonly Interface[];
+
+/** The row of a method whose items and answers only its callers know. */
+export type AnyItemsRow = ItemsRow<unknown, unknown>;
+
+/** A row of any method. */
+export type AnyRow = AnyItemsRow | RangeRow;
+
+/** The rows of an interface, by the names of its methods. */
+export function rowsOf(name: Interface): readonly (readonly [method: string, row: AnyRow])[] {
+  return Object.entries<AnyRow>(OPERATIONS[name]);
+}
+
+/** Makes interfaces, method by method; one with a method that `make` answers `undefined` for is absent. */
+export function buildInterfaces(make: (of: Interface, method: string, row: AnyRow) => unknown): Interfaces {
+  const made: Record<string, object> = {};
+  for (const of of INTERFACES) {
+    const methods = rowsOf(of).map(([method, row]) => [method, make(of, method, row)] as const);
+    if (methods.every(([, method]) => method !== undefined)) {
+      made[of] = Object.fromEntries(methods);
+    }
+  }
+  return made;
+}
+
+type Rows = typeof OPERATIONS;
+
+/** Whose rows are so, by interface. */
+type NamesIn<I extends Interface, Kind> = {
+  [M in keyof Rows[I]]: Rows[I][M] extends Kind ? M : never;
+}[keyof Rows[I]];
+
+/** The name of each method of the contract. No two interfaces have a method of one name. */
+export type OperationName = { [I in Interface]: keyof Rows[I] }[Interface];
+
+/** Of those that take items. */
+export type ItemsName = { [I in Interface]: NamesIn<I, { readonly takes: "items" }> }[Interface];
+
+/** Of those that write items. */
+export type WriteName = {
+  [I in Interface]: NamesIn<I, { readonly takes: "items"; readonly writes: true }>;
+}[Interface];
+
+type MethodOf<M extends OperationName> = {
+  [I in Interface]: M extends keyof Stores[I] ? Stores[I][M] : never;
+}[Interface];
+
+/** What a method takes after the namespace. */
+export type ArgumentOf<M extends OperationName> =
+  MethodOf<M> extends (namespace: string, argument: infer Argument, call: Call) => unknown ? Argument : never;
+
+/** One item of it. */
+export type ItemOf<M extends OperationName> =
+  MethodOf<M> extends ItemsMethod<infer Item, infer _> ? Item : never;
+
+/** What a method answers for an item. */
+export type AnswerOf<M extends OperationName> =
+  MethodOf<M> extends ItemsMethod<infer _, infer Answer> ? Answer : never;
+
+/** A method that writes items: its interface and its row. */
+export interface WriteOperation<W extends WriteName = WriteName> {
+  readonly of: Interface;
+  readonly row: ItemsRow<ItemOf<W>, AnswerOf<W>>;
+}
+
+/** All of them, by their names. */
+export const WRITES = Object.fromEntries(
+  INTERFACES.flatMap((of) =>
+    rowsOf(of).flatMap(([method, row]) =>
+      row.takes === "items" && row.writes ? [[method, { of, row }]] : [],
+    ),
+  ),
+) as unknown as { readonly [W in WriteName]: WriteOperation<W> };
+
+/** Their names, in the order of {@link OPERATIONS}. */
+export const WRITE_NAMES = Object.keys(WRITES) as readonly WriteName[];
