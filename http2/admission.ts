@@ -1,5 +1,6 @@
 import type { Sender } from "./sender.ts";
-import type { Kind, Stream } from "./stream.ts";
+import type { Stream } from "./stream.ts";
+import type { Kind } from "./stream-host.ts";
 
 /** An answer of a kind that was not seen yet is expected to take this part of the room. */
 const FIRST_GUESS = 1 / 4;
@@ -23,44 +24,44 @@ const MAX_STARTS = 128;
  * is whole: until then it holds up the window of the others, and cannot be answered anyway.
  */
 export class Admission {
-  private readonly sender: Sender;
-  private readonly roomBytes: number;
-  private readonly start: (stream: Stream) => void;
-  private readonly kinds = new Map<string, Kind>();
+  readonly #sender: Sender;
+  readonly #roomBytes: number;
+  readonly #start: (stream: Stream) => void;
+  readonly #kinds = new Map<string, Kind<Stream>>();
   /** Of the last request: mostly that of all. */
-  private lastPath: string | undefined = undefined;
-  private lastKind: Kind | undefined = undefined;
-  private waitingCount = 0;
+  #lastPath: string | undefined = undefined;
+  #lastKind: Kind<Stream> | undefined = undefined;
+  #waitingCount = 0;
   /** What answers at once closes at once, and so calls for the next. */
-  private releasing = false;
+  #releasing = false;
   /** What the requests that are answered now are expected to bring. */
-  private expectedBytes = 0;
-  private starts = 0;
-  private pause: NodeJS.Immediate | undefined = undefined;
+  #expectedBytes = 0;
+  #starts = 0;
+  #pause: NodeJS.Immediate | undefined = undefined;
 
   /** `roomBytes`: what may wait to be sent before requests wait; `start` gets each request that waited, once. */
   constructor(sender: Sender, roomBytes: number, start: (stream: Stream) => void) {
-    this.sender = sender;
-    this.roomBytes = roomBytes;
-    this.start = start;
+    this.#sender = sender;
+    this.#roomBytes = roomBytes;
+    this.#start = start;
   }
 
   /** Another chunk of the peer's is read: what answers at once has done so for the one before. */
   begin(): void {
-    this.starts = 0;
+    this.#starts = 0;
   }
 
   /** A request is whole. False = it waits for `start`, unless its stream closes, or answers, before. */
   admit(stream: Stream): boolean {
-    const kind = this.kindOf(stream.path);
-    stream.kind = kind;
-    if (kind.waiting.length === 0 && this.hasRoom(kind)) {
-      this.count(stream, kind);
+    const kind = this.#kindOf(stream.path);
+    stream.setKind(kind);
+    if (kind.waiting.length === 0 && this.#hasRoom(kind)) {
+      this.#count(stream, kind);
       return true;
     }
     kind.waiting.push(stream);
-    this.waitingCount++;
-    this.sender.onRoom = () => this.release();
+    this.#waitingCount++;
+    this.#sender.onRoom = () => this.#release();
     return false;
   }
 
@@ -71,114 +72,113 @@ export class Admission {
   answered(stream: Stream, bytes: number | undefined): void {
     const { kind } = stream;
     if (kind !== undefined) {
-      this.forget(stream, kind);
+      this.#forget(stream, kind);
       if (bytes !== undefined) {
         learn(kind, bytes);
       }
     }
-    this.release();
+    this.#release();
   }
 
   /** A stream closed. */
   closed(stream: Stream): void {
     if (stream.kind !== undefined) {
-      this.forget(stream, stream.kind);
+      this.#forget(stream, stream.kind);
     }
-    this.release();
+    this.#release();
   }
 
   /** Starts what waited, as far as there is room: one of each kind in turn. */
-  private release(): void {
-    if (this.releasing || this.waitingCount === 0) {
+  #release(): void {
+    if (this.#releasing || this.#waitingCount === 0) {
       return;
     }
-    this.releasing = true;
+    this.#releasing = true;
     const endsAt = performance.now() + RELEASE_MS;
     for (let started = true; started; ) {
       started = false;
-      for (const kind of this.kinds.values()) {
-        const stream = this.hasRoom(kind) ? kind.waiting.shift() : undefined;
+      for (const kind of this.#kinds.values()) {
+        const stream = this.#hasRoom(kind) ? kind.waiting.shift() : undefined;
         if (stream !== undefined) {
           started = true;
-          this.waitingCount--;
-          this.count(stream, kind);
-          this.start(stream);
+          this.#waitingCount--;
+          this.#count(stream, kind);
+          this.#start(stream);
           if (performance.now() >= endsAt) {
-            this.rest();
+            this.#rest();
           }
         }
       }
     }
-    this.releasing = false;
-    if (this.waitingCount === 0) {
-      this.sender.onRoom = undefined;
+    this.#releasing = false;
+    if (this.#waitingCount === 0) {
+      this.#sender.onRoom = undefined;
     }
   }
 
-  private kindOf(path: string): Kind {
-    if (path === this.lastPath && this.lastKind !== undefined) {
-      return this.lastKind;
+  #kindOf(path: string): Kind<Stream> {
+    if (path === this.#lastPath && this.#lastKind !== undefined) {
+      return this.#lastKind;
     }
     // A query makes no other kind.
     const end = path.indexOf("?");
     const own = end < 0 ? path : path.slice(0, end);
-    const name = this.kinds.has(own) || this.kinds.size < MAX_KINDS ? own : "";
-    let kind = this.kinds.get(name);
+    const name = this.#kinds.has(own) || this.#kinds.size < MAX_KINDS ? own : "";
+    let kind = this.#kinds.get(name);
     if (kind === undefined) {
-      kind = { known: false, expectedBytes: this.roomBytes * FIRST_GUESS, unanswered: 0, waiting: [] };
-      this.kinds.set(name, kind);
+      kind = { known: false, expectedBytes: this.#roomBytes * FIRST_GUESS, unanswered: 0, waiting: [] };
+      this.#kinds.set(name, kind);
     }
-    this.lastPath = path;
-    this.lastKind = kind;
+    this.#lastPath = path;
+    this.#lastKind = kind;
     return kind;
   }
 
-  private hasRoom(kind: Kind): boolean {
-    const { bufferedBytes } = this.sender;
+  #hasRoom(kind: Kind<Stream>): boolean {
+    const { bufferedBytes } = this.#sender;
     return (
-      this.pause === undefined &&
-      bufferedBytes < this.roomBytes &&
-      (kind.unanswered === 0 || bufferedBytes + this.expectedBytes + kind.expectedBytes <= this.roomBytes)
+      this.#pause === undefined &&
+      bufferedBytes < this.#roomBytes &&
+      (kind.unanswered === 0 || bufferedBytes + this.#expectedBytes + kind.expectedBytes <= this.#roomBytes)
     );
   }
 
-  private count(stream: Stream, kind: Kind): void {
-    stream.expectedBytes = kind.expectedBytes;
-    stream.counted = true;
-    this.expectedBytes += kind.expectedBytes;
+  #count(stream: Stream, kind: Kind<Stream>): void {
+    stream.startAnswer(kind.expectedBytes);
+    this.#expectedBytes += kind.expectedBytes;
     kind.unanswered++;
-    if (++this.starts >= MAX_STARTS) {
-      this.rest();
+    if (++this.#starts >= MAX_STARTS) {
+      this.#rest();
     }
   }
 
   /** Starts no more before the next turn. */
-  private rest(): void {
-    this.pause ??= setImmediate(() => {
-      this.pause = undefined;
-      this.starts = 0;
-      this.release();
+  #rest(): void {
+    this.#pause ??= setImmediate(() => {
+      this.#pause = undefined;
+      this.#starts = 0;
+      this.#release();
     });
   }
 
   /** A request is answered, or over: it is not under way any more, or does not wait any more. */
-  private forget(stream: Stream, kind: Kind): void {
-    if (stream.counted) {
-      stream.counted = false;
-      this.expectedBytes -= stream.expectedBytes;
+  #forget(stream: Stream, kind: Kind<Stream>): void {
+    const expectedBytes = stream.stopAnswer();
+    if (expectedBytes >= 0) {
+      this.#expectedBytes -= expectedBytes;
       kind.unanswered--;
     } else if (kind.waiting.length > 0) {
       const at = kind.waiting.indexOf(stream);
       if (at >= 0) {
         kind.waiting.splice(at, 1);
-        this.waitingCount--;
+        this.#waitingCount--;
       }
     }
   }
 }
 
 /** One that is larger than expected counts at once, since the next may be as large. */
-function learn(kind: Kind, bytes: number): void {
+function learn(kind: Kind<Stream>, bytes: number): void {
   const more = bytes - kind.expectedBytes;
   kind.expectedBytes += more > 0 || !kind.known ? more : more * WEIGHT;
   kind.known = true;

@@ -1,22 +1,22 @@
 /** Memory that bodies share while they come in: those of one chunk need none. */
 export class BodyBudget {
-  private left: number;
+  #left: number;
 
   constructor(maxBytes: number) {
-    this.left = maxBytes;
+    this.#left = maxBytes;
   }
 
   /** False = there is not so much left. */
   take(bytes: number): boolean {
-    if (bytes > this.left) {
+    if (bytes > this.#left) {
       return false;
     }
-    this.left -= bytes;
+    this.#left -= bytes;
     return true;
   }
 
   give(bytes: number): void {
-    this.left += bytes;
+    this.#left += bytes;
   }
 }
 
@@ -28,64 +28,64 @@ export type OnWhole<S> = (stream: S, body: Buffer | NoBody) => void;
 
 /** Puts a body together that comes in pieces; a body of single bytes costs no more memory than one of large chunks. */
 export class BodyCollector<S> {
-  private readonly maxBytes: number;
-  private readonly budget: BodyBudget | undefined;
-  private readonly done: OnWhole<S>;
-  private buffer: Buffer | undefined = undefined;
-  private length = 0;
-  private over = false;
+  readonly #maxBytes: number;
+  readonly #budget: BodyBudget | undefined;
+  readonly #done: OnWhole<S>;
+  #buffer: Buffer | undefined = undefined;
+  #length = 0;
+  #over = false;
 
   constructor(maxBytes: number, budget: BodyBudget | undefined, done: OnWhole<S>) {
-    this.maxBytes = maxBytes;
-    this.budget = budget;
-    this.done = done;
+    this.#maxBytes = maxBytes;
+    this.#budget = budget;
+    this.#done = done;
   }
 
   /** Takes the next piece; calls `done`, once, with the last or with the one that is too much. */
   add(stream: S, chunk: Buffer, end: boolean): void {
-    if (this.over) {
+    if (this.#over) {
       return;
     }
-    const total = this.length + chunk.length;
-    if (total > this.maxBytes) {
-      this.finish(stream, "too long");
-    } else if (end && this.buffer === undefined) {
+    const total = this.#length + chunk.length;
+    if (total > this.#maxBytes) {
+      this.#finish(stream, "too long");
+    } else if (end && this.#buffer === undefined) {
       // A body of one chunk, as most are, is not copied.
-      this.finish(stream, chunk);
-    } else if (!this.append(chunk, total)) {
-      this.finish(stream, "no room");
+      this.#finish(stream, chunk);
+    } else if (!this.#append(chunk, total)) {
+      this.#finish(stream, "no room");
     } else if (end) {
-      this.finish(stream, (this.buffer ?? chunk).subarray(0, total));
+      this.#finish(stream, (this.#buffer ?? chunk).subarray(0, total));
     }
   }
 
   /** The rest does not come; what there is, is dropped. */
   abandon(): void {
-    this.over = true;
-    this.budget?.give(this.buffer?.length ?? 0);
-    this.buffer = undefined;
+    this.#over = true;
+    this.#budget?.give(this.#buffer?.length ?? 0);
+    this.#buffer = undefined;
   }
 
   /** False = the budget has no room. */
-  private append(chunk: Buffer, total: number): boolean {
-    const { buffer } = this;
+  #append(chunk: Buffer, total: number): boolean {
+    const buffer = this.#buffer;
     if (buffer === undefined || buffer.length < total) {
-      const size = Math.min(total * 2, this.maxBytes);
-      if (this.budget?.take(size - (buffer?.length ?? 0)) === false) {
+      const size = Math.min(total * 2, this.#maxBytes);
+      if (this.#budget?.take(size - (buffer?.length ?? 0)) === false) {
         return false;
       }
-      this.buffer = Buffer.allocUnsafe(size);
-      buffer?.copy(this.buffer, 0, 0, this.length);
+      this.#buffer = Buffer.allocUnsafe(size);
+      buffer?.copy(this.#buffer, 0, 0, this.#length);
     }
-    if (this.buffer !== undefined) {
-      chunk.copy(this.buffer, this.length);
+    if (this.#buffer !== undefined) {
+      chunk.copy(this.#buffer, this.#length);
     }
-    this.length = total;
+    this.#length = total;
     return true;
   }
 
-  private finish(stream: S, body: Buffer | NoBody): void {
+  #finish(stream: S, body: Buffer | NoBody): void {
     this.abandon();
-    this.done(stream, body);
+    this.#done(stream, body);
   }
 }

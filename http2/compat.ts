@@ -51,7 +51,7 @@ export class CompatRequest extends Readable {
     this.method = stream.method;
     this.url = stream.path;
     this.headers = headersOf(stream);
-    this.socket = stream.host.socket;
+    this.socket = stream.socket;
     this.stream = shared;
     this.#stream = stream;
   }
@@ -166,7 +166,7 @@ export class CompatResponse extends Writable {
       done();
     } else {
       this.#written = done;
-      this.#stream.onDrain = () => done();
+      this.#stream.whenDrained(() => done());
     }
   }
 
@@ -206,7 +206,7 @@ export function createCompat(stream: Stream): { request: CompatRequest; response
   const shared = { rstCode: 0 };
   const request = new CompatRequest(stream, shared);
   const response = new CompatResponse(stream, request);
-  stream.onClose = (_, code) => {
+  stream.whenClosed((_, code) => {
     // node:http2 says CANCEL where the connection is gone.
     shared.rstCode = code === ErrorCode.CONNECT_ERROR ? ErrorCode.CANCEL : (code ?? 0);
     request.aborted = !request.complete && code !== undefined;
@@ -215,7 +215,7 @@ export function createCompat(stream: Stream): { request: CompatRequest; response
     }
     request.destroy();
     response.destroy();
-  };
+  });
   return { request, response };
 }
 

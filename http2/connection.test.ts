@@ -219,10 +219,10 @@ describe("a stream", () => {
     let drains = 0;
     const { peer } = serve({}, (stream) => {
       stream.respond(RESPONSE);
-      stream.onDrain = () => {
+      stream.whenDrained(() => {
         drains++;
         stream.end(TRAILERS);
-      };
+      });
       expect(stream.write(Buffer.alloc(100_000))).toBe(false);
     });
     peer.start([Setting.INITIAL_WINDOW_SIZE, 10]);
@@ -341,7 +341,7 @@ describe("client", () => {
     const peer = new RawPeer(far, true);
     const open = () => {
       const result = { stream: connection.request(REQUEST), closes: [] as unknown[] };
-      result.stream.onClose = (stream, code) => result.closes.push(code, stream.refused);
+      result.stream.whenClosed((stream, code) => result.closes.push(code, stream.refused));
       result.stream.endWith(Buffer.from("x"));
       return result;
     };

@@ -12,21 +12,21 @@ export interface FrameSink {
 
 /** Cuts what a socket brings into frames (RFC 9113 section 4.1); only a frame split over chunks is copied. */
 export class FrameReader {
-  private readonly maxFrameBytes: number;
-  private prefaceLeft: number;
-  private settingsDue = true;
+  readonly #maxFrameBytes: number;
+  #prefaceLeft: number;
+  #settingsDue = true;
   /** The beginning of a frame whose end is not there yet: first only its head, then room for all of it. */
-  private partial: Buffer | undefined;
-  private partialBytes = 0;
+  #partial: Buffer | undefined;
+  #partialBytes = 0;
 
   constructor(maxFrameBytes: number, expectPreface: boolean) {
-    this.maxFrameBytes = maxFrameBytes;
-    this.prefaceLeft = expectPreface ? PREFACE.length : 0;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#prefaceLeft = expectPreface ? PREFACE.length : 0;
   }
 
   /** The connection preface is complete: a peer's SETTINGS came (RFC 9113 section 3.4). */
   get started(): boolean {
-    return !this.settingsDue;
+    return !this.#settingsDue;
   }
 
   /**
@@ -35,23 +35,23 @@ export class FrameReader {
    */
   push(chunk: Buffer, sink: FrameSink, from = 0): number {
     let at = from;
-    if (this.prefaceLeft > 0) {
-      at += this.readPreface(chunk);
+    if (this.#prefaceLeft > 0) {
+      at += this.#readPreface(chunk);
     }
     while (at < chunk.length) {
-      if (this.partial !== undefined || chunk.length - at < FRAME_HEAD_BYTES) {
-        at = this.fill(chunk, at);
-        const frame = this.takePartial();
-        if (frame !== undefined && !this.deliver(frame, 0, frame.length, sink)) {
+      if (this.#partial !== undefined || chunk.length - at < FRAME_HEAD_BYTES) {
+        at = this.#fill(chunk, at);
+        const frame = this.#takePartial();
+        if (frame !== undefined && !this.#deliver(frame, 0, frame.length, sink)) {
           return at;
         }
         continue;
       }
-      const end = at + FRAME_HEAD_BYTES + this.payloadBytes(chunk, at);
+      const end = at + FRAME_HEAD_BYTES + this.#payloadBytes(chunk, at);
       if (end > chunk.length) {
-        at = this.fill(chunk, at);
+        at = this.#fill(chunk, at);
       } else {
-        const more = this.deliver(chunk, at, end, sink);
+        const more = this.#deliver(chunk, at, end, sink);
         at = end;
         if (!more) {
           return at;
@@ -61,70 +61,74 @@ export class FrameReader {
     return at;
   }
 
-  private readPreface(chunk: Buffer): number {
-    const from = PREFACE.length - this.prefaceLeft;
-    const length = Math.min(this.prefaceLeft, chunk.length);
+  #readPreface(chunk: Buffer): number {
+    const from = PREFACE.length - this.#prefaceLeft;
+    const length = Math.min(this.#prefaceLeft, chunk.length);
     if (PREFACE.compare(chunk, 0, length, from, from + length) !== 0) {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "not the preface of HTTP/2");
     }
-    this.prefaceLeft -= length;
+    this.#prefaceLeft -= length;
     return length;
   }
 
-  private deliver(bytes: Buffer, at: number, end: number, sink: FrameSink): boolean {
+  #deliver(bytes: Buffer, at: number, end: number, sink: FrameSink): boolean {
     const type = bytes.readUInt8(at + 3);
     const flags = bytes.readUInt8(at + 4);
-    if (this.settingsDue) {
+    if (this.#settingsDue) {
       // RFC 9113 section 3.4: the first frame is SETTINGS, and not the acknowledgement of one.
       if (type !== FrameType.SETTINGS || (flags & 1) !== 0) {
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS");
       }
-      this.settingsDue = false;
+      this.#settingsDue = false;
     }
     const streamId = bytes.readUInt32BE(at + 5) & MAX_31_BITS;
     return sink.onFrame(type, flags, streamId, bytes, at + FRAME_HEAD_BYTES, end);
   }
 
-  private payloadBytes(bytes: Buffer, at: number): number {
+  #payloadBytes(bytes: Buffer, at: number): number {
     const length = bytes.readUInt32BE(at) >>> 8;
-    if (length > this.maxFrameBytes) {
+    if (length > this.#maxFrameBytes) {
       throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `a frame of ${length} bytes`);
     }
     return length;
   }
 
   /** Copies towards the end of the head, or of the frame; returns how far. */
-  private fill(chunk: Buffer, at: number): number {
-    if (this.partial === undefined) {
-      this.partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
-      this.partialBytes = 0;
+  #fill(chunk: Buffer, at: number): number {
+    if (this.#partial === undefined) {
+      this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
+      this.#partialBytes = 0;
     }
-    if (this.partialBytes < FRAME_HEAD_BYTES) {
-      at = this.copy(chunk, at, FRAME_HEAD_BYTES);
-      if (this.partialBytes < FRAME_HEAD_BYTES) {
+    if (this.#partialBytes < FRAME_HEAD_BYTES) {
+      at = this.#copy(chunk, at, FRAME_HEAD_BYTES);
+      if (this.#partialBytes < FRAME_HEAD_BYTES) {
         return at;
       }
-      const head = this.partial;
-      this.partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES + this.payloadBytes(head, 0));
-      this.partial.set(head);
+      const head = this.#partial;
+      this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES + this.#payloadBytes(head, 0));
+      this.#partial.set(head);
     }
-    return this.copy(chunk, at, this.partial.length);
+    return this.#copy(chunk, at, this.#partial.length);
   }
 
-  private copy(chunk: Buffer, at: number, goal: number): number {
-    const end = Math.min(chunk.length, at + goal - this.partialBytes);
-    if (this.partial !== undefined) {
-      this.partialBytes += chunk.copy(this.partial, this.partialBytes, at, end);
+  #copy(chunk: Buffer, at: number, goal: number): number {
+    const end = Math.min(chunk.length, at + goal - this.#partialBytes);
+    if (this.#partial !== undefined) {
+      this.#partialBytes += chunk.copy(this.#partial, this.#partialBytes, at, end);
     }
     return end;
   }
 
-  private takePartial(): Buffer | undefined {
-    const { partial } = this;
-    if (partial === undefined || this.partialBytes < FRAME_HEAD_BYTES || this.partialBytes < partial.length) {
+  #takePartial(): Buffer | undefined {
+    const partial = this.#partial;
+    if (
+      partial === undefined ||
+      this.#partialBytes < FRAME_HEAD_BYTES ||
+      this.#partialBytes < partial.length
+    ) {
       return undefined;
     }
-    this.partial = undefined;
+    this.#partial = undefined;
     return partial;
   }
 }

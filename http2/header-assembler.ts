@@ -9,14 +9,14 @@ export class HeaderAssembler {
   /** Whether a block is open: until it ends, no other frame may come (RFC 9113 section 6.10). */
   open = false;
   openedAt = 0;
-  private parts: Buffer[] = [];
-  private bytes = 0;
-  private readonly maxBytes: number;
-  private readonly maxFrames: number;
+  #parts: Buffer[] = [];
+  #bytes = 0;
+  readonly #maxBytes: number;
+  readonly #maxFrames: number;
 
   constructor(maxBytes: number, maxFrames: number) {
-    this.maxBytes = maxBytes;
-    this.maxFrames = maxFrames;
+    this.#maxBytes = maxBytes;
+    this.#maxFrames = maxFrames;
   }
 
   begin(streamId: number, endStream: boolean, dependsOn: number, part: Buffer, now: number): void {
@@ -25,23 +25,23 @@ export class HeaderAssembler {
     this.dependsOn = dependsOn;
     this.open = true;
     this.openedAt = now;
-    this.parts = [part];
-    this.bytes = part.length;
+    this.#parts = [part];
+    this.#bytes = part.length;
   }
 
   /** Throws ConnectionError above the limits: a block without end is an attack (CVE-2024-27316). */
   add(part: Buffer): void {
-    this.bytes += part.length;
-    this.parts.push(part);
-    if (this.bytes > this.maxBytes || this.parts.length > this.maxFrames + 1) {
+    this.#bytes += part.length;
+    this.#parts.push(part);
+    if (this.#bytes > this.#maxBytes || this.#parts.length > this.#maxFrames + 1) {
       throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "header block too long");
     }
   }
 
   take(): Buffer {
-    const block = Buffer.concat(this.parts);
+    const block = Buffer.concat(this.#parts);
     this.open = false;
-    this.parts = [];
+    this.#parts = [];
     return block;
   }
 }

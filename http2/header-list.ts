@@ -24,7 +24,7 @@ export class HeaderList {
   hasPseudo = false;
   /** The client waits with its body for a 100 (RFC 9110 section 10.1.1); what else it may expect is ignored. */
   expectsContinue = false;
-  private bytes = 0;
+  #bytes = 0;
 
   /**
    * The value of an ordinary field; several are joined with ", " (RFC 9110 section 5.3), cookies with "; " (RFC 9113
@@ -44,8 +44,8 @@ export class HeaderList {
 
   /** For the decoder. Above `maxBytes` fields are dropped, and the list is `tooLarge`. */
   add(field: Field, maxBytes: number): void {
-    this.bytes += field.bytes;
-    if (this.bytes > maxBytes) {
+    this.#bytes += field.bytes;
+    if (this.#bytes > maxBytes) {
       this.tooLarge = true;
       return;
     }
@@ -60,9 +60,9 @@ export class HeaderList {
     } else if (kind === FieldKind.MALFORMED) {
       this.malformed = true;
     } else if (kind === FieldKind.CONTENT_LENGTH) {
-      this.addContentLength(field);
+      this.#addContentLength(field);
     } else {
-      this.addPseudo(kind, value);
+      this.#addPseudo(kind, value);
     }
   }
 
@@ -78,7 +78,7 @@ export class HeaderList {
     return !this.malformed && this.status !== 0 && this.method === "" && this.path === "";
   }
 
-  private addContentLength({ name, value }: Field): void {
+  #addContentLength({ name, value }: Field): void {
     const length = Number(value);
     // A repeated one must say the same (RFC 9110 section 8.6).
     this.malformed ||= this.contentLength !== -1 && this.contentLength !== length;
@@ -87,13 +87,13 @@ export class HeaderList {
   }
 
   /** RFC 9113 section 8.3: before every ordinary field, and each at most once. */
-  private addPseudo(kind: FieldKind, value: string): void {
-    const had = this.set(kind, value);
+  #addPseudo(kind: FieldKind, value: string): void {
+    const had = this.#set(kind, value);
     this.malformed ||= had || this.fields.length > 0;
     this.hasPseudo = true;
   }
 
-  private set(kind: FieldKind, value: string): boolean {
+  #set(kind: FieldKind, value: string): boolean {
     let had = false;
     switch (kind) {
       case FieldKind.METHOD:

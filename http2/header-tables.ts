@@ -53,30 +53,30 @@ export class DynamicTable {
   generation = 0;
   bytes = 0;
   maxBytes: number;
-  private readonly onEvict: ((field: Field, number: number) => void) | undefined;
-  private fields: Field[] = [];
-  private evicted = 0;
+  readonly #onEvict: ((field: Field, number: number) => void) | undefined;
+  #fields: Field[] = [];
+  #evicted = 0;
 
   constructor(maxBytes: number, onEvict?: (field: Field, number: number) => void) {
     this.maxBytes = maxBytes;
-    this.onEvict = onEvict;
+    this.#onEvict = onEvict;
   }
 
   get count(): number {
-    return this.fields.length - this.evicted;
+    return this.#fields.length - this.#evicted;
   }
 
   /** `index` counts from 1, the newest. */
   at(index: number): Field | undefined {
-    return index > this.count ? undefined : this.fields[this.fields.length - index];
+    return index > this.count ? undefined : this.#fields[this.#fields.length - index];
   }
 
   /** Evicts what is in its way; a field that is larger than the table empties it (section 4.4). */
   insert(field: Field): void {
     this.generation++;
-    this.evictTo(this.maxBytes - field.bytes);
+    this.#evictTo(this.maxBytes - field.bytes);
     if (field.bytes <= this.maxBytes) {
-      this.fields.push(field);
+      this.#fields.push(field);
       this.bytes += field.bytes;
       this.inserted++;
     }
@@ -85,20 +85,20 @@ export class DynamicTable {
   resize(maxBytes: number): void {
     this.generation++;
     this.maxBytes = maxBytes;
-    this.evictTo(maxBytes);
+    this.#evictTo(maxBytes);
   }
 
-  private evictTo(maxBytes: number): void {
+  #evictTo(maxBytes: number): void {
     while (this.bytes > maxBytes && this.count > 0) {
-      const field = this.fields[this.evicted++];
+      const field = this.#fields[this.#evicted++];
       if (field !== undefined) {
         this.bytes -= field.bytes;
-        this.onEvict?.(field, this.inserted - this.count - 1);
+        this.#onEvict?.(field, this.inserted - this.count - 1);
       }
     }
-    if (this.evicted >= COMPACT_AT) {
-      this.fields = this.fields.slice(this.evicted);
-      this.evicted = 0;
+    if (this.#evicted >= COMPACT_AT) {
+      this.#fields = this.#fields.slice(this.#evicted);
+      this.#evicted = 0;
     }
   }
 }

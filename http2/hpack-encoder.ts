@@ -85,28 +85,28 @@ const REMEMBERED_BLOCKS = 8;
 
 /** Encodes for one connection, in the order of sending, with a dynamic table (RFC 7541 section 3.2). */
 export class HpackEncoder {
-  private readonly maxTableBytes: number;
-  private readonly table: DynamicTable;
+  readonly #maxTableBytes: number;
+  readonly #table: DynamicTable;
   /** The newest entry of a field, and of a name, by the table's numbers. */
-  private readonly byField = new Map<string, number>();
-  private readonly byName = new Map<string, number>();
-  private readonly remembered: { block: HeaderBlock; generation: number; bytes: Buffer }[] = [];
-  private oldest = 0;
+  readonly #byField = new Map<string, number>();
+  readonly #byName = new Map<string, number>();
+  readonly #remembered: { block: HeaderBlock; generation: number; bytes: Buffer }[] = [];
+  #oldest = 0;
   /** The size to say at the beginning of the next block, and the least since the last one (section 4.2). */
-  private pendingSize: number | undefined;
-  private leastSize = 0;
+  #pendingSize: number | undefined;
+  #leastSize = 0;
 
   /** `maxTableBytes`: never more than it is used, however much the peer offers. */
   constructor(maxTableBytes: number) {
-    this.maxTableBytes = maxTableBytes;
+    this.#maxTableBytes = maxTableBytes;
     // What the peer holds ready before any SETTINGS.
-    this.table = new DynamicTable(4096, (field, number) => {
+    this.#table = new DynamicTable(4096, (field, number) => {
       const key = fieldKey(field.name, field.value);
-      if (this.byField.get(key) === number) {
-        this.byField.delete(key);
+      if (this.#byField.get(key) === number) {
+        this.#byField.delete(key);
       }
-      if (this.byName.get(field.name) === number) {
-        this.byName.delete(field.name);
+      if (this.#byName.get(field.name) === number) {
+        this.#byName.delete(field.name);
       }
     });
     if (maxTableBytes < 4096) {
@@ -116,72 +116,72 @@ export class HpackEncoder {
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
   setTableLimit(tableBytes: number): void {
-    const size = Math.min(tableBytes, this.maxTableBytes);
-    if (size === this.table.maxBytes) {
+    const size = Math.min(tableBytes, this.#maxTableBytes);
+    if (size === this.#table.maxBytes) {
       return;
     }
-    this.leastSize = this.pendingSize === undefined ? size : Math.min(size, this.leastSize);
-    this.pendingSize = size;
-    this.table.resize(size);
+    this.#leastSize = this.#pendingSize === undefined ? size : Math.min(size, this.#leastSize);
+    this.#pendingSize = size;
+    this.#table.resize(size);
   }
 
   get hasPrefix(): boolean {
-    return this.pendingSize !== undefined;
+    return this.#pendingSize !== undefined;
   }
 
   /** What must stand in front of the next block, whoever encodes it: a change of the table's size. Mostly empty. */
   takePrefix(): Buffer {
-    if (this.pendingSize === undefined) {
+    if (this.#pendingSize === undefined) {
       return EMPTY;
     }
     const writer = new BlockWriter(16);
-    if (this.leastSize < this.pendingSize) {
-      writer.integer(0x20, 5, this.leastSize);
+    if (this.#leastSize < this.#pendingSize) {
+      writer.integer(0x20, 5, this.#leastSize);
     }
-    writer.integer(0x20, 5, this.pendingSize);
-    this.pendingSize = undefined;
+    writer.integer(0x20, 5, this.#pendingSize);
+    this.#pendingSize = undefined;
     return writer.take();
   }
 
   /** Encodes a block whose fields are worth keeping in the table, because they come again. After `takePrefix`. */
   encode(block: HeaderBlock): Buffer {
-    const { generation } = this.table;
-    for (const entry of this.remembered) {
+    const { generation } = this.#table;
+    for (const entry of this.#remembered) {
       if (entry.block === block && entry.generation === generation) {
         return entry.bytes;
       }
     }
     const writer = new BlockWriter(block.bytes.length + 64);
-    forEachPair(block.pairs, (name, value) => this.field(writer, name, value));
+    forEachPair(block.pairs, (name, value) => this.#field(writer, name, value));
     const bytes = writer.take();
-    if (this.table.generation === generation) {
-      this.remembered[this.oldest] = { block, generation, bytes };
-      this.oldest = (this.oldest + 1) % REMEMBERED_BLOCKS;
+    if (this.#table.generation === generation) {
+      this.#remembered[this.#oldest] = { block, generation, bytes };
+      this.#oldest = (this.#oldest + 1) % REMEMBERED_BLOCKS;
     }
     return bytes;
   }
 
-  private field(writer: BlockWriter, name: string, value: string): void {
+  #field(writer: BlockWriter, name: string, value: string): void {
     const key = fieldKey(name, value);
-    const index = staticIndexOfField.get(key) ?? this.indexOf(this.byField.get(key));
+    const index = staticIndexOfField.get(key) ?? this.#indexOf(this.#byField.get(key));
     if (index !== undefined) {
       writer.integer(0x80, 7, index);
       return;
     }
-    const nameIndex = staticIndexOfName.get(name) ?? this.indexOf(this.byName.get(name)) ?? 0;
+    const nameIndex = staticIndexOfName.get(name) ?? this.#indexOf(this.#byName.get(name)) ?? 0;
     const field = makeField(name, value, classifyName(name));
-    if (field.bytes > this.table.maxBytes) {
+    if (field.bytes > this.#table.maxBytes) {
       writer.literal(0x00, 4, nameIndex, name, value, true);
       return;
     }
     writer.literal(0x40, 6, nameIndex, name, value, true);
-    this.table.insert(field);
-    this.byField.set(key, this.table.inserted - 1);
-    this.byName.set(name, this.table.inserted - 1);
+    this.#table.insert(field);
+    this.#byField.set(key, this.#table.inserted - 1);
+    this.#byName.set(name, this.#table.inserted - 1);
   }
 
-  private indexOf(number: number | undefined): number | undefined {
-    return number === undefined ? undefined : STATIC_COUNT + this.table.inserted - number;
+  #indexOf(number: number | undefined): number | undefined {
+    return number === undefined ? undefined : STATIC_COUNT + this.#table.inserted - number;
   }
 }
 
@@ -196,37 +196,37 @@ const VALUE = /^(?![ \t])[^\0\r\n\u0100-\uffff]*(?<![ \t])$/;
 
 /** Representations of RFC 7541 sections 5 and 6, one after the other. */
 class BlockWriter {
-  private bytes: Buffer;
-  private at = 0;
+  #bytes: Buffer;
+  #at = 0;
 
   constructor(sizeHint: number) {
-    this.bytes = Buffer.allocUnsafe(sizeHint);
+    this.#bytes = Buffer.allocUnsafe(sizeHint);
   }
 
   take(): Buffer {
-    return this.bytes.subarray(0, this.at);
+    return this.#bytes.subarray(0, this.#at);
   }
 
   raw(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.bytes.set(bytes, this.at);
-    this.at += bytes.length;
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   /** An integer behind the high bits `pattern`, with a prefix of `bits` bits. */
   integer(pattern: number, bits: number, value: number): void {
-    this.reserve(8);
+    this.#reserve(8);
     const mask = (1 << bits) - 1;
     if (value < mask) {
-      this.bytes[this.at++] = pattern | value;
+      this.#bytes[this.#at++] = pattern | value;
       return;
     }
-    this.bytes[this.at++] = pattern | mask;
+    this.#bytes[this.#at++] = pattern | mask;
     let rest = value - mask;
     for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) {
-      this.bytes[this.at++] = (rest & 0x7f) | 0x80;
+      this.#bytes[this.#at++] = (rest & 0x7f) | 0x80;
     }
-    this.bytes[this.at++] = rest;
+    this.#bytes[this.#at++] = rest;
   }
 
   literal(
@@ -242,29 +242,29 @@ class BlockWriter {
     }
     this.integer(pattern, bits, nameIndex);
     if (nameIndex === 0) {
-      this.string(name, huffman);
+      this.#string(name, huffman);
     }
-    this.string(value, huffman);
+    this.#string(value, huffman);
   }
 
-  private string(text: string, huffman: boolean): void {
+  #string(text: string, huffman: boolean): void {
     const coded = huffman ? huffmanBytes(text) : 0;
     if (huffman && coded <= text.length) {
       this.integer(0x80, 7, coded);
-      this.reserve(coded);
-      this.at = encodeHuffman(text, this.bytes, this.at);
+      this.#reserve(coded);
+      this.#at = encodeHuffman(text, this.#bytes, this.#at);
     } else {
       this.integer(0x00, 7, text.length);
-      this.reserve(text.length);
-      this.at += this.bytes.write(text, this.at, "latin1");
+      this.#reserve(text.length);
+      this.#at += this.#bytes.write(text, this.#at, "latin1");
     }
   }
 
-  private reserve(length: number): void {
-    if (this.at + length > this.bytes.length) {
-      const larger = Buffer.allocUnsafe((this.at + length) * 2);
-      larger.set(this.bytes.subarray(0, this.at));
-      this.bytes = larger;
+  #reserve(length: number): void {
+    if (this.#at + length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafe((this.#at + length) * 2);
+      larger.set(this.#bytes.subarray(0, this.#at));
+      this.#bytes = larger;
     }
   }
 }

@@ -3,8 +3,9 @@
  * it carries.
  */
 export { BodyBudget, BodyCollector, type NoBody, type OnWhole } from "./body-collector.ts";
-export { type ClientConnection, type ClientStream, createClientConnection } from "./client-connection.ts";
+export { type ClientConnection, createClientConnection } from "./client-connection.ts";
 export { type CompatRequest, type CompatResponse, createCompat } from "./compat.ts";
+export type { ConnectionOptions } from "./connection.ts";
 export { ConnectionError, ErrorCode, errorName } from "./errors.ts";
 export type { HeaderList } from "./header-list.ts";
 export {
@@ -17,8 +18,8 @@ export {
   type HeaderPairs,
   NO_HEADERS,
 } from "./hpack-encoder.ts";
-export type { ConnectionOptions } from "./lifecycle.ts";
 export * from "./limits.ts";
-export { createServerConnection, type OnStream, type ServerConnection } from "./server-connection.ts";
+export { createServerConnection, type ServerConnection } from "./server-connection.ts";
+export type { OnStream } from "./server-role.ts";
 export type { OnData, Stream } from "./stream.ts";
 export { type Unsent, UnsentBudget, type UnsentHolder } from "./unsent-budget.ts";

@@ -133,7 +133,7 @@ describe("node:http2's client", () => {
         }
         stream.end(TRAILERS);
       };
-      stream.onDrain = more;
+      stream.whenDrained(more);
       more();
     });
     const session = await connect(port);
@@ -214,7 +214,7 @@ describe("our client", () => {
       body: Buffer | NoBody | undefined;
       code: number | undefined;
     }>((resolve) => {
-      stream.onClose = (_, code) => resolve({ stream, body: got, code });
+      stream.whenClosed((_, code) => resolve({ stream, body: got, code }));
     });
     stream.endWith(body);
     return done;
@@ -255,7 +255,7 @@ describe("our client", () => {
     const stream = connection.request(headers);
     let bytes = 0;
     const done = new Promise<number | undefined>((resolve) => {
-      stream.onClose = (_, code) => resolve(code);
+      stream.whenClosed((_, code) => resolve(code));
     });
     stream.read((_, chunk) => {
       bytes += chunk.length;

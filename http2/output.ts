@@ -47,40 +47,40 @@ export class Output {
   onHeld: () => void = () => {};
   /** What the socket held by then. */
   heldBytes = 0;
-  private readonly socket: Duplex;
-  private slab: Slab | undefined;
-  private start = 0;
-  private queue: Uint8Array[] = [];
-  private queuedBytes = 0;
-  private scheduled = false;
-  private drained = false;
+  readonly #socket: Duplex;
+  #slab: Slab | undefined;
+  #start = 0;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #scheduled = false;
+  #drained = false;
 
   constructor(socket: Duplex) {
-    this.socket = socket;
+    this.#socket = socket;
     socket.on("drain", () => {
       this.blocked = false;
-      this.look();
+      this.#look();
       // Not now: a socket that takes everything at once and a writer that always has more would never yield.
-      this.drained = true;
-      this.touch();
+      this.#drained = true;
+      this.#touch();
     });
   }
 
   /** Bytes that the peer has not taken: gathered here, and held by the socket. */
   get waitingBytes(): number {
-    return this.gatheredBytes + this.socket.writableLength;
+    return this.#gatheredBytes + this.#socket.writableLength;
   }
 
   /** Room for `length` bytes in `slabBytes` at the returned offset. They must all be written before the next call. */
   reserve(length: number): number {
-    let { slab } = this;
+    let slab = this.#slab;
     if (slab === undefined || slab.bytes.length - slab.used < length) {
-      slab = this.nextSlab(length);
+      slab = this.#nextSlab(length);
     }
     const at = slab.used;
     slab.used = at + length;
     this.bytes = slab.bytes;
-    this.touch();
+    this.#touch();
     return at;
   }
 
@@ -89,19 +89,19 @@ export class Output {
 
   /** A large payload behind the last reservation, by reference: it must not change until it is sent. */
   append(payload: Uint8Array): void {
-    this.seal();
-    this.queue.push(payload);
-    this.queuedBytes += payload.length;
-    if (this.queuedBytes >= FLUSH_BYTES) {
+    this.#seal();
+    this.#queue.push(payload);
+    this.#queuedBytes += payload.length;
+    if (this.#queuedBytes >= FLUSH_BYTES) {
       this.flush();
     }
   }
 
   /** For the end of a turn: lets those who waited for the socket write, and flushes. */
   endTurn(): void {
-    this.scheduled = false;
-    if (this.drained) {
-      this.drained = false;
+    this.#scheduled = false;
+    if (this.#drained) {
+      this.#drained = false;
       this.onDrain();
     }
     this.flush();
@@ -109,19 +109,20 @@ export class Output {
 
   /** Hands everything to the socket now. */
   flush(): void {
-    this.seal();
-    if (this.slab !== undefined) {
-      if (this.slab.bytes.length - this.slab.used >= MIN_ROOM_BYTES && spare.length < MAX_SPARE_SLABS) {
-        spare.push(this.slab);
+    this.#seal();
+    if (this.#slab !== undefined) {
+      if (this.#slab.bytes.length - this.#slab.used >= MIN_ROOM_BYTES && spare.length < MAX_SPARE_SLABS) {
+        spare.push(this.#slab);
       }
-      this.slab = undefined;
+      this.#slab = undefined;
     }
-    const { queue, socket } = this;
+    const queue = this.#queue;
+    const socket = this.#socket;
     if (queue.length === 0) {
       return;
     }
-    this.queue = [];
-    this.queuedBytes = 0;
+    this.#queue = [];
+    this.#queuedBytes = 0;
     if (!socket.writable) {
       return;
     }
@@ -140,51 +141,51 @@ export class Output {
       this.blocked = true;
       this.blockedAt = performance.now();
     }
-    this.look();
+    this.#look();
   }
 
-  private look(): void {
-    const { writableLength } = this.socket;
+  #look(): void {
+    const { writableLength } = this.#socket;
     if (writableLength !== this.heldBytes) {
       this.heldBytes = writableLength;
       this.onHeld();
     }
   }
 
-  private get gatheredBytes(): number {
-    return this.queuedBytes + (this.slab === undefined ? 0 : this.slab.used - this.start);
+  get #gatheredBytes(): number {
+    return this.#queuedBytes + (this.#slab === undefined ? 0 : this.#slab.used - this.#start);
   }
 
-  private touch(): void {
-    if (!this.scheduled) {
-      this.scheduled = true;
+  #touch(): void {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
       if (dirty.push(this) === 1) {
         setImmediate(flushAll);
       }
     }
   }
 
-  private nextSlab(length: number): Slab {
-    this.seal();
-    if (this.queuedBytes >= FLUSH_BYTES) {
+  #nextSlab(length: number): Slab {
+    this.#seal();
+    if (this.#queuedBytes >= FLUSH_BYTES) {
       this.flush();
     }
     let slab = spare.pop();
     if (slab === undefined || slab.bytes.length - slab.used < length) {
       slab = { bytes: Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, length)), used: 0 };
     }
-    this.slab = slab;
-    this.start = slab.used;
+    this.#slab = slab;
+    this.#start = slab.used;
     return slab;
   }
 
   /** What the slab has of ours goes to the end of the queue. */
-  private seal(): void {
-    const { slab } = this;
-    if (slab !== undefined && slab.used > this.start) {
-      this.queue.push(slab.bytes.subarray(this.start, slab.used));
-      this.queuedBytes += slab.used - this.start;
-      this.start = slab.used;
+  #seal(): void {
+    const slab = this.#slab;
+    if (slab !== undefined && slab.used > this.#start) {
+      this.#queue.push(slab.bytes.subarray(this.#start, slab.used));
+      this.#queuedBytes += slab.used - this.#start;
+      this.#start = slab.used;
     }
   }
 }

@@ -1,416 +1,325 @@
+/** Owns one stream: its headers, its callbacks, and its two halves. */
 import type { Duplex } from "node:stream";
-import { type BodyBudget, BodyCollector, type OnWhole } from "./body-collector.ts";
-import { ChunkQueue } from "./chunk-queue.ts";
+import type { BodyBudget, OnWhole } from "./body-collector.ts";
 import { ErrorCode } from "./errors.ts";
 import { HeaderList } from "./header-list.ts";
 import type { EncodedHeaders } from "./hpack-encoder.ts";
-import type { Sender } from "./sender.ts";
-
-/** What a stream needs of its connection. */
-export interface StreamHost {
-  /** For looking at (addresses, TLS), not for reading or writing. */
-  readonly socket: Duplex;
-  readonly sender: Sender;
-  readonly streamHighWaterBytes: number;
-  /** Body bytes were taken by whoever reads them: window updates may be due. */
-  consumed(stream: Stream, bytes: number): void;
-  /** More waits to be sent than before; closes what is over a limit. */
-  buffered(stream: Stream): void;
-  /** A request is whole: false = nobody is told before `release`. */
-  mayEnd(stream: Stream): boolean;
-  /** The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces. */
-  answered(stream: Stream, bytes: number | undefined): void;
-  /** Our half was sent to its end, or the peer's was read to its end: decides what is left to say, and closes. */
-  halfEnded(stream: Stream): void;
-  /** Sends RST_STREAM and closes. */
-  resetStream(stream: Stream, code: ErrorCode): void;
-  /** A callback threw. */
-  callbackFailed(stream: Stream, error: unknown): void;
-}
-
-/** Requests of one path on a connection, which have answers of about the same size; for `admission.ts`. */
-export interface Kind {
-  /** Until one was answered, a guess. */
-  known: boolean;
-  expectedBytes: number;
-  /** How many of them are being answered. */
-  unanswered: number;
-  readonly waiting: Stream[];
-}
+import { type OnChunk, ReceivingHalf, type ReceivingOwner } from "./receiving-half.ts";
+import { SendingHalf, type SendingOwner } from "./sending-half.ts";
+import type { Kind, StreamHost } from "./stream-host.ts";
 
 /** Takes body bytes as they come. `end` comes once, with the last chunk or with an empty one. */
-export type OnData = (stream: Stream, chunk: Buffer, end: boolean) => void;
+export type OnData = OnChunk<Stream>;
 
-const EMPTY = Buffer.alloc(0);
-/** Stands for a queue that nothing was put into: most streams need none. */
-const NOTHING = new ChunkQueue();
+/** A stream closed. `code` undefined = both sides ended as they should; else who reset it said why. */
+export type OnClose = (stream: Stream, code: ErrorCode | undefined) => void;
+
 const NO_FIELDS = new HeaderList();
 
 /**
- * One stream, in the states of RFC 9113 section 5.1: open, then `localEnded` and `remoteEnded` in either order (the
- * half-closed states), then `closed`. Callbacks get the stream as an argument, so that one function can serve all.
- * Chunks are views of what the socket brought: copy what is kept for long.
+ * One stream, in the states of RFC 9113 section 5.1: open, then one half ended or the other, then closed.
+ * Callbacks get the stream as an argument, so that one function can serve all streams.
  */
-export class Stream {
+export class Stream implements SendingOwner, ReceivingOwner {
+  /** For the connection: what we send on the stream. */
+  readonly sending: SendingHalf;
+  /** For the connection: what the peer sends on the stream. */
+  readonly receiving: ReceivingHalf<Stream>;
+  readonly #host: StreamHost<Stream>;
+  #id: number;
+  #headers: HeaderList = NO_FIELDS;
+  #trailers: HeaderList | undefined = undefined;
+  #context: unknown = undefined;
+  #onHeaders: ((stream: Stream) => void) | undefined = undefined;
+  #onDrain: ((stream: Stream) => void) | undefined = undefined;
+  #onClose: OnClose | undefined = undefined;
+  #begun = false;
+  #closed = false;
+  #refused = false;
+  #lingersSince = 0;
+  #kind: Kind<Stream> | undefined = undefined;
+  /** -1 = it is not being answered. */
+  #expectedBytes = -1;
+
+  /** `id` 0 = a client's request that waits for a free stream. */
+  constructor(id: number, host: StreamHost<Stream>, sendWindow: number, receiveWindow: number) {
+    this.#id = id;
+    this.#host = host;
+    this.sending = new SendingHalf(this, host.sender, sendWindow);
+    this.receiving = new ReceivingHalf<Stream>(this, host.windows, receiveWindow);
+  }
+
   /** 0 = a client's request that waits for a free stream. */
-  id: number;
-  readonly host: StreamHost;
-  /** The peer's: of a request, in a server; of the response, in a client, and empty before it. */
-  headers: HeaderList = NO_FIELDS;
-  /** After the end of the body; undefined = none came. */
-  trailers: HeaderList | undefined = undefined;
-  /** For whoever uses the stream. */
-  context: unknown = undefined;
-  /** `write` returned false before, and takes more now. */
-  onDrain: ((stream: Stream) => void) | undefined = undefined;
-  /** Called once, last. undefined = both sides ended as they should; else who reset the stream said why. */
-  onClose: ((stream: Stream, code: ErrorCode | undefined) => void) | undefined = undefined;
+  get id(): number {
+    return this.#id;
+  }
 
-  /** A server was told of it: there is work that is for nothing if the peer throws it away. */
-  begun = false;
-  /** For `admission.ts`: of a request that is whole. */
-  kind: Kind | undefined = undefined;
-  /** It is being answered, and the answer is expected to be so large. */
-  counted = false;
-  expectedBytes = 0;
-  /** The answer was begun; its size, or that of its first piece, was told. */
-  responded = false;
-  private measured = false;
-  /** The end of the request came, and waits for `release`. */
-  held = false;
-  localEnded = false;
-  remoteEnded = false;
-  closed = false;
-  /** Closed before the server ran it, so that the same request may be sent again (RFC 9113 section 8.7). */
-  refused = false;
+  /** For looking at (addresses, TLS), not for reading or writing. */
+  get socket(): Duplex {
+    return this.#host.socket;
+  }
 
-  /** For the engine: our half. */
-  sendWindow: number;
-  outbox: ChunkQueue = NOTHING;
-  /** `end` was called: after the outbox comes the end, with trailers or without. */
-  ending = false;
-  trailersToSend: EncodedHeaders | undefined = undefined;
-  wantsDrain = false;
-  /** Frames sent in turns; the connection's clock sees by it whether the stream moves. */
-  turns = 0;
-  turnsSeen = -1;
-  /** When some of what waits was last sent, or began to wait, by `performance.now()`. */
-  movedAt = 0;
-  stalledSince = 0;
-  /** Since when the peer sends on after a complete answer; 0 = it does not. */
-  lingersSince = 0;
+  /** The peer's: of the request, in a server; of the response, in a client, and empty before it. */
+  get headers(): HeaderList {
+    return this.#headers;
+  }
 
-  /** For the engine: the peer's half. */
-  receiveWindow: number;
-  unannounced = 0;
-  /** `headers` are the final ones; a client waits for them. */
-  hasHeaders = false;
-  /** Body bytes that content-length still promises; -1 = not said. */
-  bodyLeft = -1;
-  paused = false;
-  inbox: ChunkQueue | undefined = undefined;
-  private onData: OnData | undefined = undefined;
-  /** The peer's half was read to its end. */
-  endDelivered = false;
-  /** For `collectChunk`. */
-  collector: BodyCollector<Stream> | undefined = undefined;
-
-  constructor(id: number, host: StreamHost, sendWindow: number, receiveWindow: number) {
-    this.id = id;
-    this.host = host;
-    this.sendWindow = sendWindow;
-    this.receiveWindow = receiveWindow;
+  /** The peer's, after the end of its body; undefined = none came. */
+  get trailers(): HeaderList | undefined {
+    return this.#trailers;
   }
 
   /** Of a request; "" = not sent, as in a response. */
   get method(): string {
-    return this.headers.method;
+    return this.#headers.method;
   }
   get path(): string {
-    return this.headers.path;
+    return this.#headers.path;
   }
   get authority(): string {
-    return this.headers.authority;
+    return this.#headers.authority;
   }
   get scheme(): string {
-    return this.headers.scheme;
+    return this.#headers.scheme;
+  }
+
+  /** Nothing more can be sent or read. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The stream closed before the server ran it: the request may be sent again (RFC 9113 section 8.7). */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
+  /** What `setContext` was given. */
+  get context(): unknown {
+    return this.#context;
   }
 
   /** An ordinary field of `headers`; undefined = not sent. */
   header(name: string): string | undefined {
-    return this.headers.get(name);
+    return this.#headers.get(name);
   }
 
-  /** From now on body bytes go to `onData`; until then, they wait, and the peer with them. */
+  /** Keeps something for whoever uses the stream. */
+  setContext(context: unknown): void {
+    this.#context = context;
+  }
+
+  /** In a client: `listener` is called when the response's headers are there, before any of its body. */
+  whenAnswered(listener: (stream: Stream) => void): void {
+    this.#onHeaders = listener;
+  }
+
+  /** `listener` is called when `write` has returned false and takes more now. */
+  whenDrained(listener: (stream: Stream) => void): void {
+    this.#onDrain = listener;
+  }
+
+  /** `listener` is called once, last. It replaces the one before. */
+  whenClosed(listener: OnClose): void {
+    this.#onClose = listener;
+  }
+
+  /** From now on body bytes go to `onData`; until then they wait, and the peer with them. */
   read(onData: OnData): void {
-    this.onData = onData;
-    this.deliverInbox();
+    this.receiving.read(onData);
   }
 
   /** No `onData` until `resume`; the peer can send what the stream's window holds, and then waits. */
   pause(): void {
-    this.paused = true;
+    this.receiving.pause();
   }
 
   resume(): void {
-    this.paused = false;
-    this.deliverInbox();
+    this.receiving.resume();
   }
 
   /** Reads the whole body and calls `done` once with it, or with why not, unless the stream closes before. */
   collect(maxBytes: number, done: OnWhole<Stream>, budget?: BodyBudget): void {
-    this.collector = new BodyCollector(maxBytes, budget, done);
-    this.read(collectChunk);
+    this.receiving.collect(maxBytes, done, budget, collectChunk);
   }
 
-  /** Response headers, of a server's stream; once, before any `write`. `end`: nothing follows, they are all. */
+  /**
+   * Sends the response headers, in a server; once, before any `write`. `end`: they are all. This and the
+   * calls below have no effect on a stream that is closed or ended.
+   */
   respond(headers: EncodedHeaders, end = false): void {
-    if (this.closed || this.ending) {
-      return;
-    }
-    this.answering(undefined);
-    this.host.sender.headers(this.id, headers.bytes, end);
-    if (end) {
-      this.ended();
-    } else if (this.held) {
-      this.release();
+    if (this.sending.respond(headers, end) && this.receiving.held) {
+      this.receiving.release();
     }
   }
 
   /**
-   * Sends body bytes, which must not change afterwards. false = more waits than the high-water mark: go on at
-   * `onDrain`. Does nothing on a stream that is closed or ended.
+   * Sends body bytes, which must not change afterwards. False = more waits than the high-water mark: go on
+   * when drained; or nothing is sent any more.
    */
   write(data: Uint8Array): boolean {
-    if (this.closed || this.ending) {
-      return false;
-    }
-    if (!this.measured) {
-      this.measured = true;
-      this.host.answered(this, data.length);
-    }
-    if (data.length === 0 || this.sendNow(data, false)) {
-      return true;
-    }
-    this.enqueue(data);
-    this.wantsDrain = this.outbox.bytes >= this.host.streamHighWaterBytes;
-    return !this.wantsDrain;
+    return this.sending.write(data);
   }
 
   /** Ends our half, after what was written. */
   end(trailers?: EncodedHeaders): void {
-    if (this.closed || this.ending) {
-      return;
-    }
-    this.ending = true;
-    this.trailersToSend = trailers;
-    this.flush();
+    this.sending.end(trailers);
   }
 
-  /** The last of the body and the end, in one frame where it can be. */
+  /** Sends the last of the body and the end, in one frame where it can be. */
   endWith(data: Uint8Array, trailers?: EncodedHeaders): void {
-    if (this.closed || this.ending) {
-      return;
-    }
-    if (trailers === undefined && this.sendNow(data, true)) {
-      this.ended();
-      return;
-    }
-    this.ending = true;
-    this.trailersToSend = trailers;
-    if (data.length > 0) {
-      this.enqueue(data);
-    } else {
-      this.flush();
-    }
+    this.sending.endWith(data, trailers);
   }
 
-  /** A whole response, of a server's stream: the shortest way where windows and socket have room for it. */
+  /** Sends a whole response, in a server: the shortest way where windows and socket have room for it. */
   reply(headers: EncodedHeaders, data: Uint8Array, trailers: EncodedHeaders | undefined): void {
-    if (this.closed || this.ending) {
-      return;
+    if (!this.sending.reply(headers, data, trailers)) {
+      this.respond(headers);
+      this.sending.endWith(data, trailers);
     }
-    this.measured = true;
-    this.answering(data.length);
-    if (this.host.sender.reply(this, headers, data, trailers)) {
-      this.ended();
-      return;
-    }
-    this.respond(headers);
-    this.endWith(data, trailers);
-  }
-
-  /** For the connection: what still comes is read and dropped. */
-  discard(): void {
-    this.paused = false;
-    this.read(ignoreChunk);
   }
 
   /** Ends both halves at once. */
   reset(code: ErrorCode = ErrorCode.CANCEL): void {
-    if (!this.closed) {
-      this.host.resetStream(this, code);
+    if (!this.#closed) {
+      this.#host.resetStream(this, code);
     }
   }
 
-  private answering(bytes: number | undefined): void {
-    if (!this.responded) {
-      this.responded = true;
-      this.host.answered(this, bytes);
+  // For the connection.
+
+  /** The server was told of the stream: if the peer throws it away, work is lost. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  /** Since when the peer sends on after a complete answer, by `performance.now()`; 0 = it does not. */
+  get lingersSince(): number {
+    return this.#lingersSince;
+  }
+
+  /** A server starts to answer. */
+  begin(): void {
+    this.#begun = true;
+  }
+
+  /** A client's request goes out. */
+  open(id: number, sendWindow: number, receiveWindow: number): void {
+    this.#id = id;
+    this.sending.open(sendWindow);
+    this.receiving.open(receiveWindow);
+  }
+
+  /** The final headers of the peer came. */
+  receiveHeaders(headers: HeaderList): void {
+    this.#headers = headers;
+    // RFC 9110 section 8.6: with these it speaks of a body that is not sent.
+    const noBody = headers.status === 204 || headers.status === 304;
+    this.receiving.expect(noBody ? -1 : headers.contentLength);
+    if (this.#onHeaders !== undefined) {
+      this.#call(this.#onHeaders);
     }
   }
 
-  /** Our half went out, all of it. */
-  private ended(): void {
-    this.ending = true;
-    this.localEnded = true;
-    this.host.halfEnded(this);
+  /** The peer's half ends with trailers. */
+  receiveTrailers(trailers: HeaderList): void {
+    this.#trailers = trailers;
+    this.receiving.receive(NO_BYTES, true);
   }
 
-  private sendNow(data: Uint8Array, end: boolean): boolean {
-    return this.id !== 0 && this.outbox.bytes === 0 && this.host.sender.sendNow(this, data, end);
+  /** The answer is complete, and the request still comes: reads and drops it from now on. */
+  linger(now: number): void {
+    this.#lingersSince = now;
+    this.receiving.discard();
   }
 
-  private enqueue(data: Uint8Array): void {
-    const { length } = data;
-    if (this.outbox === NOTHING) {
-      this.outbox = new ChunkQueue();
-    }
-    if (this.outbox.bytes === 0) {
-      this.movedAt = performance.now();
-    }
-    this.outbox.push(
-      data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength),
-    );
-    this.host.sender.bufferedBytes += length;
-    this.flush();
-    if (this.outbox.bytes > 0 && !this.closed) {
-      this.host.buffered(this);
-    }
-  }
-
-  /** A client's stream overrides it: until it has an id nothing can be sent. */
-  protected flush(): void {
-    this.host.sender.schedule(this);
-  }
-
-  /** For the sender: a frame went out, or could not. */
-  sent(done: boolean): void {
-    this.turns++;
-    this.movedAt = performance.now();
-    if (done) {
-      this.localEnded = true;
-      this.host.halfEnded(this);
-    } else if (this.wantsDrain && this.outbox.bytes < this.host.streamHighWaterBytes / 2) {
-      this.wantsDrain = false;
-      this.call(this.onDrain);
-    }
-  }
-
-  /** For the connection: body bytes, already counted. */
-  receive(chunk: Buffer, end: boolean): void {
-    if (end) {
-      this.remoteEnded = true;
-      this.held = !this.host.mayEnd(this);
-    }
-    if (this.onData !== undefined && !this.paused && this.inbox === undefined) {
-      this.deliver(chunk, end && !this.held);
-      return;
-    }
-    if (chunk.length > 0 || end) {
-      this.inbox ??= new ChunkQueue();
-      this.inbox.push(chunk);
-    }
-  }
-
-  /** For the connection: there is no body. */
-  receiveEnd(): void {
-    this.remoteEnded = true;
-    this.inbox = NOTHING;
-  }
-
-  /** For the connection: the end that was held back. */
-  release(): void {
-    this.held = false;
-    this.inbox ??= NOTHING;
-    this.deliverInbox();
-  }
-
-  /** For the connection: nothing more happens on this stream. */
+  /** Nothing more happens on this stream. */
   close(code: ErrorCode | undefined): void {
-    if (this.closed) {
+    if (this.#closed) {
       return;
     }
-    this.closed = true;
-    this.refused = code === ErrorCode.REFUSED_STREAM;
-    this.localEnded = true;
-    this.remoteEnded = true;
-    this.host.sender.forget(this);
-    this.collector?.abandon();
-    if (this.inbox !== undefined && this.inbox.bytes > 0) {
-      this.host.consumed(this, this.inbox.bytes);
-    }
-    const { onClose } = this;
-    this.onData = undefined;
-    this.onDrain = undefined;
-    this.onClose = undefined;
+    this.#closed = true;
+    this.#refused = code === ErrorCode.REFUSED_STREAM;
+    this.sending.close();
+    this.receiving.close();
+    const onClose = this.#onClose;
+    this.#onDrain = undefined;
+    this.#onClose = undefined;
     if (onClose !== undefined) {
       try {
         onClose(this, code);
       } catch (error) {
-        this.host.callbackFailed(this, error);
+        this.#host.callbackFailed(this, error);
       }
     }
   }
 
-  private deliver(chunk: Buffer, end: boolean): void {
-    this.endDelivered ||= end;
+  // For `admission.ts`.
+
+  /** Of a request that is whole. */
+  get kind(): Kind<Stream> | undefined {
+    return this.#kind;
+  }
+
+  /** The request is whole, and one of `kind`. */
+  setKind(kind: Kind<Stream>): void {
+    this.#kind = kind;
+  }
+
+  /** The request is being answered, and its answer is expected to be so large. */
+  startAnswer(expectedBytes: number): void {
+    this.#expectedBytes = expectedBytes;
+  }
+
+  /** The request is answered, or over: what was expected of its answer; -1 = it was not being answered. */
+  stopAnswer(): number {
+    const expectedBytes = this.#expectedBytes;
+    this.#expectedBytes = -1;
+    return expectedBytes;
+  }
+
+  // For the halves.
+
+  answering(bytes: number | undefined): void {
+    this.#host.role.answered(this, bytes);
+  }
+
+  sentToEnd(): void {
+    this.#host.role.halfEnded(this);
+  }
+
+  drained(): void {
+    if (this.#onDrain !== undefined) {
+      this.#call(this.#onDrain);
+    }
+  }
+
+  buffered(): void {
+    this.#host.role.buffered(this);
+  }
+
+  mayEnd(): boolean {
+    return this.#host.role.mayEnd(this);
+  }
+
+  readToEnd(): void {
+    this.#host.role.halfEnded(this);
+  }
+
+  failed(error: unknown): void {
+    this.#host.callbackFailed(this, error);
+  }
+
+  #call(callback: (stream: Stream) => void): void {
     try {
-      this.onData?.(this, chunk, end);
+      callback(this);
     } catch (error) {
-      this.host.callbackFailed(this, error);
-    }
-    if (chunk.length > 0) {
-      this.host.consumed(this, chunk.length);
-    }
-    if (end && !this.closed) {
-      this.host.halfEnded(this);
-    }
-  }
-
-  private deliverInbox(): void {
-    const { inbox } = this;
-    if (inbox === undefined) {
-      return;
-    }
-    while (inbox.bytes > 0) {
-      if (this.paused || this.onData === undefined) {
-        return;
-      }
-      const chunk = inbox.shift(inbox.bytes);
-      this.deliver(chunk, this.remoteEnded && !this.held && inbox.bytes === 0);
-    }
-    this.inbox = undefined;
-    if (this.remoteEnded && !this.endDelivered && !this.closed) {
-      if (this.paused || this.held) {
-        this.inbox = inbox;
-      } else {
-        this.deliver(EMPTY, true);
-      }
-    }
-  }
-
-  private call(callback: ((stream: Stream) => void) | undefined): void {
-    try {
-      callback?.(this);
-    } catch (error) {
-      this.host.callbackFailed(this, error);
+      this.#host.callbackFailed(this, error);
     }
   }
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 function collectChunk(stream: Stream, chunk: Buffer, end: boolean): void {
-  stream.collector?.add(stream, chunk, end);
+  stream.receiving.collected(chunk, end);
 }
-
-function ignoreChunk(): void {}

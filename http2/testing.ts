@@ -64,7 +64,7 @@ export class RawPeer {
   readonly frames: Frame[] = [];
   ended = false;
   readonly socket: Duplex;
-  private wake: () => void = () => {};
+  #wake: () => void = () => {};
 
   constructor(socket: Duplex, isServer = false) {
     this.socket = socket;
@@ -76,11 +76,11 @@ export class RawPeer {
           return true;
         },
       });
-      this.wake();
+      this.#wake();
     });
     const over = () => {
       this.ended = true;
-      this.wake();
+      this.#wake();
     };
     socket.on("end", over).on("close", over).on("error", over);
   }
@@ -107,7 +107,7 @@ export class RawPeer {
         );
       }
       await new Promise<void>((resolve) => {
-        this.wake = resolve;
+        this.#wake = resolve;
       });
     }
   }
@@ -158,7 +158,7 @@ export function serve(options: ConnectionOptions = {}, onStream: (stream: Stream
   const closes: (number | undefined)[] = [];
   const connection = createServerConnection(near, options, (stream) => {
     opened.push(stream);
-    stream.onClose = (_, code) => closes.push(code);
+    stream.whenClosed((_, code) => closes.push(code));
     onStream(stream);
   });
   const closed = new Promise<Error | undefined>((resolve) => {

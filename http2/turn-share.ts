@@ -30,22 +30,22 @@ function next(): void {
 export class TurnShare {
   /** It goes on by itself; until then nothing is to be read. */
   waiting = false;
-  private beganAt = 0;
-  private readonly goOn: () => void;
+  #beganAt = 0;
+  readonly #goOn: () => void;
 
   /** `goOn` is called in a later turn, once for each false of `goesOn`. */
   constructor(goOn: () => void) {
-    this.goOn = goOn;
+    this.#goOn = goOn;
   }
 
   /** It begins to read; `now` is `performance.now()`. */
   begin(now: number): void {
-    this.beganAt = now;
+    this.#beganAt = now;
   }
 
   /** Whether there is some of the share left. */
   goesOn(): boolean {
-    if (!this.waiting && performance.now() - this.beganAt >= SHARE_MS) {
+    if (!this.waiting && performance.now() - this.#beganAt >= SHARE_MS) {
       this.waiting = true;
       waiting.push(this);
       schedule();
@@ -56,6 +56,6 @@ export class TurnShare {
   /** For the queue. */
   run(): void {
     this.waiting = false;
-    this.goOn();
+    this.#goOn();
   }
 }

@@ -44,35 +44,35 @@ const RELIEVED_PART = 7 / 8;
  */
 export class UnsentBudget {
   readonly maxBytes: number;
-  private readonly listener: UnsentListener;
-  private readonly holders = new Set<UnsentHolder>();
-  private countedBytes = 0;
-  private freedBytes = 0;
-  private freedTimer: NodeJS.Timeout | undefined = undefined;
-  private relieving = false;
-  private lookedAt = Number.NEGATIVE_INFINITY;
+  readonly #listener: UnsentListener;
+  readonly #holders = new Set<UnsentHolder>();
+  #countedBytes = 0;
+  #freedBytes = 0;
+  #freedTimer: NodeJS.Timeout | undefined = undefined;
+  #relieving = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(maxBytes: number, listener: UnsentListener = {}) {
     this.maxBytes = maxBytes;
-    this.listener = listener;
+    this.#listener = listener;
   }
 
   /** Starts to count a holder, which calls `update` from now on, and `leave` at its end. */
   join(holder: UnsentHolder): void {
-    this.holders.add(holder);
+    this.#holders.add(holder);
   }
 
   leave(holder: UnsentHolder): void {
-    this.set(holder, 0);
-    this.holders.delete(holder);
+    this.#set(holder, 0);
+    this.#holders.delete(holder);
   }
 
   /** The holder has more than before, or less; above the budget it may lose some of it before this returns. */
   update(holder: UnsentHolder): void {
-    if (this.holders.has(holder)) {
-      this.set(holder, holder.unsentBytes);
-      if (this.countedBytes > this.maxBytes) {
-        this.relieve(this.maxBytes * RELIEVED_PART, 0);
+    if (this.#holders.has(holder)) {
+      this.#set(holder, holder.unsentBytes);
+      if (this.#countedBytes > this.maxBytes) {
+        this.#relieve(this.maxBytes * RELIEVED_PART, 0);
       }
     }
   }
@@ -80,23 +80,23 @@ export class UnsentBudget {
   /** Whether there is room for an answer of this size. It may end others that have not moved for a while. */
   hasRoom(bytes: number): boolean {
     const now = performance.now();
-    if (this.countedBytes + bytes > this.maxBytes && now - this.lookedAt >= LOOK_EVERY_MS) {
-      this.lookedAt = now;
-      this.relieve(Math.max(0, this.maxBytes * RELIEVED_PART - bytes), STALLED_MS);
+    if (this.#countedBytes + bytes > this.maxBytes && now - this.#lookedAt >= LOOK_EVERY_MS) {
+      this.#lookedAt = now;
+      this.#relieve(Math.max(0, this.maxBytes * RELIEVED_PART - bytes), STALLED_MS);
     }
-    return this.countedBytes + bytes <= this.maxBytes;
+    return this.#countedBytes + bytes <= this.maxBytes;
   }
 
   /** Ends the largest and oldest of those that have not moved for `minAgeMs`, until no more than `targetBytes` wait. */
-  private relieve(targetBytes: number, minAgeMs: number): void {
-    if (this.relieving) {
+  #relieve(targetBytes: number, minAgeMs: number): void {
+    if (this.#relieving) {
       return;
     }
-    this.relieving = true;
+    this.#relieving = true;
     const now = performance.now();
     const candidates: { readonly unsent: Unsent; readonly weight: number }[] = [];
-    for (const holder of this.holders) {
-      this.set(holder, holder.unsentBytes);
+    for (const holder of this.#holders) {
+      this.#set(holder, holder.unsentBytes);
       for (const unsent of holder.countedBytes > 0 ? holder.unsent() : []) {
         // One that a holder finds to have moved, now that it is asked, is no older than nothing.
         const ageMs = Math.max(0, now - unsent.since);
@@ -107,32 +107,32 @@ export class UnsentBudget {
       }
     }
     candidates.sort((a, b) => b.weight - a.weight);
-    const before = this.countedBytes;
+    const before = this.#countedBytes;
     let ended = 0;
     for (const { unsent } of candidates) {
-      if (this.countedBytes <= targetBytes) {
+      if (this.#countedBytes <= targetBytes) {
         break;
       }
       unsent.end();
       ended++;
     }
-    this.relieving = false;
+    this.#relieving = false;
     if (ended > 0) {
-      this.listener.onEnded?.(ended, before - this.countedBytes);
+      this.#listener.onEnded?.(ended, before - this.#countedBytes);
     }
   }
 
-  private set(holder: UnsentHolder, bytes: number): void {
-    this.countedBytes += bytes - holder.countedBytes;
-    this.freedBytes += Math.max(0, holder.countedBytes - bytes);
+  #set(holder: UnsentHolder, bytes: number): void {
+    this.#countedBytes += bytes - holder.countedBytes;
+    this.#freedBytes += Math.max(0, holder.countedBytes - bytes);
     holder.countedBytes = bytes;
-    if (this.freedBytes >= FREED_BYTES && this.freedTimer === undefined) {
-      this.freedTimer = setTimeout(() => {
-        this.freedTimer = undefined;
-        this.freedBytes = 0;
-        this.listener.onFreed?.();
+    if (this.#freedBytes >= FREED_BYTES && this.#freedTimer === undefined) {
+      this.#freedTimer = setTimeout(() => {
+        this.#freedTimer = undefined;
+        this.#freedBytes = 0;
+        this.#listener.onFreed?.();
       }, FREED_EVERY_MS);
-      this.freedTimer.unref();
+      this.#freedTimer.unref();
     }
   }
 }

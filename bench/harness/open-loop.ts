@@ -67,8 +67,8 @@ export async function openLoop(
         break;
       }
       const stream = (connections[sent % CONNECTIONS] as ClientConnection).request(head);
-      stream.context = dueMs;
-      stream.onClose = onClose;
+      stream.setContext(dueMs);
+      stream.whenClosed(onClose);
       stream.read(drop);
       stream.endWith(call.nextBody());
     }

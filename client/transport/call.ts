@@ -1,12 +1,6 @@
 import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type ClientConnection,
-  type ClientStream,
-  ErrorCode,
-  type HeaderBlock,
-  type Stream,
-} from "../../http2/index.ts";
+import { type ClientConnection, ErrorCode, type HeaderBlock, type Stream } from "../../http2/index.ts";
 import type { Caller, Channel } from "./channel.ts";
 import { markNotRun, refusalPauseMs } from "./not-run.ts";
 import { resetError } from "./reset.ts";
@@ -50,7 +44,7 @@ export interface CallRequest {
  * server says that it did not run is sent again, and nothing else (RFC 9113 sections 6.8 and 8.7).
  */
 export abstract class Call implements Caller {
-  protected stream: ClientStream | undefined = undefined;
+  protected stream: Stream | undefined = undefined;
   /** The call is over: answered, or failed. */
   protected over = false;
   readonly #channel: Channel;
@@ -68,7 +62,7 @@ export abstract class Call implements Caller {
   }
 
   /** A stream for the call: sends the request and reads the response. `context` is the call. */
-  protected abstract opened(stream: ClientStream): void;
+  protected abstract opened(stream: Stream): void;
   /** The call is over, with an error. */
   protected abstract failed(error: ConnectError): void;
 
@@ -94,8 +88,8 @@ export abstract class Call implements Caller {
   connected(connection: ClientConnection): void {
     const stream = connection.request(this.#request.fields, this.#request.ownFields);
     this.stream = stream;
-    stream.context = this;
-    stream.onClose = onClose;
+    stream.setContext(this);
+    stream.whenClosed(onClose);
     this.opened(stream);
   }
 

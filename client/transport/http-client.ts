@@ -4,7 +4,7 @@ import type {
   UniversalClientRequest,
   UniversalClientResponse,
 } from "@connectrpc/connect/protocol";
-import { type ClientStream, encodeHeaders, type HeaderBlock } from "../../http2/index.ts";
+import { encodeHeaders, type HeaderBlock, type Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { EnvelopeCheck, incompleteEnvelope } from "./envelope.ts";
@@ -51,14 +51,14 @@ class HttpCall extends Call {
     return this.#response.promise;
   }
 
-  protected override opened(stream: ClientStream): void {
-    stream.onHeaders = () => {
+  protected override opened(stream: Stream): void {
+    stream.whenAnswered(() => {
       // Whether a status in them counts, the end tells, if it comes at once.
       if (stream.headers.get("grpc-status") === undefined) {
         this.#answer(stream, false);
       }
-    };
-    stream.onDrain = () => this.#wakeWriter();
+    });
+    stream.whenDrained(() => this.#wakeWriter());
     stream.read((_, chunk, end) => this.#received(stream, chunk, end));
     this.#write(stream).catch((error: unknown) => this.fail(ConnectError.from(error)));
   }
@@ -71,7 +71,7 @@ class HttpCall extends Call {
   }
 
   /** The response begins, and with `isWhole` it ends with its headers. */
-  #answer(stream: ClientStream, isWhole: boolean): void {
+  #answer(stream: Stream, isWhole: boolean): void {
     this.#answered = true;
     const headers = toHeaders(stream.headers);
     this.#response.resolve({
@@ -82,7 +82,7 @@ class HttpCall extends Call {
     });
   }
 
-  #received(stream: ClientStream, chunk: Buffer, end: boolean): void {
+  #received(stream: Stream, chunk: Buffer, end: boolean): void {
     if (this.over) {
       return;
     }
@@ -126,7 +126,7 @@ class HttpCall extends Call {
   }
 
   /** A server that has answered wants no more of the request. */
-  async #write(stream: ClientStream): Promise<void> {
+  async #write(stream: Stream): Promise<void> {
     for await (const chunk of this.#body ?? []) {
       if (this.over) {
         return;

@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethodStreaming, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type StreamResponse } from "@connectrpc/connect";
-import type { ClientStream, HeaderList, Stream } from "../../http2/index.ts";
+import type { HeaderList, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget, READ_AHEAD_BYTES } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { EnvelopeReader, incompleteEnvelope } from "./envelope.ts";
@@ -58,8 +58,8 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
     };
   }
 
-  protected override opened(stream: ClientStream): void {
-    stream.onHeaders = onHeaders;
+  protected override opened(stream: Stream): void {
+    stream.whenAnswered(onHeaders);
     stream.read(onData);
     stream.endWith(this.#body);
   }

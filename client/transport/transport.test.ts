@@ -410,7 +410,7 @@ describe.each([
       const fill = () => {
         while (stream.write(Buffer.alloc(10_000))) {}
       };
-      stream.onDrain = fill;
+      stream.whenDrained(fill);
       fill();
     });
     const calls = client(ours(address, { readMaxBytes: 1_000_000, ...(options as object) }));

@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type UnaryResponse } from "@connectrpc/connect";
-import type { ClientStream, HeaderList, NoBody, Stream } from "../../http2/index.ts";
+import type { HeaderList, NoBody, Stream } from "../../http2/index.ts";
 import { Call, type CallRequest, type CallTarget } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import { ENVELOPE_HEAD_BYTES, EnvelopeReader, incompleteEnvelope } from "./envelope.ts";
@@ -35,7 +35,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> extends Cal
     });
   }
 
-  protected override opened(stream: ClientStream): void {
+  protected override opened(stream: Stream): void {
     stream.collect(this.#target.readMaxBytes + ENVELOPE_HEAD_BYTES, onBody);
     stream.endWith(this.#body);
   }

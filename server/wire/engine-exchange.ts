@@ -27,7 +27,7 @@ export class EngineExchange implements Exchange {
   }
 
   get socket(): object {
-    return this.#stream.host.socket;
+    return this.#stream.socket;
   }
 
   header(name: string): string | undefined {
@@ -36,9 +36,9 @@ export class EngineExchange implements Exchange {
 
   collect(maxBytes: number, listener: ExchangeListener): void {
     const stream = this.#stream;
-    stream.context = listener;
-    stream.onDrain = onDrain;
-    stream.onClose = onClose;
+    stream.setContext(listener);
+    stream.whenDrained(onDrain);
+    stream.whenClosed(onClose);
     stream.collect(maxBytes, onBody, this.#bodies);
   }
 
