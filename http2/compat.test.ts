@@ -62,7 +62,6 @@ describe("a request", () => {
       method: "GET",
       url: "/a?b=c",
       httpVersionMajor: 2,
-      scheme: "http",
       headers: { ":path": "/a?b=c", "x-a": "1, 2", cookie: "a=b; c=d" },
     });
     expect(request?.authority).toBe(request?.headers[":authority"]);

@@ -5,14 +5,15 @@ import { encodeHeaders } from "./hpack-encoder.ts";
 import type { Stream } from "./stream.ts";
 
 /*
- * A server's stream as a request and a response in the shape of node:http2's compatibility API, for frameworks that
- * are written for that. It is as slow as such objects are: what has to be fast talks to the stream.
+ * A server's stream as a request and a response in the shape of node:http2's compatibility API, for
+ * frameworks that are written for that. It is as slow as such objects are: what has to be fast
+ * talks to the stream.
  */
 
-/** Chunks below it are copied: a view of a few bytes would keep all that the socket brought with them. */
+/** Smaller chunks are copied: a view of a few bytes would keep the whole chunk of the socket. */
 const COPY_BYTES = 1024;
 
-/** RFC 9113 section 8.2.2: of one connection, so not for HTTP/2. */
+/** RFC 9113 section 8.2.2: these fields are about one HTTP/1.1 connection. */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -31,7 +32,6 @@ export interface CompatStream {
 export class CompatRequest extends Readable {
   readonly httpVersion = "2.0";
   readonly httpVersionMajor = 2;
-  readonly httpVersionMinor = 0;
   readonly method: string;
   /** The path and query. */
   readonly url: string;
@@ -56,13 +56,9 @@ export class CompatRequest extends Readable {
     this.#stream = stream;
   }
 
-  /** As `headers` has it now: whoever mends it there is heard. */
+  /** As `headers` has it now, so that a corrected one counts. */
   get authority(): string {
     return String(this.headers[":authority"] ?? "");
-  }
-
-  get scheme(): string {
-    return this.#stream.scheme;
   }
 
   override _read(): void {
@@ -93,7 +89,7 @@ export class CompatResponse extends Writable {
   readonly #stream: Stream;
   readonly #headers = new Map<string, OutgoingHttpHeader>();
   readonly #trailers = new Map<string, OutgoingHttpHeader>();
-  /** Of the chunk that waits for room. */
+  /** Called when there is room for the next chunk. */
   #written: () => void = () => {};
 
   constructor(stream: Stream, request: CompatRequest) {
@@ -109,7 +105,7 @@ export class CompatResponse extends Writable {
     return this.writableEnded;
   }
 
-  /** Throws TypeError for a field that must not be on the wire, as all calls that set some. */
+  /** Throws TypeError for a field that must not be on the wire, as all calls that set fields do. */
   setHeader(name: string, value: OutgoingHttpHeader): this {
     setAll(this.#headers, { [name]: value });
     return this;
@@ -121,10 +117,6 @@ export class CompatResponse extends Writable {
 
   getHeaders(): OutgoingHttpHeaders {
     return Object.fromEntries(this.#headers);
-  }
-
-  getHeaderNames(): string[] {
-    return [...this.#headers.keys()];
   }
 
   hasHeader(name: string): boolean {
@@ -171,7 +163,7 @@ export class CompatResponse extends Writable {
   }
 
   override _final(done: () => void): void {
-    // First, because the stream may close now, and what is destroyed by then does not finish.
+    // First, because the stream may close now, and a destroyed response does not finish.
     done();
     const trailers = pairsOf(this.#trailers);
     if (!this.headersSent) {
@@ -201,7 +193,10 @@ export class CompatResponse extends Writable {
   }
 }
 
-/** The request and the response of a stream that nobody reads yet. They take over its callbacks. */
+/**
+ * Makes the request and the response of a stream that nobody reads yet. They take over its
+ * callbacks.
+ */
 export function createCompat(stream: Stream): { request: CompatRequest; response: CompatResponse } {
   const shared = { rstCode: 0 };
   const request = new CompatRequest(stream, shared);
@@ -241,7 +236,7 @@ function headersOf(stream: Stream): IncomingHttpHeaders {
   return headers;
 }
 
-/** All of them, or none: throws TypeError for one that must not be on the wire. */
+/** Sets all fields or none. Throws TypeError for one that must not be on the wire. */
 function setAll(fields: Map<string, OutgoingHttpHeader>, more: OutgoingHttpHeaders): void {
   const added = new Map<string, OutgoingHttpHeader>();
   for (const [name, value] of Object.entries(more)) {

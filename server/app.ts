@@ -7,13 +7,7 @@ import { createBackend } from "./backend/factory.ts";
 import type { Config } from "./config/config.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { ReadOnlyError } from "./errors.ts";
-import {
-  CONNECTION_WINDOW_BYTES,
-  LISTEN_BACKLOG,
-  PING_TIMEOUT_MS,
-  STALL_TIMEOUT_MS,
-  STREAM_WINDOW_BYTES,
-} from "./limits.ts";
+import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import { createNamespaceRouter } from "./namespaces/router.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./services/health.ts";
@@ -57,8 +51,6 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       ...server,
       ...limits,
       tls: readTls(config),
-      streamWindowBytes: STREAM_WINDOW_BYTES,
-      connectionWindowBytes: CONNECTION_WINDOW_BYTES,
       pingTimeoutMs: PING_TIMEOUT_MS,
       stallTimeoutMs: STALL_TIMEOUT_MS,
       backlog: LISTEN_BACKLOG,

@@ -21,12 +21,6 @@ export const SCAN_PAGE_ENTRIES = 1024;
 /** A page of a scan ends with the entry that takes its keys and values to this many bytes or more. */
 export const SCAN_PAGE_BYTES = 256 * 1024;
 
-/** What an HTTP/2 stream may have sent that no handler has read. */
-export const STREAM_WINDOW_BYTES = 1024 * 1024;
-
-/** What all streams of an HTTP/2 connection together may have sent that no handler has read. */
-export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
-
 /** How long a peer may take nothing of an answer that waits for it, before it is given up. */
 export const STALL_TIMEOUT_MS = 120_000;
 

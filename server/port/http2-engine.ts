@@ -1,4 +1,5 @@
 import {
+  CONNECTION_WINDOW_BYTES,
   ConnectionError,
   createServerConnection,
   ErrorCode,
@@ -7,6 +8,7 @@ import {
   type OnStream,
   type ServerConnection,
   STALL_BYTES,
+  STREAM_WINDOW_BYTES,
 } from "../../http2/index.ts";
 import type { Http2, PortOptions } from "./options.ts";
 
@@ -17,9 +19,9 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
   const settings = {
     maxConcurrentStreams: options.maxConcurrentStreams,
     maxHeaderListBytes: options.maxHeaderBytes,
-    streamWindowBytes: options.streamWindowBytes,
-    connectionWindowBytes: options.connectionWindowBytes,
-    // One answer is written at once, and there may be a trailer behind it.
+    streamWindowBytes: options.streamWindowBytes ?? STREAM_WINDOW_BYTES,
+    connectionWindowBytes: options.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES,
+    // An answer of the largest size is written at once, with room for its trailers.
     maxStreamBufferedBytes: Math.max(MAX_STREAM_BUFFERED_BYTES, 2 * options.maxMessageBytes),
     stallBytes: Math.max(STALL_BYTES, 2 * options.maxMessageBytes),
     prefaceTimeoutMs: options.headerTimeoutMs,
@@ -36,7 +38,7 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
       connections.add(connection);
       connection.onClose = (error) => {
         connections.delete(connection);
-        // Where the client is just gone, each of its calls says so.
+        // If the client is just gone, the log line of each call says so.
         if (error instanceof ConnectionError && error.code !== ErrorCode.CONNECT_ERROR) {
           options.onConnectionError(
             Object.assign(new Error(error.message), { code: errorName(error.code) }),

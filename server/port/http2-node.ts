@@ -1,9 +1,18 @@
 import type http from "node:http";
 import http2 from "node:http2";
-import type { Unsent, UnsentBudget, UnsentHolder } from "../../http2/index.ts";
+import {
+  CONNECTION_WINDOW_BYTES,
+  STREAM_WINDOW_BYTES,
+  type Unsent,
+  type UnsentBudget,
+  type UnsentHolder,
+} from "../../http2/index.ts";
 import type { Http2, PortOptions } from "./options.ts";
 
-/** Megabytes that node:http2 may hold for one connection; above the connection window, or it would refuse streams. */
+/**
+ * Megabytes that node:http2 may hold for one connection; above the connection window, or it would
+ * refuse streams.
+ */
 const MAX_SESSION_MEMORY_MB = 32;
 
 /** HTTP/2 by node:http2; each call goes to `handler` as a request and a response. */
@@ -16,11 +25,12 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
       settings: {
         maxConcurrentStreams: options.maxConcurrentStreams,
         maxHeaderListSize: options.maxHeaderBytes,
-        initialWindowSize: options.streamWindowBytes,
+        initialWindowSize: options.streamWindowBytes ?? STREAM_WINDOW_BYTES,
         enablePush: false,
       },
     },
-    // The compatibility API gives requests and responses with the parts of http's that Fastify uses.
+    // The compatibility API gives requests and responses with the parts of http's that Fastify
+    // uses.
     handler as unknown as (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void,
   );
   const sessions = new Set<http2.ServerHttp2Session>();
@@ -30,17 +40,18 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     const peer = { remoteAddress: session.socket.remoteAddress };
-    session.setLocalWindowSize(options.connectionWindowBytes);
+    session.setLocalWindowSize(options.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES);
     let calls = 0;
     session.on("stream", (stream) => {
       calls++;
       stream.once("close", () => calls--);
-      // What comes after the answer is read and dropped, or its sender would wait for room for ever. (A reset,
-      // as in RFC 9113 section 8.1, is no way out: Node 26 aborts if trailers are still to be sent.)
+      // What comes after the answer is read and dropped, or its sender would wait for room for
+      // ever. (A reset, as in RFC 9113 section 8.1, is no way out: Node 26 aborts if trailers are
+      // still to be sent.)
       stream.once("finish", () => stream.removeAllListeners("data").resume());
     });
     session.on("error", (error: Error & { code?: string }) => {
-      // Where the client is just gone, each of its calls says so.
+      // If the client is just gone, the log line of each call says so.
       if (error.code !== "ECONNRESET" && error.code !== "EPIPE") {
         options.onConnectionError(error, peer);
       }
@@ -60,15 +71,17 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
 
   return {
     accept(socket) {
-      // http.Server leaves its end open when the peer closes: the calls of a client that is gone would go on.
+      // http.Server leaves its end open when the peer closes: the calls of a client that is gone
+      // would go on.
       socket.once("end", () => socket.destroy());
       server.emit("connection", socket);
     },
     drain() {
       draining = true;
       for (const session of sessions) {
-        // GOAWAY names the last call that was taken; a client knows that later ones were not, and may send
-        // them elsewhere (RFC 9113 section 6.8). nghttp2 takes none after a GOAWAY, whatever it names.
+        // GOAWAY names the last call that was taken; a client knows that later ones were not, and
+        // may send them elsewhere (RFC 9113 section 6.8). nghttp2 takes none after a GOAWAY,
+        // whatever it names.
         session.close();
       }
     },
@@ -100,7 +113,7 @@ class WaitingAnswer implements UnsentHolder {
   unsent(): Unsent[] {
     const end = () => {
       this.#stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      // What it holds is let go later.
+      // Its memory is freed later.
       this.#budget.leave(this);
     };
     return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
@@ -111,7 +124,7 @@ class WaitingAnswer implements UnsentHolder {
   }
 }
 
-/** The response that node:http2 makes for each request, and that counts what waits of it. */
+/** The response that node:http2 makes for each request. It counts what waits to be sent. */
 function countedResponse(budget: UnsentBudget) {
   return class extends http2.Http2ServerResponse {
     #waiting: WaitingAnswer | undefined = undefined;

@@ -1,10 +1,11 @@
 import type net from "node:net";
+import { PREFACE } from "../../http2/index.ts";
 import type { PortOptions } from "./options.ts";
 
-/** The fixed bytes that an HTTP/2 connection starts with (RFC 9113 section 3.4). */
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
-
-/** Reads as little as tells the protocol, and puts it back. A peer that does not send it in time is cut off. */
+/**
+ * Reads the few bytes that tell the protocol, and puts them back. A peer that does not send them in
+ * time is cut off.
+ */
 export function peek(
   socket: net.Socket,
   { headerTimeoutMs, onConnectionError }: PortOptions,
@@ -31,7 +32,7 @@ export function peek(
     if (seen.length > 0) {
       giveUp("ECONNRESET", "closed within the first bytes");
     }
-    // With nothing sent it was no more than a look whether the port is there, as health checkers have it.
+    // With nothing sent, it only looked whether the port is open, as health checkers do.
     socket.destroy();
   };
   const read = () => {

@@ -1,16 +1,16 @@
 import type net from "node:net";
 
-/** How many connections each peer address has. */
+/** Owns how many connections each peer address has. */
 export class Peers {
   readonly #max: number;
   readonly #connections = new Map<string, number>();
 
-  /** At most `max` for each; 0 = as many as it likes. */
+  /** At most `max` for each address; 0 = any number. */
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** Counts a connection until it closes. False = its peer has as many as it may. */
+  /** Counts a connection until it closes. False = its peer has `max` already. */
   admit(address: string, socket: net.Socket): boolean {
     if (this.#max === 0) {
       return true;

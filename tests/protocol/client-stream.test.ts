@@ -5,13 +5,7 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { implement } from "../../server/calls/implement.ts";
 import { createDataPlane } from "../../server/data-plane.ts";
-import {
-  CONNECTION_WINDOW_BYTES,
-  LISTEN_BACKLOG,
-  PING_TIMEOUT_MS,
-  STALL_TIMEOUT_MS,
-  STREAM_WINDOW_BYTES,
-} from "../../server/limits.ts";
+import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../server/limits.ts";
 import { openSocket } from "./socket.ts";
 import { envelope } from "./wire.ts";
 
@@ -64,8 +58,6 @@ async function startSink(directPath: boolean) {
       maxConnectionsPerPeer: 0,
       maxConcurrentStreams: 10,
       maxHeaderBytes: 4096,
-      streamWindowBytes: STREAM_WINDOW_BYTES,
-      connectionWindowBytes: CONNECTION_WINDOW_BYTES,
       headerTimeoutMs: 10_000,
       requestTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,

@@ -1,5 +1,6 @@
 import { abortError, asPrismError, PrismError, type Reason } from "../../errors.ts";
 import { type Call, createCall } from "../contract.ts";
+import { FadingMaximum } from "../fading-maximum.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 
 /** Calls of the store that are under way at the same time, of each kind: while one waits for the network the next is on its way. */
@@ -9,9 +10,6 @@ const MAX_WRITES = 2;
 /** A group of calls ends with the one that takes it to so many keys, or bytes, of what is sent or of what is expected to come. */
 const MAX_GROUP_ITEMS = 512;
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
-
-/** How fast the largest answer is forgotten: with each group, so much of it is left. */
-const FADE = 0.9;
 
 /** Most calls that wait, and most bytes of keys and values in them; one call is taken whatever its size. */
 const MAX_WAITING_CALLS = 16_384;
@@ -48,7 +46,7 @@ export class CallQueue {
   #writes = 0;
   readonly #underWay = new Set<readonly WaitingCall[]>();
   /** About the largest answer of each method of late. */
-  readonly #answerBytes = new Map<WaitingCall["method"], number>();
+  readonly #answerBytes = new Map<WaitingCall["method"], FadingMaximum>();
 
   constructor(namespace: string) {
     this.#namespace = namespace;
@@ -124,7 +122,7 @@ export class CallQueue {
         each.reject(abortError(each.call.signal));
         continue;
       }
-      const expectedBytes = items * (this.#answerBytes.get(each.method) ?? 0);
+      const expectedBytes = items * (this.#answerBytes.get(each.method)?.value ?? 0);
       const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
       const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
       if (fits && chosen && before.allows(each)) {
@@ -201,9 +199,10 @@ export class CallQueue {
     if (method.answerBytesOf === undefined) {
       return;
     }
-    let largest = (this.#answerBytes.get(method) ?? 0) * FADE;
+    const largest = this.#answerBytes.get(method) ?? new FadingMaximum(0);
+    largest.fade();
     for (const result of results) {
-      largest = Math.max(largest, method.answerBytesOf(result));
+      largest.see(method.answerBytesOf(result));
     }
     this.#answerBytes.set(method, largest);
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { FadingMaximum } from "../fading-maximum.ts";
 import { toPrismError } from "./errors.ts";
 import type { Reader } from "./reader.ts";
 
@@ -7,9 +8,6 @@ const MAX_STATEMENT_KEYS = 256;
 
 /** Nor is it expected to read more bytes, by the largest value of late: it bounds how long the event loop stands still. */
 const MAX_STATEMENT_BYTES = 1024 * 1024;
-
-/** How fast the largest value is forgotten: with each statement, so much of it is left. */
-const FADE = 0.9;
 
 /** A turn of the event loop that has read for this long leaves the rest to the next. */
 const MAX_TURN_MS = 2;
@@ -43,11 +41,11 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
   /** The last group of each namespace, while it takes calls. */
   const open = new Map<string, Group>();
   let scheduled = false;
-  let largestBytes = 1;
+  const largest = new FadingMaximum(1);
 
   function groupOf(namespace: string): Group {
     const last = open.get(namespace);
-    const most = Math.min(MAX_STATEMENT_KEYS, MAX_STATEMENT_BYTES / largestBytes);
+    const most = Math.min(MAX_STATEMENT_KEYS, MAX_STATEMENT_BYTES / largest.value);
     if (last !== undefined && last.keys.length < most) {
       return last;
     }
@@ -90,9 +88,9 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
   function answerGroup({ namespace, keys, calls }: Group): void {
     try {
       const values = read(namespace, keys);
-      largestBytes *= FADE;
+      largest.fade();
       for (const value of values) {
-        largestBytes = Math.max(1, largestBytes, value?.length ?? 0);
+        largest.see(value?.length ?? 0);
       }
       let start = 0;
       for (const call of calls) {

@@ -5,13 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { createDataPlane, type DataPlaneOptions } from "../../../server/data-plane.ts";
-import {
-  CONNECTION_WINDOW_BYTES,
-  LISTEN_BACKLOG,
-  PING_TIMEOUT_MS,
-  STALL_TIMEOUT_MS,
-  STREAM_WINDOW_BYTES,
-} from "../../../server/limits.ts";
+import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../../server/limits.ts";
 import {
   type ServerCompatRequest,
   ServerCompatRequestSchema,
@@ -49,8 +43,6 @@ function options({
       maxConnectionsPerPeer: 0,
       maxConcurrentStreams: 100,
       maxHeaderBytes: 16 * 1024,
-      streamWindowBytes: STREAM_WINDOW_BYTES,
-      connectionWindowBytes: CONNECTION_WINDOW_BYTES,
       headerTimeoutMs: 10_000,
       requestTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
