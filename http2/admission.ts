@@ -1,57 +1,71 @@
 import type { Sender } from "./sender.ts";
 import type { Stream } from "./stream.ts";
-import type { Kind } from "./stream-host.ts";
+import type { AnswerKind } from "./stream-host.ts";
 
-/** An answer of a kind that was not seen yet is expected to take this part of the room. */
+/** The first answer of a kind is expected to take this part of the room. */
 const FIRST_GUESS = 1 / 4;
 
-/** How much one answer that is smaller than expected counts in what the next is expected to be. */
+/** A smaller answer than expected moves the expectation by this part of the difference. */
 const WEIGHT = 1 / 8;
 
-/** Kinds that are told apart on a connection. A peer can name any number of paths; the others are one kind. */
+/**
+ * A connection has so many kinds at most, because a peer can name any number of paths. All further
+ * paths are one kind.
+ */
 const MAX_KINDS = 64;
 
-/** So long those that waited are started in one turn, in milliseconds. The others follow in later ones. */
+/**
+ * For so long waiting requests are started in one turn, in milliseconds. The others follow in later
+ * turns.
+ */
 const RELEASE_MS = 0.5;
 
-/** Requests that are started at once: their answers can be looked at only when all of them were begun. */
+/** So many requests are started at once. The size of their answers is known only after that. */
 const MAX_STARTS = 128;
 
 /**
- * Which requests of a connection are answered now, and which wait until the peer has taken more of the answers that there are.
- * Without it the answers to a thousand requests that come at once would all be made, however large, and however slowly they are
- * read. One request of each kind is answered in any case, so that slow ones hold up none of another kind. A request waits when it
- * is whole: until then it holds up the window of the others, and cannot be answered anyway.
+ * Decides which requests of a connection are answered now. The others wait until the peer has taken
+ * more of the answers. Without this, a thousand requests that come at once would all be answered at
+ * once, however large the answers and however slow the peer. One request of each kind is always
+ * answered, so that a slow kind holds up no other. A request waits only when it is whole: its body
+ * must not fill the window of the others, and an answer is not possible before.
  */
 export class Admission {
   readonly #sender: Sender;
   readonly #roomBytes: number;
   readonly #start: (stream: Stream) => void;
-  readonly #kinds = new Map<string, Kind<Stream>>();
-  /** Of the last request: mostly that of all. */
+  readonly #kinds = new Map<string, AnswerKind<Stream>>();
+  /** The path and kind of the last request, which most requests share. */
   #lastPath: string | undefined = undefined;
-  #lastKind: Kind<Stream> | undefined = undefined;
+  #lastKind: AnswerKind<Stream> | undefined = undefined;
   #waitingCount = 0;
-  /** What answers at once closes at once, and so calls for the next. */
+  /** A request that is answered at once closes at once, and calls `#release` again. */
   #releasing = false;
-  /** What the requests that are answered now are expected to bring. */
+  /** The expected size of all answers that are being made. */
   #expectedBytes = 0;
   #starts = 0;
   #pause: NodeJS.Immediate | undefined = undefined;
 
-  /** `roomBytes`: what may wait to be sent before requests wait; `start` gets each request that waited, once. */
+  /**
+   * Requests wait when more than `roomBytes` wait to be sent. `start` gets each request that
+   * waited, once.
+   */
   constructor(sender: Sender, roomBytes: number, start: (stream: Stream) => void) {
     this.#sender = sender;
     this.#roomBytes = roomBytes;
     this.#start = start;
   }
 
-  /** Another chunk of the peer's is read: what answers at once has done so for the one before. */
+  /**
+   * Another chunk of the peer is read. Handlers that answer at once have answered the last chunk.
+   */
   begin(): void {
     this.#starts = 0;
   }
 
-  /** A request is whole. False = it waits for `start`, unless its stream closes, or answers, before. */
+  /**
+   * A request is whole. False = it waits for `start`, unless its stream closes or answers before.
+   */
   admit(stream: Stream): boolean {
     const kind = this.#kindOf(stream.path);
     stream.setKind(kind);
@@ -66,8 +80,8 @@ export class Admission {
   }
 
   /**
-   * The answer to a request begins; `bytes` is all of it, undefined = it comes in pieces, whose writer waits for room by itself. Of
-   * such an answer the size of the first piece is told later.
+   * The answer to a request begins. `bytes` is its size. Undefined = it comes in pieces, and its
+   * writer waits for room by itself; then the size of the first piece is told later.
    */
   answered(stream: Stream, bytes: number | undefined): void {
     const { kind } = stream;
@@ -116,7 +130,7 @@ export class Admission {
     }
   }
 
-  #kindOf(path: string): Kind<Stream> {
+  #kindOf(path: string): AnswerKind<Stream> {
     if (path === this.#lastPath && this.#lastKind !== undefined) {
       return this.#lastKind;
     }
@@ -134,7 +148,7 @@ export class Admission {
     return kind;
   }
 
-  #hasRoom(kind: Kind<Stream>): boolean {
+  #hasRoom(kind: AnswerKind<Stream>): boolean {
     const { bufferedBytes } = this.#sender;
     return (
       this.#pause === undefined &&
@@ -143,7 +157,7 @@ export class Admission {
     );
   }
 
-  #count(stream: Stream, kind: Kind<Stream>): void {
+  #count(stream: Stream, kind: AnswerKind<Stream>): void {
     stream.startAnswer(kind.expectedBytes);
     this.#expectedBytes += kind.expectedBytes;
     kind.unanswered++;
@@ -161,8 +175,8 @@ export class Admission {
     });
   }
 
-  /** A request is answered, or over: it is not under way any more, or does not wait any more. */
-  #forget(stream: Stream, kind: Kind<Stream>): void {
+  /** A request is answered or over: it neither waits nor counts any more. */
+  #forget(stream: Stream, kind: AnswerKind<Stream>): void {
     const expectedBytes = stream.stopAnswer();
     if (expectedBytes >= 0) {
       this.#expectedBytes -= expectedBytes;
@@ -177,8 +191,8 @@ export class Admission {
   }
 }
 
-/** One that is larger than expected counts at once, since the next may be as large. */
-function learn(kind: Kind<Stream>, bytes: number): void {
+/** A larger answer than expected counts at once, since the next may be as large. */
+function learn(kind: AnswerKind<Stream>, bytes: number): void {
   const more = bytes - kind.expectedBytes;
   kind.expectedBytes += more > 0 || !kind.known ? more : more * WEIGHT;
   kind.known = true;

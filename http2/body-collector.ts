@@ -1,4 +1,4 @@
-/** Memory that bodies share while they come in: those of one chunk need none. */
+/** Owns the memory that bodies share while they come in. A body of one chunk needs none. */
 export class BodyBudget {
   #left: number;
 
@@ -6,7 +6,7 @@ export class BodyBudget {
     this.#left = maxBytes;
   }
 
-  /** False = there is not so much left. */
+  /** False = the budget has no room. */
   take(bytes: number): boolean {
     if (bytes > this.#left) {
       return false;
@@ -26,7 +26,10 @@ export type NoBody = "too long" | "no room";
 /** Takes a whole body. */
 export type OnWhole<S> = (stream: S, body: Buffer | NoBody) => void;
 
-/** Puts a body together that comes in pieces; a body of single bytes costs no more memory than one of large chunks. */
+/**
+ * Puts the pieces of a body together. A body of single bytes costs no more memory than one of large
+ * chunks.
+ */
 export class BodyCollector<S> {
   readonly #maxBytes: number;
   readonly #budget: BodyBudget | undefined;
@@ -41,7 +44,10 @@ export class BodyCollector<S> {
     this.#done = done;
   }
 
-  /** Takes the next piece; calls `done`, once, with the last or with the one that is too much. */
+  /**
+   * Takes the next piece. Calls `done` once: with the last piece, or with the piece that is too
+   * much.
+   */
   add(stream: S, chunk: Buffer, end: boolean): void {
     if (this.#over) {
       return;
@@ -59,7 +65,7 @@ export class BodyCollector<S> {
     }
   }
 
-  /** The rest does not come; what there is, is dropped. */
+  /** The rest does not come: drops what there is. */
   abandon(): void {
     this.#over = true;
     this.#budget?.give(this.#buffer?.length ?? 0);

@@ -1,15 +1,15 @@
 import { performance } from "node:perf_hooks";
 
-/** Processor time that one frame of the control budget stands for, in milliseconds. */
+/** One frame of the control budget stands for so much processor time, in milliseconds. */
 const UNIT_MS = 0.1;
 
 /**
- * The most that a call is said to cost, in units. Other work than calls over HTTP/2 is in the measure too, and must not make an honest
- * client pay for it without end.
+ * The highest price of a call, in frames. The measure includes other work than calls, and an honest
+ * client must not pay for that without end.
  */
 const MAX_PRICE = 8;
 
-/** How often it is measured, in milliseconds. */
+/** The price is measured so often, in milliseconds. */
 const MEASURE_MS = 100;
 
 let started = 0;
@@ -17,14 +17,15 @@ let price = 1;
 let measuredAt = Number.NEGATIVE_INFINITY;
 let before = performance.eventLoopUtilization();
 
-/** A call was begun, on whatever connection. */
+/** A call was begun, on any connection. */
 export function countCall(): void {
   started++;
 }
 
 /**
- * What it costs at this time to begin a call, in frames of the control budget: the time that the event loop is busy, divided by the
- * calls that were begun. A call that only waits for its store costs 1, whoever gives it up. `now` is `performance.now()`.
+ * The price of a call at this time, in frames of the control budget: the time that the event loop
+ * was busy, divided by the calls that were begun. A call that only waits for its store costs 1.
+ * `now` is `performance.now()`.
  */
 export function callPrice(now: number): number {
   if (now - measuredAt >= MEASURE_MS) {

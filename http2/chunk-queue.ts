@@ -1,4 +1,4 @@
-/** Chunks below it are copied together, so that a peer's (or writer's) single bytes do not cost an object each. */
+/** Smaller chunks are copied together, so that single bytes do not cost an object each. */
 const SMALL_BYTES = 1024;
 const TAIL_BYTES = 4096;
 
@@ -29,7 +29,7 @@ export class ChunkQueue {
     this.#tailUsed += chunk.length;
   }
 
-  /** Takes from the front, at most `maxBytes` (> 0); never empty while `bytes` > 0. */
+  /** Takes from the front, at most `maxBytes` (> 0). Never empty while `bytes` > 0. */
   shift(maxBytes: number): Buffer {
     if (this.#head === this.#chunks.length) {
       this.#seal();
@@ -69,5 +69,5 @@ export class ChunkQueue {
   }
 }
 
-/** Stands for a queue that nothing was put into, and nothing may be: most streams need none of their own. */
+/** An empty queue that all streams share: most of them need none of their own. Put nothing in. */
 export const NO_CHUNKS: ChunkQueue = new ChunkQueue();

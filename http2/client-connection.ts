@@ -6,7 +6,10 @@ import type { ErrorCode } from "./errors.ts";
 import type { HeaderBlock } from "./hpack-encoder.ts";
 import type { Stream } from "./stream.ts";
 
-/** Speaks HTTP/2 to a server on a connected socket. Throws RangeError for options that are out of range. */
+/**
+ * Speaks HTTP/2 to a server on a connected socket. Throws RangeError for options that are out of
+ * range.
+ */
 export function createClientConnection(socket: Duplex, options: ConnectionOptions): ClientConnection {
   return new ClientConnection(socket, options);
 }
@@ -14,8 +17,8 @@ export function createClientConnection(socket: Duplex, options: ConnectionOption
 /** The client's end of a connection. */
 export class ClientConnection implements UserConnection {
   /**
-   * The server takes no new streams (RFC 9113 section 6.8): open the next ones elsewhere. Those that it did not
-   * run close as `refused`.
+   * The server takes no new streams (RFC 9113 section 6.8): open the next ones elsewhere. Those
+   * that it did not run close as `refused`.
    */
   onDraining: ((code: ErrorCode) => void) | undefined = undefined;
   /** There may be more of `freeStreams` than before. */
@@ -63,10 +66,11 @@ export class ClientConnection implements UserConnection {
   }
 
   /**
-   * Opens a stream; `end` or `endWith` completes it. `headers` is a block that comes again (it goes into the
-   * dynamic table, RFC 7541 section 2.3.2), `more` what only this call has. While the stream's id is 0 it waits
-   * for the server to take more, and what is written waits with it. Where the connection takes no more, and
-   * where too many wait, the stream closes as `refused`, after this turn.
+   * Opens a stream; `end` or `endWith` completes it. `headers` is a block that comes again (it goes
+   * into the dynamic table, RFC 7541 section 2.3.2), `more` what only this call has. While the
+   * stream's id is 0 it waits for the server to take more, and what is written waits with it. Where
+   * the connection takes no more, and where too many wait, the stream closes as `refused`, after
+   * this turn.
    */
   request(headers: HeaderBlock, more?: HeaderBlock): Stream {
     return this.#connection.role.request(headers, more);

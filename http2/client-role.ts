@@ -1,4 +1,7 @@
-/** Owns what a client does on a connection: opens streams, now or when the server takes more, and ends them. */
+/**
+ * Owns what a client does on a connection: opens streams, now or when the server takes more, and
+ * ends them.
+ */
 import type { Connection } from "./connection.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import { MAX_31_BITS } from "./frame.ts";
@@ -42,7 +45,10 @@ export class ClientRole implements Role {
     return ending.closing ? 0 : Math.max(0, peer.maxStreams - streams.size - this.#queue.size);
   }
 
-  /** Opens a stream now, or when the server takes more; refuses it, after this turn, where too many wait. */
+  /**
+   * Opens a stream now, or when the server takes more. Where too many wait, the stream closes as
+   * refused, after this turn.
+   */
   request(headers: HeaderBlock, more: HeaderBlock | undefined): Stream {
     const connection = this.#connection;
     const { ending, limits } = connection;

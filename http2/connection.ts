@@ -1,4 +1,6 @@
-/** Owns nothing but the parts of one HTTP/2 connection: makes them, and tells one what happened in another. */
+/**
+ * Owns the parts of one HTTP/2 connection: makes them, and tells one part what happened in another.
+ */
 import type { Duplex } from "node:stream";
 import { ControlBudget } from "./control-budget.ts";
 import { Ending } from "./ending.ts";
@@ -23,13 +25,16 @@ import { Timeouts } from "./timeouts.ts";
 
 /** What both roles take, beside the limits. */
 export interface ConnectionOptions extends Partial<Limits> {
-  /** A callback of a stream or connection threw; its stream is reset. Default: an uncaught exception. */
+  /**
+   * A callback of a stream or connection threw; its stream is reset. Default: an uncaught
+   * exception.
+   */
   readonly onCallbackError?: (error: unknown) => void;
 }
 
 /**
- * One HTTP/2 connection over a socket. Errors of the peer are answered with RST_STREAM or GOAWAY (RFC 9113
- * section 5.4); nothing that it sends makes the engine throw.
+ * One HTTP/2 connection over a socket. Errors of the peer are answered with RST_STREAM or GOAWAY
+ * (RFC 9113 section 5.4); nothing that it sends makes the engine throw.
  */
 export class Connection<R extends Role = Role> implements StreamHost<Stream> {
   readonly socket: Duplex;
@@ -54,8 +59,8 @@ export class Connection<R extends Role = Role> implements StreamHost<Stream> {
   readonly #onCallbackError: (error: unknown) => void;
 
   /**
-   * `createRole` is called once, with the connection when it can send but does not receive yet. Throws
-   * RangeError for options that are out of range.
+   * `createRole` is called once, with the connection when it can send but does not receive yet.
+   * Throws RangeError for options that are out of range.
    */
   constructor(
     socket: Duplex,
@@ -121,8 +126,9 @@ export class Connection<R extends Role = Role> implements StreamHost<Stream> {
   }
 
   /**
-   * Lets the streams that there are end and takes no new ones, without losing any (section 6.8). Resolves when
-   * the connection is closed. It does not bound the time of the streams: `destroy` does.
+   * Lets the streams that there are end and takes no new ones, without losing any (section 6.8).
+   * Resolves when the connection is closed. It does not bound the time of the streams: `destroy`
+   * does.
    */
   drain(): Promise<void> {
     return this.ending.drain();

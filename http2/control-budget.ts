@@ -6,11 +6,12 @@ import { ConnectionError, ErrorCode } from "./errors.ts";
 const BURST_SECONDS = 2;
 
 /**
- * Bounds the frames that cost work and bring no request and no body: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
- * RST_STREAM, empty DATA, CONTINUATION, and streams that are refused or reset because of what the peer sent
- * (CVE-2019-9512, -9513, -9514, -9515, -9518, CVE-2023-44487, CVE-2025-8671). A bucket fills at a rate per
- * second, and by one with each useful event: a stream that ended well, or a DATA frame sent, since the peer
- * may answer it with WINDOW_UPDATE. So honest traffic of any volume stays far from the limit.
+ * Bounds the frames that cost work and bring no request and no body: PING, SETTINGS, PRIORITY,
+ * WINDOW_UPDATE, RST_STREAM, empty DATA, CONTINUATION, and streams that are refused or reset
+ * because of what the peer sent (CVE-2019-9512, -9513, -9514, -9515, -9518, CVE-2023-44487,
+ * CVE-2025-8671). A bucket fills at a rate per second, and by one with each useful event: a stream
+ * that ended well, or a DATA frame sent, since the peer may answer it with WINDOW_UPDATE. So honest
+ * traffic of any volume stays far from the limit.
  */
 export class ControlBudget {
   readonly #perSecond: number;
@@ -20,8 +21,8 @@ export class ControlBudget {
   #now = this.#filledAt;
 
   /**
-   * `perSecond` 0 = no bound. `extraBurst`: so many more at once are honest, for example when a client
-   * cancels all its streams.
+   * `perSecond` 0 = no bound. `extraBurst`: so many more at once are honest, for example when a
+   * client cancels all its streams.
    */
   constructor(perSecond: number, extraBurst: number) {
     this.#perSecond = perSecond;
@@ -49,7 +50,10 @@ export class ControlBudget {
     this.#left--;
   }
 
-  /** The peer threw away a call that was begun: counts what the call cost. The next `spend` may throw. */
+  /**
+   * The peer threw away a call that was begun: counts what the call cost. The next `spend` may
+   * throw.
+   */
   chargeCall(): void {
     this.#left -= callPrice(this.#now);
   }

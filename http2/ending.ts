@@ -1,4 +1,7 @@
-/** Owns how a connection ends: drained (RFC 9113 section 6.8), by an error (section 5.4.1), or by its socket. */
+/**
+ * Owns how a connection ends: drained (RFC 9113 section 6.8), by an error (section 5.4.1), or by
+ * its socket.
+ */
 import type { Duplex } from "node:stream";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import { MAX_31_BITS } from "./frame.ts";
@@ -84,7 +87,10 @@ export class Ending {
     return streamId <= this.#goawaySentId;
   }
 
-  /** Lets the streams that there are end, and takes no new ones. Resolves when the connection is closed. */
+  /**
+   * Lets the streams that there are end, and takes no new ones. Resolves when the connection is
+   * closed.
+   */
   drain(): Promise<void> {
     if (this.#closed) {
       return Promise.resolve();
@@ -102,7 +108,9 @@ export class Ending {
     this.#draining = true;
   }
 
-  /** The peer may have streams on their way: they are taken until it has surely read this GOAWAY. */
+  /**
+   * The peer may have streams on their way: they are taken until it has surely read this GOAWAY.
+   */
   warn(): void {
     const { frames } = this.#parts;
     frames.goaway(MAX_31_BITS, ErrorCode.NO_ERROR, "");
@@ -111,7 +119,10 @@ export class Ending {
     this.#parts.timeBegan();
   }
 
-  /** An acknowledgement of a PING came: that of a drain tells that the peer has read the first GOAWAY. */
+  /**
+   * An acknowledgement of a PING came: that of a drain tells that the peer has read the first
+   * GOAWAY.
+   */
   pingAcked(payload: Buffer): void {
     if (payload.equals(DRAIN_PING)) {
       this.sayLast();
@@ -151,7 +162,7 @@ export class Ending {
     this.#end(code === ErrorCode.NO_ERROR ? ErrorCode.CANCEL : code);
   }
 
-  /** Ends without a word: the peer would not read it. */
+  /** Ends without GOAWAY: the peer would not read it. */
   cut(error: Error): void {
     this.#error ??= error;
     this.#parts.socket.destroy();
@@ -164,7 +175,8 @@ export class Ending {
     frames.close();
     this.#closeStreams(code);
     output.flush();
-    // What still comes is read and dropped: closing with bytes unread would take our last words back.
+    // What still comes is read and dropped: closing with bytes unread would take our last words
+    // back.
     socket.end();
     this.#endedAt = performance.now();
     this.#parts.timeBegan();

@@ -21,14 +21,17 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(ErrorCode));
 
-/** What a peer sent as an error code. One that is not known counts as INTERNAL_ERROR (RFC 9113 section 7). */
+/**
+ * The error code that a peer sent. An unknown code counts as INTERNAL_ERROR (RFC 9113 section 7).
+ */
 export function toErrorCode(code: number): ErrorCode {
   return KNOWN.has(code) ? (code as ErrorCode) : ErrorCode.INTERNAL_ERROR;
 }
 
 /**
- * A connection error (RFC 9113 section 5.4.1): thrown by whatever reads peer input, caught by the connection, which
- * answers with GOAWAY and closes. It never leaves the engine as an exception; `Connection.onClose` is given it.
+ * A connection error (RFC 9113 section 5.4.1). The parts that read the peer's input throw it; the
+ * connection catches it, answers with GOAWAY and closes. It never leaves the engine as an
+ * exception: `onClose` is given it.
  */
 export class ConnectionError extends Error {
   readonly code: ErrorCode;
@@ -40,7 +43,7 @@ export class ConnectionError extends Error {
   }
 }
 
-/** How RFC 9113 calls a code. */
+/** The name that RFC 9113 gives a code. */
 export function errorName(code: ErrorCode): string {
   return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
 }

@@ -1,4 +1,7 @@
-/** Owns what each frame of the peer means: hands messages on, and does what all other frames ask for. */
+/**
+ * Owns what each frame of the peer means: hands messages on, and does what all other frames ask
+ * for.
+ */
 import type { ControlBudget } from "./control-budget.ts";
 import type { Ending } from "./ending.ts";
 import { ConnectionError, ErrorCode, toErrorCode } from "./errors.ts";
@@ -125,7 +128,8 @@ export class FrameHandler {
     if (stream === undefined) {
       this.#messages.requireOpened(streamId);
     } else if (code === ErrorCode.NO_ERROR && stream.receiving.ended) {
-      // The answer is complete and may still be read; the peer wants no more of the request (section 8.1).
+      // The answer is complete and may still be read; the peer wants no more of the request
+      // (section 8.1).
       stream.sending.stop();
       this.#parts.role.halfEnded(stream);
     } else {

@@ -4,18 +4,23 @@ import { FRAME_HEAD_BYTES, FrameType, MAX_31_BITS, PREFACE } from "./frame.ts";
 /** Takes the frames of a connection one by one. */
 export interface FrameSink {
   /**
-   * The payload is `bytes` from `start` to `end`; the bytes may be kept, but not changed. Throws ConnectionError.
-   * false = no more of them for now.
+   * The payload is `bytes` from `start` to `end`. The bytes may be kept, but not changed. False =
+   * no more frames for now. Throws ConnectionError.
    */
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean;
 }
 
-/** Cuts what a socket brings into frames (RFC 9113 section 4.1); only a frame split over chunks is copied. */
+/**
+ * Owns how bytes become frames (RFC 9113 section 4.1). Only a frame that is split over chunks is
+ * copied.
+ */
 export class FrameReader {
   readonly #maxFrameBytes: number;
   #prefaceLeft: number;
   #settingsDue = true;
-  /** The beginning of a frame whose end is not there yet: first only its head, then room for all of it. */
+  /**
+   * The beginning of a frame that is not there whole: first only its head, then room for all of it.
+   */
   #partial: Buffer | undefined;
   #partialBytes = 0;
 
@@ -30,8 +35,9 @@ export class FrameReader {
   }
 
   /**
-   * Reads from `from` on, and returns how far: to the end of the chunk, unless the sink wants no more for now. Throws ConnectionError
-   * where the bytes are no HTTP/2, a frame is too large, or the sink throws it.
+   * Reads from `from` on, to the end of the chunk or until the sink wants no more. Returns how far
+   * it has read. Throws ConnectionError where the bytes are not HTTP/2 or a frame is too large, and
+   * what the sink throws.
    */
   push(chunk: Buffer, sink: FrameSink, from = 0): number {
     let at = from;
@@ -93,7 +99,7 @@ export class FrameReader {
     return length;
   }
 
-  /** Copies towards the end of the head, or of the frame; returns how far. */
+  /** Copies towards the end of the head, or of the frame. Returns how far it has read. */
   #fill(chunk: Buffer, at: number): number {
     if (this.#partial === undefined) {
       this.#partial = Buffer.allocUnsafe(FRAME_HEAD_BYTES);

@@ -1,4 +1,7 @@
-/** Owns how frames are written: makes them in the output's buffers, with header blocks of this connection. */
+/**
+ * Owns how frames are written: makes them in the output's buffers, with header blocks of this
+ * connection.
+ */
 import type { ErrorCode } from "./errors.ts";
 import { Flag, FRAME_HEAD_BYTES, FrameType, writeFrameHead } from "./frame.ts";
 import type { EncodedHeaders, HeaderBlock, HpackEncoder } from "./hpack-encoder.ts";
@@ -46,7 +49,10 @@ export class FrameWriter {
     }
   }
 
-  /** HEADERS of a request: `base` comes again and uses the dynamic table, `more` is of this call alone. */
+  /**
+   * HEADERS of a request: `base` comes again and uses the dynamic table, `more` is of this call
+   * alone.
+   */
   request(streamId: number, base: HeaderBlock, more: EncodedHeaders | undefined): void {
     const encoder = this.#encoder;
     const output = this.#output;
@@ -68,7 +74,10 @@ export class FrameWriter {
     output.bytes.set(second, at + first.length);
   }
 
-  /** A whole answer in one piece. False = nothing was written, because not all of it fits its frames. */
+  /**
+   * A whole answer in one piece. False = nothing was written, because not all of it fits its
+   * frames.
+   */
   answer(
     streamId: number,
     { bytes: head }: EncodedHeaders,

@@ -1,16 +1,24 @@
 /** The fixed bytes that a client starts a connection with (RFC 9113 section 3.4). */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** Every frame starts with 24 bits of length, 8 of type, 8 of flags, and 1 + 31 of stream id (section 4.1). */
+/**
+ * Every frame starts with 24 bits of length, 8 of type, 8 of flags, and 1 + 31 of stream id
+ * (section 4.1).
+ */
 export const FRAME_HEAD_BYTES = 9;
 
-/** The frame size that every peer takes, and the least that SETTINGS_MAX_FRAME_SIZE may say (section 4.2). */
+/**
+ * The frame size that every peer takes, and the least that SETTINGS_MAX_FRAME_SIZE may say (section
+ * 4.2).
+ */
 export const MIN_MAX_FRAME_BYTES = 16_384;
 
 /** The most that SETTINGS_MAX_FRAME_SIZE may say. */
 export const MAX_MAX_FRAME_BYTES = 16_777_215;
 
-/** Where every flow-control window starts until SETTINGS or WINDOW_UPDATE move it (section 6.9.2). */
+/**
+ * Where every flow-control window starts until SETTINGS or WINDOW_UPDATE move it (section 6.9.2).
+ */
 export const INITIAL_WINDOW_BYTES = 65_535;
 
 /** No window may grow above it, and no stream has a higher id (sections 6.9.1 and 5.1.1). */
@@ -43,7 +51,9 @@ export const Setting = {
   MAX_HEADER_LIST_SIZE: 6,
 } as const;
 
-/** Writes the nine bytes in front of a payload of `length` bytes; returns where the payload starts. */
+/**
+ * Writes the nine bytes in front of a payload of `length` bytes; returns where the payload starts.
+ */
 export function writeFrameHead(
   bytes: Uint8Array,
   at: number,

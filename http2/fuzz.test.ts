@@ -5,7 +5,10 @@ import { PREFACE } from "./frame.ts";
 import { createClientConnection, createCompat, createServerConnection, type Stream } from "./index.ts";
 import { FrameType, frame, headers, REQUEST, RESPONSE, Setting, settings, TRAILERS, u32 } from "./testing.ts";
 
-/** Cases of one run; a longer one: HTTP2_FUZZ_CASES=1000000 vitest run fuzz. HTTP2_FUZZ_SEED repeats one. */
+/**
+ * Cases of one run; a longer one: HTTP2_FUZZ_CASES=1000000 vitest run fuzz. HTTP2_FUZZ_SEED repeats
+ * one.
+ */
 const CASES = Number(process.env.HTTP2_FUZZ_CASES ?? 3000);
 const SEED = Number(process.env.HTTP2_FUZZ_SEED ?? Date.now() % 2 ** 31);
 

@@ -1,4 +1,5 @@
-// A server for h2spec and curl: answers every request with a body of a few bytes. `node h2spec-server.ts PORT` (0: a free one) prints its port.
+// A server for h2spec and curl: answers every request with a body of a few bytes. `node
+// h2spec-server.ts PORT` (0: a free one) prints its port.
 import net from "node:net";
 import { createServerConnection, encodeHeaders, type NoBody, type Stream } from "./index.ts";
 

@@ -1,10 +1,13 @@
 import { ConnectionError, ErrorCode } from "./errors.ts";
 
-/** The header block that a HEADERS frame without END_HEADERS began and CONTINUATION frames go on with. */
+/**
+ * Owns the header block that comes in several frames: HEADERS without END_HEADERS, and
+ * CONTINUATION.
+ */
 export class HeaderAssembler {
   streamId = 0;
   endStream = false;
-  /** Of the HEADERS frame; the priority that it names, if it does. */
+  /** The stream that the HEADERS frame depends on; 0 = none is named. */
   dependsOn = 0;
   /** Whether a block is open: until it ends, no other frame may come (RFC 9113 section 6.10). */
   open = false;

@@ -1,4 +1,4 @@
-/** What a field means to the engine, found out once per field and not once per request. */
+/** What a field means to the engine. It is found out once for each field, not for each request. */
 export const FieldKind = {
   ORDINARY: 0,
   /** Makes its whole header list malformed (RFC 9113 section 8.2). */
@@ -13,7 +13,9 @@ export const FieldKind = {
 } as const;
 export type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
-/** One header field, as the HPACK tables hold it: immutable, names in lower case, one char per byte. */
+/**
+ * One header field, as the HPACK tables hold it: immutable, names in lower case, one char per byte.
+ */
 export interface Field {
   readonly name: string;
   readonly value: string;
@@ -27,7 +29,9 @@ export interface Field {
 /** RFC 7541 section 4.1. */
 const FIELD_OVERHEAD_BYTES = 32;
 
-/** Makes a field and judges it. `nameKind` is `classifyName(name)`, where the name came out of a table. */
+/**
+ * Makes a field and judges it. `nameKind` is `classifyName(name)`, which a table may know already.
+ */
 export function makeField(name: string, value: string, nameKind: FieldKind): Field {
   return {
     name,
@@ -52,7 +56,10 @@ function classify(nameKind: FieldKind, value: string): FieldKind {
   }
 }
 
-/** What a name alone says: pseudo-header fields that are not known and connection-specific fields are malformed. */
+/**
+ * What a name alone says: pseudo-header fields that are not known and connection-specific fields
+ * are malformed.
+ */
 export function classifyName(name: string): FieldKind {
   switch (name) {
     case ":method":
@@ -81,7 +88,9 @@ export function classifyName(name: string): FieldKind {
   }
 }
 
-/** RFC 9113 section 8.2.1: a token without capitals; a colon has its place in pseudo-header fields only. */
+/**
+ * RFC 9113 section 8.2.1: a token without capitals. A colon belongs to pseudo-header fields only.
+ */
 function isName(name: string): boolean {
   for (let i = 0; i < name.length; i++) {
     const char = name.charCodeAt(i);

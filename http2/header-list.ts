@@ -1,11 +1,14 @@
 import { type Field, FieldKind } from "./header-field.ts";
 
 /**
- * A received header list, or trailers. Immutable once it is handed out: requests with the same header block share one.
- * Pseudo-header fields that were not sent are "" here.
+ * A received header list, or trailers. Immutable once it is handed out: requests with the same
+ * header block share one. Pseudo-header fields that were not sent are "" here.
  */
 export class HeaderList {
-  /** Ordinary fields in the order of the wire: name, value, name, value; names in lower case, one char per byte. */
+  /**
+   * Ordinary fields in the order of the wire: name, value, name, value; names in lower case, one
+   * char per byte.
+   */
   readonly fields: string[] = [];
   method = "";
   path = "";
@@ -22,13 +25,16 @@ export class HeaderList {
   tooLarge = false;
   /** Any pseudo-header field is in it, which trailers must not have. */
   hasPseudo = false;
-  /** The client waits with its body for a 100 (RFC 9110 section 10.1.1); what else it may expect is ignored. */
+  /**
+   * The client waits for a 100 before it sends its body (RFC 9110 section 10.1.1). Other
+   * expectations are ignored.
+   */
   expectsContinue = false;
   #bytes = 0;
 
   /**
-   * The value of an ordinary field; several are joined with ", " (RFC 9110 section 5.3), cookies with "; " (RFC 9113
-   * section 8.2.3); undefined = not sent.
+   * The value of an ordinary field; several are joined with ", " (RFC 9110 section 5.3), cookies
+   * with "; " (RFC 9113 section 8.2.3); undefined = not sent.
    */
   get(name: string): string | undefined {
     const { fields } = this;
@@ -66,14 +72,17 @@ export class HeaderList {
     }
   }
 
-  /** Whether it can start a request: RFC 9113 section 8.3.1. CONNECT cannot: this engine makes no tunnels. */
+  /**
+   * Whether the list can start a request (RFC 9113 section 8.3.1). CONNECT cannot: the engine makes
+   * no tunnels.
+   */
   isRequest(): boolean {
     return (
       !this.malformed && this.method !== "" && this.path !== "" && this.scheme !== "" && this.status === 0
     );
   }
 
-  /** Whether it can start a response: RFC 9113 section 8.3.2. */
+  /** Whether the list can start a response (RFC 9113 section 8.3.2). */
   isResponse(): boolean {
     return !this.malformed && this.status !== 0 && this.method === "" && this.path === "";
   }

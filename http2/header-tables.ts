@@ -49,7 +49,9 @@ const COMPACT_AT = 64;
 export class DynamicTable {
   /** Grows with every entry; an entry's number never changes. */
   inserted = 0;
-  /** Changes with every insertion and eviction, so that what was derived from the table can be kept until then. */
+  /**
+   * Changes with every insertion and eviction. What was made from the table is valid until then.
+   */
   generation = 0;
   bytes = 0;
   maxBytes: number;
@@ -71,7 +73,9 @@ export class DynamicTable {
     return index > this.count ? undefined : this.#fields[this.#fields.length - index];
   }
 
-  /** Evicts what is in its way; a field that is larger than the table empties it (section 4.4). */
+  /**
+   * Evicts old fields until there is room. A field larger than the table empties it (section 4.4).
+   */
   insert(field: Field): void {
     this.generation++;
     this.#evictTo(this.maxBytes - field.bytes);

@@ -4,14 +4,17 @@ import { HeaderList } from "./header-list.ts";
 import { DynamicTable, STATIC_COUNT, staticTable } from "./header-tables.ts";
 import { decodeHuffman } from "./huffman.ts";
 
-/** Clients repeat the header blocks of their few methods; that many, up to that length, are remembered. */
+/**
+ * Clients repeat the header blocks of their few methods: so many blocks, up to this length, are
+ * remembered.
+ */
 const REMEMBERED_BLOCKS = 4;
 const REMEMBERED_BLOCK_BYTES = 192;
 
-/** Index and length integers may be so large, and no larger (RFC 7541 section 5.1 leaves the bound to us). */
+/** The largest index or length that is taken (RFC 7541 section 5.1 leaves the bound to us). */
 const MAX_INTEGER = 2 ** 28;
 
-/** What a block meant while the dynamic table was in the state that `generation` counts. */
+/** What a block meant while the dynamic table was at `generation`. */
 interface Remembered {
   readonly bytes: Buffer;
   length: number;
@@ -23,7 +26,10 @@ interface Remembered {
 export class HpackDecoder {
   readonly table: DynamicTable;
   #limit: number;
-  /** The limit was lowered under what the peer uses: its next block must begin with an update (section 4.2). */
+  /**
+   * The limit is now below what the peer uses: its next block must begin with an update (section
+   * 4.2).
+   */
   #updateDue = false;
   readonly #maxListBytes: number;
   readonly #remembered: Remembered[] = [];
@@ -32,7 +38,10 @@ export class HpackDecoder {
   #at = 0;
   #end = 0;
 
-  /** The peer may use 4096 bytes of table until it has acknowledged another limit: see `setTableLimit`. */
+  /**
+   * The peer may use 4096 bytes of table until it has acknowledged another limit: see
+   * `setTableLimit`.
+   */
   constructor(tableBytes: number, maxListBytes: number) {
     this.table = new DynamicTable(tableBytes);
     this.#limit = tableBytes;
@@ -86,7 +95,8 @@ export class HpackDecoder {
       this.table.insert(field);
       return field;
     }
-    // Literal that stays out of it, for now or (never indexed) on every hop (sections 6.2.2 and 6.2.3).
+    // Literal that stays out of it, for now or (never indexed) on every hop (sections 6.2.2 and
+    // 6.2.3).
     return this.#literal(this.#integer(4));
   }
 
@@ -197,7 +207,7 @@ export class HpackDecoder {
   }
 }
 
-/** From the end: blocks of one client differ in their last field, if at all. */
+/** Compares from the end: blocks of one client mostly differ in their last field. */
 function same(kept: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
   for (let i = length - 1; i >= 0; i--) {
     if (kept[i] !== bytes[start + i]) {

@@ -11,7 +11,10 @@ import { encodeHuffman, huffmanBytes } from "./huffman.ts";
 /** Header fields to send: name, value, name, value; names in lower case, one char per byte. */
 export type HeaderPairs = readonly string[];
 
-/** Header fields as HPACK that refers to no dynamic table: the bytes mean the same on every connection. */
+/**
+ * Header fields as HPACK that refers to no dynamic table: the bytes mean the same on every
+ * connection.
+ */
 export interface EncodedHeaders {
   readonly bytes: Buffer;
 }
@@ -27,9 +30,9 @@ const EMPTY = Buffer.alloc(0);
 export const NO_HEADERS: HeaderBlock = Object.freeze({ pairs: [], bytes: EMPTY });
 
 /**
- * Encodes fields as static table indices and literals without indexing (RFC 7541 section 6.2.2), so that the bytes
- * mean the same on every connection. `base` goes in front. Throws TypeError for a name or value that RFC 9113
- * section 8.2 forbids: CR, LF and NUL cannot get onto the wire.
+ * Encodes fields as static table indices and literals without indexing (RFC 7541 section 6.2.2), so
+ * that the bytes mean the same on every connection. `base` goes in front. Throws TypeError for a
+ * name or value that RFC 9113 section 8.2 forbids: CR, LF and NUL cannot get onto the wire.
  */
 export function encodeHeaders(pairs: HeaderPairs, base: HeaderBlock = NO_HEADERS): HeaderBlock {
   const writer = new BlockWriter(base.bytes.length + 64);
@@ -53,7 +56,9 @@ export interface FieldName {
   readonly bytes: Buffer;
 }
 
-/** Prepares a name for `appendField`. Throws TypeError for one that RFC 9113 section 8.2 forbids. */
+/**
+ * Prepares a name for `appendField`. Throws TypeError for one that RFC 9113 section 8.2 forbids.
+ */
 export function fieldName(name: string): FieldName {
   // Without its last byte, which is the length of the value.
   return { bytes: encodeHeaders([name, ""]).bytes.subarray(0, -1) };
@@ -63,8 +68,9 @@ export function fieldName(name: string): FieldName {
 const MAX_APPENDED_CHARS = 126;
 
 /**
- * A block and one more field, for what differs from stream to stream; cheaper than `encodeHeaders`. Throws TypeError for a
- * value that RFC 9113 section 8.2 forbids or that has more than 126 characters.
+ * A block with one more field, which differs from stream to stream; cheaper than `encodeHeaders`.
+ * Throws TypeError for a value that RFC 9113 section 8.2 forbids or that has more than 126
+ * characters.
  */
 export function appendField(block: HeaderBlock, { bytes: name }: FieldName, value: string): EncodedHeaders {
   const { length } = value;
@@ -80,10 +86,12 @@ export function appendField(block: HeaderBlock, { bytes: name }: FieldName, valu
   return { bytes };
 }
 
-/** Blocks that an encoder remembers in the form that the current state of its table gives them. */
+/** An encoder remembers so many blocks as it encoded them with the current state of its table. */
 const REMEMBERED_BLOCKS = 8;
 
-/** Encodes for one connection, in the order of sending, with a dynamic table (RFC 7541 section 3.2). */
+/**
+ * Encodes for one connection, in the order of sending, with a dynamic table (RFC 7541 section 3.2).
+ */
 export class HpackEncoder {
   readonly #maxTableBytes: number;
   readonly #table: DynamicTable;
@@ -92,14 +100,17 @@ export class HpackEncoder {
   readonly #byName = new Map<string, number>();
   readonly #remembered: { block: HeaderBlock; generation: number; bytes: Buffer }[] = [];
   #oldest = 0;
-  /** The size to say at the beginning of the next block, and the least since the last one (section 4.2). */
+  /**
+   * The table size to announce before the next block, and the least size since the last block
+   * (section 4.2).
+   */
   #pendingSize: number | undefined;
   #leastSize = 0;
 
-  /** `maxTableBytes`: never more than it is used, however much the peer offers. */
+  /** No more than `maxTableBytes` are used, however much the peer offers. */
   constructor(maxTableBytes: number) {
     this.#maxTableBytes = maxTableBytes;
-    // What the peer holds ready before any SETTINGS.
+    // The size that the peer has ready before any SETTINGS.
     this.#table = new DynamicTable(4096, (field, number) => {
       const key = fieldKey(field.name, field.value);
       if (this.#byField.get(key) === number) {
@@ -129,7 +140,10 @@ export class HpackEncoder {
     return this.#pendingSize !== undefined;
   }
 
-  /** What must stand in front of the next block, whoever encodes it: a change of the table's size. Mostly empty. */
+  /**
+   * A change of the table size, which must stand in front of the next block, whoever encodes it.
+   * Mostly empty.
+   */
   takePrefix(): Buffer {
     if (this.#pendingSize === undefined) {
       return EMPTY;
@@ -143,7 +157,10 @@ export class HpackEncoder {
     return writer.take();
   }
 
-  /** Encodes a block whose fields are worth keeping in the table, because they come again. After `takePrefix`. */
+  /**
+   * Encodes a block whose fields come again, so that they are worth keeping in the table. Call
+   * `takePrefix` first.
+   */
   encode(block: HeaderBlock): Buffer {
     const { generation } = this.#table;
     for (const entry of this.#remembered) {

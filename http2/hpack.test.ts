@@ -47,7 +47,10 @@ const RESPONSES = [
   ],
 ];
 
-/** RFC 7541 appendix C.3 to C.6: blocks of one connection, what they mean, and the table's bytes after each. */
+/**
+ * RFC 7541 appendix C.3 to C.6: blocks of one connection, what they mean, and the table's bytes
+ * after each.
+ */
 const APPENDIX_C = [
   {
     name: "C.3 requests",

@@ -1,4 +1,7 @@
-/** Bits of the Huffman code of each byte (RFC 7541 appendix B). The code is canonical, so the lengths define it. */
+/**
+ * Bits of the Huffman code of each byte (RFC 7541 appendix B). The code is canonical, so the
+ * lengths define it.
+ */
 // biome-ignore format: a table
 const CODE_BITS = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
@@ -15,7 +18,10 @@ const CODE_BITS = [
 const EOS = 256;
 const EOS_BITS = 30;
 
-/** A step of the decoder: low byte = next state; then flags; high byte = the symbol, where one is complete. */
+/**
+ * A step of the decoder: low byte = next state; then flags; high byte = the symbol, where one is
+ * complete.
+ */
 const EMITS = 0x100;
 const FAILS = 0x200;
 const SYMBOL_SHIFT = 16;
@@ -23,7 +29,9 @@ const SYMBOL_SHIFT = 16;
 const codes = buildCodes();
 const { steps, accepts } = buildDecoder();
 
-/** Codes of equal length count upwards in the order of their bytes, and shorter codes come first. */
+/**
+ * Codes of equal length count upwards in the order of their bytes, and shorter codes come first.
+ */
 function buildCodes(): Uint32Array {
   const codes = new Uint32Array(257);
   const symbols = [...CODE_BITS.keys()].sort((a, b) => bitsOf(a) - bitsOf(b) || a - b);
@@ -43,11 +51,12 @@ function bitsOf(symbol: number): number {
 }
 
 /**
- * The code's tree as a machine that eats four bits at a time. Its 256 states are the tree's inner nodes; no code is
- * shorter than five bits, so a step completes at most one symbol.
+ * The code's tree as a machine that eats four bits at a time. Its 256 states are the tree's inner
+ * nodes; no code is shorter than five bits, so a step completes at most one symbol.
  */
 function buildDecoder(): { steps: Uint32Array; accepts: Uint8Array } {
-  // Two children per node; a negative child is the leaf of symbol -child - 1; 0 = not made yet (the root is no child).
+  // Two children per node; a negative child is the leaf of symbol -child - 1; 0 = not made yet (the
+  // root is no child).
   const children: [number, number][] = [[0, 0]];
   const node = (index: number) => children[index] ?? [0, 0];
   for (let symbol = 0; symbol <= EOS; symbol++) {
@@ -89,7 +98,10 @@ function buildDecoder(): { steps: Uint32Array; accepts: Uint8Array } {
 
 let scratch = Buffer.allocUnsafeSlow(4096);
 
-/** Decodes bytes `start` to `end` into a string of one char per byte; undefined where they are no valid code. */
+/**
+ * Decodes bytes `start` to `end` into a string of one char per byte; undefined where they are no
+ * valid code.
+ */
 export function decodeHuffman(bytes: Uint8Array, start: number, end: number): string | undefined {
   // The shortest code has five bits.
   if (scratch.length < (end - start) * 1.6 + 1) {
@@ -125,7 +137,9 @@ export function huffmanBytes(text: string): number {
   return (bits + 7) >>> 3;
 }
 
-/** Writes the code of `text` (one char per byte) at `at`, padded with ones; returns where it ends. */
+/**
+ * Writes the code of `text` (one char per byte) at `at`, padded with ones; returns where it ends.
+ */
 export function encodeHuffman(text: string, bytes: Uint8Array, at: number): number {
   let held = 0;
   let heldBits = 0;

@@ -174,7 +174,8 @@ describe("streams", () => {
     for (const stream of opened) {
       stream.reply(RESPONSE, Buffer.from("x"), TRAILERS);
     }
-    // One more only once another is over, on both sides (section 5.1.2); what comes for a refused one is no error.
+    // One more only once another is over, on both sides (section 5.1.2); what comes for a refused
+    // one is no error.
     peer.send(frame(FrameType.DATA, 1, 5), frame(FrameType.DATA, 1, 1), headers(7, false));
     await peer.settle();
     expect(opened.map(({ id }) => id)).toEqual([1, 3, 7]);

@@ -1,57 +1,74 @@
 import { MAX_31_BITS, MAX_MAX_FRAME_BYTES, MIN_MAX_FRAME_BYTES } from "./frame.ts";
 
-/** A received header list, counted as names + values + 32 bytes a field (RFC 9113 section 6.5.2). */
+/** A received header list: names, values, and 32 bytes for each field (RFC 9113 section 6.5.2). */
 export const MAX_HEADER_LIST_BYTES = 16 * 1024;
-/** The dynamic table that a peer may fill in our decoder, and the largest that our encoder fills in a peer's. */
+/** The dynamic table of our decoder, and the most that our encoder uses of a peer's. */
 export const HEADER_TABLE_BYTES = 4096;
-/** A compressed header block may be this many times the header list; a longer one ends the connection. */
+/**
+ * A compressed header block may be this many times the header list; a longer one ends the
+ * connection.
+ */
 export const HEADER_BLOCK_FACTOR = 4;
 /** CONTINUATION frames after one HEADERS frame. */
 export const MAX_CONTINUATION_FRAMES = 16;
 export const MAX_CONCURRENT_STREAMS = 1024;
 /** Payload of a received frame. */
 export const MAX_FRAME_BYTES = MIN_MAX_FRAME_BYTES;
-/** Body bytes that a peer may send on one stream, and on all, before they are read here. What is collected is read: `BodyBudget` bounds it. */
+/**
+ * Body bytes that a peer may send on one stream, and on all, before they are read here. Collected
+ * bytes count as read: `BodyBudget` bounds them.
+ */
 export const STREAM_WINDOW_BYTES = 1024 * 1024;
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
-/** Unsent bytes of one stream above which `write` returns false. */
+/** With more unsent bytes on one stream, `write` returns false. */
 export const STREAM_HIGH_WATER_BYTES = 64 * 1024;
-/** Unsent bytes above which a server's stream is reset, because its writer ignores `false` or its one answer is this large. */
+/**
+ * With more unsent bytes a server's stream is reset: its writer ignores `false`, or one answer is
+ * this large.
+ */
 export const MAX_STREAM_BUFFERED_BYTES = 32 * 1024 * 1024;
-/** Unsent bytes of all streams above which a server's further requests wait. */
+/** With more unsent bytes on all streams, further requests of a server wait. */
 export const MAX_CONNECTION_BUFFERED_BYTES = 16 * 1024 * 1024;
-/** Unsent bytes of all streams up to which none is given up because its peer does not open its window. */
+/**
+ * With no more unsent bytes on all streams, no stream is given up because its peer opens no window.
+ */
 export const STALL_BYTES = 4 * 1024 * 1024;
-/** Bytes that are framed and wait for a peer that does not read its socket; answers to PING cannot grow above it. */
+/**
+ * Bytes in frames that wait for a peer which does not read its socket. Answers to PING cannot grow
+ * above it.
+ */
 export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** Frames a second that carry neither request nor body; see `control-budget.ts`. */
 export const CONTROL_FRAMES_PER_SECOND = 1000;
 /** Requests that wait in a client for a free stream. */
 export const MAX_QUEUED_STREAMS = 10_000;
-/** To receive preface and SETTINGS, and a header block that has begun. */
+/** The time to receive preface and SETTINGS, and the time to receive a header block. */
 export const PREFACE_TIMEOUT_MS = 10_000;
-/** A connection without streams is closed after it. */
+/** A connection without streams is closed after this time. */
 export const IDLE_TIMEOUT_MS = 300_000;
 /**
- * A socket that does not take what it was handed is given up after it, and so is, above STALL_BYTES, a stream that takes no byte of
- * what waits for it. A live peer that just reads slowly may do so for as long as it likes.
+ * A socket that takes no bytes for this long is given up. So is a stream whose peer takes no bytes,
+ * when more than STALL_BYTES wait. A peer that reads slowly may do so for as long as it likes.
  */
 export const STALL_TIMEOUT_MS = 120_000;
-/** A connection that is silent for so long, with streams on it, is pinged. */
+/** A connection with streams that is silent for this long is pinged. */
 export const KEEPALIVE_MS = 60_000;
-/** To answer that ping. */
+/** The time to answer that ping. */
 export const KEEPALIVE_TIMEOUT_MS = 20_000;
-/** Between the two GOAWAYs of a drain, where the PING is not answered. */
+/** The time between the two GOAWAYs of a drain, if the PING is not answered. */
 export const DRAIN_PING_TIMEOUT_MS = 1000;
-/** To read our last frames and close its side, after we closed ours. */
+/** The time for the peer to read our last frames and close its side, after we closed ours. */
 export const LINGER_MS = 1000;
 
-/** Bounds of a connection; each defaults to the constant beside it. Times in milliseconds, 0 = never. */
+/**
+ * Bounds of a connection. Each defaults to the constant of its name. Times in milliseconds, 0 =
+ * never.
+ */
 export interface Limits {
   readonly maxHeaderListBytes: number;
   readonly headerTableBytes: number;
   readonly maxContinuationFrames: number;
-  /** Of the peer's streams; a client allows none. */
+  /** Streams that the peer may open; a client allows none. */
   readonly maxConcurrentStreams: number;
   readonly maxFrameBytes: number;
   readonly streamWindowBytes: number;

@@ -1,4 +1,7 @@
-/** Owns what the peer's messages are made of: its header blocks and DATA, on the streams they belong to. */
+/**
+ * Owns what the peer's messages are made of: its header blocks and DATA, on the streams they belong
+ * to.
+ */
 import type { ControlBudget } from "./control-budget.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import { Flag, INITIAL_WINDOW_BYTES, MAX_31_BITS } from "./frame.ts";
@@ -31,7 +34,10 @@ interface MessageReaderParts {
   blockBegan(): void;
 }
 
-/** Reads HEADERS, CONTINUATION and DATA. Throws ConnectionError for what breaks the whole connection. */
+/**
+ * Reads HEADERS, CONTINUATION and DATA. Throws ConnectionError for what breaks the whole
+ * connection.
+ */
 export class MessageReader {
   readonly #parts: MessageReaderParts;
   readonly #budget: ControlBudget;
@@ -67,7 +73,10 @@ export class MessageReader {
     return this.#assembler.openedAt;
   }
 
-  /** The window of a new stream: the least that the peer may think it is while our SETTINGS are on their way. */
+  /**
+   * The window of a new stream: the least that the peer may think it is while our SETTINGS are on
+   * their way.
+   */
   get newStreamWindow(): number {
     const { streamBytes } = this.#windows;
     return this.#settingsKnown ? streamBytes : Math.max(streamBytes, INITIAL_WINDOW_BYTES);

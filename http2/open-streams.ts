@@ -1,11 +1,14 @@
-/** Owns the streams of a connection that are open, and how one ends before its time (RFC 9113 section 5.4.2). */
+/**
+ * Owns the streams of a connection that are open, and how one ends before its time (RFC 9113
+ * section 5.4.2).
+ */
 import type { ControlBudget } from "./control-budget.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import type { Stream } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 
-/** Streams of a connection that ends which are closed in one turn. */
+/** When a connection ends, so many of its streams are closed in one turn. */
 const MAX_CLOSES = 32;
 
 /** More resets than there can be streams are remembered: some were on their way already. */
@@ -72,7 +75,7 @@ export class OpenStreams {
     this.close(stream, code);
   }
 
-  /** Sends RST_STREAM, of a stream that is not open. No effect for 0, a stream that has no id yet. */
+  /** Sends RST_STREAM and closes nothing. No effect for 0: the stream has no id yet. */
   resetId(id: number, code: ErrorCode): void {
     if (id === 0) {
       return;
@@ -87,21 +90,28 @@ export class OpenStreams {
     }
   }
 
-  /** The peer broke a rule on the stream. Throws ConnectionError where the peer makes us reset many. */
+  /**
+   * The peer broke a rule on the stream. Throws ConnectionError where the peer makes us reset many.
+   */
   breakOff(stream: Stream, code: ErrorCode): void {
     this.#budget.spend();
     this.charge(stream);
     this.reset(stream, code);
   }
 
-  /** The peer throws the stream away, by a reset of its own or by what makes us reset it. */
+  /**
+   * The peer throws the stream away: it resets it, or makes us reset it. Counts what the call cost.
+   */
   charge(stream: Stream): void {
     if (stream.begun) {
       this.#budget.chargeCall();
     }
   }
 
-  /** The connection ends. Some close now, the others in later turns: a thousand at once hold up all others. */
+  /**
+   * The connection ends: closes all its streams, some now and the others in later turns. A thousand
+   * at once would hold up other connections.
+   */
   closeAll(code: ErrorCode): void {
     const open = this.#table.all();
     for (const { id } of open) {

@@ -4,11 +4,11 @@ import type { Duplex } from "node:stream";
 const SLAB_BYTES = 32 * 1024;
 /** A slab with less room is left to the garbage collector. */
 const MIN_ROOM_BYTES = 1024;
-/** Slabs that wait for the next connection with something to say. */
+/** So many slabs are kept for the next connection that writes. */
 const MAX_SPARE_SLABS = 64;
-/** Payload of this size or more goes to the socket by reference; below, a copy is cheaper. */
+/** A payload of this size or more goes to the socket by reference. Below, a copy is cheaper. */
 export const REFERENCE_BYTES = 4096;
-/** So much is not gathered further: the socket gets it before the turn is over. */
+/** With so much gathered, the socket gets it before the turn is over. */
 const FLUSH_BYTES = 128 * 1024;
 
 interface Slab {
@@ -17,14 +17,16 @@ interface Slab {
 }
 
 /**
- * Slabs are shared, so that idle connections hold none. One belongs to a connection from its first frame of a turn to
- * its flush; what was written of it is never written again, since the socket may still hold it.
+ * Slabs that no connection uses now: idle connections hold none. A slab belongs to a connection
+ * from its first frame of a turn to its flush. Bytes that were written are never written again,
+ * since the socket may still hold them.
  */
 const spare: Slab[] = [];
 
 /**
- * Every output with something to flush in this turn. They are flushed by setImmediate, after all that the turn brought
- * was read and most handlers have answered; a microtask measured the same where handlers answer at once.
+ * Every output with something to flush in this turn. setImmediate flushes them when all input of
+ * the turn was read and most handlers have answered. A microtask measured the same where handlers
+ * answer at once.
  */
 let dirty: Output[] = [];
 
@@ -36,16 +38,22 @@ function flushAll(): void {
   }
 }
 
-/** Gathers the frames of one connection into one write per turn of the event loop, and knows when the socket is full. */
+/**
+ * Owns what was framed and not written: one write for each turn of the event loop. Knows when the
+ * socket is full.
+ */
 export class Output {
-  /** The socket asked for a pause: DATA has to wait, control frames do not. `onDrain` comes when it takes more. */
+  /**
+   * The socket asked for a pause: DATA has to wait, control frames do not. `onDrain` comes when it
+   * takes more.
+   */
   blocked = false;
-  /** Since when, by `performance.now()`; of no meaning while not blocked. */
+  /** When that began, by `performance.now()`. Without meaning while not blocked. */
   blockedAt = 0;
   onDrain: () => void = () => {};
   /** The socket holds more or less than when this was last called. */
   onHeld: () => void = () => {};
-  /** What the socket held by then. */
+  /** What the socket held at that call. */
   heldBytes = 0;
   readonly #socket: Duplex;
   #slab: Slab | undefined;
@@ -60,7 +68,8 @@ export class Output {
     socket.on("drain", () => {
       this.blocked = false;
       this.#look();
-      // Not now: a socket that takes everything at once and a writer that always has more would never yield.
+      // Not now: a socket that takes all at once and a writer that always has more would never
+      // yield.
       this.#drained = true;
       this.#touch();
     });
@@ -71,7 +80,10 @@ export class Output {
     return this.#gatheredBytes + this.#socket.writableLength;
   }
 
-  /** Room for `length` bytes in `slabBytes` at the returned offset. They must all be written before the next call. */
+  /**
+   * Makes room for `length` bytes in `bytes` at the returned offset. Write all of them before the
+   * next call.
+   */
   reserve(length: number): number {
     let slab = this.#slab;
     if (slab === undefined || slab.bytes.length - slab.used < length) {
@@ -84,10 +96,13 @@ export class Output {
     return at;
   }
 
-  /** Where the last reservation is. */
+  /** The buffer of the last reservation. */
   bytes: Buffer = Buffer.alloc(0);
 
-  /** A large payload behind the last reservation, by reference: it must not change until it is sent. */
+  /**
+   * Puts a large payload behind the last reservation, by reference: it must not change until it is
+   * sent.
+   */
   append(payload: Uint8Array): void {
     this.#seal();
     this.#queue.push(payload);
@@ -97,7 +112,7 @@ export class Output {
     }
   }
 
-  /** For the end of a turn: lets those who waited for the socket write, and flushes. */
+  /** At the end of a turn: lets writers that waited for the socket write, and flushes. */
   endTurn(): void {
     this.#scheduled = false;
     if (this.#drained) {
@@ -179,7 +194,7 @@ export class Output {
     return slab;
   }
 
-  /** What the slab has of ours goes to the end of the queue. */
+  /** Moves what was written into the slab to the end of the queue. */
   #seal(): void {
     const slab = this.#slab;
     if (slab !== undefined && slab.used > this.#start) {

@@ -3,7 +3,10 @@ import { ConnectionError, ErrorCode } from "./errors.ts";
 import { INITIAL_WINDOW_BYTES } from "./frame.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 
-/** What the peer may still send: DATA of all streams. The halves of the streams keep their own windows. */
+/**
+ * What the peer may still send: DATA of all streams. The halves of the streams keep their own
+ * windows.
+ */
 export class ReceiveWindows {
   /** The full window of one stream. */
   readonly streamBytes: number;

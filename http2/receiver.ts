@@ -1,4 +1,7 @@
-/** Owns the chunks that the socket brought, and reads their frames in the connection's share of each turn. */
+/**
+ * Owns the chunks that the socket brought, and reads their frames in the connection's share of each
+ * turn.
+ */
 import type { Duplex } from "node:stream";
 import type { ControlBudget } from "./control-budget.ts";
 import type { Ending } from "./ending.ts";
@@ -10,7 +13,10 @@ import type { Output } from "./output.ts";
 import type { Role } from "./role.ts";
 import { TurnShare } from "./turn-share.ts";
 
-/** The time is looked at after so many frames, a power of two: for each of them it would cost too much. */
+/**
+ * The time is looked at after so many frames, a power of two: for each of them it would cost too
+ * much.
+ */
 const LOOK_EVERY = 4;
 
 /** What the receiver needs of its connection. */
@@ -26,7 +32,9 @@ interface ReceiverParts {
   reportError(error: unknown): void;
 }
 
-/** Reads what comes, until the connection ends. A client reads all at once, a server takes turns. */
+/**
+ * Reads what comes, until the connection ends. A client reads all at once, a server takes turns.
+ */
 export class Receiver implements FrameSink {
   readonly #parts: ReceiverParts;
   readonly #handler: FrameHandler;

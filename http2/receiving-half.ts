@@ -21,7 +21,10 @@ export type OnChunk<S> = (stream: S, chunk: Buffer, end: boolean) => void;
 
 const EMPTY = Buffer.alloc(0);
 
-/** The half that the peer sends. Chunks are views of what the socket brought: copy what is kept for long. */
+/**
+ * The half that the peer sends. Chunks are views of what the socket brought: copy what is kept for
+ * long.
+ */
 export class ReceivingHalf<S extends ReceivingOwner> {
   readonly #owner: S;
   readonly #windows: ReceiveWindows;

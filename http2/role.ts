@@ -1,4 +1,7 @@
-/** What a server and a client do differently on a connection: one object of either kind is given to each. */
+/**
+ * What a server and a client do differently on a connection. Each connection is given one such
+ * object.
+ */
 import type { ErrorCode } from "./errors.ts";
 import type { HeaderList } from "./header-list.ts";
 import type { Stream } from "./stream.ts";

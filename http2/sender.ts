@@ -1,4 +1,6 @@
-/** Owns which stream sends next: DATA goes out within the peer's windows and as the socket takes it. */
+/**
+ * Owns which stream sends next: DATA goes out within the peer's windows and as the socket takes it.
+ */
 import type { ControlBudget } from "./control-budget.ts";
 import { INITIAL_WINDOW_BYTES, MAX_31_BITS } from "./frame.ts";
 import type { FrameWriter } from "./frame-writer.ts";
@@ -53,7 +55,10 @@ export class Sender {
   readonly #frames: FrameWriter;
   readonly #peer: PeerSettings;
   readonly #budget: ControlBudget;
-  /** Streams that could send if the connection's window and the socket let them, in the order of their turns. */
+  /**
+   * Streams that could send if the connection's window and the socket let them, in the order of
+   * their turns.
+   */
   readonly #ready = new Set<Outgoing>();
   /** The connection's window. */
   #window = INITIAL_WINDOW_BYTES;
@@ -87,7 +92,9 @@ export class Sender {
     this.#frames.headers(streamId, headers.bytes, endStream);
   }
 
-  /** Sends a whole small answer in one piece, where nothing is in its way; false = nothing was sent. */
+  /**
+   * Sends a whole small answer in one piece, where nothing is in its way; false = nothing was sent.
+   */
   reply(
     stream: Outgoing,
     headers: EncodedHeaders,
@@ -109,7 +116,10 @@ export class Sender {
     return true;
   }
 
-  /** Sends one DATA frame, where nothing is in its way; false = nothing was sent. The stream's queue is empty. */
+  /**
+   * Sends one DATA frame, where nothing is in its way; false = nothing was sent. The stream's queue
+   * is empty.
+   */
   sendNow(stream: Outgoing, data: Uint8Array, end: boolean): boolean {
     const { length } = data;
     if (
@@ -153,7 +163,10 @@ export class Sender {
     }
   }
 
-  /** The peer takes so much more on the connection. False = the window would be above 2^31-1 (section 6.9.1). */
+  /**
+   * The peer takes so much more on the connection. False = the window would be above 2^31-1
+   * (section 6.9.1).
+   */
   grow(bytes: number): boolean {
     this.#window += bytes;
     if (this.#window > MAX_31_BITS) {
@@ -174,8 +187,8 @@ export class Sender {
         break;
       }
       const turn = this.#sendOne(stream);
-      // Without window of the connection it keeps its place. A set is walked in the order of insertion, so
-      // a stream that is put back comes again after all the others.
+      // Without window of the connection it keeps its place. A set is walked in the order of
+      // insertion, so a stream that is put back comes again after all the others.
       if (turn !== Turn.CONNECTION_WINDOW) {
         this.#ready.delete(stream);
       }

@@ -23,14 +23,19 @@ export interface SendingOwner {
 export class SendingHalf implements Outgoing {
   readonly #owner: SendingOwner;
   readonly #sender: Sender;
-  /** What the peer lets us send; below zero after a SETTINGS that took some back (RFC 9113 section 6.9.2). */
+  /**
+   * What the peer lets us send; below zero after a SETTINGS that took some back (RFC 9113 section
+   * 6.9.2).
+   */
   #window: number;
   #queue: ChunkQueue = NO_CHUNKS;
   /** An answer was begun, and its size told or left open. */
   #responded = false;
   /** The size of the answer, or of its first piece, was told. */
   #measured = false;
-  /** The end is said, or the stream closed: nothing more is taken. After the queue comes the end. */
+  /**
+   * The end is said, or the stream closed: nothing more is taken. After the queue comes the end.
+   */
   #ending = false;
   #trailers: EncodedHeaders | undefined = undefined;
   /** The end was sent, or is not to be sent any more. */
@@ -96,7 +101,9 @@ export class SendingHalf implements Outgoing {
     return this.#window <= MAX_31_BITS;
   }
 
-  /** Sends the headers of an answer. False = nothing follows: `end` is true, or the half is over. */
+  /**
+   * Sends the headers of an answer. False = nothing follows: `end` is true, or the half is over.
+   */
   respond(headers: EncodedHeaders, end: boolean): boolean {
     if (this.#ending) {
       return false;
@@ -123,7 +130,9 @@ export class SendingHalf implements Outgoing {
     return true;
   }
 
-  /** Sends or queues body bytes. False = more waits than the high-water mark, or the half is over. */
+  /**
+   * Sends or queues body bytes. False = more waits than the high-water mark, or the half is over.
+   */
   write(data: Uint8Array): boolean {
     if (this.#ending) {
       return false;
@@ -167,7 +176,7 @@ export class SendingHalf implements Outgoing {
     }
   }
 
-  /** Drops what waits and ends the half without a word: the peer wants no more. */
+  /** The peer wants no more: drops what waits, and ends the half without a frame. */
   stop(): void {
     this.#sender.forget(this);
     this.#queue.clear();

@@ -8,8 +8,8 @@ import type { UnsentBudget } from "./unsent-budget.ts";
 /** What a server takes, beside what both roles do. */
 export interface ServerOptions extends ConnectionOptions {
   /**
-   * Shared by several connections: answers that wait; above its bound some are ended. Default: only the
-   * bounds of the connection count.
+   * Shared by several connections: answers that wait; above its bound some are ended. Default: only
+   * the bounds of the connection count.
    */
   readonly unsent?: UnsentBudget;
 }
@@ -18,8 +18,9 @@ export interface ServerOptions extends ConnectionOptions {
 export type ServerConnection = UserConnection;
 
 /**
- * Serves HTTP/2 on a socket whose peer is a client with prior knowledge, or chose h2 by ALPN; bytes that were
- * read before are given back with `unshift`. Throws RangeError for options that are out of range.
+ * Serves HTTP/2 on a socket whose peer is a client with prior knowledge, or chose h2 by ALPN; bytes
+ * that were read before are given back with `unshift`. Throws RangeError for options that are out
+ * of range.
  */
 export function createServerConnection(
   socket: Duplex,

@@ -1,4 +1,7 @@
-/** Owns what a server does on a connection: takes requests, runs them, and ends the streams it answered. */
+/**
+ * Owns what a server does on a connection: takes requests, runs them, and ends the streams it
+ * answered.
+ */
 import { Admission } from "./admission.ts";
 import { countCall } from "./call-price.ts";
 import type { Connection } from "./connection.ts";
@@ -8,7 +11,10 @@ import { encodeHeaders } from "./hpack-encoder.ts";
 import type { Role } from "./role.ts";
 import { Stream } from "./stream.ts";
 
-/** Called with each request, before any of its body; `read` or `collect` gets the body, now or later. */
+/**
+ * Called with each request, before any of its body; `read` or `collect` gets the body, now or
+ * later.
+ */
 export type OnStream = (stream: Stream) => void;
 
 /** RFC 9110 section 10.1.1: the client may send its body. */
@@ -108,8 +114,9 @@ export class ServerRole implements Role {
   }
 
   /**
-   * A complete answer ends the stream. A client that still sends may do so for a moment, and is then told to
-   * stop (section 8.1): with the reset right behind the answer, node:http2's client loses the answer.
+   * A complete answer ends the stream. A client that still sends may do so for a moment, and is
+   * then told to stop (section 8.1): with the reset right behind the answer, node:http2's client
+   * loses the answer.
    */
   halfEnded(stream: Stream): void {
     if (!stream.sending.ended) {

@@ -1,4 +1,7 @@
-/** Owns what the peer said in its SETTINGS, and makes the SETTINGS that we send (RFC 9113 section 6.5). */
+/**
+ * Owns what the peer said in its SETTINGS, and makes the SETTINGS that we send (RFC 9113 section
+ * 6.5).
+ */
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import {
   INITIAL_WINDOW_BYTES,
@@ -44,8 +47,9 @@ export class PeerSettings {
   }
 
   /**
-   * Applies the payload of a SETTINGS frame; of values that are repeated the last one counts. Returns by how
-   * much the windows of all open streams change. Throws ConnectionError for values that are not allowed.
+   * Applies the payload of a SETTINGS frame; of values that are repeated the last one counts.
+   * Returns by how much the windows of all open streams change. Throws ConnectionError for values
+   * that are not allowed.
    */
   apply(bytes: Buffer, start: number, end: number): number {
     if (!this.#seen) {

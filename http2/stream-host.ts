@@ -12,7 +12,10 @@ export interface StreamRole<S> {
   answered(stream: S, bytes: number | undefined): void;
   /** More waits to be sent than before. Closes a stream that is over a limit. */
   buffered(stream: S): void;
-  /** Our half was sent to its end, or the peer's was read to its end: closes the stream when it is over. */
+  /**
+   * Our half was sent to its end, or the peer's was read to its end: closes the stream when it is
+   * over.
+   */
   halfEnded(stream: S): void;
 }
 
@@ -28,8 +31,11 @@ export interface StreamHost<S> {
   callbackFailed(stream: S, error: unknown): void;
 }
 
-/** Requests of one path on a connection, which have answers of about the same size; for `admission.ts`. */
-export interface Kind<S> {
+/**
+ * Requests of one path on a connection, which have answers of about the same size; for
+ * `admission.ts`.
+ */
+export interface AnswerKind<S> {
   /** Until one was answered, a guess. */
   known: boolean;
   expectedBytes: number;

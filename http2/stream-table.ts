@@ -2,9 +2,11 @@
 const MIN_SLOTS = 16;
 
 /**
- * The streams of a connection by their ids. Not a Map: V8's tables of a Map that changes all the time form a chain, and once one of
- * them is old the garbage collector keeps all that the later ones held until its next full run, which cost a client a third of its
- * speed. This is one array with linear probing; ids follow one another, so that they rarely meet.
+ * Owns the streams of a connection by their ids. Not a Map: V8 makes a new table each time that a
+ * Map has changed much, and the old tables form a chain. Once one of them is old, the garbage
+ * collector keeps everything of the later ones until its next full run, which cost a client a third
+ * of its speed. This is one array with linear probing: ids follow one another, so that they rarely
+ * collide.
  */
 export class StreamTable<S extends { readonly id: number }> {
   #slots: (S | undefined)[] = new Array(MIN_SLOTS).fill(undefined);
@@ -41,7 +43,7 @@ export class StreamTable<S extends { readonly id: number }> {
       return;
     }
     this.#size--;
-    // Those behind it that began their search at or before the hole move up.
+    // Streams behind the hole move into it, if their search begins at the hole or before.
     for (let i = (hole + 1) & mask; ; i = (i + 1) & mask) {
       const next = slots[i];
       if (next === undefined) {

@@ -6,19 +6,22 @@ import { HeaderList } from "./header-list.ts";
 import type { EncodedHeaders } from "./hpack-encoder.ts";
 import { type OnChunk, ReceivingHalf, type ReceivingOwner } from "./receiving-half.ts";
 import { SendingHalf, type SendingOwner } from "./sending-half.ts";
-import type { Kind, StreamHost } from "./stream-host.ts";
+import type { AnswerKind, StreamHost } from "./stream-host.ts";
 
 /** Takes body bytes as they come. `end` comes once, with the last chunk or with an empty one. */
 export type OnData = OnChunk<Stream>;
 
-/** A stream closed. `code` undefined = both sides ended as they should; else who reset it said why. */
+/**
+ * A stream closed. `code` undefined = both sides ended well; else the reason that the side which
+ * reset it gave.
+ */
 export type OnClose = (stream: Stream, code: ErrorCode | undefined) => void;
 
 const NO_FIELDS = new HeaderList();
 
 /**
- * One stream, in the states of RFC 9113 section 5.1: open, then one half ended or the other, then closed.
- * Callbacks get the stream as an argument, so that one function can serve all streams.
+ * One stream, in the states of RFC 9113 section 5.1: open, then one half ended or the other, then
+ * closed. Callbacks get the stream as an argument, so that one function can serve all streams.
  */
 export class Stream implements SendingOwner, ReceivingOwner {
   /** For the connection: what we send on the stream. */
@@ -37,7 +40,7 @@ export class Stream implements SendingOwner, ReceivingOwner {
   #closed = false;
   #refused = false;
   #lingersSince = 0;
-  #kind: Kind<Stream> | undefined = undefined;
+  #kind: AnswerKind<Stream> | undefined = undefined;
   /** -1 = it is not being answered. */
   #expectedBytes = -1;
 
@@ -88,7 +91,10 @@ export class Stream implements SendingOwner, ReceivingOwner {
     return this.#closed;
   }
 
-  /** The stream closed before the server ran it: the request may be sent again (RFC 9113 section 8.7). */
+  /**
+   * The stream closed before the server ran it: the request may be sent again (RFC 9113 section
+   * 8.7).
+   */
   get refused(): boolean {
     return this.#refused;
   }
@@ -108,7 +114,10 @@ export class Stream implements SendingOwner, ReceivingOwner {
     this.#context = context;
   }
 
-  /** In a client: `listener` is called when the response's headers are there, before any of its body. */
+  /**
+   * In a client: `listener` is called when the response's headers are there, before any of its
+   * body.
+   */
   whenAnswered(listener: (stream: Stream) => void): void {
     this.#onHeaders = listener;
   }
@@ -128,7 +137,9 @@ export class Stream implements SendingOwner, ReceivingOwner {
     this.receiving.read(onData);
   }
 
-  /** No `onData` until `resume`; the peer can send what the stream's window holds, and then waits. */
+  /**
+   * No `onData` until `resume`; the peer can send what the stream's window holds, and then waits.
+   */
   pause(): void {
     this.receiving.pause();
   }
@@ -137,14 +148,17 @@ export class Stream implements SendingOwner, ReceivingOwner {
     this.receiving.resume();
   }
 
-  /** Reads the whole body and calls `done` once with it, or with why not, unless the stream closes before. */
+  /**
+   * Reads the whole body and calls `done` once with it, or with why not, unless the stream closes
+   * before.
+   */
   collect(maxBytes: number, done: OnWhole<Stream>, budget?: BodyBudget): void {
     this.receiving.collect(maxBytes, done, budget, collectChunk);
   }
 
   /**
-   * Sends the response headers, in a server; once, before any `write`. `end`: they are all. This and the
-   * calls below have no effect on a stream that is closed or ended.
+   * Sends the response headers, in a server; once, before any `write`. `end`: they are all. This
+   * and the calls below have no effect on a stream that is closed or ended.
    */
   respond(headers: EncodedHeaders, end = false): void {
     if (this.sending.respond(headers, end) && this.receiving.held) {
@@ -153,8 +167,8 @@ export class Stream implements SendingOwner, ReceivingOwner {
   }
 
   /**
-   * Sends body bytes, which must not change afterwards. False = more waits than the high-water mark: go on
-   * when drained; or nothing is sent any more.
+   * Sends body bytes, which must not change afterwards. False = more waits than the high-water
+   * mark: go on when drained; or nothing is sent any more.
    */
   write(data: Uint8Array): boolean {
     return this.sending.write(data);
@@ -170,7 +184,10 @@ export class Stream implements SendingOwner, ReceivingOwner {
     this.sending.endWith(data, trailers);
   }
 
-  /** Sends a whole response, in a server: the shortest way where windows and socket have room for it. */
+  /**
+   * Sends a whole response, in a server: the shortest way where windows and socket have room for
+   * it.
+   */
   reply(headers: EncodedHeaders, data: Uint8Array, trailers: EncodedHeaders | undefined): void {
     if (!this.sending.reply(headers, data, trailers)) {
       this.respond(headers);
@@ -192,7 +209,9 @@ export class Stream implements SendingOwner, ReceivingOwner {
     return this.#begun;
   }
 
-  /** Since when the peer sends on after a complete answer, by `performance.now()`; 0 = it does not. */
+  /**
+   * Since when the peer sends on after a complete answer, by `performance.now()`; 0 = it does not.
+   */
   get lingersSince(): number {
     return this.#lingersSince;
   }
@@ -256,12 +275,12 @@ export class Stream implements SendingOwner, ReceivingOwner {
   // For `admission.ts`.
 
   /** Of a request that is whole. */
-  get kind(): Kind<Stream> | undefined {
+  get kind(): AnswerKind<Stream> | undefined {
     return this.#kind;
   }
 
   /** The request is whole, and one of `kind`. */
-  setKind(kind: Kind<Stream>): void {
+  setKind(kind: AnswerKind<Stream>): void {
     this.#kind = kind;
   }
 
@@ -270,7 +289,10 @@ export class Stream implements SendingOwner, ReceivingOwner {
     this.#expectedBytes = expectedBytes;
   }
 
-  /** The request is answered, or over: what was expected of its answer; -1 = it was not being answered. */
+  /**
+   * The request is answered, or over: what was expected of its answer; -1 = it was not being
+   * answered.
+   */
   stopAnswer(): number {
     const expectedBytes = this.#expectedBytes;
     this.#expectedBytes = -1;

@@ -32,8 +32,9 @@ interface TimedParts {
 }
 
 /**
- * One timer ticks four times within the shortest time that can run out now. So no frame has to start or stop a
- * timer, and a time is noticed up to a quarter late. All times are those of `performance.now()`.
+ * One timer ticks four times within the shortest time that can run out now. So no frame has to
+ * start or stop a timer, and a time is noticed up to a quarter late. All times are those of
+ * `performance.now()`.
  */
 export class Timeouts {
   readonly #parts: TimedParts;

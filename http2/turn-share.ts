@@ -1,13 +1,16 @@
 /**
- * So long a connection may read in one turn of the event loop, in milliseconds. What it starts goes on behind that: for a call on the
- * direct path as long again, for one that a framework answers some five times as long.
+ * A connection may read for so long in one turn of the event loop, in milliseconds. The calls that
+ * it starts go on after that: as long again on the direct path, some five times as long in a
+ * framework.
  */
 const SHARE_MS = 0.5;
 
-/** The connections that have more to read, in the order in which they go on. */
+/** The connections that have more to read, in the order of their turns. */
 const waiting: TurnShare[] = [];
 
-/** One of them goes on in the next turn: another immediate would be another share for each. */
+/**
+ * One connection goes on in the next turn. A second immediate would be a second share in that turn.
+ */
 let scheduled = false;
 
 function schedule(): void {
@@ -24,11 +27,12 @@ function next(): void {
 }
 
 /**
- * The share of a turn that a connection has. What one brings in a single read may be work for seconds: it would keep all others from
- * being heard. So a connection stops reading when its share is used up, and goes on in a later turn: one such connection in each.
+ * Owns how long a connection reads in one turn. A single read may bring work for seconds, during
+ * which no other connection would be heard. So a connection stops when its share is used up, and
+ * goes on in a later turn: one such connection in each turn.
  */
 export class TurnShare {
-  /** It goes on by itself; until then nothing is to be read. */
+  /** The share is used up: nothing is read until `goOn` is called. */
   waiting = false;
   #beganAt = 0;
   readonly #goOn: () => void;
@@ -38,7 +42,7 @@ export class TurnShare {
     this.#goOn = goOn;
   }
 
-  /** It begins to read; `now` is `performance.now()`. */
+  /** The connection begins to read; `now` is `performance.now()`. */
   begin(now: number): void {
     this.#beganAt = now;
   }

@@ -1,4 +1,7 @@
-/** Owns what a server's connection tells the budget that answers of all connections share while they wait. */
+/**
+ * Owns what a server's connection tells the budget that answers of all connections share while they
+ * wait.
+ */
 import type { Connection } from "./connection.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import type { Unsent, UnsentBudget, UnsentHolder } from "./unsent-budget.ts";

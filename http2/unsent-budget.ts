@@ -1,46 +1,47 @@
 /** Something that can be ended so that its bytes no longer wait. */
 export interface Unsent {
   readonly bytes: number;
-  /** Since when none of them was taken, by `performance.now()`. */
+  /** When the peer last took some of them, by `performance.now()`. */
   readonly since: number;
-  /** Ends it. Its holder's bytes are less when this returns. */
+  /** Ends it. The bytes of its holder are less when this returns. */
   readonly end: () => void;
 }
 
-/** Whoever holds answers that its peer has not taken: mostly a connection. */
+/** Holds answers that a peer has not taken: mostly a connection. */
 export interface UnsentHolder {
   /** What the budget has counted of it. Only the budget changes it. */
   countedBytes: number;
   /** What waits there now. */
   readonly unsentBytes: number;
-  /** Those of its parts that could be ended. */
+  /** The parts that can be ended. */
   unsent(): Unsent[];
 }
 
-/** Who is told of what. */
+/** Told of what the budget does. */
 export interface UnsentListener {
-  /** So many were ended, which held so many bytes. */
+  /** `count` answers were ended, which held `bytes`. */
   readonly onEnded?: (count: number, bytes: number) => void;
-  /** Much does not wait any more, and is garbage a moment later. */
+  /** Many bytes do not wait any more, and are garbage a moment later. */
   readonly onFreed?: () => void;
 }
 
-/** Less is not worth telling, and more is told once in so long. */
+/** Fewer freed bytes are not told. More are told once in this time. */
 const FREED_BYTES = 64 * 1024 * 1024;
 const FREED_EVERY_MS = 1000;
 
-/** An answer that is not made yet finds room at the cost of others only where those have not moved for so long. */
+/** A new answer may end others only if they have not moved for this long. */
 const STALLED_MS = 1000;
 
-/** Looking for those costs a walk over all connections, so it is not done for each answer that finds no room. */
+/** To look for such answers is a walk over all connections: it is done once in this time. */
 const LOOK_EVERY_MS = 100;
 
-/** Not to the brim: each time that something is ended there is room for more than one answer. */
+/** Answers are ended down to this part of the budget, so that there is room for more than one. */
 const RELIEVED_PART = 7 / 8;
 
 /**
- * Memory that answers share while they wait for their peers, over all connections. Above it the largest and oldest are
- * ended, by bytes times age, so that peers that do not read give way to those that do.
+ * Owns the memory that answers of all connections share while they wait for their peers. Above it
+ * the largest and oldest are ended, by bytes times age: peers that do not read give way to those
+ * that do.
  */
 export class UnsentBudget {
   readonly maxBytes: number;
@@ -67,7 +68,10 @@ export class UnsentBudget {
     this.#holders.delete(holder);
   }
 
-  /** The holder has more than before, or less; above the budget it may lose some of it before this returns. */
+  /**
+   * The holder has more than before, or less. Above the budget it may lose some before this
+   * returns.
+   */
   update(holder: UnsentHolder): void {
     if (this.#holders.has(holder)) {
       this.#set(holder, holder.unsentBytes);
@@ -77,7 +81,10 @@ export class UnsentBudget {
     }
   }
 
-  /** Whether there is room for an answer of this size. It may end others that have not moved for a while. */
+  /**
+   * Whether there is room for an answer of this size. May end others that have not moved for a
+   * while.
+   */
   hasRoom(bytes: number): boolean {
     const now = performance.now();
     if (this.#countedBytes + bytes > this.maxBytes && now - this.#lookedAt >= LOOK_EVERY_MS) {
@@ -87,7 +94,10 @@ export class UnsentBudget {
     return this.#countedBytes + bytes <= this.maxBytes;
   }
 
-  /** Ends the largest and oldest of those that have not moved for `minAgeMs`, until no more than `targetBytes` wait. */
+  /**
+   * Ends the largest and oldest answers that have not moved for `minAgeMs`, until `targetBytes`
+   * wait.
+   */
   #relieve(targetBytes: number, minAgeMs: number): void {
     if (this.#relieving) {
       return;
@@ -101,7 +111,7 @@ export class UnsentBudget {
         // One that a holder finds to have moved, now that it is asked, is no older than nothing.
         const ageMs = Math.max(0, now - unsent.since);
         if (ageMs >= minAgeMs) {
-          // What came this millisecond weighs by its size.
+          // An answer of this millisecond weighs by its size.
           candidates.push({ unsent, weight: unsent.bytes * (ageMs + 1) });
         }
       }

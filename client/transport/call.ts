@@ -1,11 +1,11 @@
 import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ClientConnection, ErrorCode, type HeaderBlock, type Stream } from "../../http2/index.ts";
-import type { Caller, Channel } from "./channel.ts";
+import type { Channel, PendingCall } from "./channel.ts";
 import { markNotRun, refusalPauseMs } from "./not-run.ts";
 import { resetError } from "./reset.ts";
 
-/** More than this is not read ahead of a stream's reader: the server waits. */
+/** With more than this unread, the server waits for the reader of the stream. */
 export const READ_AHEAD_BYTES = 64 * 1024;
 
 /** What all calls of a method have in common. */
@@ -16,7 +16,7 @@ export interface CallTarget<M extends DescMethod, O extends DescMessage> {
   readonly readMaxBytes: number;
 }
 
-/** What a call asks of an AbortSignal: whatever does that will do, and most that does costs less. */
+/** The parts of an AbortSignal that a call uses. Any object with these parts will do. */
 export interface CallSignal {
   /** True: it aborts when the call's time is over, so that the call needs no timer. */
   readonly keepsDeadline?: boolean;
@@ -40,17 +40,18 @@ export interface CallRequest {
 }
 
 /**
- * A call from its request to its end: a stream on one of a channel's connections, ended by its deadline and its signal. What the
- * server says that it did not run is sent again, and nothing else (RFC 9113 sections 6.8 and 8.7).
+ * A call from its request to its end: a stream on one of a channel's connections, ended by its
+ * deadline and its signal. A request is sent again only if the server says that it did not run it
+ * (RFC 9113 sections 6.8 and 8.7).
  */
-export abstract class Call implements Caller {
+export abstract class Call implements PendingCall {
   protected stream: Stream | undefined = undefined;
   /** The call is over: answered, or failed. */
   protected over = false;
   readonly #channel: Channel;
   readonly #request: CallRequest;
   #timer: NodeJS.Timeout | undefined = undefined;
-  /** Until a call that was refused is sent again. */
+  /** The pause before a refused call is sent again. */
   #pause: NodeJS.Timeout | undefined = undefined;
   #refusals = 0;
   /** When the call began, by the clock of `performance`; of a call with a deadline only. */
@@ -128,7 +129,10 @@ export abstract class Call implements Caller {
     }
   }
 
-  /** Whether the deadline has passed. Timers count in whole milliseconds, and those of the two sides differ by a part of one. */
+  /**
+   * Whether the deadline has passed. Timers count whole milliseconds, so the two sides may differ
+   * by a part of one.
+   */
   #isLate(): boolean {
     const { timeoutMs } = this.#request;
     return timeoutMs !== undefined && performance.now() - this.#startMs > timeoutMs - 1;
@@ -162,13 +166,13 @@ function onClose(stream: Stream, code: ErrorCode | undefined): void {
 
 /** What the caller said when it aborted, as the error of the call. */
 function aborted({ reason }: CallSignal): ConnectError {
-  // That of AbortSignal.timeout().
+  // The error of AbortSignal.timeout().
   return reason instanceof Error && reason.name === "TimeoutError"
     ? deadlineExceeded()
     : ConnectError.from(reason, Code.Canceled);
 }
 
-/** In Connect's words. */
+/** The message is Connect's. */
 function deadlineExceeded(): ConnectError {
   return new ConnectError("the operation timed out", Code.DeadlineExceeded);
 }

@@ -9,12 +9,12 @@ import { markNotRun } from "./not-run.ts";
 const MIN_BACKOFF_MS = 20;
 
 /**
- * A connection without calls is closed after this long: well under the 300 s after which the gateway closes
- * it, because a call that is made at that very moment would have to be sent again.
+ * A connection without calls is closed after this time. The gateway closes it after 300 s, and a
+ * call that is made at that moment would have to be sent again.
  */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** A connection whose calls have been silent for this long is asked whether it still lives, and has so long to answer. */
+/** A connection with calls that is silent for this long is pinged, and has so long to answer. */
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 15_000;
 
@@ -26,50 +26,59 @@ export interface ChannelTarget {
   readonly tls: tls.ConnectionOptions | undefined;
 }
 
-/** How a channel goes about its connections. */
+/** How a channel makes and keeps its connections. */
 export interface ChannelOptions {
   /** A connection has to be there after so many milliseconds, TLS included. Default: 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** The longest wait, in milliseconds, after an attempt that failed. Default: 1,000. */
   readonly maxBackoffMs?: number | undefined;
   /**
-   * True: once an attempt has failed, calls fail at once until there is a connection, and attempts are made whether there are calls or
-   * not. Default: false, calls wait for the next attempt, which they are the reason for.
+   * True: once an attempt has failed, calls fail at once until there is a connection, and attempts
+   * go on without calls. Default: false, calls wait for the next attempt, which is made for them.
    */
   readonly failFast?: boolean | undefined;
   /** Called when there is a connection after there was none. */
   readonly onConnect?: (() => void) | undefined;
-  /** More than one are made only while the others have as many calls as they may. Default: 8. */
+  /**
+   * A further connection is made only while all others have as many calls as they may. Default: 8.
+   */
   readonly maxConnections?: number | undefined;
-  /** Calls at the same time on one connection, where the server lets it have more. Default: as many as it lets. */
+  /** The most calls at the same time on one connection. Default: as many as the server takes. */
   readonly maxCallsPerConnection?: number | undefined;
-  /** What a server may send on one stream, and on all of a connection, before somebody reads it. Default: the engine's own. */
+  /**
+   * What a server may send on one stream, and on all of a connection, before somebody reads it.
+   * Default: the engine's own.
+   */
   readonly streamWindowBytes?: number | undefined;
   readonly connectionWindowBytes?: number | undefined;
 }
 
 /** A call that wants a stream on a connection. */
-export interface Caller {
-  /** Here is a connection with room for one. */
+export interface PendingCall {
+  /** Here is a connection with room for the call. */
   connected(connection: ClientConnection): void;
-  /** There is none, and no hope of one. No effect on a call that is over. */
+  /** There will be no connection. No effect on a call that is over. */
   fail(error: ConnectError): void;
 }
 
 /**
- * The connections to one server, shared by all calls. They are made when calls need them, and do not keep the process alive
- * while no call is under way. Where all have as many calls as the server lets them, the next ones wait in line.
+ * The connections to one server, shared by all calls. They are made when calls need them, and do
+ * not keep the process alive while no call is under way. When all are full, the next calls wait in
+ * line.
  */
 export class Channel {
   readonly #target: ChannelTarget;
   readonly #options: ChannelOptions;
   readonly #connectTimeoutMs: number;
   readonly #maxBackoffMs: number;
-  /** Those that take calls; one that drains is let go. */
+  /** The connections that take calls; one that drains is let go. */
   readonly #connections = new Map<ClientConnection, net.Socket>();
-  /** In the order in which they came: first those that a server has refused, so that none is refused for ever. */
-  readonly #refused = new Set<Caller>();
-  readonly #waiting = new Set<Caller>();
+  /**
+   * Calls in the order in which they came. Refused calls go first, so that none is refused for
+   * ever.
+   */
+  readonly #refused = new Set<PendingCall>();
+  readonly #waiting = new Set<PendingCall>();
   /** What the next connection waits for: the end of a pause, or its socket. */
   #attempt: NodeJS.Timeout | net.Socket | undefined;
   #calls = 0;
@@ -97,11 +106,12 @@ export class Channel {
   }
 
   /**
-   * Gives the call a connection: now, or when there is one with room. After a failure the next attempt waits, up to a second, and
-   * its calls with it, unless they fail at once. They fail as `unavailable` where there is no connection to be had, as `canceled` when the channel is closed.
-   * `again` is for a call that a server has refused: it goes before those that are new.
+   * Gives the call a connection: now, or when there is one with room. After a failure the next
+   * attempt waits up to a second, and the calls with it, unless they fail at once. Calls fail as
+   * `unavailable` if there is no connection, and as `canceled` when the channel is closed. `again`:
+   * the server has refused the call, which now goes before new ones.
    */
-  acquire(caller: Caller, again = false): void {
+  acquire(caller: PendingCall, again = false): void {
     const isNext = this.#refused.size === 0 && (again || this.#waiting.size === 0);
     const connection = isNext ? this.#roomy() : undefined;
     if (connection !== undefined) {
@@ -117,7 +127,7 @@ export class Channel {
   }
 
   /** A call is over. */
-  end(caller: Caller): void {
+  end(caller: PendingCall): void {
     this.#refused.delete(caller);
     this.#waiting.delete(caller);
     if (--this.#calls === 0) {
@@ -154,7 +164,9 @@ export class Channel {
     return undefined;
   }
 
-  /** Sees to those that wait: gives them what room there is, and makes another connection where that is not enough. */
+  /**
+   * Gives waiting calls the room that there is, and makes another connection if that is not enough.
+   */
   #serve(): void {
     for (const line of [this.#refused, this.#waiting]) {
       for (const caller of line) {
@@ -199,7 +211,7 @@ export class Channel {
     }
   }
 
-  /** Goes on trying where nobody waits, because those who would were sent away. */
+  /** Goes on trying without waiting calls, since calls fail at once. */
   #persist(): void {
     if (this.#failure !== undefined && this.#connections.size === 0) {
       this.#connect();
@@ -221,9 +233,9 @@ export class Channel {
           });
     this.#attempt = socket;
     const late = () => socket.destroy(new Error(`no connection within ${this.#connectTimeoutMs} ms`));
-    // Closed without a word, as by a server that wants a certificate.
+    // The socket closed without an error, as by a server that wants a certificate.
     const onClose = () => onError(closedByServer(where, secure !== undefined));
-    // Of no effect once the attempt is over, well or not.
+    // Without effect once the attempt is over.
     let greeting = "";
     const onError = (cause: Error) => {
       if (this.#attempt !== socket) {
@@ -288,7 +300,7 @@ export class Channel {
     const since = performance.now();
     connection.onClose = (error) => {
       this.#connections.delete(connection);
-      // A server that takes connections and hangs up is one that is not there.
+      // A server that takes connections and hangs up counts as absent.
       if (error !== undefined && performance.now() - since < this.#maxBackoffMs) {
         this.#failed(error);
       } else {
@@ -304,7 +316,7 @@ export class Channel {
       this.#failure = error;
     }
     this.#backoffMs = Math.min(this.#maxBackoffMs, Math.max(MIN_BACKOFF_MS, this.#backoffMs * 2));
-    // Spread, so that the clients of a server that comes back do not all come at once.
+    // Random, so that not all clients come at once when a server is back.
     this.#backoffUntilMs = performance.now() + this.#backoffMs * (0.5 + Math.random() / 2);
   }
 }

@@ -12,7 +12,7 @@ export function envelope(message: Uint8Array): Buffer {
   return bytes;
 }
 
-/** Whether envelopes are whole, of bytes that others read. */
+/** Follows envelopes in bytes that others read, and knows whether the last one is whole. */
 export class EnvelopeCheck {
   readonly #head = Buffer.alloc(ENVELOPE_HEAD_BYTES);
   #headBytes = 0;
@@ -41,14 +41,14 @@ export class EnvelopeCheck {
   }
 }
 
-/** A response that ends inside of an envelope: the server's fault, or of what is between. */
+/** A response ended inside of an envelope: the fault of the server, or of a proxy. */
 export function incompleteEnvelope(): ConnectError {
   return new ConnectError("protocol error: incomplete envelope", Code.Internal);
 }
 
 /**
- * Takes messages out of their envelopes, however the bytes are cut into chunks. Each is a copy: a chunk is a view of all that the
- * socket brought with it, and a message lives as long as its reader likes.
+ * Takes messages out of their envelopes, however the bytes are cut into chunks. Each message is a
+ * copy: a chunk is a view of a larger buffer, which a message that is kept would hold.
  */
 export class EnvelopeReader {
   readonly #maxBytes: number;
@@ -75,7 +75,7 @@ export class EnvelopeReader {
     }
   }
 
-  /** The next message; `undefined` = it is not there whole. Throws ConnectError. */
+  /** The next message; `undefined` = it is not whole yet. Throws ConnectError. */
   next(): Uint8Array | undefined {
     if (this.#bytes < ENVELOPE_HEAD_BYTES) {
       return undefined;
@@ -105,7 +105,7 @@ export class EnvelopeReader {
     return Uint8Array.prototype.slice.call(chunk, start + ENVELOPE_HEAD_BYTES, start + total);
   }
 
-  /** The first chunk, with at least so many bytes in it that are not taken; there are as many. */
+  /** Makes the first chunk hold at least so many untaken bytes, which there must be. */
   #first(bytes: number): Buffer {
     const [first] = this.#chunks;
     if (first !== undefined && first.length - this.#at >= bytes) {

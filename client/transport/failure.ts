@@ -15,11 +15,17 @@ export interface Attempt {
   readonly greeting: string;
 }
 
-/** The frame that a server begins with (RFC 9113 section 3.4) has this type, after the three bytes of its length. */
+/**
+ * The frame that a server begins with (RFC 9113 section 3.4) has this type, after the three bytes
+ * of its length.
+ */
 const SETTINGS_TYPE = "\x04";
 const SETTINGS_TYPE_AT = 3;
 
-/** Says in a sentence what is wrong where `error` does not: it is that of a socket, of OpenSSL, or of HTTP/2. */
+/**
+ * Says in a sentence what is wrong. `error` alone is of a socket, of OpenSSL, or of HTTP/2, and
+ * does not.
+ */
 export function explainFailure(error: Error, { socket, where, greeting }: Attempt): Error {
   const cause = error;
   if (socket instanceof TLSSocket) {
@@ -65,7 +71,10 @@ function explainTls(error: Error, socket: TLSSocket, where: string): Error {
   return code === "ECONNRESET" ? closedByServer(where, true) : error;
 }
 
-/** The server closed a connection before it could be used, and said nothing. It may have stopped, or wait for something else. */
+/**
+ * The server closed a connection without a word before it could be used. It may have stopped, or
+ * expect another protocol.
+ */
 export function closedByServer(where: string, secure: boolean): Error {
   const other = secure ? "no TLS, make it an http address" : "TLS, make it an https address";
   return new Error(`${where} closed the connection; if it speaks ${other}`);

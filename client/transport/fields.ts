@@ -9,10 +9,10 @@ export function timeoutField(timeoutMs: number): readonly [name: string, value: 
   ];
 }
 
-/** As the calls of a transport are given them. */
+/** Headers as a transport's caller gives them. */
 export type GivenHeaders = Parameters<Transport["unary"]>[3];
 
-/** The fields that say what a request is, and are not the caller's to set. */
+/** Fields that say what a request is. A caller cannot set them. */
 export const RESERVED: ReadonlySet<string> = new Set([
   "content-type",
   "te",
@@ -29,7 +29,10 @@ export const RESERVED: ReadonlySet<string> = new Set([
 /** Those that gRPC sets for a call. */
 const SET_BY_GRPC: ReadonlySet<string> = new Set(["grpc-timeout", "grpc-encoding", "grpc-accept-encoding"]);
 
-/** What one call sends that others do not; `undefined` = nothing. Throws TypeError for what cannot be a field. */
+/**
+ * The fields that only this call sends; `undefined` = none. Throws TypeError for what cannot be a
+ * field.
+ */
 export function ownFields(timeoutMs: number | undefined, header: GivenHeaders): HeaderBlock | undefined {
   if (header === undefined) {
     return timeoutMs === undefined ? undefined : timeoutBlock(timeoutMs);
@@ -46,7 +49,7 @@ export function ownFields(timeoutMs: number | undefined, header: GivenHeaders): 
   return pairs.length === 0 ? undefined : encodeHeaders(pairs);
 }
 
-/** Of the last call: mostly all calls of a client have one. */
+/** The last call's. Mostly all calls of a client have the same. */
 let lastTimeout: { readonly ms: number; readonly block: HeaderBlock } | undefined;
 
 function timeoutBlock(ms: number): HeaderBlock {

@@ -11,7 +11,10 @@ import { EnvelopeCheck, incompleteEnvelope } from "./envelope.ts";
 import { RESERVED, timeoutField, toHeaders } from "./fields.ts";
 import { withoutStatus } from "./status.ts";
 
-/** Connect's HTTP client on a channel, for calls with a stream of requests. `common` are the fields of a path's requests. */
+/**
+ * Connect's HTTP client on a channel, for calls with a stream of requests. `common` are the fields
+ * of a path's requests.
+ */
 export function createHttpClient(channel: Channel, common: (path: string) => HeaderBlock): UniversalClientFn {
   return ({ header, url, signal, body }) => {
     const own = [...header].filter(([name]) => !RESERVED.has(name) && name !== "grpc-timeout").flat();
@@ -53,7 +56,7 @@ class HttpCall extends Call {
 
   protected override opened(stream: Stream): void {
     stream.whenAnswered(() => {
-      // Whether a status in them counts, the end tells, if it comes at once.
+      // A status in the headers counts only if the end comes at once.
       if (stream.headers.get("grpc-status") === undefined) {
         this.#answer(stream, false);
       }

@@ -1,9 +1,9 @@
 import type { ConnectError } from "@connectrpc/connect";
 
 /**
- * Why a call was surely not run. "refused": the server says so (RFC 9113 sections 6.8 and 8.7). "unsent": there was no connection to
- * be had. "misplaced": there was none, and another try will have none either: the certificate is not trusted, or what listens there
- * speaks something else.
+ * Why a call was surely not run. "refused": the server says so (RFC 9113 sections 6.8 and 8.7).
+ * "unsent": there was no connection to be had. "misplaced": there was none, and another try will
+ * have none either: the certificate is not trusted, or what listens there speaks something else.
  */
 export type NotRun = "refused" | "unsent" | "misplaced";
 
@@ -26,14 +26,18 @@ export function wasNotRun(error: ConnectError): boolean {
   return reasons.has(error);
 }
 
-/** How often a refused call is sent again. A proxy that ends each connection after some calls refuses more of them than it runs. */
+/**
+ * A refused call is sent again so often. A proxy that ends each connection after some calls refuses
+ * more calls than it runs.
+ */
 const MAX_SENT_AGAIN = 12;
 const MIN_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 250;
 
 /**
- * How many milliseconds a call waits before it is sent again that was refused so many times; 0 the first time, since there is
- * mostly another connection. `undefined` = it is not sent again. All pauses together last some two seconds at most.
+ * How long a call that was refused so many times waits before it is sent again, in milliseconds. 0
+ * the first time, since there is mostly another connection. `undefined` = it is not sent again. All
+ * pauses together last two seconds at most.
  */
 export function refusalPauseMs(refusals: number): number | undefined {
   if (refusals > MAX_SENT_AGAIN) {
@@ -42,6 +46,6 @@ export function refusalPauseMs(refusals: number): number | undefined {
   if (refusals === 1) {
     return 0;
   }
-  // Spread, so that those that were refused together do not all come together.
+  // Random, so that calls that were refused together do not come back together.
   return Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** (refusals - 2)) * (0.5 + Math.random() / 2);
 }

@@ -2,9 +2,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorCode, errorName } from "../../http2/index.ts";
 
 /**
- * What a call ends with whose stream was closed with an HTTP/2 error code
- * (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Errors"): the server did, or this client
- * did because of what the server sent. `undefined` = in good order, and before an answer.
+ * The error of a call whose stream closed with an HTTP/2 error code
+ * (grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html, "Errors"). The server closed
+ * it, or this client did because of what the server sent. `undefined` = in good order, and before
+ * an answer.
  */
 export function resetError(code: ErrorCode | undefined): ConnectError {
   switch (code) {

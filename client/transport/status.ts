@@ -6,8 +6,9 @@ import { toHeaders } from "./fields.ts";
 const STATUS_FIELDS = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 /**
- * Throws the ConnectError that a whole response tells. Its status is in the trailers; in the headers only where there is nothing
- * after them ("Trailers-Only" in https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+ * Throws the ConnectError of a whole response. Its status is in the trailers, and in the headers
+ * only if nothing follows them ("Trailers-Only" in
+ * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
  */
 export function checkStatus(headers: HeaderList, trailers: HeaderList | undefined, hasBody: boolean): void {
   const trailersOnly = trailers === undefined && !hasBody;
@@ -28,7 +29,7 @@ export function checkStatus(headers: HeaderList, trailers: HeaderList | undefine
   validateTrailer(toHeaders(trailers), trailersOnly ? toHeaders(headers) : withoutStatus(toHeaders(headers)));
 }
 
-/** Throws the ConnectError that the headers tell on their own, whatever comes after them. */
+/** Throws the ConnectError of the headers alone, whatever comes after them. */
 export function checkHeaders(headers: HeaderList): void {
   validateResponse(headers.status, withoutStatus(toHeaders(headers)));
 }

@@ -17,7 +17,7 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
   #hasBody = false;
   #ended = false;
   #error: ConnectError | undefined = undefined;
-  /** Somebody waits for what is next. */
+  /** Wakes the reader that waits for more. */
   #wake: () => void = () => {};
 
   /** `body` is the message in its envelope. */
@@ -98,7 +98,7 @@ export class StreamCall<I extends DescMessage, O extends DescMessage> extends Ca
       for (;;) {
         for (let bytes = this.#envelopes.next(); bytes !== undefined; bytes = this.#envelopes.next()) {
           yield parse(bytes);
-          // What was aborted ends at once, whatever has come by then.
+          // An aborted call ends at once, even with messages left.
           this.#throwError();
         }
         if (this.#ended) {

@@ -1,4 +1,7 @@
-/** Servers for the transport's tests: one of grpc-js with calls of every kind, and one that answers with any bytes. */
+/**
+ * Servers for the transport's tests: one of grpc-js with calls of every kind, and one that answers
+ * with any bytes.
+ */
 import net, { type AddressInfo } from "node:net";
 import {
   create,
@@ -92,7 +95,9 @@ export interface EchoServer {
   stop(): Promise<void>;
 }
 
-/** Starts grpc-js's server on `port` (0 = any free one) of loopback; it stops when the test is over. */
+/**
+ * Starts grpc-js's server on `port` (0 = any free one) of loopback; it stops when the test is over.
+ */
 export async function startGrpcJs(port = 0, options: grpc.ServerOptions = {}): Promise<EchoServer> {
   const state = { written: 0, canceled: 0, runs: 0, metadata: new grpc.Metadata() };
   const server = new grpc.Server(options);

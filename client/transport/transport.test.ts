@@ -158,12 +158,14 @@ describe.each([
   test.each(["unary", "server"] as const)("a deadline ends a %s call, on both sides", async (kind) => {
     const server = await startGrpcJs();
     const calls = client(connect(server.address));
+    // With a connection there, the call comes to the server well before its deadline.
+    await calls.unary({});
     const call =
       kind === "unary"
-        ? calls.unary({ count: -1 }, { timeoutMs: 50 })
-        : Array.fromAsync(calls.server({ count: -1 }, { timeoutMs: 50 }));
+        ? calls.unary({ count: -1 }, { timeoutMs: 300 })
+        : Array.fromAsync(calls.server({ count: -1 }, { timeoutMs: 300 }));
     expect((await failure(call)).code).toBe(Code.DeadlineExceeded);
-    await vi.waitFor(() => expect(server.canceled).toBe(1));
+    await vi.waitFor(() => expect(server.canceled).toBe(1), 10_000);
   });
 
   test.each(["unary", "server", "bidi"] as const)("a signal ends a %s call, on both sides", async (kind) => {
@@ -461,7 +463,8 @@ test.each([
     stream.collect(1000, () => setTimeout(() => stream.reset(ErrorCode.CANCEL), afterMs)),
   );
   const transport = ours(address);
-  // The first call waits for the connection; and as if the timer of the second were late, nobody watches its deadline.
+  // The first call waits for the connection; and as if the timer of the second were late, nobody
+  // watches its deadline.
   await failure(transport.unary(Echo.method.unary, undefined, undefined, undefined, {}));
   const signal = {
     keepsDeadline: true,

@@ -36,7 +36,7 @@ import { UnaryCall } from "./unary.ts";
 
 export { wasNotRun } from "./not-run.ts";
 
-/** Above the largest value that a gateway can be told to keep, also in base64. */
+/** More than the largest value that a gateway can be set to keep, in base64 too. */
 const READ_MAX_BYTES = 128 * 1024 * 1024;
 const WRITE_MAX_BYTES = 0xffff_ffff;
 
@@ -45,11 +45,14 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What a transport can be given. */
 export interface GrpcTransportOptions {
-  /** `http://host:port`, for HTTP/2 without TLS, or `https://host:port`; a path goes in front of the methods' own. */
+  /**
+   * `http://host:port`, for HTTP/2 without TLS, or `https://host:port`; a path goes in front of the
+   * methods' own.
+   */
   readonly baseUrl: string;
   /** For `https`: as in node:tls (`ca`, `cert`, `key`, `servername`, ...). */
   readonly tls?: ConnectionOptions | undefined;
-  /** Around every call. Each call with them costs a multiple. */
+  /** Run around every call. A call with interceptors costs several times as much. */
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** The largest response message, in bytes. Default: 128 MiB. */
   readonly readMaxBytes?: number | undefined;
@@ -83,9 +86,9 @@ interface PreparedMethod<I extends DescMessage, O extends DescMessage> {
 }
 
 /**
- * A gRPC transport for Connect clients in Node, on the HTTP/2 engine: calls with one request go straight to a stream of a shared
- * connection, all others through Connect's own gRPC transport. Messages are binary, and not compressed. Throws TypeError where
- * `baseUrl` is none.
+ * A gRPC transport for Connect clients in Node, on the HTTP/2 engine: calls with one request go
+ * straight to a stream of a shared connection, all others through Connect's own gRPC transport.
+ * Messages are binary, and not compressed. Throws TypeError where `baseUrl` is none.
  */
 export function createGrpcTransport(options: GrpcTransportOptions): GrpcTransport {
   const { interceptors = [], readMaxBytes = READ_MAX_BYTES, defaultTimeoutMs = 0 } = options;

@@ -92,7 +92,7 @@ function onBody(stream: Stream, body: Buffer | NoBody): void {
   (stream.context as UnaryCall<DescMessage, DescMessage>).answered(stream, body);
 }
 
-/** Its headers are made where somebody looks at them. */
+/** The answer. Its headers are made when somebody looks at them. */
 class Answer<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
   readonly stream = false;
   readonly method: DescMethodUnary<I, O>;

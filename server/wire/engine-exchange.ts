@@ -88,7 +88,7 @@ function trailerBlock(trailer: FieldPairs): EncodedHeaders {
   return trailer === OK_TRAILER ? OK_TRAILER_BLOCK : encodeHeaders(trailer);
 }
 
-/** What was made of each head in the current second: after that the date is another. */
+/** The encoded block of each head, for the current second: the next second has another date. */
 const heads = new Map<AnswerHead, ReturnType<typeof encodeHeaders>>();
 let secondOfHeads = 0;
 

@@ -1,87 +1,96 @@
 import type { Values } from "../backend/values.ts";
 import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
 
-/** Where a writer starts; it grows by doubling, and keeps up to MAX_KEPT_BYTES for the next message. */
+/**
+ * The first size of a writer. It grows by doubling, and keeps up to MAX_KEPT_BYTES for the next
+ * message.
+ */
 const START_BYTES = 16 * 1024;
 const MAX_KEPT_BYTES = 1024 * 1024;
 
-/** Text up to this many characters is written by a loop, longer text by Node's own encoder, whose call costs more. */
+/**
+ * A loop writes text up to this many characters. Longer text goes to Node's own encoder, whose call
+ * costs more.
+ */
 const SHORT_TEXT = 64;
 
 const TWO_TO_32 = 0x1_0000_0000;
 
-/** Protobuf's wire format (protobuf.dev/programming-guides/encoding), into one buffer that is used again and again. */
+/**
+ * Writes Protobuf's wire format (protobuf.dev/programming-guides/encoding) into one buffer that is
+ * used again and again.
+ */
 export class MessageWriter {
-  private buffer = Buffer.allocUnsafeSlow(START_BYTES);
-  private at = 0;
+  #buffer = Buffer.allocUnsafeSlow(START_BYTES);
+  #at = 0;
 
   /** Bytes written since the last `take`. */
   get length(): number {
-    return this.at;
+    return this.#at;
   }
 
-  /** What was written; the writer is empty then. */
+  /** Takes what was written. The writer is empty then. */
   take(): Buffer {
-    if (this.buffer.length > MAX_KEPT_BYTES) {
+    if (this.#buffer.length > MAX_KEPT_BYTES) {
       // It would not be kept.
-      const taken = this.buffer.subarray(0, this.at);
+      const taken = this.#buffer.subarray(0, this.#at);
       this.clear();
       return taken;
     }
-    const copy = Buffer.allocUnsafe(this.at);
-    this.buffer.copy(copy, 0, 0, this.at);
+    const copy = Buffer.allocUnsafe(this.#at);
+    this.#buffer.copy(copy, 0, 0, this.#at);
     this.clear();
     return copy;
   }
 
   /** Forgets what was written. */
   clear(): void {
-    this.at = 0;
-    if (this.buffer.length > MAX_KEPT_BYTES) {
-      this.buffer = Buffer.allocUnsafeSlow(START_BYTES);
+    this.#at = 0;
+    if (this.#buffer.length > MAX_KEPT_BYTES) {
+      this.#buffer = Buffer.allocUnsafeSlow(START_BYTES);
     }
   }
 
   /** Room for the five bytes in front of a message in gRPC and Connect; `endEnvelope` fills them in. */
   beginEnvelope(): number {
-    this.reserve(ENVELOPE_HEAD_BYTES);
-    const start = this.at;
-    this.at += ENVELOPE_HEAD_BYTES;
+    this.#reserve(ENVELOPE_HEAD_BYTES);
+    const start = this.#at;
+    this.#at += ENVELOPE_HEAD_BYTES;
     return start;
   }
 
   endEnvelope(start: number, flags: number): void {
-    this.buffer[start] = flags;
-    this.buffer.writeUInt32BE(this.at - start - ENVELOPE_HEAD_BYTES, start + 1);
+    this.#buffer[start] = flags;
+    this.#buffer.writeUInt32BE(this.#at - start - ENVELOPE_HEAD_BYTES, start + 1);
   }
 
   /** What follows has its length in front, which `finish` fills in. */
   begin(): number {
-    this.reserve(1);
-    return this.at++;
+    this.#reserve(1);
+    return this.#at++;
   }
 
   finish(start: number): void {
-    const length = this.at - start - 1;
+    const length = this.#at - start - 1;
     if (length < 0x80) {
-      this.buffer[start] = length;
+      this.#buffer[start] = length;
       return;
     }
     const extra = varintBytes(length) - 1;
-    this.reserve(extra);
-    this.buffer.copyWithin(start + 1 + extra, start + 1, this.at);
-    this.at = start;
+    this.#reserve(extra);
+    this.#buffer.copyWithin(start + 1 + extra, start + 1, this.#at);
+    this.#at = start;
     this.varint(length);
-    this.at += length;
+    this.#at += length;
   }
 
   /** 0 to 2^53-1. */
   varint(value: number): void {
-    if (this.at + 10 > this.buffer.length) {
-      this.reserve(10);
+    if (this.#at + 10 > this.#buffer.length) {
+      this.#reserve(10);
     }
-    const { buffer } = this;
-    let { at } = this;
+    const buffer = this.#buffer;
+    let at = this.#at;
     for (; value >= TWO_TO_32; value = Math.floor(value / 0x80)) {
       buffer[at++] = (value & 0x7f) | 0x80;
     }
@@ -89,7 +98,7 @@ export class MessageWriter {
       buffer[at++] = (value & 0x7f) | 0x80;
     }
     buffer[at++] = value;
-    this.at = at;
+    this.#at = at;
   }
 
   /** A negative one takes ten bytes, as one of 64 bits. */
@@ -107,32 +116,32 @@ export class MessageWriter {
       this.varint(Number(value));
       return;
     }
-    this.reserve(10);
+    this.#reserve(10);
     let rest = BigInt.asUintN(64, value);
     for (; rest > 0x7fn; rest >>= 7n) {
-      this.buffer[this.at++] = Number(rest & 0x7fn) | 0x80;
+      this.#buffer[this.#at++] = Number(rest & 0x7fn) | 0x80;
     }
-    this.buffer[this.at++] = Number(rest);
+    this.#buffer[this.#at++] = Number(rest);
   }
 
   fixed32(value: number): void {
-    this.reserve(4);
-    this.at = this.buffer.writeUInt32LE(value, this.at);
+    this.#reserve(4);
+    this.#at = this.#buffer.writeUInt32LE(value, this.#at);
   }
 
   fixed64(value: bigint): void {
-    this.reserve(8);
-    this.at = this.buffer.writeBigUInt64LE(BigInt.asUintN(64, value), this.at);
+    this.#reserve(8);
+    this.#at = this.#buffer.writeBigUInt64LE(BigInt.asUintN(64, value), this.#at);
   }
 
   float(value: number): void {
-    this.reserve(4);
-    this.at = this.buffer.writeFloatLE(value, this.at);
+    this.#reserve(4);
+    this.#at = this.#buffer.writeFloatLE(value, this.#at);
   }
 
   double(value: number): void {
-    this.reserve(8);
-    this.at = this.buffer.writeDoubleLE(value, this.at);
+    this.#reserve(8);
+    this.#at = this.#buffer.writeDoubleLE(value, this.#at);
   }
 
   bytes(value: Uint8Array): void {
@@ -141,35 +150,35 @@ export class MessageWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.buffer.set(bytes, this.at);
-    this.at += bytes.length;
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   /** One of a page's values, which has so many bytes. */
   value(values: Values, index: number, bytes: number): void {
-    this.reserve(bytes);
-    values.copyTo(index, this.buffer, this.at);
-    this.at += bytes;
+    this.#reserve(bytes);
+    values.copyTo(index, this.#buffer, this.#at);
+    this.#at += bytes;
   }
 
   string(text: string): void {
     const { length } = text;
-    if (length <= SHORT_TEXT && this.ascii(text)) {
+    if (length <= SHORT_TEXT && this.#ascii(text)) {
       return;
     }
     const bytes = Buffer.byteLength(text);
     this.varint(bytes);
-    this.reserve(bytes);
-    this.at += this.buffer.write(text, this.at, "utf8");
+    this.#reserve(bytes);
+    this.#at += this.#buffer.write(text, this.#at, "utf8");
   }
 
   /** Short text in ASCII, as most keys are; false = it is not, and nothing was written. */
-  private ascii(text: string): boolean {
+  #ascii(text: string): boolean {
     const { length } = text;
-    this.reserve(length + 1);
-    const { buffer } = this;
-    let { at } = this;
+    this.#reserve(length + 1);
+    const buffer = this.#buffer;
+    let at = this.#at;
     buffer[at++] = length;
     for (let i = 0; i < length; i++) {
       const char = text.charCodeAt(i);
@@ -178,16 +187,16 @@ export class MessageWriter {
       }
       buffer[at++] = char;
     }
-    this.at = at;
+    this.#at = at;
     return true;
   }
 
-  private reserve(bytes: number): void {
-    const needed = this.at + bytes;
-    if (needed > this.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
-      this.buffer.copy(larger, 0, 0, this.at);
-      this.buffer = larger;
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, this.#at);
+      this.#buffer = larger;
     }
   }
 }

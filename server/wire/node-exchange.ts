@@ -6,8 +6,9 @@ import type { Answer, AnswerHead, Exchange, ExchangeListener } from "./exchange.
 import { TurnQueue } from "./turn-queue.ts";
 
 /**
- * A body up to this size is handed over as text of one character for each byte: node:http then writes it in one piece with the
- * headers, and a write of two pieces costs twice as much as anything else in a call.
+ * A body up to this size is handed over as text of one character for each byte. node:http then
+ * writes it in one piece with the headers; a write of two pieces costs twice as much as all else in
+ * a call.
  */
 const MAX_TEXT_BYTES = 16 * 1024;
 
@@ -48,7 +49,7 @@ export class NodeExchange implements Exchange {
   }
 
   collect(maxBytes: number, listener: ExchangeListener): void {
-    // From here on the answer is ours, and Fastify keeps its hands off.
+    // From here on we answer, and Fastify does not.
     this.#reply.hijack();
     this.#listener = listener;
     const request = this.#request;
@@ -56,7 +57,7 @@ export class NodeExchange implements Exchange {
       request.off("data", onData).off("end", onEnd);
       listener.onBody(body);
     });
-    // Where the length was told the last chunk is known, and a body of one chunk is not copied.
+    // With a Content-Length the last chunk is known, and a body of one chunk is not copied.
     let left = Number(request.headers["content-length"]);
     const onData = (chunk: Buffer) => {
       left -= chunk.length;
@@ -129,7 +130,7 @@ export class NodeExchange implements Exchange {
   }
 }
 
-/** A name that is there already gets one more value. */
+/** Adds fields. A name that is there already gets one more value. */
 function addFields(headers: HeaderFields, fields: FieldPairs): void {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
@@ -140,7 +141,8 @@ function addFields(headers: HeaderFields, fields: FieldPairs): void {
 }
 
 /**
- * The answers of a turn are sent one after the other at its end. Sent each at its time, every one of them would wake a peer that
- * has gone to sleep by then, which costs more than all else in a call: half of them would be answered in the same time.
+ * The answers of a turn are sent together at its end. Sent one by one, each would wake a peer that
+ * has gone to sleep, which costs more than all else in a call: only half as many calls would be
+ * answered.
  */
 const answers = new TurnQueue<NodeExchange>((exchange) => exchange.send());

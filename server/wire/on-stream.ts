@@ -4,8 +4,9 @@ import type { DirectPath } from "./direct-path.ts";
 import { EngineExchange } from "./engine-exchange.ts";
 
 /**
- * Where a stream of the engine goes: to the direct path if that takes it, else to Fastify (`handler`), as a request and a
- * response of node:http2's shape. So do calls from pages of other origins, because CORS is a plugin of Fastify.
+ * Decides where a stream of the engine goes: to the direct path if that takes it, else to Fastify
+ * (`handler`), as a request and a response of node:http2's shape. Calls from pages of other origins
+ * go to Fastify too, because CORS is a plugin of it.
  */
 export function createOnStream(
   options: { readonly directPath: boolean; readonly corsOrigins: "*" | readonly string[] },
@@ -15,7 +16,7 @@ export function createOnStream(
   handler: http.RequestListener,
 ): (stream: Stream) => void {
   const hasCors = options.corsOrigins.length > 0;
-  // Of the last call: mostly that of all calls.
+  // The authority of the last call, which mostly all calls share.
   let goodAuthority = "";
 
   function isOrdinary(stream: Stream): boolean {
