@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
 import { ReadOnlyError } from "./errors.ts";
-import type { NamespaceRouter } from "./namespaces/router.ts";
+import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import type { HealthState } from "./services/health.ts";
 
 /** The operator's port: plain HTTP, on loopback unless configured otherwise. */
@@ -16,15 +16,15 @@ export interface AdminPlane {
  * `not_serving`, or `read_only` where its store takes no writes: a gateway may be there to read a standby.
  */
 export async function createAdminPlane(options: {
-  readonly router: NamespaceRouter;
+  readonly registry: NamespaceRegistry;
   readonly health: HealthState;
 }): Promise<AdminPlane> {
-  const { router, health } = options;
+  const { registry, health } = options;
   const app = fastify({ forceCloseConnections: true });
 
   app.get("/health", async (_request, reply) => {
     const checked = await Promise.all(
-      router.namespaces.map(async ({ name, backend }) => {
+      registry.namespaces.map(async ({ name, backend }) => {
         const status = await backend.check().then(
           () => "serving",
           (error) => (error instanceof ReadOnlyError ? "read_only" : "not_serving"),

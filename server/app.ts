@@ -8,7 +8,8 @@ import type { Config } from "./config/config.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { ReadOnlyError } from "./errors.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
-import { createNamespaceRouter } from "./namespaces/router.ts";
+import type { StoreSource } from "./namespaces/open-stores.ts";
+import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
@@ -16,6 +17,8 @@ import { readTlsFiles } from "./tls-files.ts";
 
 /** The whole server, built and not yet started. */
 export interface App {
+  /** Its namespaces, which may be changed from `start` to `stop`. */
+  readonly registry: NamespaceRegistry;
   /**
    * Opens the stores, then listens. Throws {@link PrismError} where a store cannot be opened, and Node's own
    * error where an address cannot be had; what was opened by then is closed again.
@@ -35,15 +38,15 @@ export interface AppOptions {
 
 /** Builds the server that `config` describes. Reads the TLS files; throws StartError where one cannot be read. */
 export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
-  const backends = await createBackends(config, log, clock);
-  const router = createNamespaceRouter(
-    config.namespaces.map(({ name, backend }) => ({ name, backend: needed(backends, backend) })),
+  const namespaces = namespacesOf(config, log, clock);
+  const registry = new NamespaceRegistry(({ name }, err) =>
+    log.error({ backend: name, err }, "store cannot be closed"),
   );
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
   const dataPlane = await createDataPlane({
-    services: (policy) => createServices({ router, health, limits, policy }),
+    services: (policy) => createServices({ router: registry, health, limits, policy }),
     log,
     ...server,
     ...limits,
@@ -58,20 +61,20 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     directPath,
     adminPort: () => adminPort,
   });
-  const adminPlane = await createAdminPlane({ router, health });
+  const adminPlane = await createAdminPlane({ registry, health });
 
   async function stop(graceMs: number): Promise<void> {
     health.set(false);
     await dataPlane.close(graceMs);
     await adminPlane.close();
-    await Promise.all([...backends.values()].map((backend) => backend.close()));
+    await registry.close();
   }
 
   return {
+    registry,
     async start() {
       try {
-        await Promise.all([...backends.values()].map((backend) => backend.open()));
-        await Promise.all([...backends].map(([name, backend]) => warnIfAway(name, backend, log)));
+        await registry.add(namespaces);
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
@@ -88,6 +91,30 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   };
 }
 
+/** The namespaces of a configuration. Those that name one backend share it; what none names is never opened. */
+function namespacesOf(config: Config, log: Logger, clock: Clock | undefined): NamespaceSettings[] {
+  const sources = new Map<string, StoreSource>();
+  for (const [name, settings] of Object.entries(config.backends)) {
+    sources.set(name, {
+      name,
+      async open() {
+        const tools = { log: log.child({ backend: name }), ...(clock && { clock }) };
+        const backend = await createBackend(settings, tools);
+        await backend.open();
+        await warnIfAway(name, backend, log);
+        return backend;
+      },
+    });
+  }
+  return config.namespaces.map(({ name, backend }) => {
+    const source = sources.get(backend);
+    if (source === undefined) {
+      throw new TypeError(`the configuration names a backend that it does not have: ${backend}`);
+    }
+    return { name, source };
+  });
+}
+
 /** A store that is a server of its own may come later; until then its namespaces fail. */
 async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<void> {
   try {
@@ -97,33 +124,6 @@ async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<
     const what = error instanceof ReadOnlyError ? "store takes no writes" : "store is away";
     log.warn({ backend: name, type: backend.type, err }, what);
   }
-}
-
-/** The backends that some namespace is bound to; the others are not opened. */
-async function createBackends(
-  config: Config,
-  log: Logger,
-  clock: Clock | undefined,
-): Promise<Map<string, Backend>> {
-  const backends = new Map<string, Backend>();
-  for (const { backend: name } of config.namespaces) {
-    const settings = config.backends[name];
-    if (settings !== undefined && !backends.has(name)) {
-      backends.set(
-        name,
-        await createBackend(settings, { log: log.child({ backend: name }), ...(clock && { clock }) }),
-      );
-    }
-  }
-  return backends;
-}
-
-function needed(backends: ReadonlyMap<string, Backend>, name: string): Backend {
-  const backend = backends.get(name);
-  if (backend === undefined) {
-    throw new TypeError(`the configuration names a backend that it does not have: ${name}`);
-  }
-  return backend;
 }
 
 function readTls({ server: { tls } }: Config): TlsMaterial | undefined {

@@ -42,5 +42,8 @@ export const MAX_AROUND_ITEMS_BYTES = 1024 * 1024;
 /** What an item of a repeated field counts as besides its own bytes, since it costs time also where it has none. */
 export const MIN_ITEM_BYTES = 64;
 
+/** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** How deep messages, and in JSON what is in unknown fields, may lie in each other. */
 export const MAX_MESSAGE_DEPTH = 32;

@@ -24,6 +24,14 @@ export interface Call {
   readonly deadlineMs?: number | undefined;
   /** What `signal` tells, without making one, which costs as much as half a call to a plugin; absent = there is only `signal`. */
   readonly events?: AbortEvents | undefined;
+  /** Begins `use`, and ends it when the call is over; nothing where it is over already. Absent = nobody counts this call. */
+  hold?(use: CallUse): void;
+}
+
+/** Counts the calls that use it. */
+export interface CallUse {
+  begin(): void;
+  end(): void;
 }
 
 /** What is used of an AbortSignal. */

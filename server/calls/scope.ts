@@ -1,9 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { AbortEvents, Call } from "../backend/contract.ts";
+import type { AbortEvents, Call, CallUse } from "../backend/contract.ts";
 import { PrismError } from "../errors.ts";
-
-/** Node's timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from "../limits.ts";
 
 /** One call while it runs: ends its work when the deadline passes, the caller leaves or the server goes down. */
 export class CallScope implements Call, AbortEvents {
@@ -14,6 +12,10 @@ export class CallScope implements Call, AbortEvents {
   /** Most calls have one listener at the most; further ones use the signal. */
   #listener: { handleEvent(): void } | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
+  /** What the call uses. Most calls use one thing. */
+  #use: CallUse | undefined;
+  #furtherUses: CallUse[] | undefined;
+  #isOver = false;
   readonly deadlineMs: number | undefined;
 
   /** `timeoutMs` 0 = no deadline of its own. */
@@ -113,10 +115,33 @@ export class CallScope implements Call, AbortEvents {
     });
   }
 
-  /** Stops the clock. The call is over; nothing aborts it any more. */
+  hold(use: CallUse): void {
+    if (this.#isOver) {
+      return;
+    }
+    use.begin();
+    if (this.#use === undefined) {
+      this.#use = use;
+    } else {
+      this.#furtherUses ??= [];
+      this.#furtherUses.push(use);
+    }
+  }
+
+  /** Stops the clock and ends what the call uses. The call is over; nothing aborts it any more. */
   close(): void {
     clearTimeout(this.#timer);
     this.#reason ??= CLOSED;
+    if (this.#isOver) {
+      return;
+    }
+    this.#isOver = true;
+    this.#use?.end();
+    if (this.#furtherUses !== undefined) {
+      for (const use of this.#furtherUses) {
+        use.end();
+      }
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { PrismError } from "../errors.ts";
-import type { NamespaceRouter } from "../namespaces/router.ts";
+import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey, checkTtlSeconds, checkValue } from "./check.ts";
 
 /** prism.interfaces.keyvalue.KeyValueBasicInterface: check, route, call, reply. */
@@ -14,14 +14,14 @@ export function createKeyValueBasic(
       checkKey("key", request.key);
       checkValue(request.value, limits.maxValueBytes);
       const ttlMs = checkTtlSeconds(request.ttlSeconds);
-      const { namespace, store } = router.entries(request.namespace);
+      const { namespace, store } = router.entries(request.namespace, call);
       await store.set(namespace, [{ key: request.key, value: request.value, ttlMs }], call);
       return { success: true };
     },
 
     async get(request, call) {
       checkKey("key", request.key);
-      const { namespace, store } = router.entries(request.namespace);
+      const { namespace, store } = router.entries(request.namespace, call);
       const [value] = await store.get(namespace, [request.key], call);
       if (value === undefined) {
         throw new PrismError("key_not_found", "key not found");
@@ -31,14 +31,14 @@ export function createKeyValueBasic(
 
     async delete(request, call) {
       checkKey("key", request.key);
-      const { namespace, store } = router.entries(request.namespace);
+      const { namespace, store } = router.entries(request.namespace, call);
       const [found] = await store.delete(namespace, [request.key], call);
       return { found: found === true };
     },
 
     async exists(request, call) {
       checkKey("key", request.key);
-      const { namespace, store } = router.entries(request.namespace);
+      const { namespace, store } = router.entries(request.namespace, call);
       const [exists] = await store.exists(namespace, [request.key], call);
       return { exists: exists === true };
     },

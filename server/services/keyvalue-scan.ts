@@ -3,7 +3,8 @@ import type { Call, Page, ScanStore } from "../backend/contract.ts";
 import { Columns } from "../calls/columns.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";
-import type { NamespaceRouter, Route } from "../namespaces/router.ts";
+import type { Route } from "../namespaces/live-namespace.ts";
+import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkLimit, checkPrefix } from "./check.ts";
 
 /** prism.interfaces.keyvalue.KeyValueScanInterface: check, route, reply page by page. */
@@ -13,7 +14,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
       checkPrefix(prefix);
       const range = { prefix, limit: checkLimit(limit), keysOnly: false };
       return pages(
-        router.scans(namespace),
+        router.scans(namespace, call),
         range,
         call,
         ({ keys, values }) => new Columns(keys.length, { key: keys, value: values }),
@@ -24,7 +25,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
       checkPrefix(prefix);
       const range = { prefix, limit: checkLimit(limit), keysOnly: true };
       return pages(
-        router.scans(namespace),
+        router.scans(namespace, call),
         range,
         call,
         ({ keys }) => new Columns(keys.length, { key: keys }),
@@ -33,7 +34,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
 
     async count(request, call) {
       checkPrefix(request.prefix);
-      const { namespace, store } = router.scans(request.namespace);
+      const { namespace, store } = router.scans(request.namespace, call);
       return { count: BigInt(await store.count(namespace, request.prefix, call)) };
     },
   };

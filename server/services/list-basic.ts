@@ -1,7 +1,7 @@
 import type { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { Call, ListEnd } from "../backend/contract.ts";
 import type { Handlers } from "../calls/implement.ts";
-import type { NamespaceRouter } from "../namespaces/router.ts";
+import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey, checkValue } from "./check.ts";
 
 /** prism.interfaces.list.ListBasicInterface: check, route, call, reply. */
@@ -16,7 +16,7 @@ export function createListBasic(
   ) {
     checkKey("list_key", request.listKey);
     checkValue(request.value, limits.maxValueBytes);
-    const { namespace, store } = router.lists(request.namespace);
+    const { namespace, store } = router.lists(request.namespace, call);
     const pushes = [{ key: request.listKey, end, value: request.value }];
     const [length = 0] = await store.push(namespace, pushes, call);
     return { newLength: BigInt(length) };
@@ -24,7 +24,7 @@ export function createListBasic(
 
   async function pop(end: ListEnd, request: { namespace: string; listKey: string }, call: Call) {
     checkKey("list_key", request.listKey);
-    const { namespace, store } = router.lists(request.namespace);
+    const { namespace, store } = router.lists(request.namespace, call);
     const [value] = await store.pop(namespace, [{ key: request.listKey, end }], call);
     return value === undefined ? { found: false } : { found: true, value };
   }
@@ -37,7 +37,7 @@ export function createListBasic(
 
     async length(request, call) {
       checkKey("list_key", request.listKey);
-      const { namespace, store } = router.lists(request.namespace);
+      const { namespace, store } = router.lists(request.namespace, call);
       const [length = 0] = await store.length(namespace, [request.listKey], call);
       return { length: BigInt(length) };
     },

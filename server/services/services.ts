@@ -7,7 +7,7 @@ import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { type CallPolicy, implement, type ServiceMethods } from "../calls/implement.ts";
-import type { NamespaceRouter } from "../namespaces/router.ts";
+import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { createHealth, type HealthState } from "./health.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";

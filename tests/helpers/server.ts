@@ -3,6 +3,7 @@ import { createApp } from "../../server/app.ts";
 import type { Clock } from "../../server/backend/clock.ts";
 import type { Config } from "../../server/config/config.ts";
 import { loadConfig } from "../../server/config/load.ts";
+import type { NamespaceRegistry } from "../../server/namespaces/registry.ts";
 
 /** A whole server in this process, on free ports of loopback, with a memory store unless configured otherwise. */
 export interface TestServer extends AsyncDisposable {
@@ -11,6 +12,8 @@ export interface TestServer extends AsyncDisposable {
   readonly baseUrl: string;
   /** `http://127.0.0.1:PORT` of the admin plane. */
   readonly adminUrl: string;
+  /** Its namespaces. */
+  readonly registry: NamespaceRegistry;
   /** Every log line so far, parsed. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
   stop(): Promise<void>;
@@ -41,6 +44,7 @@ export async function startTestServer(
     address,
     baseUrl: `${config.server.tls === undefined ? "http" : "https"}://${address}`,
     adminUrl: `http://127.0.0.1:${admin.port}`,
+    registry: app.registry,
     log: lines,
     stop,
     [Symbol.asyncDispose]: stop,

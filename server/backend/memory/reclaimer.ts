@@ -1,7 +1,5 @@
+import { MAX_TIMER_MS } from "../../limits.ts";
 import type { Clock } from "../clock.ts";
-
-/** Longest delay that setTimeout takes. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Calls a store's reclaim function when its soonest expiry comes due. */
 export interface Reclaimer {
@@ -23,7 +21,7 @@ export function createReclaimer(clock: Clock, reclaim: (nowMs: number) => number
   function arm(expiresAtMs: number, nowMs: number): void {
     clearTimeout(timer);
     awaitedMs = expiresAtMs;
-    timer = setTimeout(run, Math.min(expiresAtMs - nowMs, MAX_DELAY_MS)).unref();
+    timer = setTimeout(run, Math.min(expiresAtMs - nowMs, MAX_TIMER_MS)).unref();
   }
 
   function run(): void {

@@ -1,11 +1,12 @@
 import type { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 import { Client, type ClientConfig, type CustomTypesConfig, type QueryConfig } from "pg";
+import { MAX_TIMER_MS } from "../../limits.ts";
 import type { Kind } from "./errors.ts";
 import type { PostgresHost } from "./url.ts";
 
-/** Longer than anybody waits, and what a timer can hold: 0 would be the pool's own. */
-const FOR_EVER_MS = 2 ** 31 - 1;
+/** Longer than anybody waits: 0 would be the pool's own. */
+const FOR_EVER_MS = MAX_TIMER_MS;
 
 /** Of pg_type.dat in PostgreSQL's source: from text, which is all that the driver reads, to values. */
 const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {

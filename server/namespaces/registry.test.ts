@@ -1,0 +1,318 @@
+import { describe, expect, test, vi } from "vitest";
+import { bytes, CALL, texts } from "../backend/conformance/harness.ts";
+import { createManualClock } from "../backend/conformance/manual-clock.ts";
+import type { Backend } from "../backend/contract.ts";
+import { createGuardedBackend } from "../backend/layers/guarded.ts";
+import { createMemoryBackend } from "../backend/memory/backend.ts";
+import { CallScope } from "../calls/scope.ts";
+import { PrismError } from "../errors.ts";
+import { NamespaceRegistry } from "./registry.ts";
+
+/** A source of memory stores that counts; `without` leaves out an interface. */
+function source(name: string, { without }: { readonly without?: "lists" } = {}) {
+  const counted = {
+    name,
+    opened: 0,
+    closed: 0,
+    /** Waited for by `open` and by `close`. */
+    openGate: Promise.resolve(),
+    closeGate: Promise.resolve(),
+    async open(): Promise<Backend> {
+      await counted.openGate;
+      const { lists, ...rest } = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
+      const backend = createGuardedBackend({ ...rest, ...(lists && without !== "lists" && { lists }) });
+      await backend.open();
+      counted.opened++;
+      await backend.entries?.set("a", [{ key: "store", value: bytes(name), ttlMs: 0 }], CALL);
+      return {
+        ...backend,
+        async close() {
+          await counted.closeGate;
+          counted.closed++;
+          await backend.close();
+        },
+      };
+    },
+  };
+  return counted;
+}
+
+function startRegistry() {
+  const failures: unknown[] = [];
+  return { failures, registry: new NamespaceRegistry((_, error) => failures.push(error)) };
+}
+
+/** A call under way on a namespace, from its route to its end. */
+function begin(registry: NamespaceRegistry, name: string) {
+  const call = new CallScope(0);
+  const { namespace, store } = registry.entries(name, call);
+  return {
+    storeName: async () => texts(await store.get(namespace, ["store"], call))[0],
+    end: () => call.close(),
+  };
+}
+
+/** Why a call is refused; "none" = it is not. */
+const reasonOf = (run: (call: CallScope) => unknown): string => {
+  const call = new CallScope(0);
+  try {
+    run(call);
+    return "none";
+  } catch (error) {
+    return error instanceof PrismError ? error.reason : String(error);
+  } finally {
+    call.close();
+  }
+};
+
+describe("stores", () => {
+  test("namespaces share one that has one source; it is opened with the first and closed after the last", async () => {
+    const { registry } = startRegistry();
+    const [one, other] = [source("one"), source("other")];
+    await registry.add([
+      { name: "a", source: one },
+      { name: "b", source: one },
+      { name: "c", source: other },
+    ]);
+    expect([one.opened, other.opened]).toEqual([1, 1]);
+    await registry.add([{ name: "d", source: one }]);
+    expect(registry.namespaces.map(({ name }) => name)).toEqual(["a", "b", "c", "d"]);
+    for (const name of ["a", "b"]) {
+      await (await registry.drop(name)).ended;
+    }
+    expect([one.opened, one.closed]).toEqual([1, 0]);
+    await (await registry.drop("d")).ended;
+    expect([one.opened, one.closed]).toEqual([1, 1]);
+    await registry.close();
+    expect([one.closed, other.closed]).toEqual([1, 1]);
+  });
+
+  test("one that is asked for again while it closes is opened when it has", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    one.closeGate = promise;
+    await registry.add([{ name: "a", source: one }]);
+    await registry.drop("a");
+    const added = registry.add([{ name: "a", source: one }]);
+    await new Promise(setImmediate);
+    expect([one.opened, one.closed]).toEqual([1, 0]);
+    resolve();
+    await added;
+    expect([one.opened, one.closed]).toEqual([2, 1]);
+    expect(await begin(registry, "a").storeName()).toBe("one");
+    await registry.close();
+    expect([one.opened, one.closed]).toEqual([2, 2]);
+  });
+
+  test("one that cannot be opened changes nothing, and what was opened beside it is closed", async () => {
+    const { registry } = startRegistry();
+    const [one, other] = [source("one"), source("other")];
+    await registry.add([{ name: "a", source: one }]);
+    const broken = {
+      name: "broken",
+      open: () => Promise.reject(new PrismError("store_unavailable", "away")),
+    };
+    const settings = [other, one, broken].map((each, i) => ({ name: `n${i}`, source: each }));
+    await expect(registry.add(settings)).rejects.toThrow("away");
+    await expect(registry.change({ name: "a", source: broken })).rejects.toThrow("away");
+    expect([one.closed, other.opened, other.closed]).toEqual([0, 1, 1]);
+    expect(registry.namespaces.map(({ name }) => name)).toEqual(["a"]);
+    const call = begin(registry, "a");
+    expect(await call.storeName()).toBe("one");
+    call.end();
+    await (await registry.drop("a")).ended;
+    expect(one.closed).toBe(1);
+  });
+
+  test("one that cannot be closed is told of, the others are closed, and the end fails", async () => {
+    const { registry, failures } = startRegistry();
+    const [one, other] = [source("one"), source("other")];
+    one.closeGate = Promise.reject(new Error("stuck"));
+    one.closeGate.catch(() => {});
+    await registry.add([
+      { name: "a", source: one },
+      { name: "b", source: other },
+    ]);
+    await expect(registry.close()).rejects.toThrow("stuck");
+    expect(failures).toEqual([new Error("stuck")]);
+    expect(other.closed).toBe(1);
+    await registry.close();
+    expect(other.closed).toBe(1);
+  });
+});
+
+describe("a call under way", () => {
+  test.each(["change", "drop"] as const)(
+    "ends on its store after a %s, and that is closed then",
+    async (how) => {
+      const { registry } = startRegistry();
+      const [one, other] = [source("one"), source("other")];
+      await registry.add([{ name: "a", source: one }]);
+      const call = begin(registry, "a");
+      const { ended } = await (how === "drop"
+        ? registry.drop("a")
+        : registry.change({ name: "a", source: other }));
+      if (how === "drop") {
+        expect(reasonOf((call) => registry.entries("a", call))).toBe("namespace_not_found");
+      } else {
+        expect(await begin(registry, "a").storeName()).toBe("other");
+      }
+      expect(await call.storeName()).toBe("one");
+      expect(one.closed).toBe(0);
+      call.end();
+      await ended;
+      expect(one.closed).toBe(1);
+    },
+  );
+
+  test("holds back no other change, and a store that is used again meanwhile stays open", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([{ name: "a", source: one }]);
+    const call = begin(registry, "a");
+    const { ended } = await registry.drop("a");
+    await registry.add([{ name: "a", source: one }]);
+    call.end();
+    await ended;
+    expect([one.opened, one.closed]).toEqual([1, 0]);
+    expect(await begin(registry, "a").storeName()).toBe("one");
+  });
+
+  test("of a namespace that was dropped does not close its store once more after the end of all", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([{ name: "a", source: one }]);
+    const call = begin(registry, "a");
+    const { ended } = await registry.drop("a");
+    await registry.close();
+    expect(one.closed).toBe(1);
+    call.end();
+    await ended;
+    expect(one.closed).toBe(1);
+  });
+
+  test("does not outlive the end of all", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([{ name: "a", source: one }]);
+    const call = begin(registry, "a");
+    await registry.close();
+    expect(one.closed).toBe(1);
+    await expect(call.storeName()).rejects.toMatchObject({ reason: "store_unavailable" });
+    call.end();
+    expect(reasonOf((call) => registry.entries("a", call))).toBe("shutting_down");
+    await expect(registry.add([{ name: "b", source: one }])).rejects.toMatchObject({
+      reason: "shutting_down",
+    });
+    expect([one.opened, one.closed]).toEqual([1, 1]);
+  });
+});
+
+describe("drain", () => {
+  test("refuses new calls and waits for those under way; a change makes it serve again", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([
+      { name: "a", source: one },
+      { name: "b", source: one },
+    ]);
+    const call = begin(registry, "a");
+    const other = begin(registry, "b");
+    const left = registry.drain("a", 60_000);
+    await vi.waitFor(() => expect(reasonOf((call) => registry.entries("a", call))).toBe("store_unavailable"));
+    expect(await call.storeName()).toBe("one");
+    call.end();
+    expect(await left).toBe(0);
+    expect(reasonOf((call) => registry.entries("a", call))).toBe("store_unavailable");
+    begin(registry, "b").end();
+    other.end();
+    await registry.change({ name: "a", source: one });
+    expect(await begin(registry, "a").storeName()).toBe("one");
+    expect([one.opened, one.closed]).toEqual([1, 0]);
+  });
+
+  test("waits no longer than it is told to, and says how many are left; other changes do not wait", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([{ name: "a", source: one }]);
+    const call = begin(registry, "a");
+    // A scan holds its call from its first page to its last.
+    const scan = new CallScope(0);
+    registry.scans("a", scan);
+    expect(await registry.drain("a", 1)).toBe(2);
+    const long = registry.drain("a", 2 ** 40);
+    await registry.add([{ name: "b", source: one }]);
+    scan.close();
+    const { ended } = await registry.drop("a");
+    call.end();
+    expect(await long).toBe(0);
+    await ended;
+  });
+
+  test("ends with the registry", async () => {
+    const { registry } = startRegistry();
+    await registry.add([{ name: "a", source: source("one") }]);
+    begin(registry, "a");
+    const left = registry.drain("a", 60_000);
+    await registry.close();
+    expect(await left).toBe(1);
+  });
+});
+
+describe("names", () => {
+  test("are looked up as the wire has them, and refused for what they are", async () => {
+    const { registry } = startRegistry();
+    await registry.add([{ name: "default", source: source("one", { without: "lists" }) }]);
+    expect(registry.entries("", CALL)).toBe(registry.entries("default", CALL));
+    expect(reasonOf((call) => registry.lists("", call))).toBe("interface_unsupported");
+    expect(reasonOf((call) => registry.scans("nowhere", call))).toBe("namespace_not_found");
+    expect(reasonOf((call) => registry.entries("No!", call))).toBe("invalid_field");
+    expect(reasonOf((call) => registry.entries("toString", call))).toBe("invalid_field");
+  });
+
+  test("one that is taken or none cannot be added, one that is not there cannot be changed", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([{ name: "a", source: one }]);
+    for (const names of [["a"], ["b", "b"], ["b", "No!"], [""]]) {
+      const settings = names.map((name) => ({ name, source: one }));
+      await expect(registry.add(settings)).rejects.toMatchObject({ reason: "invalid_field" });
+    }
+    for (const change of [
+      registry.drop("b"),
+      registry.drain("b", 0),
+      registry.change({ name: "b", source: one }),
+    ]) {
+      await expect(change).rejects.toMatchObject({ reason: "namespace_not_found" });
+    }
+    expect(registry.namespaces.map(({ name }) => name)).toEqual(["a"]);
+    expect(one.opened).toBe(1);
+  });
+
+  test("changes are made one after the other, in their order", async () => {
+    const { registry } = startRegistry();
+    const [slow, fast] = [source("slow"), source("fast")];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    slow.openGate = promise;
+    const changes = Promise.allSettled([
+      registry.add([{ name: "a", source: slow }]),
+      registry.add([{ name: "a", source: fast }]),
+      registry.change({ name: "a", source: fast }),
+      registry.drop("a"),
+      registry.add([{ name: "a", source: fast }]),
+    ]);
+    await new Promise(setImmediate);
+    expect([slow.opened, fast.opened]).toEqual([0, 0]);
+    resolve();
+    expect((await changes).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+    ]);
+    expect(await begin(registry, "a").storeName()).toBe("fast");
+    await vi.waitFor(() => expect(slow.closed).toBe(1));
+  });
+});

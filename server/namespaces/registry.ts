@@ -1,0 +1,237 @@
+import type { Call, EntryStore, ListStore, ScanStore } from "../backend/contract.ts";
+import { PrismError } from "../errors.ts";
+import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts";
+import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
+import { OpenStores, type StoreSource } from "./open-stores.ts";
+
+/** A namespace and the store to put it on. */
+export interface NamespaceSettings {
+  readonly name: string;
+  readonly source: StoreSource;
+}
+
+/**
+ * From a namespace's name on the wire ("" means `default`) to the store that answers. Each method counts
+ * `call` as under way until it is over, and throws {@link PrismError}:
+ * - `namespace_not_found`, or `invalid_field` where it is no name at all;
+ * - `interface_unsupported` where the store lacks that interface;
+ * - `store_unavailable` while the namespace is drained: a later try finds it served again, or gone.
+ */
+export interface NamespaceRouter {
+  entries(name: string, call: Call): Route<EntryStore>;
+  scans(name: string, call: Call): Route<ScanStore>;
+  lists(name: string, call: Call): Route<ListStore>;
+}
+
+/** What was taken out of use. */
+export interface Retired {
+  /** Resolves when the calls that began on it have ended and, if nobody else uses its store, that is closed. */
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Every namespace, and the stores that they are on. A store is opened with its first namespace, and closed
+ * when the last one that uses it is gone and the calls on it have ended. All of it can change while calls
+ * come: a call ends on the store that it began with.
+ *
+ * Changes are made one after the other, in the order in which they were asked for. One that fails leaves
+ * everything as it was: it throws what `StoreSource.open` does, or {@link PrismError} `namespace_not_found`,
+ * `invalid_field` for a name that is taken or none, or `shutting_down` after `close`.
+ */
+export class NamespaceRegistry implements NamespaceRouter {
+  readonly #live = new Map<string, LiveNamespace>();
+  readonly #stores: OpenStores;
+  /** Each ends the wait of a `drain`. */
+  readonly #waits = new Set<() => void>();
+  #lastChange: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  /** An empty one. `onCloseFailed` hears of each store that could not be closed. */
+  constructor(onCloseFailed: (source: StoreSource, error: unknown) => void) {
+    this.#stores = new OpenStores(onCloseFailed);
+  }
+
+  entries(name: string, call: Call): Route<EntryStore> {
+    const namespace = this.#find(name);
+    const route = namespace?.entries;
+    if (namespace === undefined || route === undefined) {
+      throw this.#refusal(name, "key-value interface");
+    }
+    call.hold?.(namespace);
+    return route;
+  }
+
+  scans(name: string, call: Call): Route<ScanStore> {
+    const namespace = this.#find(name);
+    const route = namespace?.scans;
+    if (namespace === undefined || route === undefined) {
+      throw this.#refusal(name, "scan interface");
+    }
+    call.hold?.(namespace);
+    return route;
+  }
+
+  lists(name: string, call: Call): Route<ListStore> {
+    const namespace = this.#find(name);
+    const route = namespace?.lists;
+    if (namespace === undefined || route === undefined) {
+      throw this.#refusal(name, "list interface");
+    }
+    call.hold?.(namespace);
+    return route;
+  }
+
+  /** In the order in which they were added. */
+  get namespaces(): readonly Namespace[] {
+    return [...this.#live.values()];
+  }
+
+  /** Adds all of them or none. Their stores are opened side by side. */
+  add(settings: readonly NamespaceSettings[]): Promise<void> {
+    return this.#change(async () => {
+      checkNew(settings, this.#live);
+      const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
+      settings.forEach(({ name }, i) => {
+        const store = stores[i];
+        if (store !== undefined) {
+          this.#live.set(name, new LiveNamespace(name, store));
+        }
+      });
+    });
+  }
+
+  /** Puts a namespace on another store. One that was drained takes calls again, also where the store is the same. */
+  change({ name, source }: NamespaceSettings): Promise<Retired> {
+    return this.#change(async () => {
+      const before = this.#existing(name);
+      const [store] = await this.#stores.acquireAll([source]);
+      if (store === undefined) {
+        throw new TypeError("one store was asked for, and none came");
+      }
+      this.#live.set(before.name, new LiveNamespace(before.name, store));
+      return this.#retire(before);
+    });
+  }
+
+  /**
+   * Refuses new calls, waits for those under way, but no longer than `maxMs`, and answers how many are left.
+   * A scan between two pages is under way. The namespace stays drained until it is changed or dropped.
+   */
+  async drain(name: string, maxMs: number): Promise<number> {
+    const namespace = await this.#change(async () => {
+      const found = this.#existing(name);
+      found.drain();
+      return found;
+    });
+    // Not a part of the change: others do not wait for it.
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, Math.min(maxMs, MAX_TIMER_MS));
+    this.#waits.add(resolve);
+    await Promise.race([namespace.whenIdle(), late]);
+    this.#waits.delete(resolve);
+    clearTimeout(timer);
+    return namespace.callsUnderWay;
+  }
+
+  /** Takes a namespace away. Its data stays in the store. */
+  drop(name: string): Promise<Retired> {
+    return this.#change(async () => {
+      const namespace = this.#existing(name);
+      this.#live.delete(namespace.name);
+      return this.#retire(namespace);
+    });
+  }
+
+  /**
+   * Takes every namespace away and closes every store, each once it has answered what it was asked. Throws
+   * what the first store does that cannot be closed.
+   */
+  close(): Promise<void> {
+    return this.#serially(async () => {
+      this.#isClosed = true;
+      this.#live.clear();
+      for (const endWait of this.#waits) {
+        endWait();
+      }
+      await this.#stores.closeAll();
+    });
+  }
+
+  #find(name: string): LiveNamespace | undefined {
+    return this.#live.get(name === "" ? DEFAULT_NAMESPACE : name);
+  }
+
+  #existing(name: string): LiveNamespace {
+    const namespace = this.#find(name);
+    if (namespace === undefined) {
+      throw noSuchNamespace(name);
+    }
+    return namespace;
+  }
+
+  #refusal(name: string, what: string): PrismError {
+    const namespace = this.#find(name);
+    if (namespace === undefined) {
+      return this.#isClosed ? shuttingDown() : noSuchNamespace(name);
+    }
+    return namespace.isDrained
+      ? new PrismError("store_unavailable", `namespace "${namespace.name}" is drained: it takes no new calls`)
+      : new PrismError(
+          "interface_unsupported",
+          `namespace "${namespace.name}" is on a ${namespace.backend.type} backend, which has no ${what}`,
+        );
+  }
+
+  #retire(namespace: LiveNamespace): Retired {
+    namespace.drain();
+    return { ended: namespace.whenIdle().then(() => this.#stores.release(namespace.store)) };
+  }
+
+  #change<T>(step: () => Promise<T>): Promise<T> {
+    return this.#serially(async () => {
+      if (this.#isClosed) {
+        throw shuttingDown();
+      }
+      return await step();
+    });
+  }
+
+  /** Runs steps one after another; one that fails does not stop the next. */
+  #serially<T>(step: () => Promise<T>): Promise<T> {
+    const current = this.#lastChange.then(step);
+    this.#lastChange = current.catch(() => {});
+    return current;
+  }
+}
+
+/** Throws where a name is none, is taken, or is there twice. */
+function checkNew(settings: readonly NamespaceSettings[], live: ReadonlyMap<string, unknown>): void {
+  const names = new Set<string>();
+  for (const { name } of settings) {
+    if (!NAMESPACE_PATTERN.test(name)) {
+      throw notAName();
+    }
+    if (live.has(name) || names.has(name)) {
+      throw new PrismError("invalid_field", `namespace "${name}" is there already`, { field: "namespace" });
+    }
+    names.add(name);
+  }
+}
+
+function shuttingDown(): PrismError {
+  return new PrismError("shutting_down", "the server is shutting down");
+}
+
+function noSuchNamespace(name: string): PrismError {
+  return name === "" || NAMESPACE_PATTERN.test(name)
+    ? new PrismError("namespace_not_found", `no namespace "${name || DEFAULT_NAMESPACE}"`)
+    : notAName();
+}
+
+function notAName(): PrismError {
+  return new PrismError(
+    "invalid_field",
+    "namespace must be 1 to 63 of a-z, 0-9, '-', '_' and '.', and start with a letter",
+    { field: "namespace" },
+  );
+}
