@@ -1,3 +1,4 @@
+import { PrismError, type Reason } from "../errors.ts";
 import type { Values } from "./values.ts";
 
 /**
@@ -5,8 +6,11 @@ import type { Values } from "./values.ts";
  * else of the server; handlers call it and know no store.
  *
  * - Batch first: every call takes many keys or mutations and answers in their order. One key is a batch of one.
- * - A batch of mutations takes effect whole or not at all.
- * - Not found is `undefined` or `false`, never an error. Errors are {@link PrismError}s of a closed set of reasons.
+ * - A write of several items takes effect whole or not at all, but where its call says `each`.
+ * - Not found is `undefined` or `false`, never an error.
+ * - A {@link Refusal} is an answer too: the item that it answers had no effect, and the fault is not the store's. Where one item of a
+ *   write is refused that takes effect whole, all of them are, with its refusal.
+ * - Errors are {@link PrismError}s of a closed set of reasons: the store failed, and the call with it as a whole.
  * - Keys are well-formed strings of 1 to MAX_KEY_BYTES bytes of UTF-8 and are ordered by those bytes.
  * - Entries and lists are separate key spaces of a namespace; namespaces never see each other's data.
  * - An expired entry is invisible to every call from that moment on.
@@ -26,6 +30,8 @@ export interface Call {
   readonly events?: AbortEvents | undefined;
   /** Begins `use`, and ends it when the call is over; nothing where it is over already. Absent = nobody counts this call. */
   hold?(use: CallUse): void;
+  /** True: the items are calls of several callers, and each takes effect or is refused for itself. */
+  readonly each?: boolean;
 }
 
 /** Counts the calls that use it. */
@@ -54,6 +60,67 @@ export function createCall(signal: AbortSignal = new AbortController().signal): 
   };
 }
 
+/** What one item can be refused for. */
+export const REFUSAL_REASONS = [
+  "invalid_field",
+  "value_too_large",
+  "store_full",
+  "corrupt_data",
+  "internal",
+] as const satisfies readonly Reason[];
+
+/** One of {@link REFUSAL_REASONS}. */
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+/** Why one item had no effect, or cannot be read, as its answer. No Error: it is made where nobody needs a stack. */
+export class Refusal {
+  readonly reason: RefusalReason;
+  /** For the caller of the API, as that of a {@link PrismError}. */
+  readonly message: string;
+  /** The request field that is at fault, in the proto's spelling. */
+  readonly field: string | undefined;
+  /** For the log only. */
+  readonly cause: unknown;
+
+  constructor(
+    reason: RefusalReason,
+    message: string,
+    { field, cause }: { readonly field?: string | undefined; readonly cause?: unknown } = {},
+  ) {
+    this.reason = reason;
+    this.message = message;
+    this.field = field;
+    this.cause = cause;
+  }
+}
+
+/** What is answered for each item of a call, in their order; an absent answer is `undefined`. */
+export type Answers<T> = readonly (T | Refusal)[];
+
+/** Whether an item was refused. */
+export function isRefusal(answer: unknown): answer is Refusal {
+  return answer instanceof Refusal;
+}
+
+/** An item's answer, for whoever needs it. Throws what it was refused for as {@link PrismError}. */
+export function answerOf<T>(answer: T | Refusal): T {
+  if (isRefusal(answer)) {
+    const { reason, message, field, cause } = answer;
+    throw new PrismError(reason, message, { cause, ...(field !== undefined && { field }) });
+  }
+  return answer;
+}
+
+/** What the items of a call that failed so are refused for; `undefined` = the failure is the store's, or the call's as a whole. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (!(error instanceof PrismError)) {
+    return undefined;
+  }
+  const { message, field, cause } = error;
+  const reason = REFUSAL_REASONS.find((each) => each === error.reason);
+  return reason && new Refusal(reason, message, { field, cause });
+}
+
 /** One entry to write. */
 export interface EntryWrite {
   readonly key: string;
@@ -66,13 +133,13 @@ export interface EntryWrite {
 /** Flat key -> value. */
 export interface EntryStore {
   /** The values, `undefined` where a key holds nothing. */
-  get(namespace: string, keys: readonly string[], call: Call): Promise<readonly (Uint8Array | undefined)[]>;
+  get(namespace: string, keys: readonly string[], call: Call): Promise<Answers<Uint8Array | undefined>>;
   /** Whether each key holds a value (an empty one included). */
-  exists(namespace: string, keys: readonly string[], call: Call): Promise<readonly boolean[]>;
-  /** Writes all or none; of two writes to one key the later wins. Answers {@link NOTHING}. */
-  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<readonly undefined[]>;
+  exists(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
+  /** Writes; of two writes to one key the later wins. Answers {@link NOTHING} where none is refused. */
+  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<Answers<undefined>>;
   /** Deletes; tells for each key whether it held a value. Of two deletes of one key the first finds it. */
-  delete(namespace: string, keys: readonly string[], call: Call): Promise<readonly boolean[]>;
+  delete(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
 }
 
 /** The answers of a call that has nothing to tell of any item: an absent answer is `undefined`. */
@@ -133,11 +200,11 @@ export interface ListPush extends ListPop {
 /** Double-ended queues. Every operation is as fast on a list of a million as on one of ten. */
 export interface ListStore {
   /** Adds values in order; answers each list's length after that push. A list comes into being by its first push. */
-  push(namespace: string, pushes: readonly ListPush[], call: Call): Promise<readonly number[]>;
+  push(namespace: string, pushes: readonly ListPush[], call: Call): Promise<Answers<number>>;
   /** Takes values off; `undefined` where the list is empty or absent. A list that is emptied is gone. */
-  pop(namespace: string, pops: readonly ListPop[], call: Call): Promise<readonly (Uint8Array | undefined)[]>;
+  pop(namespace: string, pops: readonly ListPop[], call: Call): Promise<Answers<Uint8Array | undefined>>;
   /** Lengths; 0 for an absent list. */
-  length(namespace: string, keys: readonly string[], call: Call): Promise<readonly number[]>;
+  length(namespace: string, keys: readonly string[], call: Call): Promise<Answers<number>>;
 }
 
 /** The interfaces of a store. One that it does not have is absent; its presence declares that capability. */

@@ -1,16 +1,16 @@
-import type { Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
+import type { Answers, Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
 
 /**
  * The calls of the contract as data: one row for each method of each interface. The layers, SQLite's writer, the room of plugins and
  * the tests are made from these rows, so that a new call is stated here once. A method without a row does not compile.
  */
 
-/** A method that takes items and answers each in its place; an absent answer is `undefined`. */
+/** A method that takes items and answers each in its place. */
 export type ItemsMethod<Item, Answer> = (
   namespace: string,
   items: readonly Item[],
   call: Call,
-) => Promise<readonly Answer[]>;
+) => Promise<Answers<Answer>>;
 
 /** What the layers know of a method that takes items, each of which is about one key. */
 export interface ItemsRow<Item, Answer> {

@@ -1,4 +1,5 @@
 import type { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { answerOf } from "../backend/contract.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { PrismError } from "../errors.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
@@ -15,14 +16,16 @@ export function createKeyValueBasic(
       checkValue(request.value, limits.maxValueBytes);
       const ttlMs = checkTtlSeconds(request.ttlSeconds);
       const { namespace, store } = router.entries(request.namespace, call);
-      await store.set(namespace, [{ key: request.key, value: request.value, ttlMs }], call);
+      const [refusal] = await store.set(namespace, [{ key: request.key, value: request.value, ttlMs }], call);
+      answerOf(refusal);
       return { success: true };
     },
 
     async get(request, call) {
       checkKey("key", request.key);
       const { namespace, store } = router.entries(request.namespace, call);
-      const [value] = await store.get(namespace, [request.key], call);
+      const [answer] = await store.get(namespace, [request.key], call);
+      const value = answerOf(answer);
       if (value === undefined) {
         throw new PrismError("key_not_found", "key not found");
       }
@@ -33,14 +36,14 @@ export function createKeyValueBasic(
       checkKey("key", request.key);
       const { namespace, store } = router.entries(request.namespace, call);
       const [found] = await store.delete(namespace, [request.key], call);
-      return { found: found === true };
+      return { found: answerOf(found) === true };
     },
 
     async exists(request, call) {
       checkKey("key", request.key);
       const { namespace, store } = router.entries(request.namespace, call);
       const [exists] = await store.exists(namespace, [request.key], call);
-      return { exists: exists === true };
+      return { exists: answerOf(exists) === true };
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
-import type { Call, ListEnd } from "../backend/contract.ts";
+import { answerOf, type Call, type ListEnd } from "../backend/contract.ts";
 import type { Handlers } from "../calls/implement.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey, checkValue } from "./check.ts";
@@ -19,13 +19,14 @@ export function createListBasic(
     const { namespace, store } = router.lists(request.namespace, call);
     const pushes = [{ key: request.listKey, end, value: request.value }];
     const [length = 0] = await store.push(namespace, pushes, call);
-    return { newLength: BigInt(length) };
+    return { newLength: BigInt(answerOf(length)) };
   }
 
   async function pop(end: ListEnd, request: { namespace: string; listKey: string }, call: Call) {
     checkKey("list_key", request.listKey);
     const { namespace, store } = router.lists(request.namespace, call);
-    const [value] = await store.pop(namespace, [{ key: request.listKey, end }], call);
+    const [answer] = await store.pop(namespace, [{ key: request.listKey, end }], call);
+    const value = answerOf(answer);
     return value === undefined ? { found: false } : { found: true, value };
   }
 
@@ -39,7 +40,7 @@ export function createListBasic(
       checkKey("list_key", request.listKey);
       const { namespace, store } = router.lists(request.namespace, call);
       const [length = 0] = await store.length(namespace, [request.listKey], call);
-      return { length: BigInt(length) };
+      return { length: BigInt(answerOf(length)) };
     },
   };
 }

@@ -1,10 +1,13 @@
 import { afterAll, afterEach, beforeEach, describe, test } from "vitest";
 import {
+  type Answers,
+  answerOf,
   type Backend,
   type Call,
   createCall,
   type EntryStore,
   type ListStore,
+  type Refusal,
   type ScanStore,
 } from "../contract.ts";
 import type { Interface } from "../operations.ts";
@@ -140,18 +143,26 @@ export function bytes(text: string): Uint8Array {
 }
 
 /** Stored values as text, `undefined` where there was none. */
-export function texts(values: Iterable<Uint8Array | undefined>): (string | undefined)[] {
-  return Array.from(values).map((value) => (value === undefined ? undefined : Buffer.from(value).toString()));
+export function texts(values: Iterable<Uint8Array | Refusal | undefined>): (string | undefined)[] {
+  return Array.from(values).map((answer) => {
+    const value = answerOf(answer);
+    return value === undefined ? undefined : Buffer.from(value).toString();
+  });
+}
+
+/** What a call answered for its items. Throws what one of them was refused for. */
+export async function answersOf<T>(answers: Promise<Answers<T>>): Promise<T[]> {
+  return (await answers).map(answerOf);
 }
 
 /** Writes entries whose values are given as text. */
-export function setTexts(
+export async function setTexts(
   entries: EntryStore,
   pairs: Readonly<Record<string, string>>,
   { namespace = NAMESPACE, ttlMs = 0 }: { readonly namespace?: string; readonly ttlMs?: number } = {},
-): Promise<unknown> {
+): Promise<void> {
   const writes = Object.entries(pairs).map(([key, value]) => ({ key, value: bytes(value), ttlMs }));
-  return entries.set(namespace, writes, CALL);
+  await answersOf(entries.set(namespace, writes, CALL));
 }
 
 /** Keys that a store could confuse, put in a wrong order or cut off, all different. */

@@ -12,7 +12,7 @@ import {
 } from "../../../tests/helpers/linearizable.ts";
 import { PrismError } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
-import { bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
+import { answersOf, bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
 
 /** Bounded: every key and list has a history of its own, of few hundred operations. */
 const KEYS = 6;
@@ -49,13 +49,16 @@ export async function expectLinearizable(
     switch (below(3)) {
       case 0:
         return await note({ kind: "set", value: written }, async () => {
-          await store.set(NAMESPACE, [{ key, value: bytes(written), ttlMs: 0 }], CALL);
+          await answersOf(store.set(NAMESPACE, [{ key, value: bytes(written), ttlMs: 0 }], CALL));
           return undefined;
         });
       case 1:
         return await note({ kind: "get" }, async () => texts(await store.get(NAMESPACE, [key], CALL))[0]);
       default:
-        return await note({ kind: "delete" }, async () => (await store.delete(NAMESPACE, [key], CALL))[0]);
+        return await note(
+          { kind: "delete" },
+          async () => (await answersOf(store.delete(NAMESPACE, [key], CALL)))[0],
+        );
     }
   }
 
@@ -66,7 +69,7 @@ export async function expectLinearizable(
     const written = String(++value);
     if (below(2) === 0) {
       const push = async () =>
-        (await store.push(NAMESPACE, [{ key, end: "right", value: bytes(written) }], CALL))[0];
+        (await answersOf(store.push(NAMESPACE, [{ key, end: "right", value: bytes(written) }], CALL)))[0];
       await present(lists[at]).note({ kind: "push", value: written }, push, isMaybe);
     } else {
       const pop = async () => texts(await store.pop(NAMESPACE, [{ key, end: "left" }], CALL))[0];

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { ListEnd, ListStore } from "../contract.ts";
 import {
   AWKWARD_KEYS,
+  answersOf,
   bytes,
   CALL,
   describeFor,
@@ -21,11 +22,8 @@ function push(
   end: ListEnd,
   values: readonly string[],
 ): Promise<readonly number[]> {
-  return lists.push(
-    NAMESPACE,
-    values.map((value) => ({ key, end, value: bytes(value) })),
-    CALL,
-  );
+  const pushes = values.map((value) => ({ key, end, value: bytes(value) }));
+  return answersOf(lists.push(NAMESPACE, pushes, CALL));
 }
 
 async function pop(lists: ListStore, key: string, end: ListEnd, times = 1): Promise<(string | undefined)[]> {
@@ -99,7 +97,7 @@ export function describeLists(harness: Harness): void {
           CALL,
         );
         for (const value of values) {
-          const [found] = await lists.pop(NAMESPACE, [{ key: "a", end: "left" }], CALL);
+          const [found] = await answersOf(lists.pop(NAMESPACE, [{ key: "a", end: "left" }], CALL));
           expect(Buffer.compare(present(found), value)).toBe(0);
         }
       });
@@ -188,7 +186,7 @@ export function describeLists(harness: Harness): void {
           ...Array.from({ length: 8 }, (_, id) => pusher(id)),
           ...Array.from({ length: 8 }, (_, id) => popper(id)),
         ]);
-        const [left] = await lists.length(NAMESPACE, ["a"], CALL);
+        const [left] = await answersOf(lists.length(NAMESPACE, ["a"], CALL));
         popped.push(...(await pop(lists, "a", "left", left)));
         expect(popped.filter((value) => value !== undefined).sort()).toEqual(pushed.sort());
         expect(await lists.length(NAMESPACE, ["a"], CALL)).toEqual([0]);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, vi } from "vitest";
 import { asPrismError, type Reason } from "../../errors.ts";
 import type { EntryStore, ListStore } from "../contract.ts";
-import { bytes, CALL, texts } from "./harness.ts";
+import { answersOf, bytes, CALL, texts } from "./harness.ts";
 
 const LANES = 16;
 
@@ -51,11 +51,11 @@ export function startLoad({
     for (let i = 0; loading; i++) {
       const key = `${lane}:${i}`;
       await attempt(async () => {
-        await entries.set("n", [{ key, value: bytes(key), ttlMs: 0 }], CALL);
+        await answersOf(entries.set("n", [{ key, value: bytes(key), ttlMs: 0 }], CALL));
         acknowledged.push(key);
       });
       await attempt(async () => {
-        await lists.push("n", [{ key: listOf(lane), end: "right", value: bytes(key) }], CALL);
+        await answersOf(lists.push("n", [{ key: listOf(lane), end: "right", value: bytes(key) }], CALL));
         pushes++;
       });
       if (i % 3 !== 0) {
@@ -86,7 +86,7 @@ export function startLoad({
       const left: string[] = [];
       for (let lane = 0; lane < 4; lane++) {
         const key = listOf(lane);
-        const [length = 0] = await lists.length("n", [key], CALL);
+        const [length = 0] = await answersOf(lists.length("n", [key], CALL));
         const pops = Array.from({ length }, () => ({ key, end: "left" as const }));
         left.push(...texts(await lists.pop("n", pops, CALL)).map(String));
       }

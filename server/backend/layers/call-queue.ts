@@ -1,5 +1,5 @@
-import { abortError, asPrismError, PrismError, type Reason } from "../../errors.ts";
-import { type Call, createCall } from "../contract.ts";
+import { abortError, asPrismError, PrismError } from "../../errors.ts";
+import { type Answers, type Call, createCall, isRefusal } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 
@@ -57,7 +57,7 @@ export class CallQueue {
     method: Method<Item, Answer>,
     items: readonly Item[],
     call: Call,
-  ): Promise<readonly Answer[]> {
+  ): Promise<Answers<Answer>> {
     let bytes = 0;
     for (const item of items) {
       bytes += method.bytesOf(item);
@@ -65,7 +65,7 @@ export class CallQueue {
     if (this.#isFull(bytes)) {
       return Promise.reject(new PrismError("overloaded", "too many calls wait for the store"));
     }
-    return new Promise<readonly Answer[]>((resolve, reject) => {
+    return new Promise<Answers<Answer>>((resolve, reject) => {
       // Each method is given its own items, and its results to those who called it.
       const waiting = {
         method,
@@ -114,6 +114,7 @@ export class CallQueue {
     const left: WaitingCall[] = [];
     const before = new CallsBefore(this.#underWay);
     let method: WaitingCall["method"] | undefined;
+    let isWhole = false;
     let items = 0;
     let bytes = 0;
     for (const each of this.#waiting) {
@@ -125,7 +126,10 @@ export class CallQueue {
       const expectedBytes = items * (this.#answerBytes.get(each.method)?.value ?? 0);
       const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
       const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
-      if (fits && chosen && before.allows(each)) {
+      // A write of several items takes effect whole: it shares a call with no other.
+      const alone = each.method.writes && each.items.length !== 1;
+      if (fits && chosen && !(alone && group.length > 0) && !isWhole && before.allows(each)) {
+        isWhole = alone;
         method = each.method;
         group.push(each);
         items += each.items.length;
@@ -181,16 +185,10 @@ export class CallQueue {
         at += call.items.length;
       }
     } catch (thrown) {
+      // The store's failure, and not that of one call: what one is refused for is its answer.
       const error = asPrismError(thrown);
-      if (!canBeOnes(error.reason)) {
-        for (const call of group) {
-          call.reject(error);
-        }
-        return;
-      }
-      // Nothing took effect, and all but one may be without fault.
       for (const call of group) {
-        await this.#runAlone(call);
+        call.reject(error);
       }
     }
   }
@@ -202,7 +200,9 @@ export class CallQueue {
     const largest = this.#answerBytes.get(method) ?? new FadingMaximum(0);
     largest.fade();
     for (const result of results) {
-      largest.see(method.answerBytesOf(result));
+      if (!isRefusal(result)) {
+        largest.see(method.answerBytesOf(result));
+      }
     }
     this.#answerBytes.set(method, largest);
   }
@@ -218,10 +218,11 @@ export class CallQueue {
   }
 }
 
-/** The call of a group: over when each of its callers has left. Nobody is told of that; a store that waits for long asks. */
+/** The call of a group, each of whose items is one caller's: over when each of them has left. Nobody is told of that; a store that waits for long asks. */
 class GroupCall implements Call {
   readonly #group: readonly WaitingCall[];
   readonly signal = NEVER.signal;
+  readonly each = true;
 
   constructor(group: readonly WaitingCall[]) {
     this.#group = group;
@@ -229,34 +230,6 @@ class GroupCall implements Call {
 
   get aborted(): boolean {
     return this.#group.every(({ call }) => call.aborted);
-  }
-}
-
-/** Whether a failure may come of what one call carries; of the others the store itself is the cause. */
-function canBeOnes(reason: Reason): boolean {
-  switch (reason) {
-    case "store_unavailable":
-    case "outcome_unknown":
-    case "overloaded":
-    case "deadline_exceeded":
-    case "canceled":
-    case "shutting_down":
-      return false;
-    case "malformed_request":
-    case "compression_unnamed":
-    case "request_too_slow":
-    case "request_unsupported":
-    case "invalid_field":
-    case "key_not_found":
-    case "namespace_not_found":
-    case "service_not_found":
-    case "method_not_found":
-    case "interface_unsupported":
-    case "value_too_large":
-    case "store_full":
-    case "corrupt_data":
-    case "internal":
-      return true;
   }
 }
 

@@ -6,7 +6,7 @@ import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, present, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import { type Backend, createCall } from "../contract.ts";
+import { type Backend, createCall, Refusal } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { createCoalescedBackend } from "./coalesced.ts";
 import { createGuardedBackend } from "./guarded.ts";
@@ -111,27 +111,59 @@ describe("calls that arrive together", () => {
     expect(asked).toEqual(["get 1"]);
   });
 
-  test("one that is bad fails alone", async () => {
-    const { inner } = createSlowStore();
-    const full = new PrismError("store_full", "full");
-    const picky = createCoalescedBackend({
-      ...inner,
+  /** A store that refuses the key "bad", and fails as a whole where "ugly" is written; where a call has to be whole, it is. */
+  function createPickyStore() {
+    const store = createSlowStore();
+    const refusal = new Refusal("value_too_large", "too large");
+    const { entries } = createCoalescedBackend({
+      ...store.inner,
       entries: {
-        ...present(inner.entries),
+        ...present(store.inner.entries),
         async set(namespace, writes, call) {
-          if (writes.some(({ key }) => key === "bad")) {
-            throw full;
+          const isBad = ({ key }: { readonly key: string }) => key === "bad";
+          if (writes.some(({ key }) => key === "ugly")) {
+            store.asked.push("failed");
+            throw new PrismError("internal", "the store failed");
           }
-          return await present(inner.entries).set(namespace, writes, call);
+          if (call.each !== true && writes.some(isBad)) {
+            return writes.map(() => refusal);
+          }
+          const good = writes.filter((each) => !isBad(each));
+          await present(store.inner.entries).set(namespace, good, call);
+          return writes.map((each) => (isBad(each) ? refusal : undefined));
         },
       },
     });
-    const entries = present(picky.entries);
-    const outcomes = await Promise.allSettled(
+    return { entries: present(entries), asked: store.asked, refusal };
+  }
+
+  test("one that is refused is so alone, and the others are made once", async () => {
+    const { entries, asked, refusal } = createPickyStore();
+    const answers = await Promise.all(
       ["k1", "bad", "k2"].map((key) => entries.set("a", write(key, "1"), CALL)),
     );
-    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(answers).toEqual([[undefined], [refusal], [undefined]]);
+    expect(asked).toEqual(["set 2"]);
     expect(await entries.exists("a", ["k1", "bad", "k2"], CALL)).toEqual([true, false, true]);
+  });
+
+  test("what the store fails for fails all of them, and none is made again", async () => {
+    const { entries, asked } = createPickyStore();
+    const calls = ["k1", "ugly", "k2"].map((key) => entries.set("a", write(key, "1"), CALL));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    expect(asked).toEqual(["failed"]);
+  });
+
+  test("a write of several items is whole: it shares a call with no other", async () => {
+    const { entries, refusal } = createPickyStore();
+    const [one, several, other] = await Promise.all([
+      entries.set("a", write("k1", "1"), CALL),
+      entries.set("a", [...write("k2", "1"), ...write("bad", "1")], CALL),
+      entries.set("a", write("k3", "1"), CALL),
+    ]);
+    expect([one, several, other]).toEqual([[undefined], [refusal, refusal], [undefined]]);
+    expect(await entries.exists("a", ["k1", "k2", "k3"], CALL)).toEqual([true, false, true]);
   });
 
   test("a store that is away is not asked once for each", async () => {

@@ -6,7 +6,7 @@ import { combineItems } from "./wrapped.ts";
 /**
  * Lets calls that arrive together, or while others are under way, share a call of the store: of a store on the other side of a
  * network, a call costs the same for one key as for a hundred. A call that arrives alone goes out at once. Calls on one key keep
- * their order. Where a shared call fails for what may be the fault of one, each is made again alone. Scans pass as they are.
+ * their order. What one is refused for is its answer alone. Scans pass as they are.
  *
  * A call rejects as the store's would, and with PrismError `overloaded` where too much waits already.
  */

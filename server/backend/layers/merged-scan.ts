@@ -1,5 +1,12 @@
 import { abortError } from "../../errors.ts";
-import type { Call, EntryStore, Page, PageQuery, ScanStore } from "../contract.ts";
+import {
+  answerOf,
+  type Call,
+  type EntryStore,
+  type Page,
+  type PageQuery,
+  type ScanStore,
+} from "../contract.ts";
 import { compareUtf8 } from "../utf8.ts";
 import { ArrayValues, type Values } from "../values.ts";
 
@@ -132,7 +139,7 @@ class Cursor {
     }
     const found = await this.#store.entries.get(this.#namespace, [...this.#later.keys()], this.#call);
     return [...this.#later.values()].filter((place, i) => {
-      const value = found[i];
+      const value = answerOf(found[i]);
       if (value !== undefined) {
         values.put(place, value);
       }

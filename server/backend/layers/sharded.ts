@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
-import type { Backend, Call } from "../contract.ts";
+import type { Answers, Backend, Call, Refusal } from "../contract.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
@@ -62,7 +62,7 @@ async function spread<Item, Answer>(
   { keyOf, writes }: ItemsRow<Item, Answer>,
   namespace: string,
   call: Call,
-): Promise<readonly Answer[]> {
+): Promise<Answers<Answer>> {
   const parts = new Map<number, { readonly items: Item[]; readonly places: number[] }>();
   items.forEach((item, place) => {
     const at = crc32(keyOf(item)) % shards.length;
@@ -84,7 +84,7 @@ async function spread<Item, Answer>(
   if (failures.length > 0) {
     throw failureOf(failures, writes && failures.length < outcomes.length);
   }
-  const answers = new Array<Answer>(items.length);
+  const answers = new Array<Answer | Refusal>(items.length);
   for (const outcome of outcomes) {
     if (outcome.status === "rejected") {
       continue;

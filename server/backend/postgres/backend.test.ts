@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { CALL } from "../conformance/harness.ts";
+import { CALL, present, texts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
+import { isRefusal } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
@@ -71,6 +72,74 @@ describe.runIf(hasTestDatabase())("postgres", () => {
     expect(await backend.lists?.push("n", [{ key: "a", end: "left", value }], CALL)).toEqual([1]);
     expect(await backend.lists?.pop("n", [{ key: "a", end: "left" }], CALL)).toEqual([value]);
     await backend.close();
+  });
+
+  describe("what is refused", () => {
+    const each = { ...CALL, each: true };
+    const push = (key: string, value = "v") => ({ key, end: "right", value: Buffer.from(value) }) as const;
+    const pop = (key: string) => ({ key, end: "left" }) as const;
+    const damaged = { reason: "corrupt_data" };
+
+    async function opened() {
+      const schema = `test_${++schemas}`;
+      const backend = createPostgresBackend(config(schema));
+      await backend.open();
+      onTestFinished(() => backend.close());
+      return { entries: present(backend.entries), lists: present(backend.lists), schema };
+    }
+
+    test("a list whose item is missing is damaged data, not an empty list", async () => {
+      const { lists, schema } = await opened();
+      await lists.push("n", [push("bad"), push("good")], CALL);
+      await db().query(
+        `DELETE FROM "${schema}".list_item USING "${schema}".list AS l WHERE list_id = l.id AND l.key = 'bad'`,
+      );
+      expect(await lists.pop("n", [pop("bad"), pop("good"), pop("bad")], each)).toMatchObject([
+        damaged,
+        Buffer.from("v"),
+        damaged,
+      ]);
+      await lists.push("n", [push("good")], CALL);
+      expect(await lists.pop("n", [pop("good"), { key: "bad", end: "right" }], CALL)).toMatchObject([
+        damaged,
+        damaged,
+      ]);
+      expect(await lists.length("n", ["bad", "good"], CALL)).toEqual([1, 1]);
+    });
+
+    test("where the server does not say for which item, all others take effect once", async () => {
+      const { entries, lists, schema } = await opened();
+      await db().query(
+        `ALTER TABLE "${schema}".list_item ADD CHECK (value <> 'no'), ADD CHECK (value <> 'never')`,
+      );
+      await db().query(`ALTER TABLE "${schema}".entry ADD CHECK (value <> 'no')`);
+      const values = Array.from({ length: 40 }, (_, i) => (i === 7 ? "no" : i === 30 ? "never" : `${i}`));
+      const answers = await lists.push(
+        "n",
+        values.map((value) => push("l", value)),
+        each,
+      );
+      let length = 0;
+      expect(answers).toMatchObject(
+        values.map((value) => (value.startsWith("n") ? { reason: "internal" } : ++length)),
+      );
+      const popped = await lists.pop(
+        "n",
+        values.map(() => pop("l")),
+        each,
+      );
+      expect(texts(popped).slice(0, 38)).toEqual(values.filter((value) => !value.startsWith("n")));
+      const writes = ["a", "b", "c"].map((key) => ({
+        key,
+        value: Buffer.from(key === "b" ? "no" : key),
+        ttlMs: 0,
+      }));
+      expect(await entries.set("n", writes, CALL)).toMatchObject(writes.map(() => ({ reason: "internal" })));
+      expect(await entries.exists("n", ["a", "b", "c"], CALL)).toEqual([false, false, false]);
+      const [first, second, third] = await entries.set("n", writes, each);
+      expect([first, isRefusal(second), third]).toEqual([undefined, true, undefined]);
+      expect(await entries.exists("n", ["a", "b", "c"], CALL)).toEqual([true, false, true]);
+    });
   });
 
   test("one that takes no writes is read, also by a gateway that starts then, and says so when it is asked", async () => {

@@ -5,16 +5,20 @@ import {
   createCall,
   type EntryStore,
   type EntryWrite,
+  type Interfaces,
   type ListStore,
   NOTHING,
+  Refusal,
   type ScanStore,
 } from "../contract.ts";
 import { keyRange } from "../key-range.ts";
+import { buildInterfaces, type ItemsMethod } from "../operations.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import type { PostgresConfig } from "./config.ts";
 import { createDatabase, type Database } from "./database.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
+import { inHalves } from "./halves.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { readPackedPage } from "./packed-page.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
@@ -74,9 +78,8 @@ export function createPostgresBackend(
 
   return {
     type: config.type,
-    entries: createEntries(run, statements),
+    ...refusing({ entries: createEntries(run, statements), lists: createLists(run, statements) }),
     scans: createScans(run, statements),
-    lists: createLists(run, statements),
     sweep,
     async open() {
       let database: Database | undefined;
@@ -121,6 +124,20 @@ export function createPostgresBackend(
     },
   };
 }
+
+/** The same stores, where one item's fault is its own: see {@link inHalves}. */
+function refusing(stores: Interfaces): Interfaces {
+  return buildInterfaces((of, method, row) => {
+    const run: ItemsMethod<unknown, unknown> | undefined = Reflect.get(Object(stores[of]), method);
+    return row.takes === "items" && run !== undefined
+      ? (namespace: string, items: readonly unknown[], call: Call) =>
+          inHalves(items, call, row.writes, (some) => run(namespace, some, call))
+      : undefined;
+  });
+}
+
+/** What a pop answers where an item of the list is missing. */
+const DAMAGED = new Refusal("corrupt_data", "the store's data is damaged");
 
 function createEntries(run: Run, statements: Statements): EntryStore {
   return {
@@ -199,10 +216,11 @@ function createLists(run: Run, statements: Statements): ListStore {
           namespace,
           keyArray(pops.map(({ key }) => key)),
           booleanArray(pops.map(({ end }) => end === "left")),
+          call.each !== true && pops.length > 1,
         ],
         call,
       );
-      return rows.map(([value]) => value ?? undefined);
+      return rows.map(([value, damaged]) => (damaged ? DAMAGED : (value ?? undefined)));
     },
     async length(namespace, keys, call) {
       const rows = await run(statements.length, [namespace, keyArray(keys)], call);

@@ -175,7 +175,8 @@ function storeFull(cause: unknown): PrismError {
   return new PrismError("store_full", "the store's disk is full", { cause });
 }
 
-function outcomeUnknown(cause: unknown): PrismError {
+/** What was written may have taken effect or not. */
+export function outcomeUnknown(cause: unknown): PrismError {
   const message = "the store went away during the write; it may or may not have taken effect";
   return new PrismError("outcome_unknown", message, { cause });
 }

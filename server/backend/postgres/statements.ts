@@ -102,10 +102,10 @@ export function createStatements(schema: string, now: string) {
       "list",
       `SELECT * FROM "${schema}".list_push($1, $2::bytea[], $3::boolean[], $4::bytea[])`,
     ),
-    pop: write<readonly [value: Buffer | null]>(
+    pop: write<readonly [value: Buffer | null, damaged: boolean]>(
       "pop",
       "list",
-      `SELECT * FROM "${schema}".list_pop($1, $2::bytea[], $3::boolean[])`,
+      `SELECT * FROM "${schema}".list_pop($1, $2::bytea[], $3::boolean[], $4::boolean)`,
     ),
     length: read<readonly [key: Buffer, length: number]>(
       "length",

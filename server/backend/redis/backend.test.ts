@@ -186,16 +186,26 @@ describe.runIf(hasTestRedis())("redis", () => {
     expect(await store.entries.exists("default", ["a"], CALL)).toEqual([true]);
   });
 
-  test("a batch that meets a key which is no list changes nothing, and others' calls are not made twice for it", async () => {
+  test("a batch that meets a key which is no list changes nothing; of several callers' calls one is refused", async () => {
     await using store = await opened();
     await server().query("SET", `{${store.prefix}:0}:l:n:bad`, "x");
     const push = (key: string) => ({ key, end: "right", value: bytes("v") }) as const;
     const pop = (key: string) => ({ key, end: "left" }) as const;
     const damaged = { reason: "corrupt_data" };
-    await expect(store.lists.push("n", [push("good"), push("bad")], CALL)).rejects.toMatchObject(damaged);
+    const refused = [damaged, damaged];
+    expect(await store.lists.push("n", [push("good"), push("bad")], CALL)).toMatchObject(refused);
     expect(await store.lists.length("n", ["good"], CALL)).toEqual([0]);
     await store.lists.push("n", [push("good")], CALL);
-    await expect(store.lists.pop("n", [pop("good"), pop("bad")], CALL)).rejects.toMatchObject(damaged);
+    expect(await store.lists.pop("n", [pop("good"), pop("bad")], CALL)).toMatchObject(refused);
+    expect(await store.lists.length("n", ["good", "bad"], CALL)).toMatchObject([1, damaged]);
+
+    const each = { ...CALL, each: true };
+    expect(await store.lists.push("n", [push("bad"), push("good")], each)).toMatchObject([damaged, 2]);
+    expect(await store.lists.pop("n", [pop("bad"), pop("good"), pop("none")], each)).toMatchObject([
+      damaged,
+      Buffer.from("v"),
+      undefined,
+    ]);
     expect(await store.lists.length("n", ["good"], CALL)).toEqual([1]);
   });
 

@@ -1,14 +1,23 @@
-import { type Backend, type EntryStore, type ListEnd, type ListStore, NOTHING } from "../contract.ts";
+import {
+  type Answers,
+  type Backend,
+  type Call,
+  type EntryStore,
+  type ListEnd,
+  type ListStore,
+  NOTHING,
+  refusalOf,
+} from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { checkMemory, claimShard } from "./claim.ts";
 import { describePlace } from "./client.ts";
 import { type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { sweepStep } from "./count.ts";
-import { openError } from "./errors.ts";
+import { openError, toPrismError } from "./errors.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { readExistence, readMany } from "./read-many.ts";
-import { asNumbers, asValues } from "./replies.ts";
+import { asArray, asNumber, asNumbers, asValue, asValues } from "./replies.ts";
 import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 
@@ -107,31 +116,62 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
 function createLists(connection: Connection, { listPrefix }: ShardKeys): ListStore {
   const nameOf = (namespace: string, key: string) => `${listPrefix}${namespace}:${key}`;
   return {
-    async push(namespace, pushes) {
-      const reply = await connection.runScript(
-        "once",
-        SCRIPTS.push,
-        pushes.map(({ key }) => nameOf(namespace, key)),
-        pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]),
-      );
-      return asNumbers(reply);
+    async push(namespace, pushes, call) {
+      return await orRefused(pushes, async () => {
+        const reply = await connection.runScript(
+          "once",
+          SCRIPTS.push,
+          pushes.map(({ key }) => nameOf(namespace, key)),
+          [...pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]), modeOf(call)],
+        );
+        return asAnswers(reply, asNumber);
+      });
     },
-    async pop(namespace, pops) {
-      const reply = await connection.runScript(
-        "once",
-        SCRIPTS.pop,
-        pops.map(({ key }) => nameOf(namespace, key)),
-        pops.map(({ end }) => POP[end]),
-      );
-      return asValues(reply);
+    async pop(namespace, pops, call) {
+      return await orRefused(pops, async () => {
+        const reply = await connection.runScript(
+          "once",
+          SCRIPTS.pop,
+          pops.map(({ key }) => nameOf(namespace, key)),
+          [...pops.map(({ end }) => POP[end]), modeOf(call)],
+        );
+        return asAnswers(reply, asValue);
+      });
     },
     async length(namespace, keys) {
       const names = keys.map((key) => nameOf(namespace, key));
       return await readMany(names, async (some) =>
-        asNumbers(await connection.runScript("repeatable", SCRIPTS.length, some, [])),
+        asAnswers(await connection.runScript("repeatable", SCRIPTS.length, some, []), asNumber),
       );
     },
   };
+}
+
+/** Whether one key that is no list fails its own items, or the call. */
+const modeOf = ({ each }: Call) => (each === true ? "each" : "whole");
+
+/** Of a call that one key fails, all items are refused for it. */
+async function orRefused<Answer>(
+  items: readonly unknown[],
+  run: () => Promise<Answers<Answer>>,
+): Promise<Answers<Answer>> {
+  try {
+    return await run();
+  } catch (error) {
+    const refusal = refusalOf(error);
+    // Room is missing for all.
+    if (refusal === undefined || refusal.reason === "store_full") {
+      throw error;
+    }
+    return items.map(() => refusal);
+  }
+}
+
+/** What a script answered for each item. */
+function asAnswers<Answer>(reply: unknown, as: (item: unknown) => Answer): Answers<Answer> {
+  return asArray(reply).map((item) =>
+    item instanceof Error ? (refusalOf(toPrismError(item, "once", true)) ?? as(item)) : as(item),
+  );
 }
 
 const PUSH: Readonly<Record<ListEnd, string>> = { left: "LPUSH", right: "RPUSH" };

@@ -7,8 +7,8 @@ import { SCRIPTS } from "./scripts.ts";
 /** Reads all at once; or, where their slot is on its way to another node and some of them are there already, each for itself. */
 export async function readMany<T>(
   names: readonly string[],
-  read: (names: readonly string[]) => Promise<T[]>,
-): Promise<T[]> {
+  read: (names: readonly string[]) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
   if (names.length === 0) {
     return [];
   }

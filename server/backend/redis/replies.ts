@@ -1,8 +1,13 @@
 /** What Redis answered, as what it is to be. All throw Error where it is something else. */
 
+/** A whole number. */
+export function asNumber(item: unknown): number {
+  return typeof item === "number" ? item : fail(item);
+}
+
 /** A list of whole numbers. */
 export function asNumbers(reply: unknown): number[] {
-  return asArray(reply).map((item) => (typeof item === "number" ? item : fail(item)));
+  return asArray(reply).map(asNumber);
 }
 
 /** A list of byte strings; `undefined` where there is none. */
@@ -20,14 +25,16 @@ export function asTexts(reply: unknown): string[] {
   return asArray(reply).map((item) => (Buffer.isBuffer(item) ? item.toString() : fail(item)));
 }
 
-function asValue(item: unknown): Buffer | undefined {
+/** A byte string; `undefined` = there is none. */
+export function asValue(item: unknown): Buffer | undefined {
   if (item === null) {
     return undefined;
   }
   return Buffer.isBuffer(item) ? item : fail(item);
 }
 
-function asArray(reply: unknown): readonly unknown[] {
+/** A list. */
+export function asArray(reply: unknown): readonly unknown[] {
   return Array.isArray(reply) ? reply : fail(reply);
 }
 

@@ -2,7 +2,7 @@ import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } fro
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { PrismError } from "../../errors.ts";
-import type { Interfaces } from "../contract.ts";
+import { type Interfaces, refusalOf } from "../contract.ts";
 import {
   type AnswerOf,
   type AnyItemsRow,
@@ -93,13 +93,33 @@ function createMethod(
   askItem: AskItem<unknown, unknown>,
   options: StoreOptions,
 ): ItemsMethod<unknown, unknown> {
-  return (namespace, items, call) => {
+  return async (namespace, items, call) => {
     const ask: Ask = (method, input) => options.plugin().ask(method, input, call, writes);
     // The first call of a batch is written before this turn ends; the values of the others must outlive their request.
     const mine = kept === undefined || items.length === 1 ? items : items.map(kept);
-    return eachInOrder(mine, keyOf, (item) => askItem(ask, namespace, item, options));
+    let done = 0;
+    const answer = async (item: unknown) => {
+      try {
+        const answered = await askItem(ask, namespace, item, options);
+        done++;
+        return answered;
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal === undefined) {
+          throw error;
+        }
+        return refusal;
+      }
+    };
+    try {
+      return await eachInOrder(mine, keyOf, answer);
+    } catch (error) {
+      throw writes && done > 0 ? new PrismError("outcome_unknown", PARTLY_DONE, { cause: error }) : error;
+    }
   };
 }
+
+const PARTLY_DONE = "a part of the batch took effect, and a part did not";
 
 /** A write that the plugin does not refuse by a status, and says that it did not make. */
 function failed(answer: string): PrismError {

@@ -2,9 +2,12 @@ import { resolve } from "node:path";
 import { PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import {
+  type Answers,
   type Backend,
   type EntryStore,
   type ListStore,
+  type Refusal,
+  refusalOf,
   type ScanStore,
   SILENT,
   type StoreLog,
@@ -125,7 +128,7 @@ function createEntries(current: () => Session, clock: Clock): EntryStore {
     async exists(namespace, keys) {
       const { reader } = current();
       const nowMs = clock.now();
-      return reading(() => keys.map((key) => reader.exists(namespace, key, nowMs)));
+      return readEach(keys, (key) => reader.exists(namespace, key, nowMs));
     },
     set: createWrite(current, "set"),
     delete: createWrite(current, "delete"),
@@ -154,7 +157,7 @@ function createLists(current: () => Session): ListStore {
     pop: createWrite(current, "pop"),
     async length(namespace, keys) {
       const { reader } = current();
-      return reading(() => keys.map((key) => reader.length(namespace, key)));
+      return readEach(keys, (key) => reader.length(namespace, key));
     },
   };
 }
@@ -170,12 +173,41 @@ function createWrite<W extends WriteName>(
     const bytes = mine.reduce((sum, item) => sum + bytesOf(item), 0);
     const write = { type, namespace, items: mine } as OperationOf<W>;
     // The writer answers each operation with the result of its type.
-    const answers = await current().writes.write(write, bytes, call);
-    return (answers ?? mine.map(nothing)) as readonly AnswerOf<W>[];
+    try {
+      const answers = await current().writes.write(write, bytes, call);
+      return (answers ?? mine.map(nothing)) as readonly AnswerOf<W>[];
+    } catch (error) {
+      return refused(items, error);
+    }
   };
 }
 
 const nothing = () => undefined;
+
+/** An operation fails as a whole, so all its items are refused for what one is. Throws the store's own failure. */
+function refused(items: readonly unknown[], error: unknown): readonly Refusal[] {
+  const known = toPrismError(error);
+  const refusal = refusalOf(known);
+  if (refusal === undefined) {
+    throw known;
+  }
+  return items.map(() => refusal);
+}
+
+/** Reads each item for itself. */
+function readEach<Item, Answer>(items: readonly Item[], read: (item: Item) => Answer): Answers<Answer> {
+  return items.map((item) => {
+    try {
+      return read(item);
+    } catch (error) {
+      const [refusal] = refused([item], error);
+      if (refusal === undefined) {
+        throw error;
+      }
+      return refusal;
+    }
+  });
+}
 
 function reading<T>(read: () => T): T {
   try {

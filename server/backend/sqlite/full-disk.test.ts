@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { createSystemClock } from "../clock.ts";
-import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import { answersOf, CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 
 /** A file system of its own, 4 MiB large. */
@@ -70,7 +70,7 @@ describe.runIf(canMount())("a full disk", () => {
     for (;;) {
       const key = `${prefix}${written.length}`;
       try {
-        await backend.entries?.set("default", [{ key, value, ttlMs: 0 }], CALL);
+        await answersOf(present(backend.entries).set("default", [{ key, value, ttlMs: 0 }], CALL));
       } catch (error) {
         expect(error).toMatchObject({ reason: "store_full", message: "the store has no room left" });
         return written;
@@ -116,7 +116,7 @@ describe.runIf(canMount())("a full disk", () => {
     for (let round = 0; round < 20; round++) {
       const key = written[round % written.length] ?? "";
       expect(await entries.delete("default", [key], CALL)).toEqual([true]);
-      await entries.set("default", [{ key, value, ttlMs: 0 }], CALL);
+      await answersOf(entries.set("default", [{ key, value, ttlMs: 0 }], CALL));
     }
     await backend.check();
     expect(await fill("more")).toHaveLength(0);
@@ -151,7 +151,7 @@ describe.runIf(canMount())("a full disk", () => {
     expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
     expect(await entries.delete("default", ["a"], CALL)).toEqual([true]);
     await expect(
-      entries.set("default", [{ key: "new", value: new Uint8Array(1_000_000), ttlMs: 0 }], CALL),
+      answersOf(entries.set("default", [{ key: "new", value: new Uint8Array(1_000_000), ttlMs: 0 }], CALL)),
     ).rejects.toMatchObject({ reason: "store_full" });
   });
 

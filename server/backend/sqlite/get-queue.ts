@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { type Answers, isRefusal, refusalOf } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
 import { toPrismError } from "./errors.ts";
 import type { Reader } from "./reader.ts";
@@ -12,7 +13,7 @@ const MAX_STATEMENT_BYTES = 1024 * 1024;
 /** A turn of the event loop that has read for this long leaves the rest to the next. */
 const MAX_TURN_MS = 2;
 
-type Values = (Uint8Array | undefined)[];
+type Values = Answers<Uint8Array | undefined>;
 
 /** Lets the Gets of one turn of the event loop share statements. */
 export interface GetQueue {
@@ -90,7 +91,7 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
       const values = read(namespace, keys);
       largest.fade();
       for (const value of values) {
-        largest.see(value?.length ?? 0);
+        largest.see(isRefusal(value) ? 0 : (value?.length ?? 0));
       }
       let start = 0;
       for (const call of calls) {
@@ -98,13 +99,20 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
         start += call.keys.length;
       }
     } catch (error) {
-      // What is damaged may be another call's entry.
-      if (calls.length > 1) {
+      const failure = toPrismError(error);
+      const refusal = refusalOf(failure);
+      if (refusal === undefined) {
         for (const call of calls) {
-          answerGroup({ namespace, keys: [...call.keys], calls: [call] });
+          call.reject(failure);
+        }
+      } else if (calls.length > 1) {
+        // What is damaged is one entry, most likely: it is in one of the halves.
+        const half = Math.ceil(calls.length / 2);
+        for (const some of [calls.slice(0, half), calls.slice(half)]) {
+          answerGroup({ namespace, keys: some.flatMap((call) => call.keys), calls: some });
         }
       } else {
-        calls[0]?.reject(toPrismError(error));
+        calls[0]?.resolve(keys.map(() => refusal));
       }
     }
   }

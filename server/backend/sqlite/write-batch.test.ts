@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { bytes } from "../conformance/harness.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
@@ -100,6 +100,39 @@ describe("createApplyGroup", () => {
     expect(db.isTransaction).toBe(false);
   });
 
+  test("what is refused costs the others of its group no transaction, nor does any of the groups after it", () => {
+    db.exec(
+      "CREATE TRIGGER refuse BEFORE INSERT ON list_item WHEN new.value = x'00' BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    apply([push("q")], 0);
+    const exec = vi.spyOn(db, "exec");
+    const begun = () => exec.mock.calls.filter(([sql]) => sql.startsWith("BEGIN")).length;
+    const refused = push("q", Uint8Array.of(0));
+    const group = [push("q"), refused, push("q"), refused, set("k", bytes("1"))];
+    expect(reasons(apply(group, 0))).toEqual(["done", "internal", "done", "internal", "done"]);
+    expect(begun()).toBe(2);
+    const outcomes = apply([refused, push("q"), refused, pop("q")], 0);
+    expect(begun()).toBe(3);
+    expect(reasons(outcomes)).toEqual(["internal", "done", "internal", "done"]);
+    // What the refused ones did before they were has gone with them.
+    expect([outcomes[1], outcomes[3]]).toEqual([[4], [bytes("1")]]);
+    expect(prepare(db, "SELECT tail - head FROM list").get()).toEqual([3]);
+    expect(prepare(db, "SELECT count(*) FROM list_item").get()).toEqual([3]);
+    expect(db.isTransaction).toBe(false);
+    exec.mockRestore();
+  });
+
+  test("a call that finds no room leaves what the others of its group did before it", () => {
+    db.exec("PRAGMA max_page_count = 20");
+    const large = (bytes: number) => new Uint8Array(bytes);
+    const group = [push("q"), push("q", large(1_000_000)), set("a", large(3000)), set("b", large(1_000_000))];
+    for (let round = 0; round < 3; round++) {
+      expect(reasons(apply(group, 0))).toEqual(["done", "store_full", "done", "store_full"]);
+    }
+    expect(prepare(db, "SELECT tail - head FROM list").get()).toEqual([3]);
+    expect(keysHeld()).toEqual(["a"]);
+  });
+
   test("a store that cannot be written fails the group at once, without trying each", () => {
     failCommits(5, 1);
     expect(reasons(apply([push("q"), push("q")], 0))).toEqual(["store_unavailable", "store_unavailable"]);
@@ -134,7 +167,17 @@ describe("createApplyGroup", () => {
   test("a list whose item is missing is damaged data, not an empty list", () => {
     apply([push("q")], 0);
     db.exec("DELETE FROM list_item");
-    expect(reasons(apply([pop("q")], 0))).toEqual(["corrupt_data"]);
+    const right: Operation = { type: "pop", namespace: "a", items: [{ key: "q", end: "right" }] };
+    expect(reasons(apply([pop("q"), push("p"), right], 0))).toEqual(["corrupt_data", "done", "corrupt_data"]);
+    const both: Operation = {
+      type: "pop",
+      namespace: "a",
+      items: [
+        { key: "p", end: "left" },
+        { key: "q", end: "left" },
+      ],
+    };
+    expect(reasons(apply([both, pop("p")], 0))).toEqual(["corrupt_data", "done"]);
     expect(prepare(db, "SELECT tail - head FROM list").get()).toEqual([1]);
   });
 });

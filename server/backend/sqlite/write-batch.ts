@@ -8,7 +8,7 @@ import {
   WRITES,
   type WriteName,
 } from "../operations.ts";
-import { type Failure, isIoError, reasonOf, toFailure } from "./errors.ts";
+import { type Failure, fromFailure, isIoError, reasonOf, toFailure } from "./errors.ts";
 import { prepare } from "./query.ts";
 
 /** One call that writes, as plain data. Each takes effect whole or not at all. A `probe` writes what is there already. */
@@ -49,23 +49,37 @@ export type Result = Results[Operation["type"]];
 export type Outcome = Result | Failure;
 
 /** Tells the two apart. Nothing is wrapped around a result, because thousands cross between threads in each group. */
-export function isFailure(outcome: Outcome): outcome is Failure {
-  return typeof outcome === "object" && "reason" in outcome;
+export function isFailure(outcome: unknown): outcome is Failure {
+  return typeof outcome === "object" && outcome !== null && "reason" in outcome;
 }
 
 /** Applies a group of operations and commits it; the outcomes are in the operations' order. `nowMs` is since 1970. */
 export type ApplyGroup = (operations: readonly Operation[], nowMs: number) => Outcome[];
 
-/** Prepares the statements that write to `db`, a migrated database. */
+/** After a call was refused so many groups are written with a savepoint for each call: others will be, most likely. */
+const CAREFUL_GROUPS = 64;
+
+/**
+ * Prepares the statements that write to `db`, a migrated database. A group is one transaction, with one wait for the disk. A call that
+ * is refused has no effect and leaves the others be; what else goes wrong fails the group.
+ */
 export function createApplyGroup(db: DatabaseSync): ApplyGroup {
   const applyOne = createApplyOne(db);
+  const savepoint = db.prepare("SAVEPOINT operation");
+  const undo = db.prepare("ROLLBACK TO operation");
+  const release = db.prepare("RELEASE operation");
+  let carefulGroups = 0;
 
-  /** One transaction, one wait for the disk. Throws when any of the operations fails; none has taken effect then. */
-  function applyTogether(operations: readonly Operation[], nowMs: number): Result[] {
+  /** Throws where a call is refused: what it did by then is to be undone. */
+  function applyTogether(
+    operations: readonly Operation[],
+    nowMs: number,
+    apply: (operation: Operation, nowMs: number) => Outcome,
+  ): Outcome[] {
     let committing = false;
     try {
       db.exec("BEGIN IMMEDIATE");
-      const outcomes = operations.map((operation) => applyOne(operation, nowMs));
+      const outcomes = operations.map((operation) => apply(operation, nowMs));
       committing = true;
       db.exec("COMMIT");
       return outcomes;
@@ -81,23 +95,40 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
     }
   }
 
-  function applyAlone(operation: Operation, nowMs: number): Outcome {
+  function applyUndoably(operation: Operation, nowMs: number): Outcome {
+    savepoint.run();
+    let outcome: Outcome;
     try {
-      return applyTogether([operation], nowMs)[0];
+      outcome = applyOne(operation, nowMs);
     } catch (error) {
-      return toFailure(error);
+      if (concernsAll(error) || !db.isTransaction) {
+        throw error;
+      }
+      undo.run();
+      carefulGroups = CAREFUL_GROUPS;
+      outcome = toFailure(error);
     }
+    release.run();
+    return outcome;
   }
 
   return (operations, nowMs) => {
     try {
-      return applyTogether(operations, nowMs);
-    } catch (error) {
-      // A store that cannot be written fails every operation alike; else the one at fault must fail alone.
-      if (operations.length === 1 || concernsAll(error)) {
-        return operations.map(() => toFailure(error));
+      if (carefulGroups === 0) {
+        try {
+          return applyTogether(operations, nowMs, applyOne);
+        } catch (error) {
+          if (operations.length === 1 || concernsAll(error)) {
+            throw error;
+          }
+          // Nothing took effect. Once more, so that the call at fault fails alone.
+          carefulGroups = CAREFUL_GROUPS;
+        }
       }
-      return operations.map((operation) => applyAlone(operation, nowMs));
+      carefulGroups--;
+      return applyTogether(operations, nowMs, applyUndoably);
+    } catch (error) {
+      return operations.map(() => toFailure(error));
     }
   };
 }
@@ -113,10 +144,14 @@ function outcomeUnknown(error: unknown): PrismError {
   return new PrismError(reason, message, { cause: error });
 }
 
-/** What a call does to the database for one of its items. */
-type ApplyItem<W extends WriteName> = (namespace: string, item: ItemOf<W>, nowMs: number) => AnswerOf<W>;
+/** What a call does to the database for one of its items. Answers a Failure where that is nothing; what it throws has to be undone. */
+type ApplyItem<W extends WriteName> = (
+  namespace: string,
+  item: ItemOf<W>,
+  nowMs: number,
+) => AnswerOf<W> | Failure;
 
-function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number) => Result {
+function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number) => Outcome {
   const writes: { readonly [W in WriteName]: ApplyItem<W> } = {
     set: createSet(db),
     delete: createDelete(db),
@@ -126,9 +161,17 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
   const sweep = createSweep(db);
   const probe = createProbe(db);
 
-  function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Result {
+  function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Outcome {
     const apply: ApplyItem<W> = writes[type];
     const answers = items.map((item) => apply(namespace, item, nowMs));
+    const failure = answers.find(isFailure);
+    if (failure !== undefined && items.length > 1) {
+      // What was done for the other items goes too.
+      throw fromFailure(failure);
+    }
+    if (failure !== undefined) {
+      return failure;
+    }
     // Thousands of answers cross between threads in a group.
     return answers.every((answer) => answer === undefined) ? undefined : (answers as Result);
   }
@@ -184,17 +227,24 @@ function createPush(db: DatabaseSync): ApplyItem<"push"> {
     `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), 0, 1)
      ON CONFLICT DO UPDATE SET tail = tail + 1 RETURNING id, tail - 1, tail - head`,
   );
-  const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?)");
+  // That it returns something makes SQLite undo the statement where there is no room, and not the transaction.
+  const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?) RETURNING 1");
   return (namespace, { key, end, value }) => {
     const place = (end === "left" ? left : right).get(namespace, key);
     if (place === undefined) {
       throw new Error("a push found no place");
     }
     const [id, position, length] = place;
-    insert.run(id, position, value);
+    insert.get(id, position, value);
     return length;
   };
 }
+
+const DAMAGED: Failure = {
+  reason: "corrupt_data",
+  message: "the stored data is damaged",
+  detail: "a list lacks an item",
+};
 
 function createPop(db: DatabaseSync): ApplyItem<"pop"> {
   const left = prepare<[id: number, position: number, length: number]>(
@@ -210,6 +260,8 @@ function createPop(db: DatabaseSync): ApplyItem<"pop"> {
     "DELETE FROM list_item WHERE list_id = ? AND position = ? RETURNING value",
   );
   const removeList = db.prepare("DELETE FROM list WHERE id = ?");
+  const putBackLeft = db.prepare("UPDATE list SET head = head - 1 WHERE id = ?");
+  const putBackRight = db.prepare("UPDATE list SET tail = tail + 1 WHERE id = ?");
   return (namespace, { key, end }) => {
     const place = (end === "left" ? left : right).get(namespace, key);
     if (place === undefined) {
@@ -218,7 +270,8 @@ function createPop(db: DatabaseSync): ApplyItem<"pop"> {
     const [id, position, length] = place;
     const item = take.get(id, position);
     if (item === undefined) {
-      throw new PrismError("corrupt_data", "the stored data is damaged");
+      (end === "left" ? putBackLeft : putBackRight).run(id);
+      return DAMAGED;
     }
     if (length === 0) {
       removeList.run(id);

@@ -1,16 +1,18 @@
 -- Takes values off lists, one after the other.
 -- KEYS: for each value its list.
--- ARGV: for each value LPOP or RPOP.
--- Result: for each the value, or nil where there is none.
+-- ARGV: for each value LPOP or RPOP; then "each" where what is no list fails its own items only, else "whole".
+-- Result: for each the value, or nil where there is none, or an error where the key is no list.
 -- A script that fails half-way is not undone, so what could fail is looked at first.
+local no_list = {}
 for i = 1, #KEYS do
   local found = redis.call('TYPE', KEYS[i]).ok
   if found ~= 'list' and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no list')
+    no_list[i] = redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no list')
+    if ARGV[#ARGV] ~= 'each' then return no_list[i] end
   end
 end
 local values = {}
 for i = 1, #KEYS do
-  values[i] = redis.call(ARGV[i], KEYS[i])
+  values[i] = no_list[i] or redis.call(ARGV[i], KEYS[i])
 end
 return values

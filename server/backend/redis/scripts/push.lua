@@ -1,16 +1,18 @@
 -- Adds values to lists, one after the other.
 -- KEYS: for each value its list.
--- ARGV: for each value LPUSH or RPUSH, and the value.
--- Result: for each value how long its list is then.
+-- ARGV: for each value LPUSH or RPUSH, and the value; then "each" where what is no list fails its own items only, else "whole".
+-- Result: for each value how long its list is then, or an error where the key is no list.
 -- A script that fails half-way is not undone, so what could fail is looked at first.
+local no_list = {}
 for i = 1, #KEYS do
   local found = redis.call('TYPE', KEYS[i]).ok
   if found ~= 'list' and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no list')
+    no_list[i] = redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no list')
+    if ARGV[#ARGV] ~= 'each' then return no_list[i] end
   end
 end
 local lengths = {}
 for i = 1, #KEYS do
-  lengths[i] = redis.call(ARGV[2 * i - 1], KEYS[i], ARGV[2 * i])
+  lengths[i] = no_list[i] or redis.call(ARGV[2 * i - 1], KEYS[i], ARGV[2 * i])
 end
 return lengths

@@ -1,0 +1,43 @@
+import { type Answers, type Call, Refusal, refusalOf } from "../contract.ts";
+import { outcomeUnknown } from "./errors.ts";
+
+/**
+ * Runs a statement for some items. PostgreSQL does not say which of them it failed for. Where they are calls of several callers the
+ * halves are run for themselves, and so on: one at fault is found in few steps, and all others are done. Rejects where the store failed.
+ */
+export async function inHalves<Item, Answer>(
+  items: readonly Item[],
+  { each }: Call,
+  writes: boolean,
+  run: (items: readonly Item[]) => Promise<Answers<Answer>>,
+): Promise<Answers<Answer>> {
+  const tryAll = async (some: readonly Item[]): Promise<Answers<Answer>> => {
+    try {
+      return await run(some);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      // Room is missing for all.
+      if (refusal === undefined || refusal.reason === "store_full") {
+        throw error;
+      }
+      if (some.length === 1 || each !== true) {
+        return some.map(() => refusal);
+      }
+      const half = Math.ceil(some.length / 2);
+      const first = await tryAll(some.slice(0, half));
+      try {
+        // After the first half: both may write one key.
+        return [...padded(first, half), ...(await tryAll(some.slice(half)))];
+      } catch (failure) {
+        const isPart = writes && !first.every((answer) => answer instanceof Refusal);
+        throw isPart ? outcomeUnknown(failure) : failure;
+      }
+    }
+  };
+  return await tryAll(items);
+}
+
+/** Every answer in its place. */
+function padded<Answer>(answers: Answers<Answer>, length: number): Answers<Answer> {
+  return answers.length === length ? answers : Array.from({ length }, (_, i) => answers[i] as Answer);
+}
