@@ -6,7 +6,8 @@ import type { Values } from "./values.ts";
  * else of the server; handlers call it and know no store.
  *
  * - Batch first: every call takes many keys or mutations and answers in their order. One key is a batch of one.
- * - A write of several items takes effect whole or not at all, but where its call says `each`.
+ * - A write of several items takes effect whole or not at all as far as the store's {@link Atomicity} reaches, but where its call says
+ *   `each`. One that takes effect for some of its keys only and then fails rejects as `outcome_unknown`.
  * - Not found is `undefined` or `false`, never an error.
  * - A {@link Refusal} is an answer too: the item that it answers had no effect, and the fault is not the store's. Where one item of a
  *   write is refused that takes effect whole, all of them are, with its refusal.
@@ -126,7 +127,7 @@ export interface EntryWrite {
   readonly key: string;
   /** 0 bytes is a value like any other. */
   readonly value: Uint8Array;
-  /** Milliseconds from now, by the store's own clock, until the entry expires; 0 = never. Replaces an older expiry. */
+  /** Milliseconds from now, by the store's own clock, until the entry expires; 0 = never. Replaces an older expiry. A store that counts in larger units lets it live up to one of them longer. */
   readonly ttlMs: number;
 }
 
@@ -175,8 +176,9 @@ export interface Page {
 /** Ordered reads over the entries. */
 export interface ScanStore {
   /**
-   * One page. Nothing is held between pages, so a slow reader costs nothing; an entry that is there
-   * during the whole scan is in exactly one page, one written or deleted meanwhile may be in one or none.
+   * One page, for itself: no store of ours holds anything between pages, so a slow reader costs nothing, and a bounded number of a
+   * plugin's scans stay open. An entry that is there during the whole scan is in exactly one page, one written or deleted meanwhile may
+   * be in one or none.
    */
   scanPage(namespace: string, query: PageQuery, call: Call): Promise<Page>;
   /** How many entries have a key that starts with `prefix`, exactly, expired ones excluded. */
@@ -197,9 +199,9 @@ export interface ListPush extends ListPop {
   readonly value: Uint8Array;
 }
 
-/** Double-ended queues. Every operation is as fast on a list of a million as on one of ten. */
+/** Double-ended queues. Every operation is as fast on a list of a million as on one of ten; those of a plugin are as fast as it is. */
 export interface ListStore {
-  /** Adds values in order; answers each list's length after that push. A list comes into being by its first push. */
+  /** Adds values, to each list in their order; answers each list's length after that push. A list comes into being by its first push. */
   push(namespace: string, pushes: readonly ListPush[], call: Call): Promise<Answers<number>>;
   /** Takes values off; `undefined` where the list is empty or absent. A list that is emptied is gone. */
   pop(namespace: string, pops: readonly ListPop[], call: Call): Promise<Answers<Uint8Array | undefined>>;
@@ -214,10 +216,20 @@ export interface Interfaces {
   readonly lists?: ListStore;
 }
 
+/**
+ * What takes effect whole or not at all, and is seen so, of a write of several keys: "namespace" = all of it; "shard" = what is in one
+ * shard of the store; "key" = what is about one key. The narrowest comes last.
+ */
+export const ATOMICITIES = ["namespace", "shard", "key"] as const;
+
+/** One of {@link ATOMICITIES}. */
+export type Atomicity = (typeof ATOMICITIES)[number];
+
 /** A store and its life: `open` once, calls, `close` once. */
 export interface Backend extends Interfaces {
   /** The room's name, as in the configuration's `type`. */
   readonly type: string;
+  readonly atomic: Atomicity;
   /**
    * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`; a store that can be away for a while throws
    * StartError where that is not all.

@@ -17,6 +17,7 @@ export function createWireBackend(transport: Transport): Backend {
   const scans = createScans(options);
   return {
     type: "wire",
+    atomic: "key",
     // Prism's own transport has written a value when its call returns; others have not.
     ...combineItems([createStores(options)], ({ kept }, [run]) => {
       const made = present(run);

@@ -19,7 +19,7 @@ export function describeBehindGrpc(name: string, create: () => TestStore): void 
     name: `${name} behind gRPC`,
     capabilities: ["entries", "scans", "lists"],
     durable: true,
-    batches: false,
+    atomic: "key",
     // It is that of a server, or of the machine.
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS,

@@ -36,7 +36,7 @@ export function describeProtocol(name: string, connect: (baseUrl: string) => Con
     name: `memory behind ${name}`,
     capabilities: ["entries", "scans", "lists"],
     durable: true,
-    batches: false,
+    atomic: "key",
     movesClock: true,
     // A second on the wire is a millisecond of the suite: see createWireBackend.
     maxTtlMs: MAX_TTL_SECONDS,

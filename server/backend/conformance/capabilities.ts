@@ -1,25 +1,53 @@
 import { describe, expect, test } from "vitest";
+import { createNamespaceRouter } from "../../namespaces/router.ts";
 import type { Backend } from "../contract.ts";
 import { INTERFACES, type Interface, rowsOf } from "../operations.ts";
-import type { Harness } from "./harness.ts";
+import { CALL, type Harness, NAMESPACE } from "./harness.ts";
+import { callEvery } from "./samples.ts";
 
-/** What the store says it has is what it has. */
+const UNSUPPORTED = { name: "PrismError", reason: "interface_unsupported" };
+
+/** What the store says it has is what it has, and what it does not have is refused. */
 export function describeCapabilities(harness: Harness): void {
   describe("capabilities", () => {
-    test.each(INTERFACES)("%s: present as declared", async (capability) => {
+    test.each(INTERFACES)("%s: present as declared, else refused", async (capability) => {
       const { backend, dispose } = await harness.create();
-      expectMethods(backend, capability, harness.capabilities.includes(capability));
+      await backend.open();
+      if (harness.capabilities.includes(capability)) {
+        expectMethods(backend, capability);
+      } else {
+        await expectRefused(backend, capability);
+      }
+      await backend.close();
+      await dispose();
+    });
+
+    test("it is as atomic as declared", async () => {
+      const { backend, dispose } = await harness.create();
+      expect(backend.atomic).toBe(harness.atomic);
       await dispose();
     });
   });
 }
 
-function expectMethods(backend: Backend, capability: Interface, declared: boolean): void {
-  expect(capability in backend).toBe(declared);
-  if (!declared) {
-    return;
-  }
+function expectMethods(backend: Backend, capability: Interface): void {
   for (const [method] of rowsOf(capability)) {
     expect(backend[capability]).toHaveProperty(method, expect.any(Function));
+  }
+}
+
+/** By the gateway, which sees that it is not there; or by a plugin, of which the gateway learns it by each call. */
+async function expectRefused(backend: Backend, capability: Interface): Promise<void> {
+  const store = backend[capability];
+  if (store === undefined) {
+    const router = createNamespaceRouter([{ name: NAMESPACE, backend }]);
+    expect(() => router[capability](NAMESPACE)).toThrow(expect.objectContaining(UNSUPPORTED));
+    return;
+  }
+  const { type, atomic, open, check, close } = backend;
+  const calls = callEvery({ type, atomic, open, check, close, [capability]: store }, CALL);
+  expect(calls).toHaveLength(rowsOf(capability).length);
+  for (const call of await Promise.allSettled(calls)) {
+    expect(call).toMatchObject({ status: "rejected", reason: UNSUPPORTED });
   }
 }

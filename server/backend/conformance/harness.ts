@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, test } from "vitest";
 import {
   type Answers,
+  type Atomicity,
   answerOf,
   type Backend,
   type Call,
@@ -33,8 +34,10 @@ export interface Harness {
   readonly capabilities: readonly Capability[];
   /** Whether what was written is there again after a close and an open. */
   readonly durable: boolean;
-  /** False where a batch becomes one call for each of its items on the way, so that it cannot be all or none. */
-  readonly batches: boolean;
+  /** What the store declares. "key": a batch becomes a call for each of its items on the way, so there are no tests of large ones. */
+  readonly atomic: Atomicity;
+  /** Which shard has a key, where the store is atomic within each. */
+  readonly shardOf?: (key: string) => number;
   /** Whether the subjects' `advance` works. Where not, there are no tests about time. */
   readonly movesClock: boolean;
   /** The longest time to live that can be asked for. */
@@ -122,9 +125,9 @@ export function describeFor(
   }
 }
 
-/** A `test` of whole or large batches, for stores that take them as one. */
+/** A `test` of large batches, for stores that take them as one. */
 export function testBatch(harness: Harness, name: string, run: () => Promise<void>): void {
-  if (harness.batches) {
+  if (harness.atomic !== "key") {
     test(name, run);
   }
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
 import { type Backend, createCall } from "../contract.ts";
+import { INTERFACES } from "../operations.ts";
 import { bytes, CALL, type Harness, NAMESPACE, present, type Subject } from "./harness.ts";
 import { callEvery } from "./samples.ts";
 
@@ -29,7 +30,15 @@ export function describeLifecycle(harness: Harness): void {
       await subject?.backend.close();
       await subject?.dispose();
     });
-    const store = () => present(subject).backend;
+    // What a plugin does not have is refused at any time, and tells nothing of its life.
+    const lacking = INTERFACES.filter((each) => !harness.capabilities.includes(each));
+    const store = () => {
+      const backend = { ...present(subject).backend };
+      for (const each of lacking) {
+        delete backend[each];
+      }
+      return backend;
+    };
     describeStates(store, harness.durable);
     describeAborts(store);
   });

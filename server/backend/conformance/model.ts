@@ -124,7 +124,7 @@ export function describeModel(harness: Harness): void {
         },
       );
       await fc.assert(property, {
-        numRuns: harness.batches ? RUNS : Math.ceil(RUNS / 8),
+        numRuns: harness.atomic !== "key" ? RUNS : Math.ceil(RUNS / 8),
         ...(SEED !== undefined && { seed: Number(SEED) }),
       });
     });

@@ -13,7 +13,7 @@ describeBackend({
   name: "memory behind a breaker",
   capabilities: ["entries", "scans", "lists"],
   durable: false,
-  batches: true,
+  atomic: "namespace",
   movesClock: true,
   maxTtlMs: MAX_TTL_SECONDS * 1000,
   async create() {

@@ -16,7 +16,7 @@ describeBackend({
   name: "coalesced memory",
   capabilities: ["entries", "scans", "lists"],
   durable: false,
-  batches: true,
+  atomic: "namespace",
   movesClock: true,
   maxTtlMs: MAX_TTL_SECONDS * 1000,
   async create() {

@@ -9,7 +9,7 @@ import { createGuardedBackend } from "./guarded.ts";
 function innerWith(parts: Partial<EntryStore & Pick<Backend, "open" | "close" | "check">>): Backend {
   const { open = async () => {}, close = async () => {}, check = async () => {}, ...methods } = parts;
   const { entries } = buildInterfaces(() => async () => []);
-  return { type: "fake", entries: { ...present(entries), ...methods }, open, close, check };
+  return { type: "fake", atomic: "key", entries: { ...present(entries), ...methods }, open, close, check };
 }
 
 describe("createGuardedBackend", () => {

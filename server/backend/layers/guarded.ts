@@ -78,6 +78,7 @@ export function createGuardedBackend(inner: Backend): Backend {
   const checkCall = createCall();
   return {
     type: inner.type,
+    atomic: inner.atomic,
     ...wrapMethods(inner, guard),
     open: () => serially(open),
     check: () => checkInner("", undefined, checkCall),

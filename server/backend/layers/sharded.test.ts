@@ -8,7 +8,7 @@ import { type Backend, createCall, type ScanStore } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { ArrayValues } from "../values.ts";
 import { createGuardedBackend } from "./guarded.ts";
-import { createShardedBackend } from "./sharded.ts";
+import { createShardedBackend, shardOf } from "./sharded.ts";
 import { wrapMethods } from "./wrapped.ts";
 
 const memory = (clock = createManualClock()) => createMemoryBackend({ type: "memory" }, { clock });
@@ -17,7 +17,8 @@ describeBackend({
   name: "sharded memory",
   capabilities: ["entries", "scans", "lists"],
   durable: false,
-  batches: true,
+  atomic: "shard",
+  shardOf: (key) => shardOf(key, 3),
   movesClock: true,
   maxTtlMs: MAX_TTL_SECONDS * 1000,
   async create() {

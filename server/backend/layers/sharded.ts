@@ -5,10 +5,15 @@ import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
 
+/** Which of so many shards has a key: by the CRC-32 of its bytes, as zlib and PNG compute it. */
+export function shardOf(key: string, shards: number): number {
+  return crc32(key) % shards;
+}
+
 /**
  * Several stores as one: each key is in one of them. A batch is whole or not at all within each; one that takes effect in some and
- * fails in others rejects as `outcome_unknown`. Pages and counts are over all. The CRC-32 of the key's bytes (as zlib and PNG compute it)
- * says where it is, so the number of stores and their order have to stay as they are.
+ * fails in others rejects as `outcome_unknown`. Pages and counts are over all. {@link shardOf} says
+ * where a key is, so the number of stores and their order have to stay as they are.
  */
 export function createShardedBackend(shards: readonly Backend[]): Backend {
   const [first] = shards;
@@ -21,6 +26,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
   return {
     type: first.type,
+    atomic: shards.some(({ atomic }) => atomic === "key") ? "key" : "shard",
     ...combineItems(
       shards,
       (row, methods) => (namespace, items, call) => spread(methods, items, row, namespace, call),
@@ -65,7 +71,7 @@ async function spread<Item, Answer>(
 ): Promise<Answers<Answer>> {
   const parts = new Map<number, { readonly items: Item[]; readonly places: number[] }>();
   items.forEach((item, place) => {
-    const at = crc32(keyOf(item)) % shards.length;
+    const at = shardOf(keyOf(item), shards.length);
     const part = parts.get(at) ?? { items: [], places: [] };
     parts.set(at, part);
     part.items.push(item);

@@ -12,13 +12,27 @@ describeBackend({
   name: "memory",
   capabilities: ["entries", "scans", "lists"],
   durable: false,
-  batches: true,
+  atomic: "namespace",
   movesClock: true,
   maxTtlMs: MAX_TTL_SECONDS * 1000,
   async create() {
     const clock = createManualClock();
     const backend = createGuardedBackend(createMemoryBackend({ type: "memory" }, { clock }));
     return { backend, advance: clock.advance, async dispose() {} };
+  },
+});
+
+describeBackend({
+  name: "memory without lists",
+  capabilities: ["entries", "scans"],
+  durable: false,
+  atomic: "namespace",
+  movesClock: true,
+  maxTtlMs: MAX_TTL_SECONDS * 1000,
+  async create() {
+    const clock = createManualClock();
+    const { lists: _, ...inner } = createMemoryBackend({ type: "memory" }, { clock });
+    return { backend: createGuardedBackend(inner), advance: clock.advance, async dispose() {} };
   },
 });
 

@@ -32,6 +32,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
 
   return {
     type: config.type,
+    atomic: "namespace",
     entries: createEntries(space, clock),
     scans: createScans(space, clock),
     lists: createLists(space),

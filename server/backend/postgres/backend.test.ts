@@ -38,7 +38,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
     name: "postgres",
     capabilities: ["entries", "scans", "lists"],
     durable: true,
-    batches: true,
+    atomic: "namespace",
     movesClock: true,
     maxTtlMs: MAX_TTL_SECONDS * 1000,
     async create() {

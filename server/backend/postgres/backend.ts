@@ -78,6 +78,7 @@ export function createPostgresBackend(
 
   return {
     type: config.type,
+    atomic: "namespace",
     ...refusing({ entries: createEntries(run, statements), lists: createLists(run, statements) }),
     scans: createScans(run, statements),
     sweep,

@@ -288,7 +288,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     name: "postgres behind PgBouncer",
     capabilities: ["entries", "scans", "lists"],
     durable: true,
-    batches: true,
+    atomic: "namespace",
     // It is the server's.
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS * 1000,

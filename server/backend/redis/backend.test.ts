@@ -6,7 +6,7 @@ import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import type { Backend } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
-import { createShardedBackend } from "../layers/sharded.ts";
+import { createShardedBackend, shardOf } from "../layers/sharded.ts";
 import { createRedisShards } from "./backend.ts";
 import { redisSchema } from "./config.ts";
 import { shardKeys } from "./keys.ts";
@@ -56,7 +56,9 @@ describe.runIf(hasTestRedis())("redis", () => {
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
       capabilities: ["entries", "scans", "lists"],
       durable: true,
-      batches: true,
+      ...(shards === 1
+        ? { atomic: "namespace" as const }
+        : { atomic: "shard" as const, shardOf: (key: string) => shardOf(key, shards) }),
       movesClock: true,
       maxTtlMs: MAX_TTL_SECONDS,
       async create() {

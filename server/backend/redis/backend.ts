@@ -41,6 +41,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
 
   return {
     type: config.type,
+    atomic: "namespace",
     entries: createEntries(connection, keys),
     scans: createScans(connection, keys),
     lists: createLists(connection, keys),

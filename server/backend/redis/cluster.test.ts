@@ -39,7 +39,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
     name: "redis on a cluster",
     capabilities: ["entries", "scans", "lists"],
     durable: true,
-    batches: true,
+    atomic: "namespace",
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS,
     async create() {

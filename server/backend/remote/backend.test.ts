@@ -1,16 +1,28 @@
+import { createRouterTransport } from "@connectrpc/connect";
+import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
+import { createWireBackend } from "../../../tests/helpers/wire-backend.ts";
+import { toConnectError } from "../../calls/status.ts";
+import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { type Harness, NAMESPACES } from "../conformance/harness.ts";
+import { createNamespaceRouter } from "../../namespaces/router.ts";
+import { createKeyValueBasic } from "../../services/keyvalue-basic.ts";
+import { createListBasic } from "../../services/list-basic.ts";
+import { CALL, type Harness, NAMESPACES } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
+import { createMemoryBackend } from "../memory/backend.ts";
 import { createRemoteBackend } from "./backend.ts";
+
+const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 
 const harness: Harness = {
   name: "a plugin",
   capabilities: ["entries", "scans", "lists"],
   durable: true,
-  batches: false,
+  atomic: "key",
   movesClock: true,
   // A second of the plugin is a millisecond of the suite.
   maxTtlMs: MAX_TTL_SECONDS,
@@ -33,3 +45,43 @@ const harness: Harness = {
   },
 };
 describeBackend(harness);
+
+describeBackend({
+  name: "a plugin without scans",
+  capabilities: ["entries", "lists"],
+  durable: true,
+  atomic: "key",
+  movesClock: true,
+  maxTtlMs: MAX_TTL_SECONDS,
+  async create() {
+    const clock = createManualClock();
+    const store = createMemoryBackend({ type: "memory" }, { clock });
+    const router = createNamespaceRouter(NAMESPACES.map((name) => ({ name, backend: store })));
+    const limits = { maxValueBytes: MAX_VALUE_BYTES };
+    const transport = createRouterTransport((services) => {
+      services.service(KeyValueBasicInterface, overConnect(createKeyValueBasic(router, limits)));
+      services.service(ListBasicInterface, overConnect(createListBasic(router, limits)));
+    });
+    return {
+      backend: createGuardedBackend(createWireBackend(transport)),
+      advance: (ms) => clock.advance(ms * 1000),
+      async dispose() {},
+    };
+  },
+});
+
+/** Handlers, in the place of the server's own way to them. */
+function overConnect<Implementation>(handlers: object): Implementation {
+  return Object.fromEntries(
+    Object.entries(handlers).map(([name, handle]) => [
+      name,
+      async (request: unknown) => {
+        try {
+          return await handle(request, CALL);
+        } catch (error) {
+          throw toConnectError(asPrismError(error), { requestId: "1", namespace: "" });
+        }
+      },
+    ]),
+  ) as Implementation;
+}

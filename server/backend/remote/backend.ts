@@ -105,6 +105,7 @@ export function createRemoteBackend(
 
   return {
     type: config.type,
+    atomic: "key",
     ...createStores(options),
     scans,
     open,

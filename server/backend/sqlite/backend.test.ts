@@ -30,7 +30,7 @@ describeBackend({
   name: "sqlite",
   capabilities: ["entries", "scans", "lists"],
   durable: true,
-  batches: true,
+  atomic: "namespace",
   movesClock: true,
   maxTtlMs: MAX_TTL_SECONDS * 1000,
   async create() {

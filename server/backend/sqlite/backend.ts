@@ -93,6 +93,7 @@ export function createSqliteBackend(
 
   return {
     type: config.type,
+    atomic: "namespace",
     entries: createEntries(current, clock),
     scans: createScans(current, clock),
     lists: createLists(current),
