@@ -1,4 +1,4 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import {
   type Client,
   Code,
@@ -42,9 +42,8 @@ export interface CallDefaults {
 
 /** What is known of a call before it is made. */
 interface CallTarget {
+  readonly method: DescMethod;
   readonly options: OptionNames;
-  /** Whether making the call twice is the same as making it once. */
-  readonly idempotent: boolean;
   /** The key, for a call that fails where the key is absent. */
   readonly key?: string;
 }

@@ -16,7 +16,9 @@ import {
 } from "./errors.ts";
 import { markNotRun } from "./transport/not-run.ts";
 
-const CALL: FailedCall = { namespace: "default", idempotent: true, signal: new AbortController().signal };
+const { set } = KeyValueBasicInterface.method;
+const { popLeft } = ListBasicInterface.method;
+const CALL: FailedCall = { namespace: "default", method: set, signal: new AbortController().signal };
 
 function gatewayError(code: Code, reason: number, extra: object = {}): ConnectError {
   const value = create(ErrorSchema, { reason: reason as WireReason, message: "told", ...extra });
@@ -88,7 +90,7 @@ describe("an error of the transport", () => {
       requestId: undefined,
     };
     expect(toPrismError(thrown, CALL)).toMatchObject({ ...failed, retryable: true });
-    expect(toPrismError(thrown, { ...CALL, idempotent: false })).toMatchObject({
+    expect(toPrismError(thrown, { ...CALL, method: popLeft })).toMatchObject({
       ...failed,
       retryable: false,
     });
@@ -111,9 +113,9 @@ describe("an error of the transport", () => {
     ["unsent", true],
     ["misplaced", false],
   ] as const)("of a call that was surely not run is retryable, or of no use: %s", (why, retryable) => {
-    for (const idempotent of [true, false]) {
+    for (const method of [set, popLeft]) {
       const error = markNotRun(new ConnectError("no", Code.Unavailable), why);
-      expect(toPrismError(error, { ...CALL, idempotent })).toMatchObject({ retryable });
+      expect(toPrismError(error, { ...CALL, method })).toMatchObject({ retryable });
     }
   });
 

@@ -1,3 +1,5 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type Error as ErrorDetail,
@@ -90,8 +92,7 @@ export interface FailedCall {
   readonly namespace: string;
   /** The key, for a call that fails where the key is absent. */
   readonly key?: string;
-  /** Whether making the call twice is the same as making it once. */
-  readonly idempotent: boolean;
+  readonly method: DescMethod;
   /** Aborted: the caller gave up, or closed the client. */
   readonly signal: AbortSignal;
 }
@@ -152,9 +153,14 @@ function fromTransport(error: ConnectError, call: FailedCall): PrismError {
   }
   const code = isConnectionFailure(error) ? Code.Unavailable : error.code;
   const notRun = whyNotRun(error);
-  const mayBeMadeAgain = call.idempotent || notRun !== undefined;
+  const mayBeMadeAgain = isIdempotent(call.method) || notRun !== undefined;
   const retryable = code === Code.Unavailable && notRun !== "misplaced" && mayBeMadeAgain;
   return new PrismError(message, { ...told, reason: "unspecified", code, retryable });
+}
+
+/** Whether making the call twice is the same as making it once. One that does not say so may do harm. */
+function isIdempotent({ idempotency }: DescMethod): boolean {
+  return idempotency !== Level.IDEMPOTENCY_UNKNOWN;
 }
 
 /** Whether it was AbortSignal.timeout() that aborted it. */

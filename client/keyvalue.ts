@@ -16,17 +16,19 @@ export interface ScanOptions extends CallOptions {
   readonly limit?: number | undefined;
 }
 
-const IDEMPOTENT = { idempotent: true, options: CALL_OPTIONS };
+const basic = KeyValueBasicInterface.method;
+const scans = KeyValueScanInterface.method;
 
-const SET = {
-  idempotent: true,
-  options: { ttlSeconds: true, ...CALL_OPTIONS } satisfies Record<keyof SetOptions, true>,
-};
+const SET_OPTIONS = { ttlSeconds: true, ...CALL_OPTIONS } satisfies Record<keyof SetOptions, true>;
+const SCAN_OPTIONS = { limit: true, ...CALL_OPTIONS } satisfies Record<keyof ScanOptions, true>;
 
-const SCAN = {
-  idempotent: true,
-  options: { limit: true, ...CALL_OPTIONS } satisfies Record<keyof ScanOptions, true>,
-};
+const SET = { method: basic.set, options: SET_OPTIONS };
+const GET = { method: basic.get, options: CALL_OPTIONS };
+const DELETE = { method: basic.delete, options: CALL_OPTIONS };
+const EXISTS = { method: basic.exists, options: CALL_OPTIONS };
+const SCAN = { method: scans.scan, options: SCAN_OPTIONS };
+const SCAN_KEYS = { method: scans.scanKeys, options: SCAN_OPTIONS };
+const COUNT = { method: scans.count, options: CALL_OPTIONS };
 
 /**
  * Entries: one key, one value. Keys are 1 to 1,024 bytes of UTF-8. Every call fails with a `PrismError`.
@@ -68,7 +70,7 @@ export class KeyValueApi {
    * ```
    */
   async get(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    const response = await this.#caller.unary({ ...IDEMPOTENT, key }, options, (namespace, call) =>
+    const response = await this.#caller.unary({ ...GET, key }, options, (namespace, call) =>
       this.#basic.get({ namespace, key: toText("key", key) }, call),
     );
     return ownBytes(response.value);
@@ -76,7 +78,7 @@ export class KeyValueApi {
 
   /** Deletes an entry. True: it existed. */
   async delete(key: string, options: CallOptions = {}): Promise<boolean> {
-    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+    const response = await this.#caller.unary(DELETE, options, (namespace, call) =>
       this.#basic.delete({ namespace, key: toText("key", key) }, call),
     );
     return response.found;
@@ -84,7 +86,7 @@ export class KeyValueApi {
 
   /** Whether a key exists, with a value of any length. */
   async exists(key: string, options: CallOptions = {}): Promise<boolean> {
-    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+    const response = await this.#caller.unary(EXISTS, options, (namespace, call) =>
       this.#basic.exists({ namespace, key: toText("key", key) }, call),
     );
     return response.exists;
@@ -113,7 +115,7 @@ export class KeyValueApi {
   /** The keys that {@link KeyValueApi.scan} would return, without their values. */
   scanKeys(prefix = "", options: ScanOptions = {}): AsyncIterable<string, void, undefined> {
     return this.#caller.stream(
-      SCAN,
+      SCAN_KEYS,
       options,
       (namespace, call) => this.#scan.scanKeys(scanRequest(namespace, prefix, options), call),
       ({ key }) => key,
@@ -122,7 +124,7 @@ export class KeyValueApi {
 
   /** How many keys begin with `prefix` (empty: all), exactly. */
   async count(prefix = "", options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+    const response = await this.#caller.unary(COUNT, options, (namespace, call) =>
       this.#scan.count({ namespace, prefix: toText("prefix", prefix) }, call),
     );
     return fromInt64("count", response.count);

@@ -3,9 +3,13 @@ import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.t
 import { CALL_OPTIONS, type Caller, type CallOptions } from "./call.ts";
 import { fromInt64, ownBytes, toBytes, toText, type Value } from "./convert.ts";
 
-/** Twice is not once: these are never sent again without knowing that they were not run. */
-const ONCE = { idempotent: false, options: CALL_OPTIONS };
-const IDEMPOTENT = { idempotent: true, options: CALL_OPTIONS };
+const lists = ListBasicInterface.method;
+
+const PUSH_LEFT = { method: lists.pushLeft, options: CALL_OPTIONS };
+const PUSH_RIGHT = { method: lists.pushRight, options: CALL_OPTIONS };
+const POP_LEFT = { method: lists.popLeft, options: CALL_OPTIONS };
+const POP_RIGHT = { method: lists.popRight, options: CALL_OPTIONS };
+const LENGTH = { method: lists.length, options: CALL_OPTIONS };
 
 /**
  * Lists: double-ended queues of values. A list exists while it holds a value. Keys are 1 to 1,024 bytes of
@@ -28,7 +32,7 @@ export class ListApi {
 
   /** Adds a value at the head. Answers the new length. Text is stored as UTF-8. */
   async pushLeft(listKey: string, value: Value, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(ONCE, options, (namespace, call) =>
+    const response = await this.#caller.unary(PUSH_LEFT, options, (namespace, call) =>
       this.#lists.pushLeft({ ...list(namespace, listKey), value: toBytes(value) }, call),
     );
     return fromInt64("new_length", response.newLength);
@@ -36,7 +40,7 @@ export class ListApi {
 
   /** Adds a value at the tail. Answers the new length. Text is stored as UTF-8. */
   async pushRight(listKey: string, value: Value, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(ONCE, options, (namespace, call) =>
+    const response = await this.#caller.unary(PUSH_RIGHT, options, (namespace, call) =>
       this.#lists.pushRight({ ...list(namespace, listKey), value: toBytes(value) }, call),
     );
     return fromInt64("new_length", response.newLength);
@@ -44,7 +48,7 @@ export class ListApi {
 
   /** Takes the value at the head; `undefined` where the list is empty or absent. */
   async popLeft(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const response = await this.#caller.unary(ONCE, options, (namespace, call) =>
+    const response = await this.#caller.unary(POP_LEFT, options, (namespace, call) =>
       this.#lists.popLeft(list(namespace, listKey), call),
     );
     return response.found ? ownBytes(response.value) : undefined;
@@ -52,7 +56,7 @@ export class ListApi {
 
   /** Takes the value at the tail; `undefined` where the list is empty or absent. */
   async popRight(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const response = await this.#caller.unary(ONCE, options, (namespace, call) =>
+    const response = await this.#caller.unary(POP_RIGHT, options, (namespace, call) =>
       this.#lists.popRight(list(namespace, listKey), call),
     );
     return response.found ? ownBytes(response.value) : undefined;
@@ -60,7 +64,7 @@ export class ListApi {
 
   /** How many values a list holds; 0 where it is absent. */
   async length(listKey: string, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(IDEMPOTENT, options, (namespace, call) =>
+    const response = await this.#caller.unary(LENGTH, options, (namespace, call) =>
       this.#lists.length(list(namespace, listKey), call),
     );
     return fromInt64("length", response.length);

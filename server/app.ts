@@ -10,6 +10,7 @@ import { ReadOnlyError } from "./errors.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
+import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
@@ -46,7 +47,8 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
   const dataPlane = await createDataPlane({
-    services: (policy) => createServices({ router: registry, health, limits, policy }),
+    services: (calls) => createServices({ router: registry, health, limits, calls }),
+    policies: (failures) => createPolicies({ failures }),
     log,
     ...server,
     ...limits,

@@ -1,14 +1,16 @@
 import { randomBytes } from "node:crypto";
+import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createConnectRouter } from "@connectrpc/connect";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
 import { BodyBudget, UnsentBudget } from "../http2/index.ts";
 import { createFailureLog, type FailureLevel, type FailureLog } from "./calls/failure-log.ts";
-import type { CallPolicy, ServiceMethods } from "./calls/implement.ts";
+import type { CallSettings } from "./calls/implement.ts";
 import { LargeAnswers } from "./calls/large-answers.ts";
 import { peerOf } from "./calls/peer.ts";
-import { createCallLog } from "./calls/record.ts";
+import type { Policy } from "./calls/policies/policy.ts";
+import type { ServedMethod, ServiceMethods } from "./calls/served-method.ts";
 import { registerCors } from "./cors.ts";
 import { PrismError } from "./errors.ts";
 import { collectGarbageSoon } from "./garbage.ts";
@@ -19,7 +21,7 @@ import { createPort, type Port } from "./port/port.ts";
 import { answerNotFound, answerUnread, createRequestCheck } from "./unrouted.ts";
 import { applyProtocolPolicy } from "./wire/connect-policy.ts";
 import { addConnectRoutes } from "./wire/connect-routes.ts";
-import { registerService } from "./wire/connect-service.ts";
+import { registerMethods } from "./wire/connect-service.ts";
 import { createDirectPath, type DirectPath } from "./wire/direct-path.ts";
 import type { UnknownFields } from "./wire/json-reader.ts";
 import { maxMessageBytes } from "./wire/message-limits.ts";
@@ -29,8 +31,10 @@ import { createRequestReaders, type RequestReaders } from "./wire/request-reader
 
 /** What the data plane serves, and within which bounds. */
 export interface DataPlaneOptions {
-  /** Makes the services, each handler within `policy`. */
-  readonly services: (policy: CallPolicy) => readonly ServiceMethods[];
+  /** Makes the services, with `calls` around each handler. */
+  readonly services: (calls: CallSettings) => readonly ServiceMethods[];
+  /** Makes the policies, which log to `failures`. */
+  readonly policies: (failures: FailureLog) => readonly Policy[];
   readonly log: Logger;
   readonly port: Omit<PortOptions, "maxMessageBytes" | "unsent" | "onConnectionError" | "onDefect">;
   /** What speaks HTTP/2: the engine in `http2/`, or node:http2. */
@@ -65,28 +69,44 @@ export interface DataPlane {
 /** After the grace time, what it takes to tell the last streams why they end. */
 const LAST_WORDS_MS = 500;
 
+/** What the parts of a data plane share. */
+interface Shared {
+  readonly options: DataPlaneOptions;
+  readonly failures: FailureLog;
+  /** Told of what must not happen in a call. */
+  readonly onDefect: (cause: unknown) => void;
+  /** Memory of requests that come in, and of answers that wait. */
+  readonly bodies: BodyBudget;
+  readonly unsent: UnsentBudget;
+  readonly readerOf: RequestReaders;
+  /** The id of a request, from what its X-Request-Id says. */
+  readonly requestId: (given: string | undefined) => string;
+  readonly shutdownSignal: AbortSignal;
+}
+
 /** Builds the data plane; it does not listen yet. */
 export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
-  const failures = createFailureLog(options.log);
-  const onDefect = (cause: unknown) =>
-    failures.tell({ level: "error", message: "stream failed", kind: "", fields: () => ({}), cause });
   const shutdown = new AbortController();
+  const shared = createShared(options, shutdown.signal);
+  const methods = createMethods(shared);
+  const direct = createDirectPath(methods, {
+    ...shared,
+    requestTimeoutMs: options.port.requestTimeoutMs,
+  });
+  const { app, port } = createHttp(shared, direct);
+  await registerCors(app, options.corsOrigins, shared.failures);
+  if (options.directPath) {
+    addDirectHook(app, direct, shared.bodies);
+  }
+  addConnect(app, methods, shared);
+  await app.ready();
+  return lifecycle(app, port, shutdown, shared.failures);
+}
+
+function createShared(options: DataPlaneOptions, shutdownSignal: AbortSignal): Shared {
+  const failures = createFailureLog(options.log);
   const largestBytes = maxMessageBytes(options.maxValueBytes);
-  const { requestTimeoutMs } = options.port;
-  const shutdownSignal = shutdown.signal;
   const bodies = new BodyBudget(Math.max(options.maxReceivingBytes, 2 * largestBytes));
-  const readerOf = createRequestReaders({
-    maxValueBytes: options.maxValueBytes,
-    unknownFields: options.jsonUnknownFields,
-    budget: bodies,
-  });
-  const direct = createDirectPath({
-    log: createCallLog(failures),
-    readerOf,
-    requestTimeoutMs,
-    onDefect,
-    shutdownSignal,
-  });
   const unsent = new UnsentBudget(Math.max(options.maxUnsentBytes, 2 * largestBytes), {
     onEnded: (ended, bytes) =>
       failures.tell({
@@ -97,10 +117,41 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
       }),
     onFreed: () => collectGarbageSoon(),
   });
-  const requestId = createRequestIds();
+  return {
+    options,
+    failures,
+    onDefect: (cause) =>
+      failures.tell({ level: "error", message: "stream failed", kind: "", fields: () => ({}), cause }),
+    bodies,
+    unsent,
+    readerOf: createRequestReaders({
+      maxValueBytes: options.maxValueBytes,
+      unknownFields: options.jsonUnknownFields,
+      budget: bodies,
+    }),
+    requestId: createRequestIds(),
+    shutdownSignal,
+  };
+}
+
+/** The methods of all services, each handler within the policies. */
+function createMethods({ options, failures, unsent }: Shared): readonly ServedMethod[] {
+  const services = options.services({
+    policies: options.policies(failures),
+    maxTimeoutMs: options.maxTimeoutMs,
+    large: new LargeAnswers(unsent),
+    onDefect: (cause) =>
+      failures.tell({ level: "error", message: "policy failed", kind: "", fields: () => ({}), cause }),
+  });
+  return services.flatMap(({ methods }) => methods);
+}
+
+/** Fastify on the port, with what it answers by itself; no method has its route yet. */
+function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance; port: Port } {
+  const { options, failures, requestId } = shared;
   const notFound = answerNotFound(failures, options.adminPort);
   let port: Port | undefined;
-  const app = fastify({
+  const app: FastifyInstance = fastify({
     loggerInstance: fastifyLog(failures),
     logController: new LogController({ disableRequestLogging: true }),
     // Each line names its request by itself.
@@ -115,39 +166,66 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
     // port/http1.ts answers what is not HTTP.
     clientErrorHandler: () => {},
     serverFactory: (handler) => {
-      const portOptions: PortOptions = {
-        ...options.port,
-        maxMessageBytes: largestBytes,
-        unsent,
-        onConnectionError: ({ code, message }, socket) =>
-          failures.tell({
-            level: "info",
-            message: "connection failed",
-            kind: String(code),
-            fields: () => ({ peer: peerOf(socket), code, error: message }),
-          }),
-        onDefect,
-      };
-      const h2 =
-        options.http2 === "node"
-          ? createNodeHttp2(handler, portOptions)
-          : createEngineHttp2(createOnStream(options, direct, bodies, requestId, handler), portOptions);
-      port = createPort(handler, h2, portOptions);
+      port = createPortFor(handler, shared, direct);
       return port.server;
     },
   });
+  if (port === undefined) {
+    throw new TypeError("Fastify made no server");
+  }
   // Connect reads bodies by itself; Fastify's own parsers would answer for paths that are not there.
   app.removeAllContentTypeParsers();
   app.addHook("onRequest", createRequestCheck(failures));
   app.setNotFoundHandler(notFound);
   app.setErrorHandler(answerUnread(failures));
-  await registerCors(app, options.corsOrigins, failures);
-  addRpc(app, options, failures, direct, { bodies, unsent }, readerOf, shutdownSignal, onDefect);
-  await app.ready();
-  if (port === undefined) {
-    throw new TypeError("Fastify made no server");
-  }
-  return lifecycle(app, port, shutdown, failures);
+  return { app, port };
+}
+
+/** The port in front of Fastify's `handler`, and of the direct path where the engine speaks HTTP/2. */
+function createPortFor(handler: RequestListener, shared: Shared, direct: DirectPath): Port {
+  const { options, failures, onDefect, bodies, unsent, requestId } = shared;
+  const portOptions: PortOptions = {
+    ...options.port,
+    maxMessageBytes: maxMessageBytes(options.maxValueBytes),
+    unsent,
+    onConnectionError: ({ code, message }, socket) =>
+      failures.tell({
+        level: "info",
+        message: "connection failed",
+        kind: String(code),
+        fields: () => ({ peer: peerOf(socket), code, error: message }),
+      }),
+    onDefect,
+  };
+  const h2 =
+    options.http2 === "node"
+      ? createNodeHttp2(handler, portOptions)
+      : createEngineHttp2(createOnStream(options, direct, bodies, requestId, handler), portOptions);
+  return createPort(handler, h2, portOptions);
+}
+
+/** The direct path in front of all routes, for what comes through Fastify. */
+function addDirectHook(app: FastifyInstance, direct: DirectPath, bodies: BodyBudget): void {
+  app.addHook("onRequest", (request, reply, done) => {
+    const { method, url = "" } = request.raw;
+    if (
+      method === undefined ||
+      !direct.knows(method, url) ||
+      !direct.take(new NodeExchange(request, reply, bodies), url)
+    ) {
+      done();
+    }
+  });
+}
+
+/** Connect's own handlers, for all that the direct path leaves to them. */
+function addConnect(app: FastifyInstance, methods: readonly ServedMethod[], shared: Shared): void {
+  const { options, readerOf, shutdownSignal, bodies, onDefect } = shared;
+  const connect = createConnectRouter({ shutdownSignal });
+  registerMethods(connect, methods, readerOf);
+  const { requestTimeoutMs } = options.port;
+  applyProtocolPolicy(connect, { requestTimeoutMs, bodies, readerOf, shutdownSignal });
+  addConnectRoutes(app, connect.handlers, methods, onDefect);
 }
 
 function lifecycle(
@@ -186,43 +264,6 @@ function fastifyLog(failures: FailureLog): FastifyBaseLogger {
   };
   const own = { info: tell("info"), warn: tell("warn"), error: tell("error") };
   return Object.assign(failures.log.child({}), own);
-}
-
-/** The direct path in front, Connect's own handlers for all that it leaves to them. */
-function addRpc(
-  app: FastifyInstance,
-  options: DataPlaneOptions,
-  failures: FailureLog,
-  direct: DirectPath,
-  { bodies, unsent }: { readonly bodies: BodyBudget; readonly unsent: UnsentBudget },
-  readerOf: RequestReaders,
-  shutdownSignal: AbortSignal,
-  onDefect: (error: unknown) => void,
-): void {
-  const { maxTimeoutMs } = options;
-  const { requestTimeoutMs } = options.port;
-  const log = createCallLog(failures);
-  if (options.directPath) {
-    app.addHook("onRequest", (request, reply, done) => {
-      const { method, url = "" } = request.raw;
-      if (
-        method === undefined ||
-        !direct.knows(method, url) ||
-        !direct.take(new NodeExchange(request, reply, bodies), url)
-      ) {
-        done();
-      }
-    });
-  }
-  const connect = createConnectRouter({
-    shutdownSignal,
-  });
-  for (const service of options.services({ log, maxTimeoutMs, large: new LargeAnswers(unsent) })) {
-    direct.add(service.methods);
-    registerService(connect, service, readerOf);
-  }
-  applyProtocolPolicy(connect, { log, requestTimeoutMs, bodies, readerOf, shutdownSignal });
-  addConnectRoutes(app, connect.handlers, onDefect);
 }
 
 /** Takes the caller's X-Request-Id where it is one, so that a call can be followed from end to end; else makes one. */

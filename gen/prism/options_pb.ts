@@ -204,7 +204,7 @@ export const version: GenExtension<ServiceOptions, string> = /*@__PURE__*/
 /**
  * True: a call that is run twice leaves the same state as a call that is run once, so a client may
  * send it again when it does not know the outcome. The reply may differ. False or absent: sending
- * it again may do harm.
+ * it again may do harm. True exactly where idempotency_level is stated.
  *
  * @generated from extension: bool idempotent = 50300;
  */

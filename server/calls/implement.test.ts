@@ -6,6 +6,7 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import type { PrismError } from "../errors.ts";
 import { implement } from "./implement.ts";
 import { LargeAnswers } from "./large-answers.ts";
+import { readMethod } from "./methods.ts";
 import { CallRecord } from "./record.ts";
 import { CallScope } from "./scope.ts";
 
@@ -26,8 +27,9 @@ function setUp() {
       count: async () => ({ count: 1n }),
     },
     {
-      log: (_method, _record, error) => logged.push(error),
+      policies: [{ on: () => ({ finish: (_record, error) => void logged.push(error) }) }],
       maxTimeoutMs: 0,
+      onDefect: (cause) => expect.unreachable(String(cause)),
       large: new LargeAnswers({ hasRoom: () => true }),
     },
   );
@@ -37,7 +39,10 @@ function setUp() {
     logged,
     unary,
     stream,
-    record: new CallRecord("id-1", { header: () => undefined, socket: {} }),
+    record: new CallRecord(readMethod(KeyValueScanInterface.method.count, 0), "id-1", {
+      header: () => undefined,
+      socket: {},
+    }),
     scope: new CallScope(0),
   };
 }

@@ -6,19 +6,19 @@ import {
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
-  getOption,
   type MessageInitShape,
   type MessageShape,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { timeout_ms as timeoutMsOption } from "../../gen/prism/options_pb.ts";
 import type { Call } from "../backend/contract.ts";
-import { abortError, asPrismError, PrismError } from "../errors.ts";
-import type { AnyBatch, Batch } from "./columns.ts";
+import { asPrismError, PrismError } from "../errors.ts";
+import type { Batch } from "./columns.ts";
 import type { LargeAnswers } from "./large-answers.ts";
-import type { CallLog, CallRecord } from "./record.ts";
-import type { CallScope } from "./scope.ts";
+import { type MethodRow, readMethod } from "./methods.ts";
+import { type Policy, PolicyChain } from "./policies/policy.ts";
+import type { ServedMethod, ServiceMethods, StreamMethod, UnaryMethod } from "./served-method.ts";
 import { toConnectError } from "./status.ts";
+import { type AnyStream, StreamCall } from "./stream-call.ts";
 
 /**
  * A handler of one method: takes the request, answers or throws {@link PrismError}. It knows no protocol. A stream is answered
@@ -41,103 +41,57 @@ export type Handlers<Service extends DescService> = {
 };
 
 /** What is done around every handler. */
-export interface CallPolicy {
-  readonly log: CallLog;
-  /** Most that any call may take, whatever it asks for; 0 = no such bound. */
+export interface CallSettings {
+  /** In the order in which they begin. */
+  readonly policies: readonly Policy[];
+  /** Most that any call may take, whatever it asks for, in milliseconds; 0 = no such bound. */
   readonly maxTimeoutMs: number;
   /** When answers that are large are made, and whether. */
   readonly large: LargeAnswers;
+  /** Told what a policy throws once a call has ended. */
+  readonly onDefect: (cause: unknown) => void;
 }
 
 /** An answer with a value of this size or less is made at once, and so is the first page of a stream. */
 const SMALL_ANSWER_BYTES = 16 * 1024;
 
-type AnyUnary = (request: unknown, call: Call) => Promise<object>;
-type AnyStream = (request: unknown, call: Call) => AsyncIterable<AnyBatch>;
+type AnyUnary = (request: object, call: Call) => Promise<object>;
 
-interface AnyMethod {
-  readonly method: DescMethod;
-  /** The method's own bound on a call, in milliseconds; 0 = none. */
-  readonly timeoutMs: number;
-}
-
-/** A unary method with its handler in the policies, ready to be called by whoever has read a request. */
-export interface UnaryMethod extends AnyMethod {
-  readonly kind: "unary";
-  /**
-   * Runs the handler, makes of its response what `encode` does, and logs the outcome; closes the scope. Throws ConnectError, ready
-   * for the wire; a response that cannot be encoded is an internal error.
-   */
-  run<T>(
-    request: unknown,
-    record: CallRecord,
-    scope: CallScope,
-    encode: (response: object) => T | Promise<T>,
-  ): Promise<T>;
-}
-
-/** The same with a stream of responses. */
-export interface StreamMethod extends AnyMethod {
-  readonly kind: "stream";
-  /** Starts the handler. The outcome is logged once, when the stream ends; then the scope is closed. `encode` as for `run`. */
-  open<T>(
-    request: unknown,
-    record: CallRecord,
-    scope: CallScope,
-    encode: (batch: AnyBatch) => T | Promise<T>,
-  ): Batches<T>;
-}
-
-/** The responses of a call as they come, encoded. */
-export interface Batches<T> {
-  /** The next ones; `undefined` = that was all. Throws ConnectError, ready for the wire. One at a time. */
-  next(): Promise<T | undefined>;
-  /** Waits for the reader. Throws as `next` does, when the call is aborted before. */
-  wait(work: Promise<void>): Promise<void>;
-  /** Nobody reads on; ends the handler too. No effect where the stream has ended. */
-  close(): void;
-}
-
-/** A service and its methods, ready to be called. */
-export interface ServiceMethods {
-  readonly service: DescService;
-  /** One for each method of the service. */
-  readonly methods: readonly (UnaryMethod | StreamMethod)[];
-}
-
-/**
- * Wraps the handlers of a service in the policies that every call is under: deadline, cancellation, errors to
- * codes, one log line.
- */
+/** Puts what every call is under around the handlers of a service: deadline, cancellation, errors to codes, policies. */
 export function implement<Service extends DescService>(
   service: Service,
   handlers: Handlers<Service>,
-  policy: CallPolicy,
+  settings: CallSettings,
 ): ServiceMethods {
-  const methods = service.methods.map((method) => {
-    const handler = handlers[method.localName as keyof Handlers<Service>];
-    const timeoutMs = shortest(getOption(method, timeoutMsOption), policy.maxTimeoutMs);
-    return method.methodKind === "unary" || method.methodKind === "client_streaming"
-      ? wrapUnary(method, handler as AnyUnary, timeoutMs, policy)
-      : wrapStream(method, handler as AnyStream, timeoutMs, policy);
+  const methods = service.methods.map((desc): ServedMethod => {
+    const handler = handlers[desc.localName as keyof Handlers<Service>];
+    const row = readMethod(desc, settings.maxTimeoutMs);
+    const policies = new PolicyChain(row, settings.policies, settings.onDefect);
+    return row.kind === "unary" || row.kind === "client_streaming"
+      ? wrapUnary(row, policies, handler as AnyUnary, settings)
+      : wrapStream(row, policies, handler as AnyStream, settings);
   });
   return { service, methods };
 }
 
 function wrapUnary(
-  method: DescMethod,
+  row: MethodRow,
+  policies: PolicyChain,
   handler: AnyUnary,
-  timeoutMs: number,
-  { log, large }: CallPolicy,
+  { large }: CallSettings,
 ): UnaryMethod {
-  const bytesOf = valueBytesOf(method.output);
+  const bytesOf = valueBytesOf(row.desc.output);
   return {
     kind: "unary",
-    method,
-    timeoutMs,
+    row,
+    policies,
     async run(request, record, scope, encode) {
       record.enter(request);
       try {
+        const waits = policies.begin(record, scope);
+        if (waits !== undefined) {
+          await scope.race(waits);
+        }
         const response = await scope.race(handler(request, scope));
         const bytes = bytesOf(response);
         if (bytes > SMALL_ANSWER_BYTES) {
@@ -145,11 +99,11 @@ function wrapUnary(
         }
         const encoded = encode(response);
         const answer = encoded instanceof Promise ? await encoded : encoded;
-        log(method, record, undefined);
+        policies.finish(record, undefined);
         return answer;
       } catch (thrown) {
         const error = asPrismError(thrown);
-        log(method, record, error);
+        policies.finish(record, error);
         throw toConnectError(error, record);
       } finally {
         scope.close();
@@ -182,71 +136,16 @@ function valueBytesOf({ fields }: DescMessage): (response: object) => number {
 }
 
 function wrapStream(
-  method: DescMethod,
+  row: MethodRow,
+  policies: PolicyChain,
   handler: AnyStream,
-  timeoutMs: number,
-  { log, large }: CallPolicy,
+  { large }: CallSettings,
 ): StreamMethod {
-  let pageBytes = SMALL_ANSWER_BYTES;
+  const settings = { handler, policies, large, batchBytes: SMALL_ANSWER_BYTES };
   return {
     kind: "stream",
-    method,
-    timeoutMs,
-    open(request, record, scope, encode) {
-      record.enter(request);
-      let iterator: AsyncIterator<AnyBatch> | undefined;
-      // A handler may throw before it answers with a stream. A batch itself is forgotten before a slow reader takes its time.
-      const nextBatch = async () => {
-        await large.turn(pageBytes);
-        iterator ??= handler(request, scope)[Symbol.asyncIterator]();
-        const { done, value } = await iterator.next();
-        if (done === true) {
-          return undefined;
-        }
-        const encoded = await encode(value);
-        if (encoded instanceof Uint8Array) {
-          // One that is larger than expected counts at once: the next may be as large.
-          pageBytes = Math.max(encoded.length, pageBytes + (encoded.length - pageBytes) / 8);
-        }
-        return encoded;
-      };
-      let open = true;
-      const end = (error: PrismError | undefined) => {
-        if (open) {
-          open = false;
-          log(method, record, error);
-          scope.close();
-          // Not awaited: a `next()` that hangs would hold this up for ever.
-          iterator?.return?.().catch(() => {});
-        }
-      };
-      const guard = async <T>(work: Promise<T>): Promise<T> => {
-        try {
-          return await scope.race(work);
-        } catch (thrown) {
-          const error = asPrismError(thrown);
-          end(error);
-          throw toConnectError(error, record);
-        }
-      };
-      // A reader that leaves while it owes us room may never ask for more.
-      scope.signal.addEventListener("abort", () => end(abortError(scope.signal)));
-      return {
-        async next() {
-          const encoded = await guard(nextBatch());
-          if (encoded === undefined) {
-            end(undefined);
-          }
-          return encoded;
-        },
-        wait: guard,
-        close: () => end(new PrismError("canceled", "the caller left")),
-      };
-    },
+    row,
+    policies,
+    open: (request, record, scope, encode) => new StreamCall(settings, request, record, scope, encode),
   };
-}
-
-/** The shorter of two bounds of which 0 means none. */
-function shortest(a: number, b: number): number {
-  return a === 0 || b === 0 ? Math.max(a, b) : Math.min(a, b);
 }

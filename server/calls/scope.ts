@@ -1,6 +1,5 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { AbortEvents, Call, CallUse } from "../backend/contract.ts";
-import { PrismError } from "../errors.ts";
+import { abortError, PrismError } from "../errors.ts";
 import { MAX_TIMER_MS } from "../limits.ts";
 
 /** One call while it runs: ends its work when the deadline passes, the caller leaves or the server goes down. */
@@ -87,7 +86,7 @@ export class CallScope implements Call, AbortEvents {
 
   /** Aborts when `signal` does, with what it says of the reason; until the call of what it answers. */
   follow(signal: AbortSignal): () => void {
-    const onAbort = () => this.abort(abortedBy(signal));
+    const onAbort = () => this.abort(abortError(signal));
     if (signal.aborted) {
       onAbort();
     }
@@ -160,14 +159,4 @@ const CLOSED = new PrismError("canceled", "the call is over");
 /** The deadline of the call, or the one that its method has, passed. */
 function deadlineExceeded(): PrismError {
   return new PrismError("deadline_exceeded", "the deadline of the call passed");
-}
-
-/** Why Connect's signal was aborted: shutdown (our own reason), the caller's deadline, or the caller left. */
-function abortedBy({ reason }: AbortSignal): PrismError {
-  if (reason instanceof PrismError) {
-    return reason;
-  }
-  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded
-    ? deadlineExceeded()
-    : new PrismError("canceled", "the call was canceled", { cause: reason });
 }

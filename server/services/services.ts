@@ -6,7 +6,8 @@ import { file_prism_common_errors } from "../../gen/prism/common/errors_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
-import { type CallPolicy, implement, type ServiceMethods } from "../calls/implement.ts";
+import { type CallSettings, implement } from "../calls/implement.ts";
+import type { ServiceMethods } from "../calls/served-method.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { createHealth, type HealthState } from "./health.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
@@ -29,18 +30,19 @@ export interface ServiceOptions {
   readonly router: NamespaceRouter;
   readonly health: HealthState;
   readonly limits: { readonly maxValueBytes: number };
-  readonly policy: CallPolicy;
+  /** What is around every handler. */
+  readonly calls: CallSettings;
 }
 
 /** Makes every service, each handler within the policies. */
-export function createServices({ router, health, limits, policy }: ServiceOptions): ServiceMethods[] {
+export function createServices({ router, health, limits, calls }: ServiceOptions): ServiceMethods[] {
   const reflection = createReflection(SERVICES, [file_prism_common_errors]);
   return [
-    implement(KeyValueBasicInterface, createKeyValueBasic(router, limits), policy),
-    implement(KeyValueScanInterface, createKeyValueScan(router), policy),
-    implement(ListBasicInterface, createListBasic(router, limits), policy),
-    implement(Health, createHealth(health), policy),
-    implement(ServerReflection, reflection, policy),
-    implement(ServerReflectionV1Alpha, reflection, policy),
+    implement(KeyValueBasicInterface, createKeyValueBasic(router, limits), calls),
+    implement(KeyValueScanInterface, createKeyValueScan(router), calls),
+    implement(ListBasicInterface, createListBasic(router, limits), calls),
+    implement(Health, createHealth(health), calls),
+    implement(ServerReflection, reflection, calls),
+    implement(ServerReflectionV1Alpha, reflection, calls),
   ];
 }

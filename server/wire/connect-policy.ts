@@ -4,25 +4,23 @@ import {
   type UniversalHandler,
   type UniversalServerRequest,
   type UniversalServerResponse,
+  uResponseMethodNotAllowed,
 } from "@connectrpc/connect/protocol";
 import * as connect from "@connectrpc/connect/protocol-connect";
-import * as grpc from "@connectrpc/connect/protocol-grpc";
 import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
-import { type CallLog, callRecord } from "../calls/record.ts";
-import { CallScope, createDeadlineScope } from "../calls/scope.ts";
+import type { CallScope } from "../calls/scope.ts";
 import { toConnectError } from "../calls/status.ts";
-import { PrismError, type Reason } from "../errors.ts";
-import { MAX_TIMER_MS } from "../limits.ts";
+import { asPrismError, PrismError, type Reason } from "../errors.ts";
 import { REASONS, reasonOf } from "../reasons.ts";
+import { type ConnectCall, connectCall } from "./connect-call.ts";
 import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 import type { RequestReaders } from "./request-reader.ts";
 import { noRoom, type ReceivingBudget } from "./unpack.ts";
-import { type ErrorForm, errorForm, errorResponse, readError } from "./wire-error.ts";
+import { type ErrorForm, errorResponse, readError } from "./wire-error.ts";
 import { UNNAMED_COMPRESSION } from "./wire-format.ts";
 
 /** What the protocol layer does around Connect's handlers. */
 export interface ProtocolPolicy {
-  readonly log: CallLog;
   /** Most time to receive the request message of a call that sends one, in milliseconds; 0 = any time. */
   readonly requestTimeoutMs: number;
   /** Memory that the requests of all calls share while they come in. */
@@ -35,7 +33,7 @@ export interface ProtocolPolicy {
 
 /**
  * Puts a layer around every handler of a router, for the calls that never reach a handler of ours: a body
- * that is broken, too large, too slow or in an unknown encoding. They are logged once, and answered with the
+ * that is broken, too large, too slow or in an unknown encoding. Their policies are told once, and they are answered with the
  * same error detail as all others. (Connect answers broken protobuf with INTERNAL; the fault is the caller's,
  * so here it is INVALID_ARGUMENT, as in connect-go.)
  */
@@ -46,47 +44,71 @@ export function applyProtocolPolicy(router: ConnectRouter, policy: ProtocolPolic
 }
 
 function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandler {
-  const single = handler.method.methodKind === "unary" || handler.method.methodKind === "server_streaming";
+  const kind = handler.method.methodKind;
+  const single = kind === "unary" || kind === "server_streaming";
+  // Connect says that a stream without side effects can be had by GET, which its protocol does not have.
+  const allowed = kind === "unary" ? handler.allowedMethods : ["POST"];
 
   async function handle(request: UniversalServerRequest): Promise<UniversalServerResponse> {
-    const record = callRecord(request.contextValues);
-    boundTimeout(request.header);
-    const contentType = request.header.get("content-type") ?? "";
-    // A GET has no Content-Type; its errors are those of a unary call.
-    const form = request.method === "GET" ? "connect-unary" : errorForm(contentType);
-    let refusal: PrismError | undefined;
-    const body = single
-      ? bounded(request, form, policy, (error) => {
-          refusal = error;
-          return toConnectError(error, record);
-        })
-      : request.body;
-    const response = await handler({ ...request, body });
-    if (record.entered) {
-      return response;
+    const call = connectCall(request);
+    const { record, scope, target } = call;
+    try {
+      if (!allowed.includes(request.method)) {
+        return refuseUnread(call, request, uResponseMethodNotAllowed);
+      }
+      let refusal: PrismError | undefined;
+      const refused = (error: PrismError) => {
+        refusal = error;
+        return toConnectError(error, record);
+      };
+      const body = single ? bounded(request, scope, policy, refused) : request.body;
+      const response = await handler({ ...request, body });
+      if (record.entered) {
+        return response;
+      }
+      const wireError = call.form && (await readError(call.form, response));
+      if (call.form === undefined || wireError === undefined) {
+        return refuseUnread(call, request, response);
+      }
+      const error = request.signal.aborted
+        ? new PrismError("canceled", "the caller left")
+        : (refusal ?? requestError(wireError, policy.readerOf(handler.method.input).limits));
+      target.policies.finish(record, error);
+      const status = REASONS[error.reason].httpStatus;
+      const contentType = request.header.get("content-type") ?? "";
+      return errorResponse(call.form, contentType, toConnectError(error, record), status);
+    } catch (thrown) {
+      if (!record.entered) {
+        target.policies.finish(record, asPrismError(thrown));
+      }
+      throw thrown;
+    } finally {
+      if (!record.entered) {
+        scope.close();
+      }
     }
-    const wireError = form === undefined ? undefined : await readError(form, response);
-    if (form === undefined || wireError === undefined) {
-      const help = helpWith(handler, request.method, contentType, response.status);
-      policy.log(
-        handler.method,
-        record,
-        new PrismError("request_unsupported", `HTTP ${response.status}: ${help}`),
-      );
-      return helpResponse(handler, form, request.method, response, help);
-    }
-    const error = request.signal.aborted
-      ? new PrismError("canceled", "the caller left")
-      : (refusal ?? requestError(wireError, policy.readerOf(handler.method.input).limits));
-    policy.log(handler.method, record, error);
-    return errorResponse(form, contentType, toConnectError(error, record), REASONS[error.reason].httpStatus);
   }
+
+  /** A request that no protocol here knows: what Connect answers it, and why. */
+  function refuseUnread(
+    { target, record, form }: ConnectCall,
+    { method, header }: UniversalServerRequest,
+    response: UniversalServerResponse,
+  ): UniversalServerResponse {
+    const contentType = header.get("content-type") ?? "";
+    const help = helpWith(handler, allowed, method, contentType, response.status);
+    const error = new PrismError("request_unsupported", `HTTP ${response.status}: ${help}`);
+    target.policies.finish(record, error);
+    return helpResponse(allowed, form, method, response, help);
+  }
+
   return Object.assign(handle, handler);
 }
 
 /** What to send in place of a request that no protocol here knows. */
 function helpWith(
-  { method, allowedMethods }: UniversalHandler,
+  { method }: UniversalHandler,
+  allowed: readonly string[],
   httpMethod: string,
   contentType: string,
   status: number,
@@ -95,7 +117,7 @@ function helpWith(
   const name = `${method.parent.typeName}.${method.name}`;
   switch (status) {
     case 405:
-      return `use ${allowedMethods.join(" or ")}`;
+      return `use ${allowed.join(" or ")}`;
     case 415:
       if (httpMethod === "GET") {
         return "the query names no encoding that is known here: use encoding=json or encoding=proto";
@@ -118,7 +140,7 @@ function helpWith(
  * from these statuses (connectrpc.com/docs/protocol, "Error Codes"; grpc.github.io, "HTTP to gRPC Status Code Mapping").
  */
 function helpResponse(
-  { allowedMethods }: UniversalHandler,
+  allowed: readonly string[],
   form: ErrorForm | undefined,
   httpMethod: string,
   { status, header: given }: UniversalServerResponse,
@@ -132,7 +154,7 @@ function helpResponse(
   header.set("content-type", json ? connect.contentTypeUnaryJson : "text/plain; charset=utf-8");
   header.set("content-length", String(body.byteLength));
   if (status === 405) {
-    header.set("allow", allowedMethods.join(", "));
+    header.set("allow", allowed.join(", "));
   }
   return { status, header, ...(httpMethod !== "HEAD" && { body: createAsyncIterable([body]) }) };
 }
@@ -167,19 +189,6 @@ export function requestError(error: ConnectError, limits?: MessageLimits): Prism
   });
 }
 
-/** Cuts a deadline that is further away than a timer can be. */
-function boundTimeout(header: Headers): void {
-  const grpc = /^(\d{1,8})([HMS])$/.exec(header.get("grpc-timeout") ?? "");
-  const unitMs = { H: 3_600_000, M: 60_000, S: 1_000 }[grpc?.[2] ?? ""] ?? 0;
-  if (Number(grpc?.[1]) * unitMs > MAX_TIMER_MS) {
-    header.set("grpc-timeout", `${Math.floor(MAX_TIMER_MS / 1000)}S`);
-  }
-  const connect = /^\d{1,10}$/.exec(header.get("connect-timeout-ms") ?? "");
-  if (Number(connect?.[0]) > MAX_TIMER_MS) {
-    header.set("connect-timeout-ms", String(MAX_TIMER_MS));
-  }
-}
-
 function requestReason(code: Code): Reason {
   switch (code) {
     case Code.ResourceExhausted:
@@ -203,35 +212,24 @@ function requestReason(code: Code): Reason {
  * many large ones do not add up. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
  */
 function bounded(
-  { body, header }: UniversalServerRequest,
-  form: ErrorForm | undefined,
+  { body }: UniversalServerRequest,
+  scope: CallScope,
   policy: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): UniversalServerRequest["body"] {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body
-    ? receive(body, header, form, policy, refused)
+    ? receive(body, scope, policy, refused)
     : body;
 }
 
-/** With the caller's deadline. Where that cannot be read, Connect says so. */
-function createScope(header: Headers, form: ErrorForm | undefined): CallScope {
-  const { timeoutMs } =
-    form === "grpc" || form === "grpc-web"
-      ? grpc.parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER)
-      : connect.parseTimeout(header.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
-  return timeoutMs === undefined ? new CallScope(0) : createDeadlineScope(timeoutMs, 0);
-}
-
-/** What is begun here, with the first read, ends here. A request that Connect refuses unread begins nothing. */
+/** What is begun here, with the first read, ends here; the scope is its owner's. A request that Connect refuses unread begins nothing. */
 async function* receive(
   body: AsyncIterable<Uint8Array>,
-  header: Headers,
-  form: ErrorForm | undefined,
+  scope: CallScope,
   { requestTimeoutMs, bodies, shutdownSignal }: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
-  const scope = createScope(header, form);
   const unfollow = scope.follow(shutdownSignal);
   const late = () => scope.abort(tooSlow(requestTimeoutMs));
   const timer = requestTimeoutMs > 0 ? setTimeout(late, requestTimeoutMs) : undefined;
@@ -255,7 +253,6 @@ async function* receive(
   } finally {
     clearTimeout(timer);
     unfollow();
-    scope.close();
     bodies.give(taken);
   }
 }

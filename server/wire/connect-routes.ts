@@ -2,7 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { createCallValues } from "../calls/record.ts";
+import type { ServedMethod } from "../calls/served-method.ts";
+import { beginConnectCall } from "./connect-call.ts";
 
 /**
  * A route for each of Connect's handlers, as @connectrpc/connect-fastify makes them, with two differences: a call whose caller left
@@ -11,12 +12,18 @@ import { createCallValues } from "../calls/record.ts";
 export function addConnectRoutes(
   app: FastifyInstance,
   handlers: readonly UniversalHandler[],
+  methods: readonly ServedMethod[],
   onDefect: (error: unknown) => void,
 ): void {
+  const byPath = new Map(methods.map((method) => [method.row.path, method]));
   for (const handler of handlers) {
+    const target = byPath.get(handler.requestPath);
+    if (target === undefined) {
+      throw new TypeError(`${handler.requestPath} has a handler and is no method`);
+    }
     const onRequest = (request: FastifyRequest, reply: FastifyReply) => {
       reply.hijack();
-      answer(handler, request, reply).catch((error) => {
+      answer(handler, target, request, reply).catch((error) => {
         if (!hasLeft(reply, error)) {
           onDefect(error);
         }
@@ -33,14 +40,16 @@ const KEPT = { destroyOnReturn: false };
 
 async function answer(
   handler: UniversalHandler,
+  target: ServedMethod,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
   const { headers, socket } = request.raw;
   const header = (name: string) => headers[name]?.toString();
-  const values = createCallValues(request.id, { header, socket, url: request.url });
-  const asked = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, values);
-  const response = await handler({ ...asked, body: request.raw.iterator(KEPT) });
+  const asked = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, undefined);
+  const source = { header, socket, url: request.url };
+  const call = beginConnectCall(target, request.id, source, asked);
+  const response = await handler({ ...call, body: request.raw.iterator(KEPT) });
   tellHeaders(reply);
   await universalResponseToNodeResponse(response, reply.raw);
 }

@@ -1,35 +1,34 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { ConnectError, type ConnectRouter, type HandlerContext, type MethodImpl } from "@connectrpc/connect";
 import type { AnyBatch } from "../calls/columns.ts";
-import type { ServiceMethods, StreamMethod, UnaryMethod } from "../calls/implement.ts";
-import { type CallRecord, callRecord } from "../calls/record.ts";
-import { CallScope, createDeadlineScope } from "../calls/scope.ts";
+import type { CallRecord } from "../calls/record.ts";
+import type { ServedMethod, StreamMethod, UnaryMethod } from "../calls/served-method.ts";
+import { connectCall } from "./connect-call.ts";
 import { requestError } from "./connect-policy.ts";
 import { connectOptions, type RequestReaders } from "./request-reader.ts";
 import { appendFields } from "./wire-error.ts";
 
-/** Registers a service with a Connect router, each method with the limits of its own requests. */
-export function registerService(
+/** Registers methods with a Connect router, each with the limits of its own requests. */
+export function registerMethods(
   connect: ConnectRouter,
-  { methods }: ServiceMethods,
+  methods: readonly ServedMethod[],
   readerOf: RequestReaders,
 ): void {
   for (const each of methods) {
     // Connect goes by the kind of the method, whatever the type says.
     connect.rpc(
-      each.method as DescMethodUnary,
+      each.row.desc as DescMethodUnary,
       (each.kind === "unary" ? connectUnary(each) : connectStream(each)) as MethodImpl<DescMethodUnary>,
-      connectOptions(readerOf(each.method.input)),
+      connectOptions(readerOf(each.row.desc.input)),
     );
   }
 }
 
-function connectUnary({ method, timeoutMs, run }: UnaryMethod) {
-  const manyRequests = method.methodKind === "client_streaming";
-  return async (request: unknown, context: HandlerContext): Promise<unknown> => {
-    const scope = connectScope(timeoutMs, context);
+function connectUnary({ row, run }: UnaryMethod) {
+  const manyRequests = row.kind === "client_streaming";
+  return async (request: object, context: HandlerContext): Promise<unknown> => {
+    const { record, scope } = connectCall({ contextValues: context.values });
     const unfollow = scope.follow(context.signal);
-    const record = callRecord(context.values);
     const read = manyRequests ? readable(request as AsyncIterable<unknown>) : request;
     try {
       return await run(read, record, scope, asIs);
@@ -40,12 +39,11 @@ function connectUnary({ method, timeoutMs, run }: UnaryMethod) {
   };
 }
 
-function connectStream({ method, timeoutMs, open }: StreamMethod) {
-  const manyRequests = method.methodKind === "bidi_streaming";
-  return async function* (request: unknown, context: HandlerContext): AsyncGenerator<unknown> {
-    const scope = connectScope(timeoutMs, context);
+function connectStream({ row, open }: StreamMethod) {
+  const manyRequests = row.kind === "bidi_streaming";
+  return async function* (request: object, context: HandlerContext): AsyncGenerator<unknown> {
+    const { record, scope } = connectCall({ contextValues: context.values });
     const unfollow = scope.follow(context.signal);
-    const record = callRecord(context.values);
     const read = manyRequests ? readable(request as AsyncIterable<unknown>) : request;
     const batches = open(read, record, scope, asIs);
     try {
@@ -72,14 +70,6 @@ async function* readable(requests: AsyncIterable<unknown>): AsyncGenerator<unkno
   } catch (error) {
     throw error instanceof ConnectError ? requestError(error) : error;
   }
-}
-
-/** The scope of a call on Connect's handlers, which know its caller's deadline. */
-function connectScope(timeoutMs: number, context: HandlerContext): CallScope {
-  const givenMs = context.timeoutMs();
-  return givenMs === undefined
-    ? new CallScope(timeoutMs)
-    : createDeadlineScope(Math.max(0, givenMs), timeoutMs);
 }
 
 /** Hands to Connect what the answer tells beside its messages. */

@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { StreamMethod, UnaryMethod } from "../calls/implement.ts";
 import type { Metadata } from "../calls/metadata.ts";
-import type { CallLog, CallRecord } from "../calls/record.ts";
+import type { MethodRow } from "../calls/methods.ts";
+import type { CallRecord } from "../calls/record.ts";
 import type { CallScope } from "../calls/scope.ts";
+import type { ServedMethod, StreamMethod, UnaryMethod } from "../calls/served-method.ts";
 import { toConnectError } from "../calls/status.ts";
 import { echoing, PrismError } from "../errors.ts";
 import { REASONS } from "../reasons.ts";
@@ -37,10 +38,9 @@ export interface DirectCall {
   drained(): Promise<void>;
 }
 
-/** A method on the direct path. Its functions answer the call, log it once and close its scope; they throw for defects only. */
+/** A method on the direct path. Its functions answer the call, tell its policies and close its scope; they throw for defects only. */
 export interface DirectMethod {
-  /** The method's own bound on a call, in milliseconds; 0 = none. */
-  readonly timeoutMs: number;
+  readonly row: MethodRow;
   /** Of its requests. */
   readonly limits: MessageLimits;
   /** Whether this method is called in this form: Connect has one for single answers and one for streams. */
@@ -54,19 +54,15 @@ export interface DirectMethod {
 }
 
 /** Puts a method on the direct path. */
-export function createDirectMethod(
-  target: UnaryMethod | StreamMethod,
-  log: CallLog,
-  reader: RequestReader,
-): DirectMethod {
-  const { method } = target;
+export function createDirectMethod(target: ServedMethod, reader: RequestReader): DirectMethod {
+  const { row, policies } = target;
   const { limits } = reader;
-  const codec = createResponseCodec(method.output);
+  const codec = createResponseCodec(row.desc.output);
   const kind = target.kind === "unary" ? "unary" : "server-streaming";
   const otherForm = target.kind === "unary" ? "connect-stream" : "connect-unary";
 
   function abandon(call: DirectCall, error: PrismError): void {
-    log(method, call.record, error);
+    policies.finish(call.record, error);
     call.scope.close();
   }
 
@@ -76,7 +72,7 @@ export function createDirectMethod(
   }
 
   return {
-    timeoutMs: target.timeoutMs,
+    row,
     limits,
     takes: ({ form }) => form !== otherForm,
     refuse,

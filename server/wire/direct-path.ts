@@ -1,16 +1,15 @@
-import type { StreamMethod, UnaryMethod } from "../calls/implement.ts";
-import { type CallLog, CallRecord } from "../calls/record.ts";
-import { CallScope, createDeadlineScope } from "../calls/scope.ts";
+import { CallRecord } from "../calls/record.ts";
+import type { ServedMethod } from "../calls/served-method.ts";
+import { scopeOf } from "./call-scope.ts";
 import { createDirectMethod, type DirectMethod } from "./direct-method.ts";
 import type { Exchange } from "./exchange.ts";
-import { type DirectForm, directForm } from "./forms.ts";
+import { directForm } from "./forms.ts";
 import { type CallBounds, OpenCall } from "./open-call.ts";
 import { OpenCalls } from "./open-calls.ts";
 import type { RequestReaders } from "./request-reader.ts";
 
 /** Bounds of the direct path. */
 export interface DirectPathOptions {
-  readonly log: CallLog;
   readonly readerOf: RequestReaders;
   /** To receive a whole request; 0 = any time. */
   readonly requestTimeoutMs: number;
@@ -21,18 +20,22 @@ export interface DirectPathOptions {
 
 /** Answers the calls that it can, in front of Connect's own handlers, which get the others. */
 export interface DirectPath {
-  /** Puts the methods on the path that take one request. */
-  add(methods: readonly (UnaryMethod | StreamMethod)[]): void;
   /** Whether a request of this HTTP method and path could be one for {@link DirectPath.take}; cheap. */
   knows(httpMethod: string, path: string): boolean;
   /** Takes the exchange and answers it, or leaves it alone: false = it is for Connect. */
   take(exchange: Exchange, path: string): boolean;
 }
 
-/** Makes the path; there are no methods on it yet. */
-export function createDirectPath(options: DirectPathOptions): DirectPath {
-  const { log, readerOf, requestTimeoutMs, onDefect, shutdownSignal } = options;
+/** Puts those of the methods on the path that take one request. */
+export function createDirectPath(served: readonly ServedMethod[], options: DirectPathOptions): DirectPath {
+  const { readerOf, requestTimeoutMs, onDefect, shutdownSignal } = options;
   const methods = new Map<string, DirectMethod>();
+  for (const target of served) {
+    const { path, kind, desc } = target.row;
+    if (kind === "unary" || kind === "server_streaming") {
+      methods.set(path, createDirectMethod(target, readerOf(desc.input)));
+    }
+  }
   const open = new OpenCalls<OpenCall>();
   const bounds: CallBounds = { open, requestTimeoutMs, onDefect };
   shutdownSignal.addEventListener("abort", () => {
@@ -48,16 +51,6 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
   };
 
   return {
-    add(added) {
-      for (const target of added) {
-        const { parent, name, input, methodKind } = target.method;
-        if (methodKind !== "unary" && methodKind !== "server_streaming") {
-          continue;
-        }
-        methods.set(`/${parent.typeName}/${name}`, createDirectMethod(target, log, readerOf(input)));
-      }
-    },
-
     knows: (httpMethod, path) => httpMethod === "POST" && methodOf(path) !== undefined,
 
     take(exchange, path) {
@@ -71,29 +64,16 @@ export function createDirectPath(options: DirectPathOptions): DirectPath {
       if (!zipped && encoding !== undefined && encoding !== "identity") {
         return false;
       }
-      const scope = createScope(exchange, form, method.timeoutMs);
+      const scope = scopeOf(method.row, form.timeout, exchange);
       if (scope === undefined) {
         return false;
       }
       const gzip = acceptsGzip(exchange.header(form.acceptHeader), zipped);
-      const record = new CallRecord(exchange.requestId, exchange);
+      const record = new CallRecord(method.row, exchange.requestId, exchange);
       new OpenCall(exchange, form, zipped, gzip, record, scope, method, bounds).receive();
       return true;
     },
   };
-}
-
-/** The call's scope, with the caller's deadline and the method's; `undefined` where the header is broken. */
-function createScope(exchange: Exchange, form: DirectForm, methodTimeoutMs: number): CallScope | undefined {
-  const header = exchange.header(form.timeoutHeader);
-  if (header === undefined) {
-    return new CallScope(methodTimeoutMs);
-  }
-  const { timeoutMs, error } = form.parseTimeout(header, Number.MAX_SAFE_INTEGER);
-  if (timeoutMs === undefined || error !== undefined) {
-    return undefined;
-  }
-  return createDeadlineScope(timeoutMs, methodTimeoutMs);
 }
 
 /** Who says nothing can read what it sends. */

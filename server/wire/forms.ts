@@ -1,7 +1,6 @@
-import type { ConnectError } from "@connectrpc/connect";
-import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
+import { TIMEOUT_HEADERS, type TimeoutHeader } from "./call-scope.ts";
 import { mediaType } from "./content-type.ts";
 import type { AnswerHead } from "./exchange.ts";
 import type { ErrorForm } from "./wire-error.ts";
@@ -16,11 +15,7 @@ export interface DirectForm {
   /** Names the compressions that the caller can read. */
   readonly acceptHeader: string;
   /** Carries the caller's deadline. */
-  readonly timeoutHeader: string;
-  readonly parseTimeout: (
-    value: string | null,
-    maxTimeoutMs: number,
-  ) => { timeoutMs?: number; error?: ConnectError | undefined };
+  readonly timeout: TimeoutHeader;
   /** Of an answer that went well. */
   readonly head: AnswerHead;
   /** The same where messages are compressed, or (in envelopes) can be. */
@@ -31,13 +26,14 @@ function define(
   form: ErrorForm,
   binary: boolean,
   contentType: string,
-  names: Pick<DirectForm, "encodingHeader" | "acceptHeader" | "timeoutHeader" | "parseTimeout">,
+  names: Pick<DirectForm, "encodingHeader" | "acceptHeader">,
 ): DirectForm {
   const fields = ["content-type", contentType];
   const head = { status: 200, fields, sized: form === "connect-unary" };
   return {
     form,
     binary,
+    timeout: TIMEOUT_HEADERS[form],
     head,
     gzipHead: { ...head, fields: [...fields, names.encodingHeader, "gzip"] },
     ...names,
@@ -47,8 +43,6 @@ function define(
 const UNARY = {
   encodingHeader: "content-encoding",
   acceptHeader: "accept-encoding",
-  timeoutHeader: "connect-timeout-ms",
-  parseTimeout: connect.parseTimeout,
 };
 const STREAM = {
   ...UNARY,
@@ -58,8 +52,6 @@ const STREAM = {
 const GRPC = {
   encodingHeader: "grpc-encoding",
   acceptHeader: "grpc-accept-encoding",
-  timeoutHeader: "grpc-timeout",
-  parseTimeout: grpc.parseTimeout,
 };
 
 const GRPC_PROTO = define("grpc", true, grpc.contentTypeProto, GRPC);

@@ -7,6 +7,9 @@ import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { TestServer } from "../helpers/server.ts";
 import { type CallAnswer, type HttpAnswer, type RawRequest, readAnswer } from "./wire.ts";
 
+/** A server that calls can be made to. */
+export type Listening = Pick<TestServer, "baseUrl">;
+
 /** What came back, as HTTP and as the protocol reads it. */
 export interface RawAnswer extends HttpAnswer, CallAnswer {
   /** The port that the call came from: the same port is the same connection. */
@@ -22,12 +25,12 @@ export interface RawConnection extends Disposable {
 }
 
 /** Connects to the data plane; with TLS where `tls` says how. */
-export function connect(server: TestServer, version: 1 | 2, tls?: ConnectionOptions): RawConnection {
+export function connect(server: Listening, version: 1 | 2, tls?: ConnectionOptions): RawConnection {
   return version === 1 ? connectHttp1(server, tls) : connectHttp2(server, tls);
 }
 
 /** Where the data plane listens, as node:net wants it. */
-export function addressOf({ baseUrl }: Pick<TestServer, "baseUrl">): {
+export function addressOf({ baseUrl }: Listening): {
   readonly host: string;
   readonly port: number;
 } {
@@ -36,12 +39,12 @@ export function addressOf({ baseUrl }: Pick<TestServer, "baseUrl">): {
 }
 
 /** One call on a connection of its own. */
-export async function rawCall(server: TestServer, request: RawRequest): Promise<RawAnswer> {
+export async function rawCall(server: Listening, request: RawRequest): Promise<RawAnswer> {
   using connection = connect(server, request.wire.http);
   return await connection.call(request);
 }
 
-function connectHttp1(server: TestServer, tls: ConnectionOptions | undefined): RawConnection {
+function connectHttp1(server: Listening, tls: ConnectionOptions | undefined): RawConnection {
   const { host, port } = addressOf(server);
   const agent =
     tls === undefined
@@ -85,7 +88,7 @@ function connectHttp1(server: TestServer, tls: ConnectionOptions | undefined): R
   };
 }
 
-function connectHttp2(server: TestServer, tls: ConnectionOptions | undefined): RawConnection {
+function connectHttp2(server: Listening, tls: ConnectionOptions | undefined): RawConnection {
   const { host, port } = addressOf(server);
   const session = http2.connect(
     server.baseUrl,

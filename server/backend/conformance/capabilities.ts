@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createNamespaceRouter } from "../../namespaces/router.ts";
+import { routerOn } from "../../../tests/helpers/router.ts";
 import type { Backend } from "../contract.ts";
 import { INTERFACES, type Interface, rowsOf } from "../operations.ts";
 import { CALL, type Harness, NAMESPACE } from "./harness.ts";
@@ -40,8 +40,8 @@ function expectMethods(backend: Backend, capability: Interface): void {
 async function expectRefused(backend: Backend, capability: Interface): Promise<void> {
   const store = backend[capability];
   if (store === undefined) {
-    const router = createNamespaceRouter([{ name: NAMESPACE, backend }]);
-    expect(() => router[capability](NAMESPACE)).toThrow(expect.objectContaining(UNSUPPORTED));
+    const router = await routerOn(backend, [NAMESPACE]);
+    expect(() => router[capability](NAMESPACE, CALL)).toThrow(expect.objectContaining(UNSUPPORTED));
     return;
   }
   const { type, atomic, open, check, close } = backend;

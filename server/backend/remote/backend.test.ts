@@ -1,12 +1,12 @@
 import { createRouterTransport } from "@connectrpc/connect";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { routerOn } from "../../../tests/helpers/router.ts";
 import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
 import { createWireBackend } from "../../../tests/helpers/wire-backend.ts";
 import { toConnectError } from "../../calls/status.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { createNamespaceRouter } from "../../namespaces/router.ts";
 import { createKeyValueBasic } from "../../services/keyvalue-basic.ts";
 import { createListBasic } from "../../services/list-basic.ts";
 import { CALL, type Harness, NAMESPACES } from "../conformance/harness.ts";
@@ -56,7 +56,7 @@ describeBackend({
   async create() {
     const clock = createManualClock();
     const store = createMemoryBackend({ type: "memory" }, { clock });
-    const router = createNamespaceRouter(NAMESPACES.map((name) => ({ name, backend: store })));
+    const router = await routerOn(store, NAMESPACES);
     const limits = { maxValueBytes: MAX_VALUE_BYTES };
     const transport = createRouterTransport((services) => {
       services.service(KeyValueBasicInterface, overConnect(createKeyValueBasic(router, limits)));

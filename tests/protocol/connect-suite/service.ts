@@ -6,15 +6,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { Call } from "../../../server/backend/contract.ts";
-import {
-  type CallPolicy,
-  type Handlers,
-  implement,
-  type ServiceMethods,
-  type StreamMethod,
-  type UnaryMethod,
-} from "../../../server/calls/implement.ts";
+import { type CallSettings, type Handlers, implement } from "../../../server/calls/implement.ts";
 import type { CallRecord } from "../../../server/calls/record.ts";
+import type { ServiceMethods, StreamMethod, UnaryMethod } from "../../../server/calls/served-method.ts";
 import { JSON_OPTIONS } from "../../../server/wire/wire-format.ts";
 import { toConnectError, toPairs, toSuiteHeaders } from "./convert.ts";
 import {
@@ -49,11 +43,11 @@ interface Asked<T> {
 type Outcome = object | ConnectError;
 
 /** Makes the service, as `createServices` does Prism's. */
-export function createConformanceService(policy: CallPolicy): ServiceMethods[] {
+export function createConformanceService(calls: CallSettings): ServiceMethods[] {
   const { service, methods } = implement(
     ConformanceService,
     handlers as unknown as Handlers<typeof ConformanceService>,
-    policy,
+    calls,
   );
   return [
     {
@@ -87,7 +81,8 @@ function outerStream(inner: StreamMethod): StreamMethod {
       const asked = { message, record };
       const batches = inner.open(asked, record, scope, (batch) => [...batch]);
       return {
-        ...batches,
+        wait: (work) => batches.wait(work),
+        close: () => batches.close(),
         async next() {
           const batch = await batches.next();
           return batch && encode(batch.map(orThrow));

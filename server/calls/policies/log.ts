@@ -1,0 +1,55 @@
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { PrismError } from "../../errors.ts";
+import { REASONS } from "../../reasons.ts";
+import type { FailureLog } from "../failure-log.ts";
+import type { CallRecord } from "../record.ts";
+import type { Policy, PolicyHooks } from "./policy.ts";
+
+/**
+ * One line for each call: a failure at its reason's level, to `failures`, and success as debug, to its log. Never values,
+ * keys or tokens. The cause of an internal error is logged here and nowhere else.
+ */
+export function createLogPolicy(failures: FailureLog): Policy {
+  const { log } = failures;
+  const hooks: PolicyHooks = {
+    finish(record, error) {
+      const level = error === undefined ? "debug" : REASONS[error.reason].level;
+      if (!log.isLevelEnabled(level)) {
+        return;
+      }
+      if (error === undefined || level === "debug") {
+        log.debug(fieldsOf(record, error), error === undefined ? "call" : "call failed");
+        return;
+      }
+      const { reason, field = "", cause } = error;
+      // A name that is no namespace's would make as many kinds as there are names.
+      const namespace = reason === "namespace_not_found" ? "" : record.namespace;
+      failures.tell({
+        level,
+        message: "call failed",
+        kind: `${record.row.path} ${namespace} ${reason} ${field}`,
+        fields: () => fieldsOf(record, error),
+        cause,
+      });
+    },
+  };
+  return { on: () => hooks };
+}
+
+/** What the log has in place of a message that can hold keys and values. */
+const UNREAD = "the request was not read; the answer says why";
+
+function fieldsOf(record: CallRecord, error: PrismError | undefined) {
+  const { desc } = record.row;
+  return {
+    request_id: record.requestId,
+    peer: record.peer,
+    ...(record.principal !== undefined && { principal: record.principal }),
+    service: desc.parent.typeName,
+    call: desc.name,
+    namespace: record.namespace,
+    code: error === undefined ? "ok" : codeToString(REASONS[error.reason].code),
+    duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
+    ...(error !== undefined && { reason: error.reason, error: error.echoes ? UNREAD : error.message }),
+  };
+}

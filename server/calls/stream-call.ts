@@ -1,0 +1,113 @@
+import type { Call } from "../backend/contract.ts";
+import { abortError, asPrismError, PrismError } from "../errors.ts";
+import type { AnyBatch } from "./columns.ts";
+import type { LargeAnswers } from "./large-answers.ts";
+import type { PolicyChain } from "./policies/policy.ts";
+import type { CallRecord } from "./record.ts";
+import type { CallScope } from "./scope.ts";
+import type { Batches } from "./served-method.ts";
+import { toConnectError } from "./status.ts";
+
+/** The handler of a stream, of whatever types. */
+export type AnyStream = (request: object, call: Call) => AsyncIterable<AnyBatch>;
+
+/** What the calls of one method share. */
+export interface StreamSettings {
+  readonly handler: AnyStream;
+  readonly policies: PolicyChain;
+  readonly large: LargeAnswers;
+  /** How large the next batch is expected to be, encoded. */
+  batchBytes: number;
+}
+
+/** One call with a stream of responses, from its request to the end of the stream. */
+export class StreamCall<T> implements Batches<T> {
+  readonly #settings: StreamSettings;
+  readonly #request: object;
+  readonly #record: CallRecord;
+  readonly #scope: CallScope;
+  readonly #encode: (batch: AnyBatch) => T | Promise<T>;
+  #iterator: AsyncIterator<AnyBatch> | undefined = undefined;
+  #open = true;
+
+  constructor(
+    settings: StreamSettings,
+    request: object,
+    record: CallRecord,
+    scope: CallScope,
+    encode: (batch: AnyBatch) => T | Promise<T>,
+  ) {
+    this.#settings = settings;
+    this.#request = request;
+    this.#record = record;
+    this.#scope = scope;
+    this.#encode = encode;
+    record.enter(request);
+    // A reader that leaves while it owes us room may never ask for more.
+    scope.signal.addEventListener("abort", () => this.#end(abortError(scope.signal)));
+  }
+
+  async next(): Promise<T | undefined> {
+    const encoded = await this.#guard(this.#nextBatch());
+    if (encoded === undefined) {
+      this.#end(undefined);
+    }
+    return encoded;
+  }
+
+  wait(work: Promise<void>): Promise<void> {
+    return this.#guard(work);
+  }
+
+  close(): void {
+    if (this.#open) {
+      this.#end(new PrismError("canceled", "the caller left"));
+    }
+  }
+
+  /** A batch itself is forgotten here, before a slow reader takes its time. */
+  async #nextBatch(): Promise<T | undefined> {
+    const { policies, large, handler, batchBytes } = this.#settings;
+    if (this.#iterator === undefined) {
+      await policies.begin(this.#record, this.#scope);
+    }
+    await large.turn(batchBytes);
+    if (!this.#open) {
+      // The call ended meanwhile, and nobody waits for this.
+      return undefined;
+    }
+    // A handler may throw before it answers with a stream.
+    this.#iterator ??= handler(this.#request, this.#scope)[Symbol.asyncIterator]();
+    const { done, value } = await this.#iterator.next();
+    if (done === true) {
+      return undefined;
+    }
+    const encoded = await this.#encode(value);
+    if (encoded instanceof Uint8Array) {
+      // One that is larger than expected counts at once: the next may be as large.
+      this.#settings.batchBytes = Math.max(encoded.length, batchBytes + (encoded.length - batchBytes) / 8);
+    }
+    return encoded;
+  }
+
+  /** Settles as `work` does, or fails when the call is aborted before; a failure ends the call. */
+  async #guard<R>(work: Promise<R>): Promise<R> {
+    try {
+      return await this.#scope.race(work);
+    } catch (thrown) {
+      const error = asPrismError(thrown);
+      this.#end(error);
+      throw toConnectError(error, this.#record);
+    }
+  }
+
+  #end(error: PrismError | undefined): void {
+    if (this.#open) {
+      this.#open = false;
+      this.#settings.policies.finish(this.#record, error);
+      this.#scope.close();
+      // Not awaited: a `next()` that hangs would hold this up for ever.
+      this.#iterator?.return?.().catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/** The data plane alone, with services of a test's own: for what Prism has no method of. */
+import {
+  create,
+  createFileRegistry,
+  type DescFile,
+  type DescMessage,
+  type DescService,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
+import {
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+  type MethodDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
+import { pino } from "pino";
+import { createDataPlane, type DataPlaneOptions } from "../../server/data-plane.ts";
+import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../server/limits.ts";
+
+/** A service `test.Service` of methods that all take `input` and answer with `output`. */
+export function describeService(
+  input: DescMessage,
+  output: DescMessage,
+  methods: readonly MessageInitShape<typeof MethodDescriptorProtoSchema>[],
+): DescService {
+  const file = create(FileDescriptorProtoSchema, {
+    name: "test.proto",
+    package: "test",
+    syntax: "proto3",
+    dependency: [...new Set([input, output].map((desc) => `${desc.file.name}.proto`))],
+    service: [
+      {
+        name: "Service",
+        method: methods.map((method) => ({
+          ...method,
+          inputType: `.${input.typeName}`,
+          outputType: `.${output.typeName}`,
+        })),
+      },
+    ],
+  });
+  const imported = [...filesOf(input.file), ...filesOf(output.file)].map(({ proto }) => proto);
+  const byName = new Map([...imported, file].map((each) => [each.name, each]));
+  const set = create(FileDescriptorSetSchema, { file: [...byName.values()] });
+  const service = createFileRegistry(set).getService("test.Service");
+  if (service === undefined) {
+    throw new TypeError("the service is not described");
+  }
+  return service;
+}
+
+/** A file behind those that it imports. */
+function filesOf(file: DescFile): DescFile[] {
+  return [...file.dependencies.flatMap(filesOf), file];
+}
+
+/** A data plane that listens on a free port of loopback. */
+export async function startDataPlane(
+  given: Pick<DataPlaneOptions, "services"> &
+    Partial<Omit<DataPlaneOptions, "port">> & { readonly tls?: DataPlaneOptions["port"]["tls"] },
+) {
+  const { tls, ...others } = given;
+  const dataPlane = await createDataPlane({
+    policies: () => [],
+    log: pino({ level: "silent" }),
+    http2: "engine",
+    jsonUnknownFields: "reject",
+    corsOrigins: [],
+    maxValueBytes: 1024,
+    maxReceivingBytes: 1024 * 1024,
+    maxUnsentBytes: 1024 * 1024,
+    maxTimeoutMs: 0,
+    adminPort: () => 0,
+    directPath: true,
+    ...others,
+    port: {
+      tls,
+      maxConnections: 100,
+      maxConnectionsPerPeer: 0,
+      maxConcurrentStreams: 10,
+      maxHeaderBytes: 4096,
+      headerTimeoutMs: 10_000,
+      requestTimeoutMs: 60_000,
+      idleTimeoutMs: 60_000,
+      pingTimeoutMs: PING_TIMEOUT_MS,
+      stallTimeoutMs: STALL_TIMEOUT_MS,
+      backlog: LISTEN_BACKLOG,
+    },
+  });
+  const { port } = await dataPlane.listen("127.0.0.1", 0);
+  return {
+    baseUrl: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => dataPlane.close(0),
+  };
+}
