@@ -137,14 +137,11 @@ export interface EntryStore {
   get(namespace: string, keys: readonly string[], call: Call): Promise<Answers<Uint8Array | undefined>>;
   /** Whether each key holds a value (an empty one included). */
   exists(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
-  /** Writes; of two writes to one key the later wins. Answers {@link NOTHING} where none is refused. */
-  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<Answers<undefined>>;
+  /** Writes; of two writes to one key the later wins. `undefined` = none is refused: no promise has to look at an answer then. */
+  set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<Answers<undefined> | undefined>;
   /** Deletes; tells for each key whether it held a value. Of two deletes of one key the first finds it. */
   delete(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
 }
-
-/** The answers of a call that has nothing to tell of any item: an absent answer is `undefined`. */
-export const NOTHING: readonly undefined[] = Object.freeze([]);
 
 /** One step of a scan. */
 export interface PageQuery {

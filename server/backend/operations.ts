@@ -5,12 +5,12 @@ import type { Answers, Call, EntryWrite, Interfaces, ListPop, ListPush } from ".
  * the tests are made from these rows, so that a new call is stated here once. A method without a row does not compile.
  */
 
-/** A method that takes items and answers each in its place. */
+/** A method that takes items and answers each in its place; `undefined` = nothing of any. */
 export type ItemsMethod<Item, Answer> = (
   namespace: string,
   items: readonly Item[],
   call: Call,
-) => Promise<Answers<Answer>>;
+) => Promise<Answers<Answer> | undefined>;
 
 /** What the layers know of a method that takes items, each of which is about one key. */
 export interface ItemsRow<Item, Answer> {

@@ -16,8 +16,8 @@ export function createKeyValueBasic(
       checkValue(request.value, limits.maxValueBytes);
       const ttlMs = checkTtlSeconds(request.ttlSeconds);
       const { namespace, store } = router.entries(request.namespace, call);
-      const [refusal] = await store.set(namespace, [{ key: request.key, value: request.value, ttlMs }], call);
-      answerOf(refusal);
+      const answers = await store.set(namespace, [{ key: request.key, value: request.value, ttlMs }], call);
+      answerOf(answers?.[0]);
       return { success: true };
     },
 

@@ -154,8 +154,8 @@ export function texts(values: Iterable<Uint8Array | Refusal | undefined>): (stri
 }
 
 /** What a call answered for its items. Throws what one of them was refused for. */
-export async function answersOf<T>(answers: Promise<Answers<T>>): Promise<T[]> {
-  return (await answers).map(answerOf);
+export async function answersOf<T>(answers: Promise<Answers<T> | undefined>): Promise<T[]> {
+  return ((await answers) ?? []).map(answerOf);
 }
 
 /** Writes entries whose values are given as text. */

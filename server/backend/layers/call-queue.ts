@@ -29,7 +29,7 @@ interface WaitingCall {
   readonly keys: readonly string[];
   readonly bytes: number;
   readonly call: Call;
-  readonly resolve: (results: readonly unknown[]) => void;
+  readonly resolve: (results: readonly unknown[] | undefined) => void;
   readonly reject: (error: PrismError) => void;
 }
 
@@ -57,7 +57,7 @@ export class CallQueue {
     method: Method<Item, Answer>,
     items: readonly Item[],
     call: Call,
-  ): Promise<Answers<Answer>> {
+  ): Promise<Answers<Answer> | undefined> {
     let bytes = 0;
     for (const item of items) {
       bytes += method.bytesOf(item);
@@ -65,7 +65,7 @@ export class CallQueue {
     if (this.#isFull(bytes)) {
       return Promise.reject(new PrismError("overloaded", "too many calls wait for the store"));
     }
-    return new Promise<Answers<Answer>>((resolve, reject) => {
+    return new Promise<Answers<Answer> | undefined>((resolve, reject) => {
       // Each method is given its own items, and its results to those who called it.
       const waiting = {
         method,
@@ -181,7 +181,7 @@ export class CallQueue {
       this.#learn(method, results);
       let at = 0;
       for (const call of group) {
-        call.resolve(results.slice(at, at + call.items.length));
+        call.resolve(results?.slice(at, at + call.items.length));
         at += call.items.length;
       }
     } catch (thrown) {
@@ -193,8 +193,8 @@ export class CallQueue {
     }
   }
 
-  #learn(method: WaitingCall["method"], results: readonly unknown[]): void {
-    if (method.answerBytesOf === undefined) {
+  #learn(method: WaitingCall["method"], results: readonly unknown[] | undefined): void {
+    if (method.answerBytesOf === undefined || results === undefined) {
       return;
     }
     const largest = this.#answerBytes.get(method) ?? new FadingMaximum(0);

@@ -96,7 +96,7 @@ async function spread<Item, Answer>(
       continue;
     }
     const { places, results } = outcome.value;
-    results.forEach((result, i) => {
+    results?.forEach((result, i) => {
       const place = places[i];
       if (place !== undefined) {
         answers[place] = result;

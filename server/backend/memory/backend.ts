@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import { type Backend, type EntryStore, type ListStore, NOTHING, type ScanStore } from "../contract.ts";
+import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
 import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";
 import { ListTable } from "./list-table.ts";
@@ -72,7 +72,7 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
           reclaimer.expect(expiresAtMs);
         }
       }
-      return NOTHING;
+      return undefined;
     },
     async delete(namespace, keys) {
       const { entries } = space(namespace);

@@ -136,7 +136,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
       }));
       expect(await entries.set("n", writes, CALL)).toMatchObject(writes.map(() => ({ reason: "internal" })));
       expect(await entries.exists("n", ["a", "b", "c"], CALL)).toEqual([false, false, false]);
-      const [first, second, third] = await entries.set("n", writes, each);
+      const [first, second, third] = (await entries.set("n", writes, each)) ?? [];
       expect([first, isRefusal(second), third]).toEqual([undefined, true, undefined]);
       expect(await entries.exists("n", ["a", "b", "c"], CALL)).toEqual([true, false, true]);
     });

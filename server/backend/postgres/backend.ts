@@ -7,7 +7,6 @@ import {
   type EntryWrite,
   type Interfaces,
   type ListStore,
-  NOTHING,
   Refusal,
   type ScanStore,
 } from "../contract.ts";
@@ -168,7 +167,7 @@ function createEntries(run: Run, statements: Statements): EntryStore {
         ],
         call,
       );
-      return NOTHING;
+      return undefined;
     },
     async delete(namespace, keys, call) {
       const rows = await run(statements.delete, [namespace, keyArray(keys)], call);

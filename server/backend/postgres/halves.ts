@@ -9,9 +9,9 @@ export async function inHalves<Item, Answer>(
   items: readonly Item[],
   { each }: Call,
   writes: boolean,
-  run: (items: readonly Item[]) => Promise<Answers<Answer>>,
-): Promise<Answers<Answer>> {
-  const tryAll = async (some: readonly Item[]): Promise<Answers<Answer>> => {
+  run: (items: readonly Item[]) => Promise<Answers<Answer> | undefined>,
+): Promise<Answers<Answer> | undefined> {
+  const tryAll = async (some: readonly Item[]): Promise<Answers<Answer> | undefined> => {
     try {
       return await run(some);
     } catch (error) {
@@ -24,10 +24,10 @@ export async function inHalves<Item, Answer>(
         return some.map(() => refusal);
       }
       const half = Math.ceil(some.length / 2);
-      const first = await tryAll(some.slice(0, half));
+      const first = padded(await tryAll(some.slice(0, half)), half);
       try {
         // After the first half: both may write one key.
-        return [...padded(first, half), ...(await tryAll(some.slice(half)))];
+        return [...first, ...padded(await tryAll(some.slice(half)), some.length - half)];
       } catch (failure) {
         const isPart = writes && !first.every((answer) => answer instanceof Refusal);
         throw isPart ? outcomeUnknown(failure) : failure;
@@ -38,6 +38,6 @@ export async function inHalves<Item, Answer>(
 }
 
 /** Every answer in its place. */
-function padded<Answer>(answers: Answers<Answer>, length: number): Answers<Answer> {
-  return answers.length === length ? answers : Array.from({ length }, (_, i) => answers[i] as Answer);
+function padded<Answer>(answers: Answers<Answer> | undefined, length: number): Answers<Answer> {
+  return answers ?? Array.from({ length }, () => undefined as Answer);
 }

@@ -5,7 +5,6 @@ import {
   type EntryStore,
   type ListEnd,
   type ListStore,
-  NOTHING,
   refusalOf,
 } from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
@@ -100,7 +99,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
         [index, expiry, ...entryNames],
         [entryPrefix.length, ...args],
       );
-      return NOTHING;
+      return undefined;
     },
     async delete(namespace, keys) {
       const reply = await connection.runScript(

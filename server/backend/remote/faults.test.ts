@@ -80,7 +80,9 @@ test("a plugin that is killed under load and comes back: every call ends, with a
   const lanes = Promise.all(Array.from({ length: 64 }, (_, id) => lane(id)));
   await vi.waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(2000), { timeout: 10_000 });
   plugin.child.kill("SIGKILL");
-  await vi.waitFor(() => expect(reasons.get("set store_unavailable")).toBeGreaterThan(0), { timeout: 10_000 });
+  await vi.waitFor(() => expect(reasons.get("set store_unavailable")).toBeGreaterThan(0), {
+    timeout: 10_000,
+  });
   await using _second = await spawnPlugin(port);
   const before = reasons.get("ok") ?? 0;
   await vi.waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(before + 1000), { timeout: 10_000 });

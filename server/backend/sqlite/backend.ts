@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import {
   type Answers,
   type Backend,
+  type Call,
   type EntryStore,
   type ListStore,
   type Refusal,
@@ -12,7 +13,7 @@ import {
   SILENT,
   type StoreLog,
 } from "../contract.ts";
-import { type AnswerOf, type ItemOf, type ItemsMethod, WRITES, type WriteName } from "../operations.ts";
+import { type AnswerOf, type ItemOf, WRITES, type WriteName } from "../operations.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
 import type { DatabaseOptions } from "./database.ts";
@@ -167,7 +168,7 @@ function createLists(current: () => Session): ListStore {
 function createWrite<W extends WriteName>(
   current: () => Session,
   type: W,
-): ItemsMethod<ItemOf<W>, AnswerOf<W>> {
+): (namespace: string, items: readonly ItemOf<W>[], call: Call) => Promise<Answers<AnswerOf<W>>> {
   const { kept, bytesOf } = WRITES[type].row;
   return async (namespace, items, call) => {
     const mine = kept === undefined ? items : items.map(kept);
