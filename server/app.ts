@@ -48,7 +48,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   let adminPort = admin.listen.port;
   const dataPlane = await createDataPlane({
     services: (calls) => createServices({ router: registry, health, limits, calls }),
-    policies: (failures) => createPolicies({ failures }),
+    policies: (failures) => createPolicies({ config, failures }),
     log,
     ...server,
     ...limits,

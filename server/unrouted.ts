@@ -65,7 +65,7 @@ function hostOf({ headers, httpVersion, httpVersionMajor }: IncomingMessage): st
 }
 
 /**
- * Tells of a call that reached no handler, with the fields of `calls/record.ts`. Those that fail with one code and one
+ * Tells of a call that reached no handler, with the fields of `calls/policies/log.ts`. Those that fail with one code and one
  * HTTP status are alike: any number of paths can be made up.
  */
 function tell(

@@ -4,9 +4,9 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
+import { createLogPolicy } from "../../../server/calls/policies/log.ts";
 import { createDataPlane, type DataPlaneOptions } from "../../../server/data-plane.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../../server/limits.ts";
-import { createPolicies } from "../../../server/policies.ts";
 import {
   type ServerCompatRequest,
   ServerCompatRequestSchema,
@@ -30,7 +30,7 @@ function options({
     messageReceiveLimit === 0 ? 4 * 1024 * 1024 : ((messageReceiveLimit - AROUND_VALUE_BYTES) / 4) * 3;
   return {
     services: createConformanceService,
-    policies: (failures) => createPolicies({ failures }),
+    policies: (failures) => [createLogPolicy(failures)],
     log: pino({ level: "error" }, pino.destination({ fd: 2, sync: true })),
     port: {
       tls:
