@@ -1,0 +1,47 @@
+/** The contract and the wire say the same of what writes: the rows of the operations, and the methods that are served with them. */
+import type { DescMethod } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
+import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
+import { readMethod } from "../server/calls/methods.ts";
+
+type Methods = {
+  readonly [I in keyof typeof OPERATIONS]: {
+    readonly [M in keyof (typeof OPERATIONS)[I]]: readonly DescMethod[];
+  };
+};
+
+const entries = KeyValueBasicInterface.method;
+const scans = KeyValueScanInterface.method;
+const lists = ListBasicInterface.method;
+
+/** The methods that each operation serves. */
+const METHODS: Methods = {
+  entries: { get: [entries.get], exists: [entries.exists], set: [entries.set], delete: [entries.delete] },
+  scans: { scanPage: [scans.scan, scans.scanKeys], count: [scans.count] },
+  lists: {
+    push: [lists.pushLeft, lists.pushRight],
+    pop: [lists.popLeft, lists.popRight],
+    length: [lists.length],
+  },
+};
+
+const cases = INTERFACES.flatMap((name) => {
+  const methods: Readonly<Record<string, readonly DescMethod[]>> = METHODS[name];
+  return rowsOf(name).flatMap(([operation, { writes }]) =>
+    (methods[operation] ?? []).map((method) => [operation, method.name, writes, method] as const),
+  );
+});
+
+test("every operation serves a method", () => {
+  expect(new Set(cases.map(([operation]) => operation)).size).toBe(INTERFACES.flatMap(rowsOf).length);
+});
+
+test.each(cases)(
+  "whether %s writes is what the proto says of %s: %s",
+  (_operation, _method, writes, method) => {
+    expect(readMethod(method, 0).writes).toBe(writes);
+  },
+);
