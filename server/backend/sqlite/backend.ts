@@ -164,27 +164,32 @@ function createLists(current: () => Session): ListStore {
   };
 }
 
-/** A call that writes: what its items hold is theirs while they wait, and counted. */
+/** What a method of the contract that writes answers: a Set tells nothing of its items. */
+type WriteAnswers<W extends WriteName> =
+  | Answers<AnswerOf<W>>
+  | ([AnswerOf<W>] extends [undefined] ? undefined : never);
+
+/** A call that writes. It keeps its items while they wait, and they count until it is answered. */
 function createWrite<W extends WriteName>(
   current: () => Session,
   type: W,
-): (namespace: string, items: readonly ItemOf<W>[], call: Call) => Promise<Answers<AnswerOf<W>>> {
+): (namespace: string, items: readonly ItemOf<W>[], call: Call) => Promise<WriteAnswers<W>> {
   const { kept, bytesOf } = WRITES[type].row;
   return async (namespace, items, call) => {
     const mine = kept === undefined ? items : items.map(kept);
-    const bytes = mine.reduce((sum, item) => sum + bytesOf(item), 0);
+    let bytes = 0;
+    for (const item of mine) {
+      bytes += bytesOf(item);
+    }
     const write = { type, namespace, items: mine } as OperationOf<W>;
-    // The writer answers each operation with the result of its type.
     try {
-      const answers = await current().writes.write(write, bytes, call);
-      return (answers ?? mine.map(nothing)) as readonly AnswerOf<W>[];
+      // The writer answers each operation with the result of its type.
+      return (await current().writes.write(write, bytes, call)) as WriteAnswers<W>;
     } catch (error) {
       return refused(items, error);
     }
   };
 }
-
-const nothing = () => undefined;
 
 /** An operation fails as a whole, so all its items are refused for what one is. Throws the store's own failure. */
 function refused(items: readonly unknown[], error: unknown): readonly Refusal[] {

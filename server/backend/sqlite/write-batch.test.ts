@@ -66,7 +66,7 @@ describe("createApplyGroup", () => {
       pop("absent"),
       { type: "delete", namespace: "a", items: [] },
     ];
-    const results = [undefined, [true, false, false], [1], [2], [bytes("1")], undefined, undefined];
+    const results = [undefined, [true, false, false], [1], [2], [bytes("1")], [undefined], []];
     expect(apply(group, 0)).toEqual(results);
   });
 

@@ -163,17 +163,20 @@ function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number)
 
   function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Outcome {
     const apply: ApplyItem<W> = writes[type];
-    const answers = items.map((item) => apply(namespace, item, nowMs));
-    const failure = answers.find(isFailure);
-    if (failure !== undefined && items.length > 1) {
-      // What was done for the other items goes too.
-      throw fromFailure(failure);
+    const answers: AnswerOf<W>[] = [];
+    for (const item of items) {
+      const answer = apply(namespace, item, nowMs);
+      if (!isFailure(answer)) {
+        answers.push(answer);
+      } else if (items.length === 1) {
+        return answer;
+      } else {
+        // What was done for the other items goes too.
+        throw fromFailure(answer);
+      }
     }
-    if (failure !== undefined) {
-      return failure;
-    }
-    // Thousands of answers cross between threads in a group.
-    return answers.every((answer) => answer === undefined) ? undefined : (answers as Result);
+    // Thousands of answers cross between threads in a group: those that tell nothing stay.
+    return type === "set" ? undefined : (answers as Result);
   }
 
   return (operation, nowMs) => {
