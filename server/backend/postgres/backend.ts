@@ -15,7 +15,7 @@ import { buildInterfaces, type ItemsMethod } from "../operations.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import type { PostgresConfig } from "./config.ts";
-import { createDatabase, type Database } from "./database.ts";
+import { Database } from "./database.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
 import { inHalves } from "./halves.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
@@ -84,7 +84,7 @@ export function createPostgresBackend(
     async open() {
       let database: Database | undefined;
       try {
-        database = createDatabase(config);
+        database = new Database(config);
         await database.use((client) => migrate(client, config.schema, MIGRATIONS));
       } catch (error) {
         await database?.close();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { postgresSchema } from "./config.ts";
-import { createDatabase } from "./database.ts";
+import { Database } from "./database.ts";
 import { createStatements, SERVER_TIME } from "./statements.ts";
 
 describe.runIf(hasTestDatabase())("a database", () => {
@@ -24,7 +24,7 @@ describe.runIf(hasTestDatabase())("a database", () => {
     ["somebody else has made", [], `PREPARE ${STATEMENT.name} AS SELECT 7`],
   ])("a prepared statement that %s is not run, and the call does not fail", async (_, before, meddle) => {
     const config = postgresSchema.parse({ type: "postgres", url: server.url, pool: { max: 1 } });
-    const database = createDatabase(config);
+    const database = new Database(config);
     onTestFinished(() => database.close());
     const newer = { ...STATEMENT, name: `${STATEMENT.name}_2` };
     for (const row of before) {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
-import { createDatabase, type Database } from "./database.ts";
+import { Database } from "./database.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 
 const FIRST = { version: 1, sql: "CREATE TABLE one (id INTEGER)" };
@@ -16,7 +16,7 @@ describe.runIf(hasTestDatabase())("migrate", () => {
 
   beforeAll(async () => {
     server = await createTestDatabase();
-    database = createDatabase(postgresSchema.parse({ type: "postgres", url: server.url }));
+    database = new Database(postgresSchema.parse({ type: "postgres", url: server.url }));
   });
   afterAll(async () => {
     await database.close();

@@ -1,0 +1,194 @@
+import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient } from "pg";
+import { PrismError, StartError } from "../../errors.ts";
+import { readTlsFiles } from "../../tls-files.ts";
+import type { Call } from "../contract.ts";
+import type { PostgresConfig } from "./config.ts";
+import { isLost, isReadOnly, isUnprepared, tooBusy, unavailable, wasCutOff } from "./errors.ts";
+import { Session } from "./session.ts";
+import { createSilence, type Silence } from "./silence.ts";
+import { type PostgresHost, readUrl } from "./url.ts";
+
+/** A statement takes no longer: to make the tables takes longest. */
+const MIGRATION_MS = 60_000;
+
+/** Connections that are not used are closed after it. */
+const IDLE_TIMEOUT_MS = 60_000;
+
+/** Times that a connection is made again that was cut off before it was used. */
+const MAX_CUTS = 3;
+
+/** The connections to one database: a pool of them, and which of several hosts they lead to. */
+export class Connections {
+  /** Connections at the same time. */
+  readonly max: number;
+  /** Whether a host that takes no writes is passed over. */
+  readonly needsWrites: boolean;
+  /** Tells a server that is silent from one that is gone. */
+  readonly silence: Silence;
+  readonly #hosts: Hosts;
+  readonly #pool: Pool;
+  readonly #connectTimeoutMs: number;
+
+  /** It does not connect yet. Throws StartError where a file of `tls` or of the URL cannot be read. */
+  constructor(config: PostgresConfig) {
+    const { max, connect_timeout_ms: connectTimeoutMs } = config.pool;
+    const { hosts, needsWrites } = readUrl(config.url, config.tls === undefined);
+    const options: ClientConfig = {
+      ...(config.tls && { ssl: readTlsFiles(config.tls) }),
+      connectionTimeoutMillis: connectTimeoutMs,
+      keepAlive: true,
+      application_name: "prism",
+      query_timeout: MIGRATION_MS,
+    };
+    for (const host of hosts) {
+      readUrlFiles(host, options);
+    }
+    const hostList = new Hosts(hosts);
+    this.max = max;
+    this.needsWrites = needsWrites;
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#hosts = hostList;
+    this.silence = createSilence(
+      ({ at }, timeoutMs) =>
+        new Session(at, { ...options, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs }),
+    );
+    this.#pool = new Pool({
+      ...options,
+      max,
+      idleTimeoutMillis: IDLE_TIMEOUT_MS,
+      Client: class extends Session {
+        constructor() {
+          super(hostList.current, options);
+        }
+      },
+      onConnect: (client) => this.#begin(sessionOf(client)),
+    });
+    // An idle connection that breaks is replaced when a call needs one.
+    this.#pool.on("error", () => {});
+  }
+
+  /**
+   * Runs `work` on a connection of its own, which is given up if it broke. Rejects with what `work` throws, or with PrismError
+   * `store_unavailable` or `overloaded` where no connection can be had.
+   */
+  async use<T>(work: (session: Session) => Promise<T>, call?: Call): Promise<T> {
+    const session = await this.#acquire(call);
+    // An error is said to the statement that is under way too.
+    const onError = () => {};
+    session.on("error", onError);
+    let lost = false;
+    try {
+      return await work(session);
+    } catch (error) {
+      if (this.needsWrites && isReadOnly(error)) {
+        this.#hosts.leave(session.at);
+        lost = true;
+      }
+      lost ||= isLost(error) || isUnprepared(error);
+      throw error;
+    } finally {
+      session.off("error", onError);
+      if (lost) {
+        session.giveUp();
+      }
+      session.release(lost);
+    }
+  }
+
+  /** Waits for what is under way, and closes every connection. */
+  close(): Promise<void> {
+    return this.#pool.end();
+  }
+
+  /** The first statement of a new connection. Throws where the connection is of no use. */
+  async #begin(session: Session): Promise<void> {
+    const startMs = performance.now();
+    const { isReadOnly } = await session.begin(this.#connectTimeoutMs).catch((error: unknown) => {
+      const isSilence = !(error instanceof DatabaseError) && !wasCutOff(error);
+      throw isSilence && this.silence.wasHeardAfter(startMs, session) ? tooBusy(error) : error;
+    });
+    if (isReadOnly && this.needsWrites) {
+      throw new Error(`${session.at.name} takes no writes`);
+    }
+  }
+
+  async #acquire(call: Call | undefined): Promise<PoolClient & Session> {
+    let cuts = 0;
+    for (let tried = 1; ; ) {
+      const isBusy = this.#pool.totalCount >= this.max && this.#pool.idleCount === 0;
+      const host = this.#hosts.current;
+      try {
+        const session = sessionOf(await this.#pool.connect());
+        if (session.at === this.#hosts.current) {
+          return session;
+        }
+        session.release(true);
+      } catch (error) {
+        // Nobody has asked anything over it yet.
+        if (wasCutOff(error) && cuts++ < MAX_CUTS) {
+          continue;
+        }
+        if (error instanceof PrismError) {
+          // The server answers others: a pooler had no connection to spare.
+          if (call?.aborted === false) {
+            continue;
+          }
+          throw error;
+        }
+        if (isBusy) {
+          throw tooBusy(error);
+        }
+        this.#hosts.leave(host);
+        if (!isLost(error) || tried++ >= this.#hosts.count) {
+          throw unavailable(error);
+        }
+      }
+    }
+  }
+}
+
+/** Which host connections lead to: it stays the same for as long as it can be had. */
+class Hosts {
+  readonly #hosts: readonly PostgresHost[];
+  #at = 0;
+
+  constructor(hosts: readonly PostgresHost[]) {
+    this.#hosts = hosts;
+  }
+
+  get count(): number {
+    return this.#hosts.length;
+  }
+
+  get current(): PostgresHost {
+    const host = this.#hosts[this.#at];
+    if (host === undefined) {
+      throw new Error("no host");
+    }
+    return host;
+  }
+
+  /** Goes on to the next host, unless another call did so. */
+  leave(host: PostgresHost): void {
+    if (host === this.current) {
+      this.#at = (this.#at + 1) % this.#hosts.length;
+    }
+  }
+}
+
+/** The pool makes no other clients. */
+function sessionOf<C extends ClientBase>(client: C): C & Session {
+  if (!(client instanceof Session)) {
+    throw new TypeError("not a connection of this pool");
+  }
+  return client;
+}
+
+/** Throws StartError where the URL names files that cannot be read. */
+function readUrlFiles(host: PostgresHost, options: ClientConfig): void {
+  try {
+    new Session(host, options);
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), error);
+  }
+}
