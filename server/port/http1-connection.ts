@@ -158,7 +158,8 @@ export class Http1Connection implements UnsentHolder {
       return;
     }
     this.#start(next.request, next.response);
-    if (this.#held.length === READ_AHEAD - 1) {
+    // Where node:http has paused it as well, that one resumes it.
+    if (this.#held.length === READ_AHEAD - 1 && Reflect.get(this.socket, "_paused") !== true) {
       this.socket.resume();
     }
   }

@@ -48,6 +48,19 @@ export function createHttp1(
   return server;
 }
 
+/**
+ * Has node:http, which has just started on the connection, take what comes from the stream and not
+ * from the handle under it. It pauses its parser where a request comes while an answer waits to be
+ * written. A TLS handle that is paused still hands out the records that it has read: for node:http
+ * they are an error, and it would close the connection in the middle of that answer.
+ */
+export function readFromStream(socket: Duplex): void {
+  // For any listener node:http lets go of the handle. It has one of its own by now.
+  socket.on("data", ignore).off("data", ignore);
+}
+
+function ignore(): void {}
+
 /** Reads and drops what comes after the answer, or the next request on the connection would never be seen. */
 export function discard(request: http.IncomingMessage): void {
   if (!request.complete) {

@@ -55,6 +55,11 @@ const OPTIONS: Omit<PortOptions, "unsent" | "onConnectionError"> = {
   onDefect: () => {},
 };
 
+function connectTo({ port }: net.AddressInfo, certificate: PortOptions["tls"]): net.Socket {
+  const to = { host: "127.0.0.1", port };
+  return certificate === undefined ? net.connect(to) : tls.connect({ ...to, ca: CERT });
+}
+
 /** A peer that asks for an answer of 64 MiB and reads none of it, until the port is told why it failed. */
 async function withLargeAnswer(
   options: Partial<PortOptions>,
@@ -79,8 +84,7 @@ async function withLargeAnswer(
     },
   );
   const address = await port.listen("127.0.0.1", 0);
-  const to = { host: "127.0.0.1", port: address.port };
-  const socket = options.tls === undefined ? net.connect(to) : tls.connect({ ...to, ca: CERT });
+  const socket = connectTo(address, options.tls);
   socket.on("error", () => {});
   await once(socket, options.tls === undefined ? "connect" : "secureConnect");
   socket.pause();
@@ -143,47 +147,101 @@ test.each([
   60_000,
 );
 
-test("HTTP/1.1: pipelined requests are run one after the other, in order, and in the end all of them", async () => {
-  let running = 0;
-  let most = 0;
+test("HTTP/1.1, TLS: a request of several records is taken while the answer before it is on its way", async () => {
   const port = createPort(
-    ({ url }, response) => {
-      most = Math.max(most, ++running);
-      setImmediate(() => {
-        running--;
-        response.end(`${url};`);
+    (request, response) => {
+      let bytes = 0;
+      request.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+      request.on("end", () => {
+        response.end(bytes === 0 ? Buffer.alloc(LARGE_BYTES / 4) : `${bytes};`);
       });
     },
     { accept: () => {}, drain: () => {} },
     {
       ...OPTIONS,
+      tls: TLS,
       stallTimeoutMs: 60_000,
-      unsent: new UnsentBudget(128 * 1024 * 1024),
+      unsent: new UnsentBudget(LARGE_BYTES),
       onConnectionError: () => {},
     },
   );
   const address = await port.listen("127.0.0.1", 0);
-  const socket = net.connect(address.port, "127.0.0.1");
-  // More than one read of the socket brings.
-  const count = 2000;
-  const last = `/${count - 1};`;
-  let answers = "";
-  const done = Promise.withResolvers<void>();
-  socket.setEncoding("latin1").on("data", (text: string) => {
-    answers += text;
-    if (answers.endsWith(last)) {
-      done.resolve();
+  const socket = connectTo(address, TLS);
+  await once(socket, "secureConnect");
+  const closed = once(socket, "close");
+  const received = once(port.server, "request");
+  socket.pause();
+  socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await received;
+  // One write, which TLS makes several records of: the headers and the body do not come in one.
+  const bodyBytes = 60_000;
+  const second = once(port.server, "request");
+  socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bodyBytes}\r\n\r\n${"a".repeat(bodyBytes)}`);
+  await second;
+  const answered = Promise.withResolvers<string>();
+  socket.on("data", (chunk: Buffer) => {
+    if (chunk.includes(`${bodyBytes};`)) {
+      answered.resolve("answered");
     }
   });
-  socket.once("close", () => done.reject(new Error("closed")));
-  socket.write(Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
-  await done.promise;
-  expect(most).toBe(1);
-  expect(answers.match(/\/\d+;/g)).toEqual(Array.from({ length: count }, (_, i) => `/${i};`));
+  socket.resume();
+  expect(await Promise.race([answered.promise, closed.then(() => "closed")])).toBe("answered");
   socket.destroy();
   port.destroy();
   await port.drain();
-}, 60_000);
+});
+
+test.each([
+  { name: "plaintext", tls: undefined },
+  { name: "TLS", tls: TLS },
+])(
+  "HTTP/1.1, $name: pipelined requests are run one after the other, in order, and in the end all of them",
+  async (to) => {
+    let running = 0;
+    let most = 0;
+    const port = createPort(
+      ({ url }, response) => {
+        most = Math.max(most, ++running);
+        setImmediate(() => {
+          running--;
+          response.end(`${url};`);
+        });
+      },
+      { accept: () => {}, drain: () => {} },
+      {
+        ...OPTIONS,
+        tls: to.tls,
+        stallTimeoutMs: 60_000,
+        unsent: new UnsentBudget(128 * 1024 * 1024),
+        onConnectionError: () => {},
+      },
+    );
+    const address = await port.listen("127.0.0.1", 0);
+    const socket = connectTo(address, to.tls);
+    // More than one read of the socket brings.
+    const count = 2000;
+    const last = `/${count - 1};`;
+    let answers = "";
+    const done = Promise.withResolvers<void>();
+    socket.setEncoding("latin1").on("data", (text: string) => {
+      answers += text;
+      if (answers.endsWith(last)) {
+        done.resolve();
+      }
+    });
+    socket.once("close", () => done.reject(new Error("closed")));
+    socket.write(Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+    await done.promise;
+    expect(most).toBe(1);
+    expect(answers.match(/\/\d+;/g)).toEqual(Array.from({ length: count }, (_, i) => `/${i};`));
+    socket.destroy();
+    port.destroy();
+    await port.drain();
+  },
+  60_000,
+);
 
 test("HTTP/1.1: requests that wait when their connection closes are ended without a stack, which would take a second for thousands", async () => {
   const port = createPort(

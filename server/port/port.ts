@@ -2,7 +2,7 @@ import type http from "node:http";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { createHttp1, discard, refuse } from "./http1.ts";
+import { createHttp1, discard, readFromStream, refuse } from "./http1.ts";
 import { type CountedResponse, Http1Connections } from "./http1-connection.ts";
 import type { Http2, PortOptions } from "./options.ts";
 import { peek } from "./peek.ts";
@@ -188,7 +188,12 @@ function routeConnections(server: http.Server, h2: Http2, options: PortOptions):
   server.on(event, (socket: net.Socket | TLSSocket) => {
     rememberAddress(socket);
     if ("alpnProtocol" in socket) {
-      start[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket);
+      if (socket.alpnProtocol === "h2") {
+        start.h2(socket);
+      } else {
+        start.h1(socket);
+        readFromStream(socket);
+      }
     } else {
       peek(socket, options, (protocol) => start[protocol](socket));
     }

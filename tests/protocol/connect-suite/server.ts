@@ -36,9 +36,9 @@ function options({
       tls:
         useTls && serverCreds !== undefined
           ? {
-              cert: Buffer.from(serverCreds.cert),
-              key: Buffer.from(serverCreds.key),
-              clientCa: clientTlsCert.length > 0 ? Buffer.from(clientTlsCert) : undefined,
+              cert: Buffer.from(serverCreds.cert).toString(),
+              key: Buffer.from(serverCreds.key).toString(),
+              clientCa: clientTlsCert.length > 0 ? Buffer.from(clientTlsCert).toString() : undefined,
             }
           : undefined,
       maxConnections: 1000,
