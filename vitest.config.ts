@@ -9,8 +9,10 @@ export default defineConfig({
     isolate: false,
     globalSetup: "tests/helpers/report-missing.ts",
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Bounds for what hangs: a busy machine takes many times what a quiet one does.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     coverage: {
       provider: "v8",
       include: ["http2/**/*.ts", "server/**/*.ts", "client/**/*.ts"],

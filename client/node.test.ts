@@ -10,6 +10,7 @@ import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.t
 import { CERT, KEY } from "../tests/helpers/certificate.ts";
 import { canStartNginx, startNginx } from "../tests/helpers/nginx.ts";
 import { startTestServer } from "../tests/helpers/server.ts";
+import { waitFor } from "../tests/helpers/until.ts";
 import { parseAddress } from "./address.ts";
 import { PrismClient } from "./node.ts";
 
@@ -215,7 +216,7 @@ describe("a call that the server refuses", () => {
     const before = server.refusals;
     const call = client.list.pushLeft("list", "value", { signal: leave.signal });
     const left = expect(call).rejects.toMatchObject({ reason: "canceled" });
-    await vi.waitUntil(() => server.refusals < before - 2);
+    await waitFor(() => expect(server.refusals).toBeLessThan(before - 2));
     leave.abort();
     await left;
     server.refusals = 0;
@@ -288,7 +289,7 @@ test("leaving a scan ends its stream", async () => {
   for await (const _key of client.keyvalue.scanKeys()) {
     break;
   }
-  await vi.waitUntil(() => stream?.closed);
+  await waitFor(() => expect(stream?.closed).toBe(true));
   expect(stream?.rstCode).toBe(http2.constants.NGHTTP2_CANCEL);
 });
 

@@ -3,7 +3,8 @@ import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { waitFor } from "../tests/helpers/until.ts";
 import {
   type ClientConnection,
   type ConnectionOptions,
@@ -85,7 +86,7 @@ describe("node:http2's client", () => {
       expect([status, body.toString(), trailers["grpc-status"]]).toEqual([200, "no", "0"]);
     }
     expect(connections).toHaveLength(1);
-    await vi.waitFor(() => expect(connections[0]?.streamCount).toBe(0));
+    await waitFor(() => expect(connections[0]?.streamCount).toBe(0));
   });
 
   it("gets large bodies both ways, with trailers", async () => {
@@ -101,7 +102,7 @@ describe("node:http2's client", () => {
     expect(answers[1]?.body.equals(PATTERN.subarray(5))).toBe(true);
     expect(answers[2]?.body).toHaveLength(0);
     expect(answers.every(({ trailers }) => trailers["grpc-status"] === "0")).toBe(true);
-    await vi.waitFor(() => expect(connections[0]?.streamCount).toBe(0));
+    await waitFor(() => expect(connections[0]?.streamCount).toBe(0));
   });
 
   it("opens thousands of streams", async () => {
@@ -112,7 +113,7 @@ describe("node:http2's client", () => {
       const answers = await Promise.all(bodies.map((body) => call(session, body)));
       expect(answers.map(({ body }) => body.toString())).toEqual(bodies.map(String));
     }
-    await vi.waitFor(() => expect(connections[0]?.streamCount).toBe(0));
+    await waitFor(() => expect(connections[0]?.streamCount).toBe(0));
   });
 
   it("reads slowly, and the server waits", async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { waitFor } from "../tests/helpers/until.ts";
 import { PREFACE } from "./frame.ts";
 import { BodyBudget, ErrorCode, encodeHeaders, type Stream } from "./index.ts";
 import { resolveLimits } from "./limits.ts";
@@ -226,7 +227,7 @@ describe("streams", () => {
     // Now it is known how large they are.
     opened[1]?.reply(RESPONSE, Buffer.from("x"), TRAILERS);
     // They are started in several turns.
-    await vi.waitFor(() => expect(opened).toHaveLength(200), 10_000);
+    await waitFor(() => expect(opened).toHaveLength(200));
   });
 
   it("of one kind wait, and not those of another", async () => {

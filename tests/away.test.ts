@@ -1,9 +1,10 @@
 /** A store that is not there at the start, or is away later. */
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { postgresSchema } from "../server/backend/postgres/config.ts";
 import { createTestDatabase, hasTestDatabase } from "./helpers/postgres.ts";
 import { startTestServer } from "./helpers/server.ts";
+import { waitFor } from "./helpers/until.ts";
 import { rawCall } from "./protocol/raw.ts";
 import { callRequest, POST_WIRES } from "./protocol/wire.ts";
 
@@ -63,7 +64,7 @@ test.runIf(hasTestDatabase())(
     expect(await status()).toBe(503);
     expect(await call()).toMatchObject({ code: "unavailable", message: "the store's tables are missing" });
     await database.query("ALTER SCHEMA gone RENAME TO prism");
-    await vi.waitFor(async () => expect(await status()).toBe(200), { timeout: 5000 });
+    await waitFor(async () => expect(await status()).toBe(200));
     expect(await call()).toMatchObject({ httpStatus: 200 });
   },
 );

@@ -1,4 +1,5 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
+import { waitFor } from "../../tests/helpers/until.ts";
 import { bytes, CALL, texts } from "../backend/conformance/harness.ts";
 import { createManualClock } from "../backend/conformance/manual-clock.ts";
 import type { Backend } from "../backend/contract.ts";
@@ -220,7 +221,7 @@ describe("drain", () => {
     const call = begin(registry, "a");
     const other = begin(registry, "b");
     const left = registry.drain("a", 60_000);
-    await vi.waitFor(() => expect(reasonOf((call) => registry.entries("a", call))).toBe("store_unavailable"));
+    await waitFor(() => expect(reasonOf((call) => registry.entries("a", call))).toBe("store_unavailable"));
     expect(await call.storeName()).toBe("one");
     call.end();
     expect(await left).toBe(0);
@@ -313,6 +314,6 @@ describe("names", () => {
       "fulfilled",
     ]);
     expect(await begin(registry, "a").storeName()).toBe("fast");
-    await vi.waitFor(() => expect(slow.closed).toBe(1));
+    await waitFor(() => expect(slow.closed).toBe(1));
   });
 });

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { startTcpProxy } from "./tcp-proxy.ts";
+import { waitFor } from "./until.ts";
 
 /** A server that answers with what it is sent, behind a proxy. */
 async function startEcho() {
@@ -58,7 +59,7 @@ test("bytes go through, in both directions, and so does the end", async () => {
   socket.end(large);
   await once(socket, "close");
   expect(length).toBe(large.length);
-  await vi.waitFor(() => expect([proxy.connections, sockets[0]?.closed]).toEqual([0, true]));
+  await waitFor(() => expect([proxy.connections, sockets[0]?.closed]).toEqual([0, true]));
 });
 
 test("a cut resets every connection on both sides, and new ones are taken", async () => {
@@ -120,7 +121,7 @@ test("a client that goes while the connection is frozen is not missed before it 
   await delay(50);
   expect(sockets[0]?.destroyed).toBe(false);
   proxy.thaw();
-  await vi.waitFor(() => expect(sockets[0]?.destroyed).toBe(true));
+  await waitFor(() => expect(sockets[0]?.destroyed).toBe(true));
 });
 
 test("an answer is cut after its request has reached the server; other connections are as ever", async () => {

@@ -1,13 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { vi } from "vitest";
 
 /** Between two looks, in milliseconds: what is waited for tells nobody when it happens. */
 const INTERVAL_MS = 20;
+
+/** Far more than what is waited for takes, so that a busy machine fails no test. */
+const TIMEOUT_MS = 30_000;
 
 /** Waits until `isSo`; one that throws is not so yet. Throws if `what`, which a reader of the failed test is told, takes longer. */
 export async function until(
   what: string,
   isSo: () => Promise<boolean> | boolean,
-  timeoutMs = 15_000,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<void> {
   const lateAtMs = performance.now() + timeoutMs;
   for (let last: unknown; ; await delay(INTERVAL_MS)) {
@@ -22,4 +26,9 @@ export async function until(
       throw new Error(`waited for ${timeoutMs} ms: ${what}`, { cause: last });
     }
   }
+}
+
+/** As `vi.waitFor`, for as long as a busy machine needs: waits until `look` throws no more, and answers what it answers. */
+export function waitFor<T>(look: () => Promise<T> | T, intervalMs = INTERVAL_MS): Promise<T> {
+  return vi.waitFor(look, { interval: intervalMs, timeout: TIMEOUT_MS });
 }

@@ -7,15 +7,16 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { expectFailure, expectService, type Failure, linesOf, withId } from "./expect.ts";
 import { useServer } from "./fixture.ts";
 import { connect } from "./raw.ts";
-import { callRequest, POST_WIRES, type Wire } from "./wire.ts";
+import { callRequest, POST_WIRES, timeout } from "./wire.ts";
 
 const { set } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
@@ -23,8 +24,6 @@ const { watch } = Health.method;
 const [, , , , GRPC] = POST_WIRES;
 
 const exceeded: Failure = { code: "deadline_exceeded", reason: "DEADLINE_EXCEEDED" };
-const timeout = (wire: Wire, ms: number) =>
-  wire.protocol === "connect" ? { "connect-timeout-ms": String(ms) } : { "grpc-timeout": `${ms}m` };
 
 describe("the caller's deadline", () => {
   const fixture = useServer();
@@ -104,7 +103,7 @@ describe("a scan whose reader is slow", () => {
     stream.end(body);
     stream.on("error", () => {});
     stream.pause();
-    await vi.waitFor(() => expect(linesOf(server, id)).not.toEqual([]), { timeout: 5000 });
+    await waitFor(() => expect(linesOf(server, id)).not.toEqual([]));
     expect(linesOf(server, id)).toEqual([
       expect.objectContaining({ code: "deadline_exceeded", call: "Scan" }),
     ]);
@@ -138,7 +137,7 @@ describe("a scan whose reader is slow", () => {
         })(),
       ).rejects.toThrow();
       const canceled = () => server.log.filter(({ call, code }) => call === "Scan" && code === "canceled");
-      await vi.waitFor(() => expect(canceled()).toHaveLength(i + 1));
+      await waitFor(() => expect(canceled()).toHaveLength(i + 1));
       // Of 40: under load the news of it takes a while.
       expect(pages() - before).toBeLessThan(40);
       await createClient(KeyValueBasicInterface, transport).exists({ key: "k0" });

@@ -1,8 +1,9 @@
 /** What every failed call must be like, whatever failed. */
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { type Reason, ReasonSchema } from "../../gen/prism/common/errors_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import type { TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import type { RawAnswer, RawConnection } from "./raw.ts";
 import { callRequest, type RawRequest, readMessage, type Wire } from "./wire.ts";
 
@@ -93,7 +94,7 @@ export async function expectLine(
     namespace: string | undefined;
   },
 ): Promise<void> {
-  await vi.waitFor(() => expect(linesOf(server, requestId)).not.toEqual([]), { interval: 5 });
+  await waitFor(() => expect(linesOf(server, requestId)).not.toEqual([]));
   expect(linesOf(server, requestId)).toEqual([
     expect.objectContaining({
       service: line.service,

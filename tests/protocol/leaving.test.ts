@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { startTestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { expectService, linesOf, nextRequestId } from "./expect.ts";
 import { connect } from "./raw.ts";
 import { openSocket } from "./socket.ts";
@@ -40,7 +41,7 @@ test("HTTP/1.1: a scan", async () => {
     socket.write(body);
     await socket.until((bytes) => bytes.length > 100_000);
     socket[Symbol.dispose]();
-    await vi.waitFor(() => expect(linesOf(server, id)).not.toEqual([]));
+    await waitFor(() => expect(linesOf(server, id)).not.toEqual([]));
     expect(linesOf(server, id)).toEqual([expect.objectContaining({ code: "canceled", call: "Scan" })]);
   }
   await expectService(connection, JSON_HTTP1);

@@ -1,11 +1,12 @@
 /** The bounds on connections, streams and headers, and callers that leave in the middle. */
 import http2 from "node:http2";
 import net from "node:net";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { expectService, linesOf, nextRequestId } from "./expect.ts";
 import { addressOf, connect, rawCall } from "./raw.ts";
 import {
@@ -52,7 +53,7 @@ test("max_connections: one more is cut, and those within are served", async () =
   expect(server.log.filter(({ msg }) => msg === "connection failed")).toHaveLength(2);
 
   third[Symbol.dispose]();
-  await vi.waitFor(() => rawCall(server, callRequest(JSON_HTTP1, exists, { key: "a" })));
+  await waitFor(() => rawCall(server, callRequest(JSON_HTTP1, exists, { key: "a" })));
 });
 
 test("max_connections_per_peer: one more of an address is cut, and another address served", async () => {
@@ -72,7 +73,7 @@ test("max_connections_per_peer: one more of an address is cut, and another addre
   for (const socket of idle) {
     socket[Symbol.dispose]();
   }
-  await vi.waitFor(() => rawCall(server, callRequest(JSON_HTTP1, exists, { key: "a" })));
+  await waitFor(() => rawCall(server, callRequest(JSON_HTTP1, exists, { key: "a" })));
 });
 
 test("max_concurrent_streams: one more is refused, and can be sent again", async () => {
@@ -89,7 +90,7 @@ test("max_concurrent_streams: one more is refused, and can be sent again", async
   await expectService(others, GRPC);
 
   socket.write(frame("RST_STREAM", 0, 1, uint32(NGHTTP2_CANCEL)));
-  await vi.waitFor(() => expect(failuresOf(server)).toHaveLength(1));
+  await waitFor(() => expect(failuresOf(server)).toHaveLength(1));
   socket.write(watching(7));
   await socket.until((bytes) => isAnswered(bytes, 7));
   expect(failuresOf(server)).toEqual([
@@ -152,7 +153,7 @@ test.each([
     } else {
       socket[Symbol.dispose]();
     }
-    await vi.waitFor(() => expect(linesOf(server, id)).not.toEqual([]));
+    await waitFor(() => expect(linesOf(server, id)).not.toEqual([]));
     expect(linesOf(server, id)).toEqual([expect.objectContaining({ code: "canceled" })]);
     await expectService(others, GRPC);
   }
@@ -170,9 +171,7 @@ test("HTTP/1.1: a stream whose reader leaves ends as canceled", async () => {
   socket.write(body);
   await socket.until((bytes) => bytes.includes('"SERVING"'));
   socket[Symbol.dispose]();
-  await vi.waitFor(() =>
-    expect(linesOf(server, id)).toEqual([expect.objectContaining({ code: "canceled" })]),
-  );
+  await waitFor(() => expect(linesOf(server, id)).toEqual([expect.objectContaining({ code: "canceled" })]));
   expect(failuresOf(server)).toHaveLength(1);
 });
 

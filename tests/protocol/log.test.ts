@@ -1,11 +1,12 @@
 /** What floods of failures, and those who bring them about, look like in the log of a server that is run as usual. */
 import { gzipSync } from "node:zlib";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { postgresSchema } from "../../server/backend/postgres/config.ts";
 import type { Config } from "../../server/config/config.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { connect, rawCall } from "./raw.ts";
 import { END_HEADERS, END_STREAM, frame, HTTP2_START, headerBlock, openSocket } from "./socket.ts";
 import { callRequest, POST_WIRES } from "./wire.ts";
@@ -191,7 +192,7 @@ test.each([
   const refused = () => server.log.filter(({ msg }) => msg === "cross-origin request refused");
   expect(refused()).toEqual([]);
   await preflight("https://bad.example");
-  await vi.waitFor(() =>
+  await waitFor(() =>
     expect(refused()).toEqual([
       expect.objectContaining({ origin: "https://bad.example", setting: "server.cors.origins", peer: PEER }),
     ]),

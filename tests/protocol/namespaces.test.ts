@@ -9,13 +9,13 @@ import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_p
 import { startTestServer } from "../helpers/server.ts";
 import { rawCall } from "./raw.ts";
 import { openSocket } from "./socket.ts";
-import { callRequest, envelope, methodPath, POST_WIRES } from "./wire.ts";
+import { callRequest, envelope, methodPath, POST_WIRES, timeout } from "./wire.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
 const { scan, count } = KeyValueScanInterface.method;
 const { length } = ListBasicInterface.method;
 
-test("none is left under way by calls that end well, fail, or stop at their deadline", async () => {
+test("none is left under way by calls that end well, fail, or have no time left", async () => {
   await using server = await startTestServer();
   for (const wire of POST_WIRES) {
     for (const request of [
@@ -29,6 +29,10 @@ test("none is left under way by calls that end well, fail, or stop at their dead
     ]) {
       await rawCall(server, request);
     }
+    const late = await rawCall(server, callRequest(wire, set, { key: "k" }, timeout(wire, 0)));
+    expect(late.code).toBe("deadline_exceeded");
+    const shortly = await rawCall(server, callRequest(wire, scan, {}, timeout(wire, 1)));
+    expect(["ok", "deadline_exceeded"]).toContain(shortly.code);
   }
   expect(await server.registry.drain("default", 10_000)).toBe(0);
   const answer = await rawCall(server, callRequest(POST_WIRES[0], get, { key: "k" }));

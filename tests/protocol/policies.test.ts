@@ -15,6 +15,7 @@ import type { CallRecord } from "../../server/calls/record.ts";
 import { type PrismError, PrismError as Refusal } from "../../server/errors.ts";
 import { CERT, KEY } from "../helpers/certificate.ts";
 import { describeService, startDataPlane } from "../helpers/data-plane.ts";
+import { waitFor } from "../helpers/until.ts";
 import { connect, type RawAnswer, rawCall } from "./raw.ts";
 import { bodyRequest, callRequest, envelope, GET_WIRES, isEnveloped, POST_WIRES, type Wire } from "./wire.ts";
 
@@ -142,7 +143,7 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
         const answer = await rawCall(server, request(wire, method));
         expect(answer.code).toBe("ok");
         expect(messages(answer)).toBe(method === many ? 3 : 1);
-        await vi.waitFor(() => expect(witness.finishes).toHaveLength(1));
+        await waitFor(() => expect(witness.finishes).toHaveLength(1));
         const [record] = witness.begins.splice(0);
         expect(witness.finishes.splice(0)).toEqual([{ record, error: undefined, begun: true }]);
         const manyRequests = method === gather || method === chat;
@@ -293,7 +294,7 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
     const expectUnread = async (asked: Parameters<typeof rawCall>[1], reason: string) => {
       const answer = await rawCall(server, asked);
       expect(answer.code).not.toBe("ok");
-      await vi.waitFor(() => expect(witness.finishes).not.toEqual([]));
+      await waitFor(() => expect(witness.finishes).not.toEqual([]));
       expect(witness.finishes.splice(0)).toMatchObject([{ error: { reason }, begun: false }]);
       expect(witness.begins).toEqual([]);
     };

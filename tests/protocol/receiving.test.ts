@@ -1,7 +1,8 @@
 /** Requests that are not there yet: what ends them, and how much memory all of them may take. */
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { startTestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { expectFailure, expectService, linesOf, nextRequestId, withId } from "./expect.ts";
 import { connect, type RawConnection } from "./raw.ts";
 import { openSocket } from "./socket.ts";
@@ -74,14 +75,14 @@ test.each(PATHS.flatMap(([path, headers]) => SOME_WIRES.map((wire) => ({ path, h
     using connection = connect(server, wire.http);
     await expectService(connection, wire);
     const refused = () => server.log.filter(({ reason }) => reason === "overloaded").length;
-    await vi.waitFor(() => expect(refused()).toBeGreaterThan(60 - 32));
+    await waitFor(() => expect(refused()).toBeGreaterThan(60 - 32));
     expect(refused()).toBeLessThan(60 - 4);
 
     for (const each of connections) {
       each[Symbol.dispose]();
     }
     await Promise.all(answers);
-    await vi.waitFor(() =>
+    await waitFor(() =>
       expect(server.log.filter(({ reason }) => reason === "canceled").length + refused()).toBe(60),
     );
     const stored = await connection.call(
@@ -108,7 +109,7 @@ test("HTTP/1.1: a request behind another, left in the middle, ends nothing but i
     await socket.until((bytes) => bytes.includes("\r\n\r\n"));
     socket[Symbol.dispose]();
     for (const id of ids.slice(0, run)) {
-      await vi.waitFor(() => expect(linesOf(server, id ?? "")).toHaveLength(1));
+      await waitFor(() => expect(linesOf(server, id ?? "")).toHaveLength(1));
     }
   }
   using connection = connect(server, 1);

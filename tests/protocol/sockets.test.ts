@@ -1,7 +1,8 @@
 /** What arrives below HTTP: garbage, silence, half a request, broken framing. Each connection gets its status or is cut, leaves one line in the log, and the others are served. */
 import tls from "node:tls";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { waitFor } from "../helpers/until.ts";
 import { expectService } from "./expect.ts";
 import { useServer } from "./fixture.ts";
 import { addressOf, rawCall } from "./raw.ts";
@@ -39,7 +40,7 @@ beforeEach(() => {
 
 /** Whatever a test did: one line, without data, and everyone else is served. */
 afterEach(async () => {
-  await vi.waitFor(() => expect(failures()).not.toEqual([]), { interval: 5 });
+  await waitFor(() => expect(failures()).not.toEqual([]));
   for (const wire of [JSON_HTTP1, GRPC]) {
     await rawCall(fixture.server, callRequest(wire, exists, { key: "a" }));
     await expectService(fixture.on(wire), wire);
@@ -168,7 +169,7 @@ describe("closed by the caller", () => {
       parseFrames(bytes).some(({ type, flags }) => type === "SETTINGS" && flags === 1),
     );
     socket[Symbol.dispose]();
-    await vi.waitFor(() =>
+    await waitFor(() =>
       expect(failures()).toEqual([expect.objectContaining({ code: "canceled", call: "Set" })]),
     );
   });

@@ -1,9 +1,10 @@
 /** Calls that end early leave no timer behind: with a far deadline it would keep the process for weeks after its last word. */
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { connect } from "./raw.ts";
 import { bodyRequest, callRequest, GET_WIRES, POST_WIRES, type RawRequest, type Wire } from "./wire.ts";
 
@@ -32,7 +33,7 @@ async function expectNoTimers(request: RawRequest): Promise<void> {
   for (let i = 0; i < CALLS; i++) {
     await connection.call(request);
   }
-  await vi.waitFor(() => expect(timers()).toBeLessThan(before + SPARE_TIMERS), { timeout: 5_000 });
+  await waitFor(() => expect(timers()).toBeLessThan(before + SPARE_TIMERS));
 }
 
 const methodOf = (wire: Wire) => (wire.protocol === "connect-get" ? get : set);

@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import tls from "node:tls";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { expectService } from "./expect.ts";
 import { addressOf, connect } from "./raw.ts";
 import { openSocket } from "./socket.ts";
@@ -118,7 +119,7 @@ describe("TLS", () => {
     using socket = await openSocket(server);
     socket.write(bytes);
     await socket.closed();
-    await vi.waitFor(() => expect(failuresOf(server)).not.toEqual([]));
+    await waitFor(() => expect(failuresOf(server)).not.toEqual([]));
     await expectService(connection, POST_WIRES[4]);
     expect(failuresOf(server)).toEqual([expect.objectContaining({ peer: "127.0.0.1" })]);
   });
@@ -154,7 +155,7 @@ describe("client_ca", () => {
     for (const http of [1, 2] as const) {
       using connection = connect(server, http, options());
       await expect(expectService(connection, POST_WIRES[http === 1 ? 0 : 4])).rejects.toThrow();
-      await vi.waitFor(() => expect(failuresOf(server)).toHaveLength(http));
+      await waitFor(() => expect(failuresOf(server)).toHaveLength(http));
     }
     for (const line of failuresOf(server)) {
       expect(line).toMatchObject({ peer: "127.0.0.1" });

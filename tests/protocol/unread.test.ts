@@ -6,10 +6,11 @@ import net from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { type ServerProcess, spawnServer, temporaryFolder } from "../helpers/process.ts";
+import { waitFor } from "../helpers/until.ts";
 import { END_HEADERS, END_STREAM, frame, headerBlock } from "./socket.ts";
 import { envelope, methodPath } from "./wire.ts";
 
@@ -202,7 +203,7 @@ test.skipIf(process.platform !== "linux").each(ATTACKS)(
       socket.destroy();
     }
     const after = () => expect(residentBytes(server) - before).toBeLessThan(REMAINDER_BYTES);
-    await vi.waitFor(after, { timeout: 20_000, interval: 200 });
+    await waitFor(after, 200);
   },
   60_000,
 );

@@ -98,6 +98,11 @@ export function callRequest<M extends DescMethod>(
   return payloadRequest(via, method, payload, headers);
 }
 
+/** The header by which a caller gives its call `ms` milliseconds. */
+export function timeout(wire: Wire, ms: number): Readonly<Record<string, string>> {
+  return wire.protocol === "connect" ? { "connect-timeout-ms": String(ms) } : { "grpc-timeout": `${ms}m` };
+}
+
 /** A call whose message is these bytes, framed as the protocol wants it. */
 export function payloadRequest(
   via: Wire,

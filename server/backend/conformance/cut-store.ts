@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Reason } from "../../errors.ts";
 import type { OperationName, WriteName } from "../operations.ts";
 import type { BackendConfig } from "../rooms.ts";
@@ -77,8 +78,7 @@ async function warm({ scans }: Gateway): Promise<void> {
   await Promise.all(Array.from({ length: MAX_CONNECTIONS }, () => scans.scanPage("n", PAGE, CALL)));
 }
 
-const untilServing = ({ backend }: Gateway) =>
-  vi.waitFor(() => backend.check(), { interval: 10, timeout: 5000 });
+const untilServing = ({ backend }: Gateway) => waitFor(() => backend.check(), 10);
 
 type Read = readonly [make: () => Promise<unknown>, answer: unknown];
 
@@ -124,7 +124,7 @@ function describeReads(way: Way, open: Open): void {
       way().freeze();
       const sent = way().bytesFromClients;
       const reads = readsOf(gateway).map(async ([read, answer]) => expect(await read()).toEqual(answer));
-      await vi.waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), { interval: 5 });
+      await waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), 5);
       way().cut();
       way().thaw();
       await Promise.all(reads);
@@ -190,7 +190,7 @@ function describeWrites(way: Way, open: Open): void {
       way().freeze();
       const sent = way().bytesFromClients;
       const outcome = expect(make(gateway)).rejects.toMatchObject(OUTCOME_UNKNOWN);
-      await vi.waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), { interval: 5 });
+      await waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), 5);
       way().cut();
       way().thaw();
       await outcome;
@@ -217,10 +217,7 @@ function describeAbsence(way: Way, open: Open): void {
   /** How long it takes until calls are answered. */
   async function resumedMs({ entries }: Gateway): Promise<number> {
     const startedAtMs = performance.now();
-    await vi.waitFor(() => entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL), {
-      interval: 10,
-      timeout: 10_000,
-    });
+    await waitFor(() => entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL), 10);
     return performance.now() - startedAtMs;
   }
 

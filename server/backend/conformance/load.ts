@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError, type Reason } from "../../errors.ts";
 import type { EntryStore, ListStore } from "../contract.ts";
 import { answersOf, bytes, CALL, texts } from "./harness.ts";
@@ -74,7 +75,7 @@ export function startLoad({
     reasons,
     async grown(by) {
       const before = acknowledged.length;
-      await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(before + by), { timeout: 20_000 });
+      await waitFor(() => expect(acknowledged.length).toBeGreaterThan(before + by));
     },
     async verify() {
       loading = false;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Reason } from "../../errors.ts";
 import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
 import { createBackend } from "../factory.ts";
@@ -202,7 +203,7 @@ function describeAway(start: Start): void {
     const load = startLoad(present(gateways[0]));
     await load.grown(200);
     await server.kill();
-    await vi.waitFor(() => expect(load.reasons).toContain("store_unavailable"));
+    await waitFor(() => expect(load.reasons).toContain("store_unavailable"));
     await server.start();
     await load.grown(200);
     await load.verify();
@@ -231,14 +232,12 @@ function describeAway(start: Start): void {
     await get();
     server.signal("SIGSTOP");
     // Those that are with the server have to be given up first.
-    await vi.waitFor(() => expect(get()).rejects.toMatchObject({ reason: "store_unavailable" }), {
-      timeout: 15_000,
-    });
+    await waitFor(() => expect(get()).rejects.toMatchObject({ reason: "store_unavailable" }));
     const fast = await Promise.race([get().catch(() => "failed"), delay(400, "late")]);
     expect(fast).toBe("failed");
     await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
     server.signal("SIGCONT");
-    await vi.waitFor(get, { timeout: 5000 });
+    await waitFor(get);
   }, 30_000);
 
   test("a server that is not there fails calls at once, and is found when it is back", async () => {
@@ -252,7 +251,7 @@ function describeAway(start: Start): void {
     }
     await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
     await server.start();
-    await vi.waitFor(get, { timeout: 5000 });
+    await waitFor(get);
     await backend.check();
   });
 }

@@ -1,12 +1,13 @@
 /** Several gateways on one server, and a server that is killed, frozen, and gone. */
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   canStartPostgres,
   lockTable,
   type PostgresProcess,
   startPostgres,
 } from "../../../tests/helpers/postgres.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { describeSharedStore, type StoreServer, useGateways } from "../conformance/shared-store.ts";
 import { createCall } from "../contract.ts";
@@ -92,7 +93,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
       entries.get("m", ["a"], call),
       entries.get("m", ["b"], call),
     ].map((work) => work.catch((error: unknown) => String(error)));
-    await vi.waitFor(async () => expect(await lock.waiting()).toBe(3), { timeout: 5000 });
+    await waitFor(async () => expect(await lock.waiting()).toBe(3));
     leave.abort();
     const closed = backend.close();
     const canceled = "PrismError: the call was canceled";
@@ -137,7 +138,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     await Promise.all(ahead.map((backend) => backend.open()));
     await Promise.all(ahead.map((backend) => backend.sweep()));
     await Promise.all(ahead.map((backend) => backend.close()));
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       expect(await entries.exists("n", ["k0", "k2999", "later", "never"], CALL)).toEqual([
         false,
         false,
@@ -154,10 +155,10 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const lock = await lockTable(postgres.url, "prism.entry");
     const leave = new AbortController();
     const count = scans.count("n", "", createCall(leave.signal));
-    await vi.waitFor(async () => expect(await lock.waiting()).toBe(1));
+    await waitFor(async () => expect(await lock.waiting()).toBe(1));
     leave.abort();
     await expect(count).rejects.toMatchObject({ reason: "canceled" });
-    await vi.waitFor(async () => expect(await lock.waiting()).toBe(0));
+    await waitFor(async () => expect(await lock.waiting()).toBe(0));
     await lock[Symbol.asyncDispose]();
     expect(await scans.count("n", "", CALL)).toBe(1);
   });
@@ -171,7 +172,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const get = () => present(backend.entries).get("n", ["a"], CALL);
     await expect(get()).rejects.toMatchObject({ reason: "store_unavailable" });
     await postgres.start();
-    await vi.waitFor(get, { timeout: 5000 });
+    await waitFor(get);
   });
 
   test("a start that can only fail says why at once, without the password", async () => {

@@ -1,11 +1,12 @@
 /** A URL with several hosts. */
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   canStartPostgres,
   type PostgresProcess,
   query,
   startPostgres,
 } from "../../../tests/helpers/postgres.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
@@ -83,14 +84,12 @@ describe.runIf(canStartPostgres())("several hosts", () => {
       Array.from({ length: 8 }, () => lists.push("n", [{ key: "l", end: "left", value: bytes("v") }], CALL)),
     );
     await setReadOnly(servers[1], true);
-    await vi.waitFor(async () => expect(texts(await entries.get("n", ["a"], CALL))).toEqual(["other"]), {
-      timeout: 5000,
-    });
+    await waitFor(async () => expect(texts(await entries.get("n", ["a"], CALL))).toEqual(["other"]));
     await entries.set("n", A, CALL);
 
     await setReadOnly(servers[1], false);
     await servers[0].kill();
-    await vi.waitFor(() => backend.check(), { timeout: 10_000 });
+    await waitFor(() => backend.check());
     await entries.set("n", A, CALL);
     await servers[0].start();
   });
@@ -104,7 +103,7 @@ describe.runIf(canStartPostgres())("several hosts", () => {
       /^PostgreSQL at 127\.0\.0\.1:\d+,127\.0\.0\.1:\d+\/postgres: 127\.0\.0\.1:\d+ takes no writes$/,
     );
     await setReadOnly(servers[1], false);
-    await vi.waitFor(() => backend.check(), { timeout: 10_000 });
+    await waitFor(() => backend.check());
     await backend.close();
     await setReadOnly(servers[0], false);
   });

@@ -1,7 +1,7 @@
 /** A pooler between the gateway and PostgreSQL, whose server connections many clients share. */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import {
   canStartPgBouncer,
   type PgBouncerProcess,
@@ -16,6 +16,7 @@ import {
   type TableLock,
 } from "../../../tests/helpers/postgres.ts";
 import { startTcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
@@ -146,10 +147,10 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     await callAll(mine, "direct", 0);
     expect(direct.connections).toBeGreaterThan(0);
     direct.refuse();
-    await vi.waitFor(() => mine.backend.check(), { timeout: 5000 });
+    await waitFor(() => mine.backend.check());
     await Promise.all(Array.from({ length: 20 }, (_, i) => callAll(mine, `pooled:${i}`, 0)));
     await pooler.restart();
-    await vi.waitFor(() => mine.backend.check(), { timeout: 5000 });
+    await waitFor(() => mine.backend.check());
     await Promise.all(Array.from({ length: 20 }, (_, i) => callAll(mine, `again:${i}`, 0)));
   });
 
@@ -158,10 +159,10 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     const lock = await lockTable(server.url, "counted.entry");
     const leave = new AbortController();
     const count = scans.count("n", "", createCall(leave.signal));
-    await vi.waitFor(async () => expect(await lock.waiting()).toBe(1));
+    await waitFor(async () => expect(await lock.waiting()).toBe(1));
     leave.abort();
     await expect(count).rejects.toMatchObject({ reason: "canceled" });
-    await vi.waitFor(async () => expect(await lock.waiting()).toBe(0));
+    await waitFor(async () => expect(await lock.waiting()).toBe(0));
     await lock[Symbol.asyncDispose]();
     expect(await scans.count("n", "", CALL)).toBe(0);
   });
@@ -178,8 +179,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
   }
 
   /** Until the pooler's connections wait for the lock, and others for them. */
-  const untilLocked = (lock: TableLock) =>
-    vi.waitFor(async () => expect(await lock.waiting()).toBe(3), { timeout: 5000 });
+  const untilLocked = (lock: TableLock) => waitFor(async () => expect(await lock.waiting()).toBe(3));
 
   test("calls wait while a lock keeps all of the pooler's connections, others have their turn, and all are answered", async () => {
     const mine = await gateway("locked");
@@ -208,7 +208,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     leave.abort();
     await Promise.all(waiting);
     await mine.backend.check();
-  }, 30_000);
+  });
 
   test.each([
     ["the pooler", () => pooler],
@@ -235,7 +235,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
       expect(fast).toBe("store_unavailable");
       of().signal("SIGCONT");
       await lock[Symbol.asyncDispose]();
-      await vi.waitFor(() => callAll(mine, "frozen", 0), { timeout: 20_000 });
+      await waitFor(() => callAll(mine, "frozen", 0));
     },
     60_000,
   );
@@ -250,7 +250,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
       mine.lists.push("n", [{ key: "l", end: "left", value: bytes("v") }], CALL),
     ).rejects.toMatchObject({ reason: "store_unavailable" });
     await Promise.all(others.map((other) => other.end()));
-    await vi.waitFor(() => mine.backend.check(), { timeout: 5000 });
+    await waitFor(() => mine.backend.check());
     expect(await mine.lists.length("n", ["l"], CALL)).toEqual([0]);
   });
 

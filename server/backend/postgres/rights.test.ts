@@ -1,6 +1,7 @@
 /** A user that may not do all, and tables that somebody takes away. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
@@ -114,7 +115,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
       message: "the store's tables may not be read",
     });
     await server.query(`GRANT INSERT, SELECT ON ${schema}.entry TO ${role}`);
-    await vi.waitFor(() => entries.set("n", A, CALL), { timeout: 5000 });
+    await waitFor(() => entries.set("n", A, CALL));
     await backend.check();
   });
 
@@ -142,7 +143,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
       } else {
         await server.query(giveBack.replaceAll("$", schema));
       }
-      await vi.waitFor(push, { timeout: 5000 });
+      await waitFor(push);
       await backend.check();
       expect(texts(await entries.get("n", ["a"], CALL))).toEqual([giveBack === undefined ? undefined : "v"]);
     },

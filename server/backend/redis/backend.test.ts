@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestRedis, hasTestRedis, type TestRedis, withRedis } from "../../../tests/helpers/redis.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
 import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
@@ -142,9 +143,8 @@ describe.runIf(hasTestRedis())("redis", () => {
     await using store = await opened();
     await setTexts(store.entries, { a: "1", b: "2" }, { ttlMs: 1 });
     await setTexts(store.entries, { c: "3" });
-    await vi.waitFor(
-      async () => expect(await server().query("ZRANGE", store.keys.index, "0", "-1")).toEqual(["default:c"]),
-      { timeout: 5000 },
+    await waitFor(async () =>
+      expect(await server().query("ZRANGE", store.keys.index, "0", "-1")).toEqual(["default:c"]),
     );
     expect(await server().query("EXISTS", store.keys.expiry)).toBe(0);
   });

@@ -1,7 +1,8 @@
 /** A Cluster of three masters: slots that move, masters that go. */
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { askRedis, canStartRedis } from "../../../tests/helpers/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../../../tests/helpers/redis-cluster.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
@@ -21,7 +22,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
   beforeAll(async () => {
     // With the default, one master that is away takes all others with it.
     cluster = await startRedisCluster({ replicas: 1, args: ["--cluster-require-full-coverage", "no"] });
-  }, 30_000);
+  });
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]();
   });
@@ -120,7 +121,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       const { index } = shardKeys(config.key_prefix, 0);
       await askRedis(from.url, "MIGRATE", "127.0.0.1", to.port, index, 0, 5000);
       expect(await scans.count(NAMESPACE, "", CALL)).toBe(4);
-      await vi.waitFor(async () =>
+      await waitFor(async () =>
         expect(await entries.exists(NAMESPACE, ["a2", "b1"], CALL)).toEqual([false, false]),
       );
       expect(await scans.count(NAMESPACE, "", CALL)).toBe(2);
@@ -190,13 +191,11 @@ describe.runIf(canStartRedis())("redis cluster", () => {
         return results.map(({ status }) => status === "fulfilled");
       };
       const takingOver = cluster.failover(lost);
-      const served = await vi.waitUntil(
-        async () => {
-          const found = await outcomes();
-          return found.includes(false) ? found : undefined;
-        },
-        { timeout: 5000 },
-      );
+      const served = await waitFor(async () => {
+        const found = await outcomes();
+        expect(found).toContain(false);
+        return found;
+      });
       expect(served).toContain(true);
       // Those of other masters, every time.
       const steady = keys.filter((_, i) => served?.[i]);
@@ -205,7 +204,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       }
       await expect(backend.check()).rejects.toMatchObject({ reason: "store_unavailable" });
       await takingOver;
-      await vi.waitFor(async () => expect(await outcomes()).not.toContain(false), { timeout: 5000 });
+      await waitFor(async () => expect(await outcomes()).not.toContain(false));
       await backend.check();
       await lost.start();
       await cluster.settled();

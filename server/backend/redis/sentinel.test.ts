@@ -1,7 +1,8 @@
 /** A primary under sentinels, which put its replica in its place. */
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { askRedis, canStartRedis } from "../../../tests/helpers/redis.ts";
 import { type RedisSentinel, startRedisSentinel } from "../../../tests/helpers/redis-sentinel.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { redisSchema } from "./config.ts";
@@ -13,7 +14,7 @@ describe.runIf(canStartRedis())("redis under sentinels", () => {
 
   beforeAll(async () => {
     sentinel = await startRedisSentinel();
-  }, 30_000);
+  });
   afterAll(async () => {
     await sentinel?.[Symbol.asyncDispose]();
   });
@@ -31,9 +32,9 @@ describe.runIf(canStartRedis())("redis under sentinels", () => {
     const master = await sentinel.master();
     const replica = present(sentinel.nodes.find((node) => node !== master));
     const name = `${shardKeys("prism", 0).entryPrefix}default:a`;
-    await vi.waitFor(async () => expect(await askRedis(replica.url, "EXISTS", name)).toBe(1));
+    await waitFor(async () => expect(await askRedis(replica.url, "EXISTS", name)).toBe(1));
     await sentinel.failover();
-    await vi.waitFor(() => setTexts(entries, { c: "3" }), { timeout: 5000 });
+    await waitFor(() => setTexts(entries, { c: "3" }));
     expect(texts(await entries.get("default", ["a", "c"], CALL))).toEqual(["1", "3"]);
-  }, 30_000);
+  });
 });

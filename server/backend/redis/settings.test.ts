@@ -2,12 +2,13 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { CERT, KEY } from "../../../tests/helpers/certificate.ts";
 import { freePort, freePorts } from "../../../tests/helpers/port.ts";
 import { temporaryFolder } from "../../../tests/helpers/process.ts";
 import { askRedis, canStartRedis, startRedis } from "../../../tests/helpers/redis.ts";
 import { startTestServer } from "../../../tests/helpers/server.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError, StartError } from "../../errors.ts";
 import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
@@ -42,7 +43,7 @@ describe.runIf(canStartRedis())("redis", () => {
     const set = () => setTexts(present(backend.entries), { a: "1" });
     await expect(set()).rejects.toMatchObject({ reason: "store_unavailable" });
     await server.start();
-    await vi.waitFor(set, { timeout: 5000 });
+    await waitFor(set);
   });
 
   test("a password that is missing or wrong is an error at once, which does not tell it", async () => {
@@ -71,10 +72,7 @@ describe.runIf(canStartRedis())("redis", () => {
     const configWith = (password: string) =>
       redisSchema.parse({ type: "redis", cluster: [server.url.replace("//", `//:${password}@`)], shards: 1 });
     await ask("s3cret", "CLUSTER", "ADDSLOTSRANGE", "0", "16383");
-    await vi.waitFor(
-      async () => expect(await ask("s3cret", "CLUSTER", "INFO")).toContain("cluster_state:ok"),
-      { timeout: 5000 },
-    );
+    await waitFor(async () => expect(await ask("s3cret", "CLUSTER", "INFO")).toContain("cluster_state:ok"));
     const wrong = await openErrorOf(configWith("wr0ng"));
     expect(String(wrong)).toContain("WRONGPASS");
     expect(inspect(wrong, { depth: 9, showHidden: true })).not.toContain("wr0ng");
@@ -92,18 +90,15 @@ describe.runIf(canStartRedis())("redis", () => {
       () => backend.check(),
     ];
     const told: string[] = [];
-    await vi.waitFor(
-      async () => {
-        for (const call of calls) {
-          const outcome = await call().catch((error: unknown) =>
-            inspect(error, { depth: 9, showHidden: true }),
-          );
-          told.push(String(outcome));
-        }
-        expect(told.join().includes("WRONGPASS")).toBe(true);
-      },
-      { timeout: 5000, interval: 100 },
-    );
+    await waitFor(async () => {
+      for (const call of calls) {
+        const outcome = await call().catch((error: unknown) =>
+          inspect(error, { depth: 9, showHidden: true }),
+        );
+        told.push(String(outcome));
+      }
+      expect(told.join().includes("WRONGPASS")).toBe(true);
+    }, 100);
     expect(told.join().includes("s3cret")).toBe(false);
   });
 
@@ -173,7 +168,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await setTexts(entries, { a: "1" });
     await setTexts(entries, { b: "1" }, { ttlMs: 300 });
     await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "1");
-    await vi.waitFor(async () => expect(await entries.exists("default", ["b"], CALL)).toEqual([false]));
+    await waitFor(async () => expect(await entries.exists("default", ["b"], CALL)).toEqual([false]));
     expect(await scans.count("default", "", CALL)).toBe(1);
     for (let i = 0; i < 5; i++) {
       await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
@@ -197,7 +192,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await setTexts(entries, { a: "1" });
     await rm(directory, { recursive: true });
     await askRedis(server.url, "BGSAVE");
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       await expect(setTexts(entries, { b: "1" })).rejects.toBeInstanceOf(ReadOnlyError);
     });
     expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
@@ -224,9 +219,9 @@ describe.runIf(canStartRedis())("redis", () => {
     await expectHealth(200, "serving");
     await askRedis(server.url, "REPLICAOF", "127.0.0.1", primary.port);
     await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
-    await vi.waitFor(() => expectHealth(200, "read_only"), { timeout: 5000 });
+    await waitFor(() => expectHealth(200, "read_only"));
     await askRedis(server.url, "REPLICAOF", "NO", "ONE");
-    await vi.waitFor(() => setTexts(entries, { a: "3" }), { timeout: 5000 });
+    await waitFor(() => setTexts(entries, { a: "3" }));
     await expectHealth(200, "serving");
   });
 

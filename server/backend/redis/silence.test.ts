@@ -38,7 +38,7 @@ describe.runIf(canStartRedis())("redis", () => {
     proxy.slow(LARGE.length / 2);
     await client.set("a", LARGE);
     expect((await client.getBuffer("a"))?.equals(LARGE)).toBe(true);
-  }, 20_000);
+  });
 
   test("one that does not get ahead is", async () => {
     const { client, proxy } = await connected();

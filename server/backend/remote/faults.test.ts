@@ -1,10 +1,11 @@
 /** A plugin that is not there, dies, freezes, is cut off, comes back. */
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { freePort } from "../../../tests/helpers/port.ts";
 import { spawnServer } from "../../../tests/helpers/process.ts";
 import { startTestServer } from "../../../tests/helpers/server.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { type Backend, createCall } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
@@ -35,8 +36,7 @@ async function startPluginOn(port: number) {
 const spawnPlugin = (port: number) => spawnServer(["--memory", "--listen", `127.0.0.1:${port}`]);
 
 /** Waits for the plugin to be found; this is no promise of how soon. */
-const untilServing = (backend: Backend) =>
-  vi.waitFor(() => backend.check(), { interval: 20, timeout: 10_000 });
+const untilServing = (backend: Backend) => waitFor(() => backend.check());
 
 test("a plugin may start after the proxy: until then calls fail at once", async () => {
   const port = await freePort();
@@ -51,7 +51,7 @@ test("a plugin may start after the proxy: until then calls fail at once", async 
     await expect(check()).rejects.toMatchObject(UNAVAILABLE);
   }
   await startPluginOn(port);
-  await vi.waitFor(() => check(), { interval: 20, timeout: 10_000 });
+  await waitFor(() => check());
   await entries?.set(NAMESPACE, WRITE, CALL);
   expect(texts((await entries?.get(NAMESPACE, ["a"], CALL)) ?? [])).toEqual(["1"]);
 });
@@ -78,14 +78,12 @@ test("a plugin that is killed under load and comes back: every call ends, with a
     }
   };
   const lanes = Promise.all(Array.from({ length: 64 }, (_, id) => lane(id)));
-  await vi.waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(2000), { timeout: 10_000 });
+  await waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(2000));
   plugin.child.kill("SIGKILL");
-  await vi.waitFor(() => expect(reasons.get("set store_unavailable")).toBeGreaterThan(0), {
-    timeout: 10_000,
-  });
+  await waitFor(() => expect(reasons.get("set store_unavailable")).toBeGreaterThan(0));
   await using _second = await spawnPlugin(port);
   const before = reasons.get("ok") ?? 0;
-  await vi.waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(before + 1000), { timeout: 10_000 });
+  await waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(before + 1000));
   running = false;
   await lanes;
   // Those that were on their way: a write's outcome is not known, a read may be made again.
@@ -136,7 +134,7 @@ describe("a connection that is cut", () => {
       wire.deaf = true;
       const served = plugin.log.length;
       const outcome = expect(call()).rejects.toMatchObject({ reason });
-      await vi.waitFor(() => expect(plugin.log.length).toBeGreaterThan(served));
+      await waitFor(() => expect(plugin.log.length).toBeGreaterThan(served));
       wire.cut();
       await outcome;
       wire.deaf = false;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { PrismClient } from "../../../client/node.ts";
 import { createGrpcTransport } from "../../../client/transport/transport.ts";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -16,6 +16,7 @@ import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basi
 import { CERT, KEY } from "../../../tests/helpers/certificate.ts";
 import { startForeignPlugin } from "../../../tests/helpers/foreign-plugin.ts";
 import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Config } from "../../config/config.ts";
 import { bytes, CALL, NAMESPACE, present } from "../conformance/harness.ts";
 import { createCall } from "../contract.ts";
@@ -195,13 +196,13 @@ describe("deadlines and cancellation", () => {
     expect(deadlines).toHaveLength(1);
     expect(deadlines[0]).toBeGreaterThan(0);
     expect(deadlines[0]).toBeLessThanOrEqual(100);
-    await vi.waitFor(() => expect(canceled).toHaveLength(1));
+    await waitFor(() => expect(canceled).toHaveLength(1));
     const leaving = new AbortController();
     const left = client.keyvalue.get("a", { signal: leaving.signal });
-    await vi.waitFor(() => expect(deadlines).toHaveLength(2));
+    await waitFor(() => expect(deadlines).toHaveLength(2));
     leaving.abort();
     await expect(left).rejects.toMatchObject({ reason: "canceled" });
-    await vi.waitFor(() => expect(canceled).toHaveLength(2));
+    await waitFor(() => expect(canceled).toHaveLength(2));
   });
 });
 
@@ -212,7 +213,7 @@ describe("scans", () => {
     const { client } = await startProxy(plugin.address);
     expect((await Array.fromAsync(client.keyvalue.scan(""))).map(([key]) => key)).toEqual(keys);
     expect(await Array.fromAsync(client.keyvalue.scanKeys(""))).toEqual(keys);
-    await vi.waitFor(() => expect(scansOf(plugin)).toBe(2));
+    await waitFor(() => expect(scansOf(plugin)).toBe(2));
     for (const limit of [1, 1024, 1025, 3000]) {
       expect(await Array.fromAsync(client.keyvalue.scanKeys("", { limit }))).toEqual(keys.slice(0, limit));
     }
@@ -238,7 +239,7 @@ describe("scans", () => {
     expect(await read(0)).toEqual(keys);
     expect(await read(MAX_WAITING_SCANS)).toEqual(keys);
     // The first one's place was taken by the last, so that it was begun anew. The last went on.
-    await vi.waitFor(() => expect(scansOf(plugin)).toBe(calls.length + 1));
+    await waitFor(() => expect(scansOf(plugin)).toBe(calls.length + 1));
   });
 
   test("scans that wait for their readers hold up neither each other nor other calls", async () => {
@@ -291,14 +292,11 @@ describe("scans", () => {
     const reader = scan[Symbol.asyncIterator]();
     await reader.next();
     let before = -1;
-    await vi.waitFor(
-      () => {
-        const stopped = written === before;
-        before = written;
-        expect(stopped).toBe(true);
-      },
-      { interval: 100, timeout: 10_000 },
-    );
+    await waitFor(() => {
+      const stopped = written === before;
+      before = written;
+      expect(stopped).toBe(true);
+    }, 100);
     // Windows and buffers on the two ways and one page, and not more, of a scan without an end.
     expect(written * value.length).toBeLessThan(16 * 1024 * 1024);
     for (let i = 0; i < 5000; i++) {
@@ -306,7 +304,7 @@ describe("scans", () => {
     }
     expect(written).toBeGreaterThan(5000);
     leaving.abort();
-    await vi.waitFor(() => expect(ended).toBe(true));
+    await waitFor(() => expect(ended).toBe(true));
   });
 });
 
