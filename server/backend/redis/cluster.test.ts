@@ -12,8 +12,11 @@ import { seeded } from "../conformance/seeded.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createBackend } from "../factory.ts";
+import { shardOf } from "../layers/sharded.ts";
 import { redisSchema } from "./config.ts";
 import { shardKeys } from "./keys.ts";
+
+const SHARDS = 8;
 
 describe.runIf(canStartRedis())("redis cluster", () => {
   let cluster: RedisCluster;
@@ -32,7 +35,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       type: "redis",
       cluster: cluster.urls,
       key_prefix,
-      shards: 8,
+      shards: SHARDS,
       connect_timeout_ms: 1000,
     });
 
@@ -40,7 +43,8 @@ describe.runIf(canStartRedis())("redis cluster", () => {
     name: "redis on a cluster",
     capabilities: ["entries", "scans", "lists"],
     durable: true,
-    atomic: "namespace",
+    atomic: "shard",
+    shardOf: (key) => shardOf(key, SHARDS),
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS,
     async create() {

@@ -61,6 +61,7 @@ test("a plugin that is killed under load and comes back: every call ends, with a
   const plugin = await spawnPlugin(port);
   await using _first = plugin;
   const backend = await openRemote(`127.0.0.1:${port}`);
+  await untilServing(backend);
   const entries = present(backend.entries);
   const reasons = new Map<string, number>();
   let running = true;
@@ -99,6 +100,7 @@ test("a frozen plugin: calls end at their deadlines, and it goes on where it was
   const port = await freePort();
   await using plugin = await spawnPlugin(port);
   const backend = await openRemote(`127.0.0.1:${port}`);
+  await untilServing(backend);
   const entries = present(backend.entries);
   await entries.set(NAMESPACE, WRITE, CALL);
   plugin.child.kill("SIGSTOP");
