@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
+import { createCall } from "../contract.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 import { Database } from "./database.ts";
@@ -72,6 +73,31 @@ describe.runIf(hasTestDatabase())("migrate", () => {
       reason: "store_unavailable",
       message: `PostgreSQL at ${new URL(server.url).host}${new URL(server.url).pathname}: the schema "${schema}" was made by a newer Prism (version 999, this one knows ${MIGRATIONS.length}): run that version or a later one`,
     });
+  });
+
+  test("a gateway of an older version pops on, also with what it prepared before", async () => {
+    await apply(MIGRATIONS.slice(0, 1));
+    const config = postgresSchema.parse({ type: "postgres", url: server.url, schema });
+    const newer = createPostgresBackend(config);
+    const key = Buffer.from("a list");
+    await database.use(async (older) => {
+      const pop = async () => {
+        const text = `SELECT * FROM "${schema}".list_pop($1, $2::bytea[], $3::boolean[])`;
+        const values = ["default", [key], [true]];
+        const { rows } = await older.query({ name: `pop_${schema}`, text, values, rowMode: "array" });
+        return rows.map((row) => row.map(String));
+      };
+      const values = [Buffer.from("1"), Buffer.from("2"), Buffer.from("3")];
+      const push = `SELECT "${schema}".list_push($1, $2::bytea[], $3::boolean[], $4::bytea[])`;
+      await older.query(push, ["default", [key, key, key], [false, false, false], values]);
+      expect(await pop()).toEqual([["1"]]);
+      await newer.open();
+      expect(await pop()).toEqual([["2"]]);
+      const pops = [{ key: "a list", end: "left" }] as const;
+      const answers = await newer.lists?.pop("default", pops, createCall());
+      expect(answers?.map(String)).toEqual(["3"]);
+    });
+    await newer.close();
   });
 
   test("who may not make schemas can use one that is there", async () => {

@@ -1,11 +1,12 @@
 -- A list whose item is missing is damaged, which is not the same as empty: a pop says so, and leaves the list as it was.
 
-DROP FUNCTION list_pop(TEXT, BYTEA[], BOOLEAN[]);
+-- Beside the one of three arguments, which gateways of older versions go on to call: what they have prepared may not change what it
+-- answers.
 
 -- in: keys, whether each takes from the left end, whether one damaged list fails the whole call (SQLSTATE data_corrupted).
 -- out: the values, in order, NULL where the list is empty; whether the list is damaged.
 CREATE FUNCTION list_pop(
-  in_namespace TEXT, in_keys BYTEA[], in_left BOOLEAN[], in_whole BOOLEAN DEFAULT FALSE,
+  in_namespace TEXT, in_keys BYTEA[], in_left BOOLEAN[], in_whole BOOLEAN,
   OUT taken BYTEA, OUT damaged BOOLEAN
 )
 RETURNS SETOF RECORD LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
