@@ -7,7 +7,7 @@ import { outcomeUnknown } from "./errors.ts";
  */
 export async function inHalves<Item, Answer>(
   items: readonly Item[],
-  { each }: Call,
+  call: Call,
   writes: boolean,
   run: (items: readonly Item[]) => Promise<Answers<Answer> | undefined>,
 ): Promise<Answers<Answer> | undefined> {
@@ -20,7 +20,7 @@ export async function inHalves<Item, Answer>(
       if (refusal === undefined || refusal.reason === "store_full") {
         throw error;
       }
-      if (some.length === 1 || each !== true) {
+      if (some.length === 1 || call.each !== true) {
         return some.map(() => refusal);
       }
       const half = Math.ceil(some.length / 2);
@@ -29,7 +29,8 @@ export async function inHalves<Item, Answer>(
         // After the first half: both may write one key.
         return [...first, ...padded(await tryAll(some.slice(half)), some.length - half)];
       } catch (failure) {
-        const isPart = writes && !first.every((answer) => answer instanceof Refusal);
+        // Of a call that is over nobody asks what it did, and the store is not away.
+        const isPart = writes && !call.aborted && !first.every((answer) => answer instanceof Refusal);
         throw isPart ? outcomeUnknown(failure) : failure;
       }
     }
