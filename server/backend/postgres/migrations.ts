@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 import { StartError } from "../../errors.ts";
 import { loadMigrations, type Migration } from "../migration-files.ts";
-import { missingGrants } from "./rights.ts";
+import { missingGrants, missingGrantsForSteps } from "./rights.ts";
 
 /** "Prsm": those who wait for this lock make or change tables of Prism. */
 const LOCK = 0x5072736d;
@@ -38,6 +38,12 @@ export async function migrate(
     const applied = await appliedVersion(client, schema);
     if (applied > migrations.length) {
       throw newer(schema, applied, migrations.length);
+    }
+    if (applied > 0 && applied < migrations.length) {
+      const more = await missingGrantsForSteps(client, schema);
+      if (more.length > 0) {
+        throw mayNot(more);
+      }
     }
     for (const { version, sql } of migrations) {
       if (version > applied) {

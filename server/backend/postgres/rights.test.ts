@@ -6,6 +6,8 @@ import { bytes, CALL, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
 import { postgresSchema } from "./config.ts";
+import { Database } from "./database.ts";
+import { MIGRATIONS, migrate } from "./migrations.ts";
 
 const A = [{ key: "a", value: bytes("v"), ttlMs: 0 }];
 
@@ -71,6 +73,24 @@ describe.runIf(hasTestDatabase())("rights", () => {
     const message = await whyNot();
     expect(message).toContain(
       `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT CREATE ON SCHEMA ${schema} TO ${role};`,
+    );
+    await obey(message);
+    expect(await whyNot()).toBe("opened");
+    await server.query(`DROP SCHEMA ${schema} CASCADE`);
+  });
+
+  test("so is who may use the tables of an older version, and not change them", async () => {
+    const database = new Database(owner());
+    await database.use((client) => migrate(client, schema, MIGRATIONS.slice(0, 1)));
+    await database.close();
+    await server.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
+    await server.query(
+      `GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.entry, ${schema}.list, ${schema}.list_item TO ${role}`,
+    );
+    await server.query(`GRANT SELECT ON ${schema}.migration TO ${role}`);
+    const message = await whyNot();
+    expect(message).toContain(
+      `GRANT CREATE ON SCHEMA ${schema} TO ${role}; GRANT INSERT ON ${schema}.migration TO ${role};`,
     );
     await obey(message);
     expect(await whyNot()).toBe("opened");

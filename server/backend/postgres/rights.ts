@@ -57,6 +57,20 @@ const MISSING = `
     FROM here JOIN pg_proc AS p ON p.pronamespace = here.oid
     WHERE p.proname IN (${texts(FUNCTIONS)}) AND NOT has_function_privilege(p.oid, 'EXECUTE')`;
 
+/** `$1`: the schema, which has tables. A row for each GRANT that is missing to change them. */
+const MISSING_FOR_STEPS = `
+  SELECT format('GRANT CREATE ON SCHEMA %I TO %I', $1::text, current_user) AS sql
+    WHERE NOT has_schema_privilege($1::text, 'CREATE')
+  UNION ALL
+  SELECT format('GRANT INSERT ON %I.migration TO %I', $1::text, current_user)
+    WHERE NOT has_table_privilege(format('%I.migration', $1::text), 'INSERT')`;
+
+/** What the connection's user has to be granted to bring the tables of `schema` up to this version; empty = nothing. */
+export async function missingGrantsForSteps(client: ClientBase, schema: string): Promise<string[]> {
+  const { rows } = await client.query<{ sql: string }>(MISSING_FOR_STEPS, [schema]);
+  return rows.map(({ sql }) => sql);
+}
+
 /** What the connection's user has to be granted to make `schema`, or to use it where it is there; empty = nothing. */
 export async function missingGrants(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ sql: string }>(MISSING, [schema]);
