@@ -17,11 +17,17 @@ export interface CallOptions {
   readonly namespace?: string | undefined;
   /** Aborting it ends the call with reason `canceled`. A write may then have been made or not. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds after which the call ends with reason `deadline_exceeded`; 0 = none of the client's own. */
+  /**
+   * Milliseconds after which the call ends with reason `deadline_exceeded`; 0 = none of the
+   * client's own.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
-/** The names of what a call can be given: what is not among them would be ignored, and the call look as if it were not. */
+/**
+ * The names of what a call can be given: what is not among them would be ignored, and the call look
+ * as if it were not.
+ */
 export type OptionNames = Readonly<Record<string, true>>;
 
 /** The names of {@link CallOptions}. */
@@ -48,8 +54,11 @@ interface CallTarget {
   readonly key?: string;
 }
 
-/** Makes the calls of one client: adds the defaults, turns failures into PrismError, and ends them all on close. */
-export class Caller {
+/**
+ * Makes the calls of one client: adds the defaults, turns failures into PrismError, and ends them
+ * all on close.
+ */
+export class Invoker {
   readonly #transport: Transport;
   readonly #defaults: CallDefaults;
   readonly #closing = new AbortController();
@@ -87,7 +96,10 @@ export class Caller {
     }
   }
 
-  /** A call with a stream of answers, each given to `map`. It is made when reading begins, and ends when reading does. */
+  /**
+   * A call with a stream of answers, each given to `map`. It is made when reading begins, and ends
+   * when reading does.
+   */
   async *stream<Output, Item>(
     target: CallTarget,
     options: CallOptions,

@@ -17,7 +17,10 @@ import { PrismClient as WebClient } from "./web.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
-/** Every client against a whole server: gRPC over HTTP/2 from Node, Connect over HTTP/1.1 as a browser does. */
+/**
+ * Every client against a whole server: gRPC over HTTP/2 from Node, Connect over HTTP/1.1 as a
+ * browser does.
+ */
 describe.each([
   { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
   { kind: "web", connect: (server: TestServer): PrismClient => new WebClient(server.baseUrl) },

@@ -1,5 +1,5 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { Caller, checkTimeout, requireKnown } from "./call.ts";
+import { checkTimeout, Invoker, requireKnown } from "./call.ts";
 import { describe, toText } from "./convert.ts";
 import { invalidField } from "./errors.ts";
 import { KeyValueApi } from "./keyvalue.ts";
@@ -10,13 +10,14 @@ export interface PrismClientOptions {
   /** The namespace of calls that name none. Default: `default`. */
   readonly namespace?: string | undefined;
   /**
-   * Milliseconds after which a call that names no timeout fails with reason `deadline_exceeded`. Absent or 0:
-   * none of the client's own; the gateway has its own bound. A scan is bounded only by the timeout that it is given itself.
+   * Milliseconds after which a call that names no timeout fails with reason `deadline_exceeded`.
+   * Absent or 0: none of the client's own; the gateway has its own bound. A scan is bounded only by
+   * the timeout that it is given itself.
    */
   readonly timeoutMs?: number | undefined;
   /**
-   * Sent with every call, such as those that a proxy asks for. Fields that say what a request is (`content-type`, `grpc-timeout`
-   * and the like) stay as they are.
+   * Sent with every call, such as those that a proxy asks for. Fields that say what a request is
+   * (`content-type`, `grpc-timeout` and the like) stay as they are.
    */
   readonly headers?: ConstructorParameters<typeof Headers>[0];
   /** Connect's, around every call: for what changes from call to call, or looks at it. */
@@ -44,13 +45,16 @@ export function isTransport(target: unknown): target is Transport {
   return typeof target === "object" && target !== null && "unary" in target && "stream" in target;
 }
 
-/** A client of a Prism gateway over any Connect transport: what the clients for Node and for browsers share. */
+/**
+ * A client of a Prism gateway over any Connect transport: what the clients for Node and for
+ * browsers share.
+ */
 export class PrismClient implements AsyncDisposable {
   /** Entries: one key, one value. */
   readonly keyvalue: KeyValueApi;
   /** Lists: double-ended queues of values. */
   readonly list: ListApi;
-  readonly #caller: Caller;
+  readonly #invoker: Invoker;
 
   /** `names` are those of the options. Throws `invalid_field` for an option that is none. */
   constructor(
@@ -59,18 +63,21 @@ export class PrismClient implements AsyncDisposable {
     names: Readonly<Record<string, true>> = OVER_TRANSPORT_OPTIONS,
   ) {
     requireKnown(names, options);
-    this.#caller = new Caller(transport, {
+    this.#invoker = new Invoker(transport, {
       namespace: options.namespace === undefined ? "default" : toText("namespace", options.namespace),
       timeoutMs: checkTimeout(options.timeoutMs, 0),
       headers: options.headers && toHeaders(options.headers),
     });
-    this.keyvalue = new KeyValueApi(this.#caller);
-    this.list = new ListApi(this.#caller);
+    this.keyvalue = new KeyValueApi(this.#invoker);
+    this.list = new ListApi(this.#invoker);
   }
 
-  /** Ends the calls in flight, and every later one, with reason `canceled`. Closing twice is the same as once. */
+  /**
+   * Ends the calls in flight, and every later one, with reason `canceled`. Closing twice is the
+   * same as once.
+   */
   async close(): Promise<void> {
-    this.#caller.close();
+    this.#invoker.close();
   }
 
   /** Closes the client at the end of `await using`. */

@@ -2,8 +2,8 @@ import { Code } from "@connectrpc/connect";
 import { invalidField, PrismError } from "./errors.ts";
 
 /**
- * A value to store: bytes, or text, which is stored as UTF-8. Of a view (a typed array, a DataView, a Buffer) the bytes that it
- * shows are stored, in the machine's byte order.
+ * A value to store: bytes, or text, which is stored as UTF-8. Of a view (a typed array, a DataView,
+ * a Buffer) the bytes that it shows are stored, in the machine's byte order.
  */
 export type Value = string | ArrayBufferView | ArrayBufferLike;
 
@@ -26,7 +26,10 @@ export function describe(value: unknown): string {
   }
 }
 
-/** Text as the wire carries it. A lone surrogate has no UTF-8 form: it would be stored as another character. */
+/**
+ * Text as the wire carries it. A lone surrogate has no UTF-8 form: it would be stored as another
+ * character.
+ */
 export function toText(name: string, text: unknown): string {
   if (typeof text !== "string") {
     throw invalidField(`${name} must be a string, not ${describe(text)}`);
@@ -37,7 +40,10 @@ export function toText(name: string, text: unknown): string {
   return text;
 }
 
-/** The bytes of a value. Throws `invalid_field` for what is none, whatever JavaScript would make of it. */
+/**
+ * The bytes of a value. Throws `invalid_field` for what is none, whatever JavaScript would make of
+ * it.
+ */
 export function toBytes(value: unknown): Uint8Array {
   if (typeof value === "string") {
     return utf8.encode(toText("value", value));
@@ -68,7 +74,10 @@ function isBuffer(value: unknown): value is ArrayBufferLike {
   );
 }
 
-/** What was transferred away looks empty, and would empty the entry. (Browsers before 2024 do not tell.) */
+/**
+ * What was transferred away looks empty, and would empty the entry. (Browsers before 2024 do not
+ * tell.)
+ */
 function requireAttached(buffer: ArrayBufferLike): void {
   if ("detached" in buffer && buffer.detached) {
     throw invalidField("value has no bytes any more: its buffer was transferred");
@@ -76,8 +85,8 @@ function requireAttached(buffer: ArrayBufferLike): void {
 }
 
 /**
- * The bytes of an answer, for the caller to keep: a copy, because what arrives is a window on a network
- * buffer that may be many times its size, and in Node a Buffer, whose methods differ.
+ * The bytes of an answer, for the caller to keep: a copy, because what arrives is a window on a
+ * network buffer that may be many times its size, and in Node a Buffer, whose methods differ.
  */
 export function ownBytes(received: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(received);

@@ -9,8 +9,8 @@ import {
 import { whyNotRun } from "./transport/not-run.ts";
 
 /**
- * Why a call failed. The gateway's own reasons (`prism.common.Reason` in lower case); `unspecified` where
- * nothing but the code is known, such as a connection that broke before an answer came.
+ * Why a call failed. The gateway's own reasons (`prism.common.Reason` in lower case); `unspecified`
+ * where nothing but the code is known, such as a connection that broke before an answer came.
  */
 export type PrismErrorReason = Lowercase<keyof typeof WireReason>;
 
@@ -43,8 +43,9 @@ export class PrismError extends Error {
   /** The status code. `Unavailable` for every failure of the connection. */
   readonly code: Code;
   /**
-   * True: the same call may be made again, because it was not run or because running it twice does no harm. (What was surely not run,
-   * the client for Node has made again by itself, for some two seconds.)
+   * True: the same call may be made again, because it was not run or because running it twice does
+   * no harm. (What was surely not run, the client for Node has made again by itself, for some two
+   * seconds.)
    */
   readonly retryable: boolean;
   /** Milliseconds to wait before that; 0 = none advised. */
@@ -158,7 +159,10 @@ function fromTransport(error: ConnectError, call: FailedCall): PrismError {
   return new PrismError(message, { ...told, reason: "unspecified", code, retryable });
 }
 
-/** Whether making the call twice is the same as making it once. One that does not say so may do harm. */
+/**
+ * Whether making the call twice is the same as making it once. One that does not say so may do
+ * harm.
+ */
 function isIdempotent({ idempotency }: DescMethod): boolean {
   return idempotency !== Level.IDEMPOTENCY_UNKNOWN;
 }
@@ -174,8 +178,9 @@ function isDefect(cause: unknown): boolean {
 }
 
 /**
- * Transports report a broken connection under many codes: connect-node uses `Canceled` for a socket that
- * closed (though nobody canceled), `Aborted` for a reset, and `Internal` for other errors of Node.
+ * Transports report a broken connection under many codes: connect-node uses `Canceled` for a socket
+ * that closed (though nobody canceled), `Aborted` for a reset, and `Internal` for other errors of
+ * Node.
  */
 function isConnectionFailure(error: ConnectError): boolean {
   return error.code === Code.Canceled || error.code === Code.Aborted || systemCode(error.cause) !== undefined;

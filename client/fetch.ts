@@ -2,8 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { markNotRun, type NotRun } from "./transport/not-run.ts";
 
 /**
- * `fetch`, which fails as Unavailable where the network does. Its own errors are TypeErrors, as those of a program that is wrong,
- * and nothing else tells the two apart.
+ * `fetch`, which fails as Unavailable where the network does. Its own errors are TypeErrors, as
+ * those of a program that is wrong, and nothing else tells the two apart.
  */
 export async function fetchOrUnavailable(...request: Parameters<typeof fetch>): Promise<Response> {
   const response = await fetch(...request).catch(lost);

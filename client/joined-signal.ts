@@ -1,6 +1,7 @@
 /**
- * A signal that aborts when one of several does, for as long as a call lasts. In the place of AbortSignal.any, which on Node 22 keeps
- * some of every call for as long as a source lives (https://github.com/nodejs/node/issues/54614).
+ * A signal that aborts when one of several does, for as long as a call lasts. In the place of
+ * AbortSignal.any, which on Node 22 keeps some of every call for as long as a source lives
+ * (https://github.com/nodejs/node/issues/54614).
  */
 export class JoinedSignal {
   readonly #controller = new AbortController();

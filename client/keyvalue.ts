@@ -1,12 +1,15 @@
 import type { Client } from "@connectrpc/connect";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import { CALL_OPTIONS, type Caller, type CallOptions } from "./call.ts";
+import { CALL_OPTIONS, type CallOptions, type Invoker } from "./call.ts";
 import { fromInt64, ownBytes, toBytes, toInt32, toInt64, toText, type Value } from "./convert.ts";
 
 /** What a write of an entry can be given. */
 export interface SetOptions extends CallOptions {
-  /** Whole seconds after which the entry expires. Absent or 0: never, also where an older value would have. */
+  /**
+   * Whole seconds after which the entry expires. Absent or 0: never, also where an older value
+   * would have.
+   */
   readonly ttlSeconds?: number | undefined;
 }
 
@@ -31,7 +34,8 @@ const SCAN_KEYS = { method: scans.scanKeys, options: SCAN_OPTIONS };
 const COUNT = { method: scans.count, options: CALL_OPTIONS };
 
 /**
- * Entries: one key, one value. Keys are 1 to 1,024 bytes of UTF-8. Every call fails with a `PrismError`.
+ * Entries: one key, one value. Keys are 1 to 1,024 bytes of UTF-8. Every call fails with a
+ * `PrismError`.
  *
  * ```ts
  * await client.keyvalue.set("user:1", "alice", { ttlSeconds: 60 });
@@ -39,19 +43,19 @@ const COUNT = { method: scans.count, options: CALL_OPTIONS };
  * ```
  */
 export class KeyValueApi {
-  readonly #caller: Caller;
+  readonly #invoker: Invoker;
   readonly #basic: Client<typeof KeyValueBasicInterface>;
   readonly #scan: Client<typeof KeyValueScanInterface>;
 
-  constructor(caller: Caller) {
-    this.#caller = caller;
-    this.#basic = caller.service(KeyValueBasicInterface);
-    this.#scan = caller.service(KeyValueScanInterface);
+  constructor(invoker: Invoker) {
+    this.#invoker = invoker;
+    this.#basic = invoker.service(KeyValueBasicInterface);
+    this.#scan = invoker.service(KeyValueScanInterface);
   }
 
   /** Writes an entry, in the place of one with the same key. Text is stored as UTF-8. */
   async set(key: string, value: Value, options: SetOptions = {}): Promise<void> {
-    await this.#caller.unary(SET, options, (namespace, call) => {
+    await this.#invoker.unary(SET, options, (namespace, call) => {
       const { ttlSeconds } = options;
       const request = { namespace, key: toText("key", key), value: toBytes(value) };
       return this.#basic.set(
@@ -70,7 +74,7 @@ export class KeyValueApi {
    * ```
    */
   async get(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    const response = await this.#caller.unary({ ...GET, key }, options, (namespace, call) =>
+    const response = await this.#invoker.unary({ ...GET, key }, options, (namespace, call) =>
       this.#basic.get({ namespace, key: toText("key", key) }, call),
     );
     return ownBytes(response.value);
@@ -78,7 +82,7 @@ export class KeyValueApi {
 
   /** Deletes an entry. True: it existed. */
   async delete(key: string, options: CallOptions = {}): Promise<boolean> {
-    const response = await this.#caller.unary(DELETE, options, (namespace, call) =>
+    const response = await this.#invoker.unary(DELETE, options, (namespace, call) =>
       this.#basic.delete({ namespace, key: toText("key", key) }, call),
     );
     return response.found;
@@ -86,15 +90,16 @@ export class KeyValueApi {
 
   /** Whether a key exists, with a value of any length. */
   async exists(key: string, options: CallOptions = {}): Promise<boolean> {
-    const response = await this.#caller.unary(EXISTS, options, (namespace, call) =>
+    const response = await this.#invoker.unary(EXISTS, options, (namespace, call) =>
       this.#basic.exists({ namespace, key: toText("key", key) }, call),
     );
     return response.exists;
   }
 
   /**
-   * The entries whose keys begin with `prefix` (empty: all), in ascending order of the keys' UTF-8 bytes. The
-   * gateway waits for a slow reader; leaving the loop ends the call. A timeout bounds the whole scan.
+   * The entries whose keys begin with `prefix` (empty: all), in ascending order of the keys' UTF-8
+   * bytes. The gateway waits for a slow reader; leaving the loop ends the call. A timeout bounds
+   * the whole scan.
    *
    * ```ts
    * for await (const [key, value] of client.keyvalue.scan("user:", { limit: 10 })) { ... }
@@ -104,7 +109,7 @@ export class KeyValueApi {
     prefix = "",
     options: ScanOptions = {},
   ): AsyncIterable<[key: string, value: Uint8Array<ArrayBuffer>], void, undefined> {
-    return this.#caller.stream(
+    return this.#invoker.stream(
       SCAN,
       options,
       (namespace, call) => this.#scan.scan(scanRequest(namespace, prefix, options), call),
@@ -114,7 +119,7 @@ export class KeyValueApi {
 
   /** The keys that {@link KeyValueApi.scan} would return, without their values. */
   scanKeys(prefix = "", options: ScanOptions = {}): AsyncIterable<string, void, undefined> {
-    return this.#caller.stream(
+    return this.#invoker.stream(
       SCAN_KEYS,
       options,
       (namespace, call) => this.#scan.scanKeys(scanRequest(namespace, prefix, options), call),
@@ -124,7 +129,7 @@ export class KeyValueApi {
 
   /** How many keys begin with `prefix` (empty: all), exactly. */
   async count(prefix = "", options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(COUNT, options, (namespace, call) =>
+    const response = await this.#invoker.unary(COUNT, options, (namespace, call) =>
       this.#scan.count({ namespace, prefix: toText("prefix", prefix) }, call),
     );
     return fromInt64("count", response.count);

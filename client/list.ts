@@ -1,6 +1,6 @@
 import type { Client } from "@connectrpc/connect";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
-import { CALL_OPTIONS, type Caller, type CallOptions } from "./call.ts";
+import { CALL_OPTIONS, type CallOptions, type Invoker } from "./call.ts";
 import { fromInt64, ownBytes, toBytes, toText, type Value } from "./convert.ts";
 
 const lists = ListBasicInterface.method;
@@ -12,9 +12,9 @@ const POP_RIGHT = { method: lists.popRight, options: CALL_OPTIONS };
 const LENGTH = { method: lists.length, options: CALL_OPTIONS };
 
 /**
- * Lists: double-ended queues of values. A list exists while it holds a value. Keys are 1 to 1,024 bytes of
- * UTF-8. Every call fails with a `PrismError`; a push or pop that fails with `deadline_exceeded`, `canceled`,
- * `outcome_unknown` or a lost connection may have taken effect.
+ * Lists: double-ended queues of values. A list exists while it holds a value. Keys are 1 to 1,024
+ * bytes of UTF-8. Every call fails with a `PrismError`; a push or pop that fails with
+ * `deadline_exceeded`, `canceled`, `outcome_unknown` or a lost connection may have taken effect.
  *
  * ```ts
  * await client.list.pushRight("queue", "job-1");
@@ -22,17 +22,17 @@ const LENGTH = { method: lists.length, options: CALL_OPTIONS };
  * ```
  */
 export class ListApi {
-  readonly #caller: Caller;
+  readonly #invoker: Invoker;
   readonly #lists: Client<typeof ListBasicInterface>;
 
-  constructor(caller: Caller) {
-    this.#caller = caller;
-    this.#lists = caller.service(ListBasicInterface);
+  constructor(invoker: Invoker) {
+    this.#invoker = invoker;
+    this.#lists = invoker.service(ListBasicInterface);
   }
 
   /** Adds a value at the head. Answers the new length. Text is stored as UTF-8. */
   async pushLeft(listKey: string, value: Value, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(PUSH_LEFT, options, (namespace, call) =>
+    const response = await this.#invoker.unary(PUSH_LEFT, options, (namespace, call) =>
       this.#lists.pushLeft({ ...list(namespace, listKey), value: toBytes(value) }, call),
     );
     return fromInt64("new_length", response.newLength);
@@ -40,7 +40,7 @@ export class ListApi {
 
   /** Adds a value at the tail. Answers the new length. Text is stored as UTF-8. */
   async pushRight(listKey: string, value: Value, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(PUSH_RIGHT, options, (namespace, call) =>
+    const response = await this.#invoker.unary(PUSH_RIGHT, options, (namespace, call) =>
       this.#lists.pushRight({ ...list(namespace, listKey), value: toBytes(value) }, call),
     );
     return fromInt64("new_length", response.newLength);
@@ -48,7 +48,7 @@ export class ListApi {
 
   /** Takes the value at the head; `undefined` where the list is empty or absent. */
   async popLeft(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const response = await this.#caller.unary(POP_LEFT, options, (namespace, call) =>
+    const response = await this.#invoker.unary(POP_LEFT, options, (namespace, call) =>
       this.#lists.popLeft(list(namespace, listKey), call),
     );
     return response.found ? ownBytes(response.value) : undefined;
@@ -56,7 +56,7 @@ export class ListApi {
 
   /** Takes the value at the tail; `undefined` where the list is empty or absent. */
   async popRight(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const response = await this.#caller.unary(POP_RIGHT, options, (namespace, call) =>
+    const response = await this.#invoker.unary(POP_RIGHT, options, (namespace, call) =>
       this.#lists.popRight(list(namespace, listKey), call),
     );
     return response.found ? ownBytes(response.value) : undefined;
@@ -64,7 +64,7 @@ export class ListApi {
 
   /** How many values a list holds; 0 where it is absent. */
   async length(listKey: string, options: CallOptions = {}): Promise<number> {
-    const response = await this.#caller.unary(LENGTH, options, (namespace, call) =>
+    const response = await this.#invoker.unary(LENGTH, options, (namespace, call) =>
       this.#lists.length(list(namespace, listKey), call),
     );
     return fromInt64("length", response.length);

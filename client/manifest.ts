@@ -1,6 +1,7 @@
 /**
- * Makes a package of the built client: `manifest.ts FOLDER` writes package.json, README.md and LICENSE beside the code. What the two
- * packages have in common stands in the package.json of the project, and what the client needs is what its code imports.
+ * Makes a package of the built client: `manifest.ts FOLDER` writes package.json, README.md and
+ * LICENSE beside the code. What the two packages have in common stands in the package.json of the
+ * project, and what the client needs is what its code imports.
  */
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +15,10 @@ interface ProjectManifest {
 
 const DESCRIPTION = "A client of a Prism data access gateway, for Node and browsers.";
 
-/** Of another package: neither a file beside it nor one of Node's own modules. `@scope/name` or `name`. */
+/**
+ * Of another package: neither a file beside it nor one of Node's own modules. `@scope/name` or
+ * `name`.
+ */
 const IMPORT = /^(?:import|export|\}).* from "(?!\.|node:)((?:@[^/"]+\/)?[^/"]+)/gm;
 
 const ROOT = new URL("../", import.meta.url);

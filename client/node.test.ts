@@ -14,7 +14,10 @@ import { waitFor } from "../tests/helpers/until.ts";
 import { parseAddress } from "./address.ts";
 import { PrismClient } from "./node.ts";
 
-/** What a gateway does to connections at bad moments, from a plain HTTP/2 server that can be told to. */
+/**
+ * What a gateway does to connections at bad moments, from a plain HTTP/2 server that can be told
+ * to.
+ */
 class Wayward {
   /** Pushes that were run. */
   ran = 0;

@@ -31,7 +31,10 @@ export interface TlsOptions {
 
 /** What a client for Node can be given. */
 export interface NodePrismClientOptions extends PrismClientOptions {
-  /** Speak TLS, with these certificates or, if `true`, as Node does by default. An `https://` address does so too. */
+  /**
+   * Speak TLS, with these certificates or, if `true`, as Node does by default. An `https://`
+   * address does so too.
+   */
   readonly tls?: TlsOptions | boolean | undefined;
 }
 
@@ -41,8 +44,9 @@ const NODE_OPTIONS = {
 } as const satisfies Record<keyof NodePrismClientOptions, true>;
 
 /**
- * A client of a Prism gateway for Node: gRPC over an HTTP/2 connection that all its calls share, which is made when the first
- * call needs it and does not keep the process alive while no call is running.
+ * A client of a Prism gateway for Node: gRPC over an HTTP/2 connection that all its calls share,
+ * which is made when the first call needs it and does not keep the process alive while no call is
+ * running.
  *
  * ```ts
  * import { PrismClient } from "prism-client";
@@ -57,9 +61,10 @@ export class PrismClient extends AnyPrismClient {
   readonly #closeTransport: () => void;
 
   /**
-   * `target` is `host:port`, `host` (port 8980), or a URL with `http:` or `https:`; or a Connect transport, whose connections are the
-   * caller's to close. Throws TypeError for anything else, and `invalid_field` for an option that is none. Whether a gateway answers
-   * there, the first call tells.
+   * `target` is `host:port`, `host` (port 8980), or a URL with `http:` or `https:`; or a Connect
+   * transport, whose connections are the caller's to close. Throws TypeError for anything else, and
+   * `invalid_field` for an option that is none. Whether a gateway answers there, the first call
+   * tells.
    */
   constructor(target: Transport, options?: OverTransportOptions);
   constructor(target: string, options?: NodePrismClientOptions);

@@ -24,7 +24,10 @@ function createTime() {
   };
 }
 
-/** How far the clock goes in `ms`, asked every `everyMs`; each answer is a whole number, and none is less than the one before. */
+/**
+ * How far the clock goes in `ms`, asked every `everyMs`; each answer is a whole number, and none is
+ * less than the one before.
+ */
 function goesBy(clock: Clock, pass: (ms: number) => void, ms: number, everyMs: number): number {
   const startMs = clock.now();
   let beforeMs = startMs;

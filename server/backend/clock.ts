@@ -1,23 +1,24 @@
 /** The time that a store measures expiry by. */
 export interface Clock {
-  /** Whole milliseconds since 1970. Never less than an earlier answer. */
+  /** Whole milliseconds since 1970. It never goes back. */
   now(): number;
 }
 
 /** The two clocks of a machine, in milliseconds. */
 export interface TimeSources {
-  /** Goes on evenly, from some moment on. */
+  /** Advances evenly, from an arbitrary start. */
   readonly monotonic: () => number;
   /** Since 1970. Jumps when somebody sets it. */
   readonly wall: () => number;
 }
 
-/** Date.now() leaves out the fraction of a millisecond, which is a half on average. */
+/** The 0.5: `Date.now()` drops the fraction of a millisecond, which is a half on average. */
 const MACHINE: TimeSources = { monotonic: () => performance.now(), wall: () => Date.now() + 0.5 };
 
 /**
- * How much faster or slower than the monotonic clock time goes, at most, to come back to the wall clock. A time to live is
- * right to a hundredth then. An hour is caught up with in four days, and what clocks drift by (a thousandth at most) at once.
+ * The most by which this clock runs faster or slower than the monotonic clock while it catches up
+ * with the wall clock. So a time to live is right to one percent. An hour of difference is made up
+ * in four days; the drift of clocks (at most one in a thousand) is followed at once.
  */
 const MAX_SLEW = 0.01;
 
@@ -25,12 +26,13 @@ const MAX_SLEW = 0.01;
 const FOLLOW_MS = 100;
 
 /**
- * The wall clock of the start, moved on by the monotonic clock. Where somebody sets the wall clock, back or forward, what has
- * time left keeps it: this clock does not jump, but draws near at {@link MAX_SLEW}. It does draw near, because SQLite keeps
- * deadlines of this clock in its file, and reads them by the wall clock after a restart.
+ * Starts at the wall clock and advances with the monotonic clock. When somebody sets the wall
+ * clock, entries keep the time they have left: this clock does not jump, it approaches the wall
+ * clock at {@link MAX_SLEW}. It has to approach it, because SQLite stores deadlines of this clock
+ * in its file and compares them with the wall clock after a restart.
  *
- * The monotonic clock stands still while the machine sleeps (Linux' CLOCK_MONOTONIC). That is as if the wall clock were set
- * forward: entries live by the time that the machine was awake.
+ * The monotonic clock stands still while the machine sleeps (CLOCK_MONOTONIC on Linux). That looks
+ * as if the wall clock were set forward: entries live by the time that the machine was awake.
  */
 export function createSystemClock({ monotonic, wall }: TimeSources = MACHINE): Clock {
   let followedMs = monotonic();
@@ -50,7 +52,7 @@ export function createSystemClock({ monotonic, wall }: TimeSources = MACHINE): C
       if (monotonicMs - followedMs >= FOLLOW_MS) {
         follow(monotonicMs);
       }
-      // A slew back may be more than the time since the last answer.
+      // Slewing back may subtract more than the time that passed since the last answer.
       latest = Math.max(latest, Math.floor(monotonicMs + offsetMs));
       return latest;
     },

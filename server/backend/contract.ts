@@ -2,48 +2,65 @@ import { PrismError, type Reason } from "../errors.ts";
 import type { Values } from "./values.ts";
 
 /**
- * What a store is to the rest of Prism. Rooms (`memory/`, `sqlite/`, ...) implement this and import nothing
- * else of the server; handlers call it and know no store.
+ * The contract between a store and the rest of Prism. Rooms (`memory/`, `sqlite/`, ...) implement
+ * it and import nothing else of the server. Handlers call it and know no store.
  *
- * - Batch first: every call takes many keys or mutations and answers in their order. One key is a batch of one.
- * - A write of several items takes effect whole or not at all as far as the store's {@link Atomicity} reaches, but where its call says
- *   `each`. One that takes effect for some of its keys only and then fails rejects as `outcome_unknown`.
+ * - Batch first: every call takes many keys or mutations and answers in their order. One key is a
+ *   batch of one.
+ * - A write of several items takes effect whole or not at all, as far as the store's {@link
+ *   Atomicity} reaches. A call with `each` is the exception. A write that took effect for some keys
+ *   only and then failed rejects as `outcome_unknown`.
  * - Not found is `undefined` or `false`, never an error.
- * - A {@link Refusal} is an answer too: the item that it answers had no effect, and the fault is not the store's. Where one item of a
- *   write is refused that takes effect whole, all of them are, with its refusal.
- * - Errors are {@link PrismError}s of a closed set of reasons: the store failed, and the call with it as a whole.
- * - Keys are well-formed strings of 1 to MAX_KEY_BYTES bytes of UTF-8 and are ordered by those bytes.
- * - Entries and lists are separate key spaces of a namespace; namespaces never see each other's data.
+ * - A {@link Refusal} is an answer too: its item had no effect, and the store is not at fault. When
+ *   one item of an atomic write is refused, every item gets that refusal.
+ * - Errors are {@link PrismError}s of a closed set of reasons. An error means that the store
+ *   failed, and the whole call with it.
+ * - Keys are well-formed strings of 1 to MAX_KEY_BYTES bytes of UTF-8, ordered by those bytes.
+ * - Entries and lists are separate key spaces of a namespace. Namespaces never see each other's
+ *   data.
  * - An expired entry is invisible to every call from that moment on.
- * - A store that keeps a value it was handed copies it: the bytes are a view of a request buffer.
- *   A value that a store hands out is the caller's to read, not to change.
+ * - A store copies each value that it keeps: the bytes it was handed are a view of a request
+ *   buffer. Callers may read a value that a store hands out, but not change it.
  */
 
 /** What every call to a store carries. */
 export interface Call {
-  /** The caller went away or the deadline passed: work not yet begun is dropped. */
+  /** The caller went away or the deadline passed. Work that has not begun is dropped. */
   readonly aborted: boolean;
-  /** Aborted at that moment. Reading it is what makes it: a store that answers at once asks for `aborted` only. */
+  /**
+   * Aborts when `aborted` becomes true. The first read creates it, so a store that answers at once
+   * reads only `aborted`.
+   */
   readonly signal: AbortSignal;
-  /** When the call's deadline passes, by `performance.now()`; absent = it has none, or none is known. */
+  /**
+   * When the deadline passes, on the clock of `performance.now()`. Absent = no deadline is known.
+   */
   readonly deadlineMs?: number | undefined;
-  /** What `signal` tells, without making one, which costs as much as half a call to a plugin; absent = there is only `signal`. */
+  /**
+   * The events of `signal` without creating it: creating it costs as much as half a call to a
+   * plugin. Absent = use `signal`.
+   */
   readonly events?: AbortEvents | undefined;
-  /** Begins `use`, and ends it when the call is over; nothing where it is over already. Absent = nobody counts this call. */
+  /**
+   * Counts this call as a user of `use` until the call is over; does nothing if it is over already.
+   * Absent = nobody counts this call.
+   */
   hold?(use: CallUse): void;
-  /** True: the items are calls of several callers, and each takes effect or is refused for itself. */
+  /**
+   * True: the items come from several callers. Each item takes effect, or is refused, on its own.
+   */
   readonly each?: boolean;
 }
 
-/** Counts the calls that use it. */
+/** Something that counts the calls that use it. */
 export interface CallUse {
   begin(): void;
   end(): void;
 }
 
-/** What is used of an AbortSignal. */
+/** The part of AbortSignal that stores use. */
 export interface AbortEvents {
-  /** True: it aborts when the call's deadline passes, so that nobody else needs a timer. */
+  /** True: it aborts when the deadline passes, so nobody else needs a timer. */
   readonly keepsDeadline?: boolean;
   readonly aborted: boolean;
   readonly reason: unknown;
@@ -51,7 +68,7 @@ export interface AbortEvents {
   removeEventListener(type: "abort", listener: { handleEvent(): void }): void;
 }
 
-/** A call that ends when `signal` is aborted; without one, never. */
+/** A call that ends when `signal` aborts. Without a signal it never ends. */
 export function createCall(signal: AbortSignal = new AbortController().signal): Call {
   return {
     signal,
@@ -61,7 +78,7 @@ export function createCall(signal: AbortSignal = new AbortController().signal): 
   };
 }
 
-/** What one item can be refused for. */
+/** Every reason for which one item can be refused. */
 export const REFUSAL_REASONS = [
   "invalid_field",
   "value_too_large",
@@ -73,10 +90,13 @@ export const REFUSAL_REASONS = [
 /** One of {@link REFUSAL_REASONS}. */
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
-/** Why one item had no effect, or cannot be read, as its answer. No Error: it is made where nobody needs a stack. */
+/**
+ * The answer for an item that had no effect or cannot be read, with the reason. Not an Error:
+ * nobody needs its stack.
+ */
 export class Refusal {
   readonly reason: RefusalReason;
-  /** For the caller of the API, as that of a {@link PrismError}. */
+  /** For the caller of the API, like the message of a {@link PrismError}. */
   readonly message: string;
   /** The request field that is at fault, in the proto's spelling. */
   readonly field: string | undefined;
@@ -95,7 +115,9 @@ export class Refusal {
   }
 }
 
-/** What is answered for each item of a call, in their order; an absent answer is `undefined`. */
+/**
+ * One answer for each item of a call, in the order of the items. `undefined` = the item is absent.
+ */
 export type Answers<T> = readonly (T | Refusal)[];
 
 /** Whether an item was refused. */
@@ -103,7 +125,7 @@ export function isRefusal(answer: unknown): answer is Refusal {
   return answer instanceof Refusal;
 }
 
-/** An item's answer, for whoever needs it. Throws what it was refused for as {@link PrismError}. */
+/** Gives an item's answer back. Throws a refusal as {@link PrismError}. */
 export function answerOf<T>(answer: T | Refusal): T {
   if (isRefusal(answer)) {
     const { reason, message, field, cause } = answer;
@@ -112,7 +134,10 @@ export function answerOf<T>(answer: T | Refusal): T {
   return answer;
 }
 
-/** What the items of a call that failed so are refused for; `undefined` = the failure is the store's, or the call's as a whole. */
+/**
+ * The refusal that a failed call means for its items. `undefined` = the store failed, or the whole
+ * call did.
+ */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof PrismError)) {
     return undefined;
@@ -125,21 +150,30 @@ export function refusalOf(error: unknown): Refusal | undefined {
 /** One entry to write. */
 export interface EntryWrite {
   readonly key: string;
-  /** 0 bytes is a value like any other. */
+  /** May be empty: 0 bytes is a value like any other. */
   readonly value: Uint8Array;
-  /** Milliseconds from now, by the store's own clock, until the entry expires; 0 = never. Replaces an older expiry. A store that counts in larger units lets it live up to one of them longer. */
+  /**
+   * Milliseconds from now until the entry expires, by the store's own clock; 0 = never. Replaces an
+   * older expiry. A store that counts in larger units may keep it up to one unit longer.
+   */
   readonly ttlMs: number;
 }
 
 /** Flat key -> value. */
 export interface EntryStore {
-  /** The values, `undefined` where a key holds nothing. */
+  /** The values; `undefined` where there is no entry. */
   get(namespace: string, keys: readonly string[], call: Call): Promise<Answers<Uint8Array | undefined>>;
   /** Whether each key holds a value (an empty one included). */
   exists(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
-  /** Writes; of two writes to one key the later wins. `undefined` = none is refused: no promise has to look at an answer then. */
+  /**
+   * Writes; the later of two writes to one key wins. `undefined` = no item was refused, so nobody
+   * has to look at the answers.
+   */
   set(namespace: string, entries: readonly EntryWrite[], call: Call): Promise<Answers<undefined> | undefined>;
-  /** Deletes; tells for each key whether it held a value. Of two deletes of one key the first finds it. */
+  /**
+   * Deletes; tells for each key whether it held a value. When one key comes twice, only the first
+   * delete finds it.
+   */
   delete(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
 }
 
@@ -147,15 +181,18 @@ export interface EntryStore {
 export interface PageQuery {
   /** Keys that start with this; "" = all. */
   readonly prefix: string;
-  /** Only keys after this one; `undefined` = from the start. */
+  /** Only keys after this one. `undefined` = from the start. */
   readonly after: string | undefined;
   /** Most entries wanted, 1 or more. */
   readonly maxEntries: number;
-  /** The page ends with the entry that takes keys and values to this many bytes or more. */
+  /** The page ends with the entry that brings keys and values to this many bytes or more. */
   readonly maxBytes: number;
   /** True leaves `values` empty. */
   readonly keysOnly: boolean;
-  /** A value of more bytes may be left out (see `later` of the page), which does not change what else is in the page; absent = none may. */
+  /**
+   * The store may leave out values of more bytes than this (see `later` in {@link Page}). The page
+   * holds the same entries either way. Absent = no value may be left out.
+   */
   readonly inlineBytes?: number;
 }
 
@@ -164,21 +201,27 @@ export interface Page {
   readonly keys: string[];
   /** As long as `keys`, or empty where only keys were asked for. */
   readonly values: Values;
-  /** The values that were left out, by their places in `values`, where nothing stands for them: how many bytes each has. Absent = none. */
+  /**
+   * The values that were left out: place in `values` -> size in bytes. `values` is empty there.
+   * Absent = none.
+   */
   readonly later?: ReadonlyMap<number, number>;
-  /** Where the next page starts (its `after`); `undefined` = there is nothing more. A page may be empty and not the last. */
+  /**
+   * The `after` of the next page. `undefined` = this is the last page. A page may be empty without
+   * being the last.
+   */
   readonly next: string | undefined;
 }
 
 /** Ordered reads over the entries. */
 export interface ScanStore {
   /**
-   * One page, for itself: no store of ours holds anything between pages, so a slow reader costs nothing, and a bounded number of a
-   * plugin's scans stay open. An entry that is there during the whole scan is in exactly one page, one written or deleted meanwhile may
-   * be in one or none.
+   * Reads one page. Our stores keep nothing between pages, so a slow reader costs nothing; of a
+   * plugin a bounded number of scans stay open. An entry that exists during the whole scan is in
+   * exactly one page. An entry written or deleted meanwhile may be in one page or in none.
    */
   scanPage(namespace: string, query: PageQuery, call: Call): Promise<Page>;
-  /** How many entries have a key that starts with `prefix`, exactly, expired ones excluded. */
+  /** The exact number of unexpired entries whose key starts with `prefix`. */
   count(namespace: string, prefix: string, call: Call): Promise<number>;
 }
 
@@ -196,17 +239,29 @@ export interface ListPush extends ListPop {
   readonly value: Uint8Array;
 }
 
-/** Double-ended queues. Every operation is as fast on a list of a million as on one of ten; those of a plugin are as fast as it is. */
+/**
+ * Double-ended queues. Every operation is as fast on a list of a million as on a list of ten. A
+ * plugin's operations are as fast as the plugin makes them.
+ */
 export interface ListStore {
-  /** Adds values, to each list in their order; answers each list's length after that push. A list comes into being by its first push. */
+  /**
+   * Adds values to each list in order. Answers each list's length after that push. The first push
+   * creates the list.
+   */
   push(namespace: string, pushes: readonly ListPush[], call: Call): Promise<Answers<number>>;
-  /** Takes values off; `undefined` where the list is empty or absent. A list that is emptied is gone. */
+  /**
+   * Takes values off; `undefined` where the list is empty or absent. An emptied list no longer
+   * exists.
+   */
   pop(namespace: string, pops: readonly ListPop[], call: Call): Promise<Answers<Uint8Array | undefined>>;
   /** Lengths; 0 for an absent list. */
   length(namespace: string, keys: readonly string[], call: Call): Promise<Answers<number>>;
 }
 
-/** The interfaces of a store. One that it does not have is absent; its presence declares that capability. */
+/**
+ * The interfaces of a store. A present interface declares the capability; a store without it leaves
+ * it out.
+ */
 export interface Interfaces {
   readonly entries?: EntryStore;
   readonly scans?: ScanStore;
@@ -214,8 +269,8 @@ export interface Interfaces {
 }
 
 /**
- * What takes effect whole or not at all, and is seen so, of a write of several keys: "namespace" = all of it; "shard" = what is in one
- * shard of the store; "key" = what is about one key. The narrowest comes last.
+ * How far a write of several keys is atomic: "namespace" = the whole write; "shard" = the keys
+ * within one shard of the store; "key" = each key alone. The narrowest comes last.
  */
 export const ATOMICITIES = ["namespace", "shard", "key"] as const;
 
@@ -224,26 +279,31 @@ export type Atomicity = (typeof ATOMICITIES)[number];
 
 /** A store and its life: `open` once, calls, `close` once. */
 export interface Backend extends Interfaces {
-  /** The room's name, as in the configuration's `type`. */
+  /** The room's name, which is the `type` in the configuration. */
   readonly type: string;
   readonly atomic: Atomicity;
   /**
-   * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`; a store that can be away for a while throws
-   * StartError where that is not all.
+   * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. A store
+   * that can be away for a while throws StartError when waiting does not help.
    */
   open(): Promise<void>;
-  /** Resolves if the store can answer now, else throws {@link PrismError}; ReadOnlyError = it takes no writes, and reads as ever. */
+  /**
+   * Resolves if the store can answer now; otherwise throws {@link PrismError}. ReadOnlyError = it
+   * takes no writes, but it reads.
+   */
   check(): Promise<void>;
-  /** Gives back everything that `open` took. What was acknowledged is durable (where the store is). */
+  /**
+   * Releases everything that `open` took. Acknowledged writes are durable, if the store is durable.
+   */
   close(): Promise<void>;
 }
 
-/** Where a store tells the operator what no call does. A pino Logger is one. */
+/** Where a store reports what no call shows. A pino Logger fits. */
 export interface StoreLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
-/** Tells nobody. */
+/** Drops every report. */
 export const SILENT: StoreLog = { info() {}, warn() {}, error() {} };

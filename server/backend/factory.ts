@@ -12,7 +12,10 @@ const LAYERS: Readonly<Record<Layer, (inner: Backend) => Backend>> = {
   coalesced: createCoalescedBackend,
 };
 
-/** Loads and makes the store that `config` describes, within its layers and guarded; it is not open yet. */
+/**
+ * Loads and makes the store that `config` describes, with its layers and the guard around it. It is
+ * not open yet.
+ */
 export async function createBackend(
   config: BackendConfig,
   { clock = createSystemClock(), log = SILENT }: { readonly clock?: Clock; readonly log?: StoreLog } = {},

@@ -1,11 +1,14 @@
-/** Of what is seen, the largest of late: each time that something is seen, so much is left of what was before. */
+/** The share of the old estimate that is left after each group. */
 const FADE = 0.9;
 
-/** An estimate of how large the next thing will be: it rises at once, and falls slowly. */
+/**
+ * Estimates how large the next thing will be, from the largest seen of late: it rises at once and
+ * falls slowly.
+ */
 export class FadingMaximum {
   #value: number;
 
-  /** `value`: what is expected at first. */
+  /** `value`: the estimate before anything is seen. */
   constructor(value: number) {
     this.#value = value;
   }
@@ -14,7 +17,7 @@ export class FadingMaximum {
     return this.#value;
   }
 
-  /** Forgets a part of what was seen. Call it before the next group is seen. */
+  /** Lowers the estimate. Call it before the next group is seen. */
   fade(): void {
     this.#value *= FADE;
   }

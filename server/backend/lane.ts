@@ -1,11 +1,14 @@
 import { abortError } from "../errors.ts";
 import type { Call } from "./contract.ts";
 
-/** Lets so many in at a time; the others wait in order. */
+/** Admits a bounded number at a time; the others wait in order. */
 export interface Lane {
-  /** Resolves when there is room. Rejects with the abort's error where `call` is aborted before. */
+  /**
+   * Resolves when there is room; `undefined` = at once. Rejects with the abort's error if `call`
+   * aborts first.
+   */
   enter(call: Call | undefined): Promise<void> | undefined;
-  /** To be called once by each that came in. */
+  /** Everyone who entered calls this once. */
   leave(): void;
 }
 
@@ -45,7 +48,7 @@ export function createLane(max: number): Lane {
       if (next === undefined) {
         inside--;
       } else {
-        // In the place of the one that leaves.
+        // The next one takes over the place of the one that leaves.
         waiting.delete(next);
         next();
       }

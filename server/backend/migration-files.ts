@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const FILE_NAME = /^(\d{3})_\w+\.sql$/;
 
-/** One step of a schema. Steps are only ever added. */
+/** One step of a schema. Steps are only ever appended. */
 export interface Migration {
-  /** 1 and up without gaps; a database knows the last one that was applied to it. */
+  /** 1, 2, 3 ... without gaps. A database stores the last one that was applied. */
   readonly version: number;
   readonly sql: string;
 }

@@ -1,32 +1,38 @@
 import type { Answers, Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
 
 /**
- * The calls of the contract as data: one row for each method of each interface. The layers, SQLite's writer, the room of plugins and
- * the tests are made from these rows, so that a new call is stated here once. A method without a row does not compile.
+ * The calls of the contract as data: one row for each method of each interface. The layers,
+ * SQLite's writer, the room of plugins and the tests derive from these rows, so a new call is
+ * stated once. A method without a row does not compile.
  */
 
-/** A method that takes items and answers each in its place; `undefined` = nothing of any. */
+/** A method that takes items and answers each in its place. `undefined` = no item has an answer. */
 export type ItemsMethod<Item, Answer> = (
   namespace: string,
   items: readonly Item[],
   call: Call,
 ) => Promise<Answers<Answer> | undefined>;
 
-/** What the layers know of a method that takes items, each of which is about one key. */
+/** What the layers know of a method whose items are each about one key. */
 export interface ItemsRow<Item, Answer> {
   readonly takes: "items";
-  /** False: it changes nothing, so two calls on one key may change places. */
+  /** False: it changes nothing, so two such calls on one key may swap. */
   readonly writes: boolean;
   keyOf(item: Item): string;
-  /** What an item takes up while it waits. Keys count by their UTF-16 length, which is near enough for a bound. */
+  /**
+   * The bytes that a waiting item holds. Keys count by their UTF-16 length, which is close enough
+   * for a bound.
+   */
   bytesOf(item: Item): number;
-  /** Of an answer; absent = next to nothing. */
+  /** The bytes of an answer. Absent = almost none. */
   answerBytesOf?(answer: Answer): number;
-  /** A copy that does not change with the buffer of its request; absent = an item never does. */
+  /**
+   * Copies an item so that it outlives the request's buffer. Absent = items share nothing with it.
+   */
   kept?(item: Item): Item;
 }
 
-/** The same of a method that is about a range of keys. */
+/** What the layers know of a method about a range of keys. */
 export interface RangeRow {
   readonly takes: "range";
   readonly writes: boolean;
@@ -38,7 +44,7 @@ export type Interface = keyof Interfaces;
 /** Each interface, with its methods. */
 type Stores = Required<Interfaces>;
 
-/** The row that a method has to have. */
+/** The type of the row that a method must have. */
 type RowOf<Method> = Method extends ItemsMethod<infer Item, infer Answer> ? ItemsRow<Item, Answer> : RangeRow;
 
 /** A row for each method of each interface. */
@@ -93,18 +99,21 @@ export const OPERATIONS = {
 /** The names of the interfaces, in the order of {@link OPERATIONS}. */
 export const INTERFACES = Object.keys(OPERATIONS) as readonly Interface[];
 
-/** The row of a method whose items and answers only its callers know. */
+/** A row of a method whose item and answer types only its callers know. */
 export type AnyItemsRow = ItemsRow<unknown, unknown>;
 
 /** A row of any method. */
 export type AnyRow = AnyItemsRow | RangeRow;
 
-/** The rows of an interface, by the names of its methods. */
+/** The rows of an interface with the names of its methods. */
 export function rowsOf(name: Interface): readonly (readonly [method: string, row: AnyRow])[] {
   return Object.entries<AnyRow>(OPERATIONS[name]);
 }
 
-/** Makes interfaces, method by method; one with a method that `make` answers `undefined` for is absent. */
+/**
+ * Builds interfaces method by method. An interface is absent if `make` answers `undefined` for one
+ * of its methods.
+ */
 export function buildInterfaces(make: (of: Interface, method: string, row: AnyRow) => unknown): Interfaces {
   const made: Record<string, object> = {};
   for (const of of INTERFACES) {
@@ -118,18 +127,18 @@ export function buildInterfaces(make: (of: Interface, method: string, row: AnyRo
 
 type Rows = typeof OPERATIONS;
 
-/** Whose rows are so, by interface. */
+/** The methods of an interface whose row has this shape. */
 type NamesIn<I extends Interface, Kind> = {
   [M in keyof Rows[I]]: Rows[I][M] extends Kind ? M : never;
 }[keyof Rows[I]];
 
-/** The name of each method of the contract. No two interfaces have a method of one name. */
+/** The name of each method of the contract. A name is unique over all interfaces. */
 export type OperationName = { [I in Interface]: keyof Rows[I] }[Interface];
 
-/** Of those that take items. */
+/** The names of the methods that take items. */
 export type ItemsName = { [I in Interface]: NamesIn<I, { readonly takes: "items" }> }[Interface];
 
-/** Of those that write items. */
+/** The names of the methods that write items. */
 export type WriteName = {
   [I in Interface]: NamesIn<I, { readonly takes: "items"; readonly writes: true }>;
 }[Interface];
@@ -142,7 +151,7 @@ type MethodOf<M extends OperationName> = {
 export type ArgumentOf<M extends OperationName> =
   MethodOf<M> extends (namespace: string, argument: infer Argument, call: Call) => unknown ? Argument : never;
 
-/** One item of it. */
+/** One item of that argument. */
 export type ItemOf<M extends OperationName> =
   MethodOf<M> extends ItemsMethod<infer Item, infer _> ? Item : never;
 
@@ -156,7 +165,7 @@ export interface WriteOperation<W extends WriteName = WriteName> {
   readonly row: ItemsRow<ItemOf<W>, AnswerOf<W>>;
 }
 
-/** All of them, by their names. */
+/** All write operations by name. */
 export const WRITES = Object.fromEntries(
   INTERFACES.flatMap((of) =>
     rowsOf(of).flatMap(([method, row]) =>
@@ -165,5 +174,5 @@ export const WRITES = Object.fromEntries(
   ),
 ) as unknown as { readonly [W in WriteName]: WriteOperation<W> };
 
-/** Their names, in the order of {@link OPERATIONS}. */
+/** The names of {@link WRITES}, in the order of {@link OPERATIONS}. */
 export const WRITE_NAMES = Object.keys(WRITES) as readonly WriteName[];

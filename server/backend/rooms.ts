@@ -14,13 +14,16 @@ const rooms = [memoryRoom, sqliteRoom, postgresRoom, redisRoom, remoteRoom] as c
 
 type AnySchema = (typeof rooms)[number]["schema"];
 
-/** Every store that Prism has. The only list of them: what differs between stores is in their rooms. */
+/**
+ * Every store that Prism has, and the only list of them. The rooms hold the differences between
+ * stores.
+ */
 export const ROOMS: readonly Room[] = rooms;
 
-/** The options of a store, whichever its `type`. */
+/** The options of a store of any `type`. */
 export const backendSchema = z.discriminatedUnion(
   "type",
-  // `map` forgets that there is a first.
+  // `map` loses the type of a non-empty array.
   rooms.map(({ schema }) => schema) as [AnySchema, ...AnySchema[]],
 );
 
@@ -29,7 +32,7 @@ export type BackendConfig = z.output<AnySchema>;
 
 const byType = new Map(ROOMS.map((room) => [room.type, room]));
 
-/** The room of a store. Throws TypeError where the type is none of {@link ROOMS}, which no checked options have. */
+/** The room of a store. Throws TypeError for an unknown type, which checked options never have. */
 export function roomOf(type: string): Room {
   const room = byType.get(type);
   if (room === undefined) {
@@ -38,7 +41,7 @@ export function roomOf(type: string): Room {
   return room;
 }
 
-/** The same options with absolute file names. Relative ones start at `folder`, which is absolute. */
+/** Makes the file names absolute. Relative ones start at `folder`, which is absolute. */
 export function locate(config: BackendConfig, folder: string): BackendConfig {
   const absolute = (file: string) => resolve(folder, file);
   const located: StoreConfig = roomOf(config.type).locate?.(config, absolute) ?? config;

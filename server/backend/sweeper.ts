@@ -1,15 +1,15 @@
-/** How often to look for expired entries. They are invisible already; this is about their room. */
+/** How often expired entries are deleted. They are invisible before that; this frees their room. */
 const INTERVAL_MS = 1000;
 
-/** Deletes what is expired, in the background. */
+/** Deletes expired entries in the background. */
 export interface Sweeper {
-  /** Stops, after the sweep that is under way. */
+  /** Stops after the sweep that is under way. */
   stop(): Promise<void>;
 }
 
 /**
- * @param sweep Deletes everything that is expired now.
- * A sweep that fails is tried again at the next interval: whatever fails it fails calls too, and those report it.
+ * @param sweep Deletes everything that is expired now. A failed sweep is tried again at the next
+ * interval. It is not reported: the same cause fails calls too, and those report it.
  */
 export function createSweeper(sweep: () => Promise<unknown>): Sweeper {
   let underWay: Promise<unknown> | undefined;

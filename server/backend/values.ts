@@ -1,17 +1,17 @@
 /**
- * The values of a page. They are copied out one by one: a page has a thousand, and as many arrays would cost more, in time and in
- * the garbage collector's, than all that is done with them.
+ * The values of a page, copied out one by one. A page has a thousand, and an array for each would
+ * cost more time, in the garbage collector too, than all other work on them.
  */
 export interface Values extends Iterable<Uint8Array> {
-  /** How many there are. */
+  /** The number of values. */
   readonly length: number;
-  /** The bytes that one has. */
+  /** The bytes of one value. */
   bytesOf(index: number): number;
-  /** Copies one into `target`, which has room for it from `at` on. */
+  /** Copies one value into `target`, which has room for it from `at` on. */
   copyTo(index: number, target: Buffer, at: number): void;
 }
 
-/** Values that are arrays already. */
+/** Values that are separate arrays. */
 export class ArrayValues implements Values {
   readonly #values: readonly Uint8Array[];
 
@@ -49,7 +49,7 @@ export class PackedValues implements Values {
     return this.#packs.length;
   }
 
-  /** Adds the bytes of `pack` from `start` on and before `end`. */
+  /** Adds the bytes of `pack` from `start` (included) to `end` (excluded). */
   add(pack: Uint8Array, start: number, end: number): void {
     this.#packs.push(pack);
     this.#starts.push(start);

@@ -7,7 +7,7 @@ import { callEvery } from "./samples.ts";
 
 const UNSUPPORTED = { name: "PrismError", reason: "interface_unsupported" };
 
-/** What the store says it has is what it has, and what it does not have is refused. */
+/** The store has exactly the capabilities that it declares, and refuses the others. */
 export function describeCapabilities(harness: Harness): void {
   describe("capabilities", () => {
     test.each(INTERFACES)("%s: present as declared, else refused", async (capability) => {
@@ -36,7 +36,10 @@ function expectMethods(backend: Backend, capability: Interface): void {
   }
 }
 
-/** By the gateway, which sees that it is not there; or by a plugin, of which the gateway learns it by each call. */
+/**
+ * Either the gateway refuses, because the interface is absent, or a plugin does, of which the
+ * gateway learns only by calling.
+ */
 async function expectRefused(backend: Backend, capability: Interface): Promise<void> {
   const store = backend[capability];
   if (store === undefined) {

@@ -11,26 +11,34 @@ import { startLoad } from "./load.ts";
 import { seeded } from "./seeded.ts";
 import { type Gateway, useGateways } from "./shared-store.ts";
 
-/** A server that is well all the while: it is the way to it that fails. */
+/** A server that stays well while the network to it fails. */
 export interface ReachedServer extends AsyncDisposable {
-  /** Of loopback. */
+  /** A port of loopback. */
   readonly port: number;
-  /** What a gateway needs to know to reach it by another port, over 4 connections at most, for data that no other `space` has. */
+  /**
+   * The configuration of a gateway that reaches it through another port, over at most 4
+   * connections, with data of its own for each `space`.
+   */
   configAt(port: number, space: string): BackendConfig;
 }
 
 const UNAVAILABLE = { name: "PrismError", reason: "store_unavailable" };
 const OUTCOME_UNKNOWN = { name: "PrismError", reason: "outcome_unknown" };
 
-/** Of calls while the way to the store fails at any moment. That of connecting, too, can be said of a call that waited for its turn. */
+/**
+ * The reasons of calls while the network fails at any moment. A call that waited for its turn can
+ * fail like a failed connection attempt.
+ */
 const EXPECTED: readonly Reason[] = ["store_unavailable", "outcome_unknown", "overloaded"];
 
 const MAX_CONNECTIONS = 4;
 
-/** "Within about a second": the breaker asks twice a second, and the machine may have other things to do. */
+/** "Within about a second", and slack for a busy machine: the breaker checks twice a second. */
 const RESUMED_MS = 1500;
 
-/** A connection that is silent for five seconds is given up, and the machine may have other things to do. */
+/**
+ * A connection that is silent for five seconds is given up; the rest is slack for a busy machine.
+ */
 const GIVEN_UP_MS = 8000;
 
 const VALUE = bytes("v");
@@ -38,9 +46,9 @@ const push = (value: string) => [{ key: "l", end: "right" as const, value: bytes
 const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, keysOnly: true };
 
 /**
- * Registers what a store on the other side of a network has to promise when the network fails: that reads pass over it, that writes in
- * doubt are told apart from those that had no effect, that of what was acknowledged nothing is lost or done twice, and that service
- * resumes by itself.
+ * Registers what a store across a network promises when the network fails. Reads survive it. Writes
+ * in doubt are told apart from writes without effect. No acknowledged write is lost or done twice.
+ * Service resumes by itself.
  */
 export function describeCutStore(name: string, start: () => Promise<ReachedServer>): void {
   describe(`${name}, cut off`, () => {
@@ -58,7 +66,7 @@ export function describeCutStore(name: string, start: () => Promise<ReachedServe
     });
     afterEach(() => proxy?.[Symbol.asyncDispose]());
     const { open } = useGateways();
-    // Before the gateways are closed, which may wait for what is under way.
+    // Before the gateways close, because closing may wait for calls under way.
     afterEach(() => proxy?.thaw());
 
     const gateway: Open = () => open(present(server).configAt(present(proxy).port, `space_${spaces}`));
@@ -73,7 +81,7 @@ export function describeCutStore(name: string, start: () => Promise<ReachedServe
 type Way = () => TcpProxy;
 type Open = () => Promise<Gateway>;
 
-/** Makes a store that has several connections open all: a call waits for none to be made, whatever the store does beside. */
+/** Makes the store open all its connections, so that no later call waits for one. */
 async function warm({ scans }: Gateway): Promise<void> {
   await Promise.all(Array.from({ length: MAX_CONNECTIONS }, () => scans.scanPage("n", PAGE, CALL)));
 }
@@ -82,7 +90,7 @@ const untilServing = ({ backend }: Gateway) => waitFor(() => backend.check(), 10
 
 type Read = readonly [make: () => Promise<unknown>, answer: unknown];
 
-/** Every call that changes nothing, and what it answers. */
+/** Every call that changes nothing, with its expected answer. */
 function readsOf({ backend, entries, scans, lists }: Gateway): readonly Read[] {
   const reads: { readonly [M in Exclude<OperationName, WriteName>]: Read } = {
     get: [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
@@ -95,7 +103,7 @@ function readsOf({ backend, entries, scans, lists }: Gateway): readonly Read[] {
 }
 
 function describeReads(way: Way, open: Open): void {
-  test("reads do not fail for a connection that broke while nobody used it, nor for one that is cut before the answer", async () => {
+  test("reads survive a connection that broke while idle, and one that is cut before the answer", async () => {
     const gateway = await open();
     await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
     await gateway.lists.push("n", push("v"), CALL);
@@ -109,7 +117,7 @@ function describeReads(way: Way, open: Open): void {
     }
   });
 
-  test("also many at a time, and where it is cut before the request has arrived", async () => {
+  test("many reads at a time survive too, also when cut before the request arrives", async () => {
     const gateway = await open();
     await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
     await gateway.lists.push("n", push("v"), CALL);
@@ -134,7 +142,7 @@ function describeReads(way: Way, open: Open): void {
 
 interface Write {
   readonly make: (gateway: Gateway) => Promise<unknown>;
-  /** What tells whether it took effect. */
+  /** A read that tells whether the write took effect. */
   readonly look: (gateway: Gateway) => Promise<unknown>;
   readonly before: unknown;
   readonly after: unknown;
@@ -170,7 +178,7 @@ function describeWrites(way: Way, open: Open): void {
       const gateway = await open();
       await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
       await gateway.lists.push("n", push("v"), CALL);
-      // A server may have to be told first what a call is that it has not seen before.
+      // A server may need to learn a new kind of call first, which is a call of its own.
       await gateway.entries.delete("n", ["other"], CALL);
       await gateway.lists.pop("n", [{ key: "other", end: "left" }], CALL);
       await warm(gateway);
@@ -198,10 +206,10 @@ function describeWrites(way: Way, open: Open): void {
       expect(await look(gateway)).toEqual(before);
     });
 
-    test("that was never sent had no effect, and is said to have had none", async () => {
+    test("that was never sent had no effect, and says so", async () => {
       const gateway = await prepared();
       way().refuse();
-      // A connection that is not known to be broken yet could carry a write.
+      // A connection that is not yet known to be broken could carry a write.
       await expect(gateway.backend.check()).rejects.toMatchObject(UNAVAILABLE);
       await expect(make(gateway)).rejects.toMatchObject(UNAVAILABLE);
       await way().restore();
@@ -214,7 +222,7 @@ function describeWrites(way: Way, open: Open): void {
 }
 
 function describeAbsence(way: Way, open: Open): void {
-  /** How long it takes until calls are answered. */
+  /** The time until calls are answered. */
   async function resumedMs({ entries }: Gateway): Promise<number> {
     const startedAtMs = performance.now();
     await waitFor(() => entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL), 10);
@@ -264,7 +272,7 @@ function describeAbsence(way: Way, open: Open): void {
 }
 
 function describeLoad(way: Way, open: Open): void {
-  /** Something happens to the way, `times` times, and then nothing any more. */
+  /** Makes the network fail `times` times in random ways, and then leaves it alone. */
   async function fail(times: number, random: () => number): Promise<void> {
     const proxy = way();
     for (let i = 0; i < times; i++) {
@@ -286,7 +294,7 @@ function describeLoad(way: Way, open: Open): void {
     proxy.cut();
   }
 
-  test("what connections that are cut at any moment acknowledged is neither lost nor done twice", async () => {
+  test("what was acknowledged over connections that are cut at any moment is neither lost nor done twice", async () => {
     const gateway = await open();
     const { random, seed } = seeded();
     console.info(`cuts: seed ${seed}`);

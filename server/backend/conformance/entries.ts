@@ -17,7 +17,7 @@ import {
 
 const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 
-/** Keys with one answer are written together or not at all. */
+/** Keys with the same answer are written together or not at all. */
 function partOf({ atomic, shardOf }: Harness, key: string): unknown {
   switch (atomic) {
     case "namespace":
@@ -29,7 +29,7 @@ function partOf({ atomic, shardOf }: Harness, key: string): unknown {
   }
 }
 
-/** Flat keys and values: what a key can be, what a value can be, what a batch means. */
+/** Flat keys and values: which keys and values are allowed, and what a batch means. */
 export function describeEntries(harness: Harness): void {
   describeFor(harness, ["entries"], "entries", () => {
     const store = useOpenStore(harness);

@@ -11,7 +11,7 @@ import {
   useOpenStore,
 } from "./harness.ts";
 
-/** Entries that expire. The harness moves the clock, so every step is exact. */
+/** Entries that expire. The harness moves the clock, so the times are exact. */
 export function describeExpiry(harness: Harness): void {
   describeFor(harness, ["entries", "scans", "clock"], "expiry", () => {
     const store = useOpenStore(harness);

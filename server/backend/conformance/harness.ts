@@ -13,49 +13,58 @@ import {
 } from "../contract.ts";
 import type { Interface } from "../operations.ts";
 
-/** The interfaces of the contract, as a store declares them by having them. */
+/** An interface of the contract; a store declares it by having it. */
 export type Capability = Interface;
 
 /** One store under test. */
 export interface Subject {
-  /** Guarded and not yet open. Nothing is in it. */
+  /** Guarded, empty and not yet open. */
   readonly backend: Backend;
-  /** Moves the store's clock forward; called only where the harness says that it can. */
+  /** Moves the store's clock forward. Called only if the harness has `movesClock`. */
   readonly advance: (ms: number) => Promise<void> | void;
-  /** Empties the store while it is open. For a store that is slow to make: tests that do not open or close it then share one. */
+  /**
+   * Empties the open store. For a store that is slow to make: tests that do not open or close it
+   * share one.
+   */
   readonly clear?: () => Promise<void> | void;
-  /** Gives back what `create` took; the backend is closed by then. */
+  /** Releases what `create` took. The backend is closed by then. */
   dispose(): Promise<void>;
 }
 
-/** How the suite gets at one kind of store: a room itself, or a room behind a wire. */
+/** How the suite reaches one kind of store: a room itself, or a room behind a wire. */
 export interface Harness {
   readonly name: string;
   readonly capabilities: readonly Capability[];
-  /** Whether what was written is there again after a close and an open. */
+  /** Whether data survives closing and opening. */
   readonly durable: boolean;
-  /** What the store declares. "key": a batch becomes a call for each of its items on the way, so there are no tests of large ones. */
+  /**
+   * What the store declares. With "key" the wire makes one call of each item, so large batches are
+   * not tested.
+   */
   readonly atomic: Atomicity;
-  /** Which shard has a key, where the store is atomic within each. */
+  /** The shard of a key, if the store is atomic within a shard. */
   readonly shardOf?: (key: string) => number;
-  /** Whether the subjects' `advance` works. Where not, there are no tests about time. */
+  /** Whether the subjects' `advance` works. If not, time is not tested. */
   readonly movesClock: boolean;
-  /** The longest time to live that can be asked for. */
+  /** The longest time to live that a write may ask for. */
   readonly maxTtlMs: number;
-  /** A new store, with nothing of an earlier one in it. The namespaces {@link NAMESPACES} have to exist. */
+  /** Makes a new, empty store. The namespaces {@link NAMESPACES} must exist in it. */
   create(): Promise<Subject>;
 }
 
-/** Every namespace that the suite uses. Joined with a key by some separator, several of them would collide. */
+/**
+ * Every namespace that the suite uses. Several of them would collide if a store joined them with a
+ * key by a separator.
+ */
 export const NAMESPACES = ["default", "a", "ab", "a.b", "a-b", "a_b", `z${"9".repeat(62)}`] as const;
 
-/** The namespace of tests for which one is as good as another. */
+/** The namespace of tests that need only one. */
 export const NAMESPACE = "default";
 
 /** A call that nothing aborts. */
 export const CALL: Call = createCall();
 
-/** An open store, with nothing in it when a test begins. */
+/** A store that is open, and empty when a test begins. */
 export interface OpenStore {
   readonly backend: Backend;
   readonly entries: EntryStore;
@@ -64,7 +73,7 @@ export interface OpenStore {
   advance(ms: number): Promise<void>;
 }
 
-/** Gives each test of the `describe` that it is called in an open store with nothing in it. */
+/** Gives each test of the surrounding `describe` an open and empty store. */
 export function useOpenStore(harness: Harness): () => OpenStore {
   let subject: Subject | undefined;
 
@@ -110,7 +119,10 @@ export function useOpenStore(harness: Harness): () => OpenStore {
   };
 }
 
-/** A `describe` for stores that have what its tests need ("clock": one that can be moved); for others there is none. */
+/**
+ * A `describe` for stores with a capability ("clock" = a clock that can be moved). Skipped for
+ * other stores.
+ */
 export function describeFor(
   harness: Harness,
   needed: readonly (Capability | "clock")[],
@@ -125,14 +137,14 @@ export function describeFor(
   }
 }
 
-/** A `test` of large batches, for stores that take them as one. */
+/** A `test` of large batches, for stores that take a batch in one call. */
 export function testBatch(harness: Harness, name: string, run: () => Promise<void>): void {
   if (harness.atomic !== "key") {
     test(name, run);
   }
 }
 
-/** `value`, or an error if there is none: the harness promised it. */
+/** Gives `value` back. Throws if it is absent, because the harness promised it. */
 export function present<T>(value: T | undefined): T {
   if (value === undefined) {
     throw new Error("the harness declares a capability that the backend does not have");
@@ -145,7 +157,7 @@ export function bytes(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text));
 }
 
-/** Stored values as text, `undefined` where there was none. */
+/** Stored values as text; `undefined` where there was none. */
 export function texts(values: Iterable<Uint8Array | Refusal | undefined>): (string | undefined)[] {
   return Array.from(values).map((answer) => {
     const value = answerOf(answer);
@@ -153,7 +165,7 @@ export function texts(values: Iterable<Uint8Array | Refusal | undefined>): (stri
   });
 }
 
-/** What a call answered for its items. Throws what one of them was refused for. */
+/** The answers of a call. Throws the first refusal. */
 export async function answersOf<T>(answers: Promise<Answers<T> | undefined>): Promise<T[]> {
   return ((await answers) ?? []).map(answerOf);
 }
@@ -168,7 +180,7 @@ export async function setTexts(
   await answersOf(entries.set(namespace, writes, CALL));
 }
 
-/** Keys that a store could confuse, put in a wrong order or cut off, all different. */
+/** Different keys that a store could confuse, order wrongly or cut off. */
 export const AWKWARD_KEYS: readonly string[] = [
   "\0",
   "\0\0",
@@ -206,7 +218,7 @@ export const AWKWARD_KEYS: readonly string[] = [
   "😀".repeat(256),
 ];
 
-/** Ascending by bytes, as every scan is. */
+/** In ascending byte order, as every scan. */
 export function sortedByBytes(keys: readonly string[]): string[] {
   return [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

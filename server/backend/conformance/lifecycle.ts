@@ -19,7 +19,7 @@ async function expectAllResolve(calls: readonly Promise<unknown>[]): Promise<voi
   }
 }
 
-/** Opening, closing, opening again, and calls that came too early, too late or were aborted. */
+/** Opening, closing and reopening, and calls that come too early, come too late or are aborted. */
 export function describeLifecycle(harness: Harness): void {
   describe("lifecycle", () => {
     let subject: Subject | undefined;
@@ -30,7 +30,8 @@ export function describeLifecycle(harness: Harness): void {
       await subject?.backend.close();
       await subject?.dispose();
     });
-    // What a plugin does not have is refused at any time, and tells nothing of its life.
+    // Interfaces that a plugin lacks are refused in every state, so they tell nothing about its
+    // life.
     const lacking = INTERFACES.filter((each) => !harness.capabilities.includes(each));
     const store = () => {
       const backend = { ...present(subject).backend };

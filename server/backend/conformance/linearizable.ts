@@ -14,19 +14,20 @@ import { PrismError } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
 import { answersOf, bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
 
-/** Bounded: every key and list has a history of its own, of few hundred operations. */
+/** Small: every key and list has its own history of a few hundred operations. */
 const KEYS = 6;
 const LISTS = 3;
 const LANES = 8;
 
-/** Whether a call with this error may have taken effect. */
+/** Whether a call that failed with this error may have taken effect. */
 function isMaybe(error: unknown): boolean {
   return error instanceof PrismError && error.reason === "outcome_unknown";
 }
 
 /**
- * Lets several gateways on the same data work on the same keys and lists at once, `calls` each, and expects that what all of them saw could
- * have happened in one order. `random` answers numbers from 0 to below 1; `meanwhile` runs beside it.
+ * Lets several gateways on the same data use the same keys and lists at once, `calls` each. Expects
+ * that some single order explains everything they saw. `random` answers numbers from 0 (included)
+ * to 1 (excluded). `meanwhile` runs at the same time.
  */
 export async function expectLinearizable(
   gateways: readonly Backend[],
@@ -86,7 +87,8 @@ export async function expectLinearizable(
       Array.from({ length: LANES }, async () => {
         for (let i = 0; busy || i < calls / LANES; i++) {
           await (below(3) === 0 ? onList(gateway) : onEntry(gateway));
-          // Else a store that is away would be asked without end, and one that answers at once without a pause.
+          // Without this pause a store that is away, or answers at once, would be called without
+          // end.
           await nextTurn();
         }
       }),

@@ -7,20 +7,20 @@ import { answersOf, bytes, CALL, texts } from "./harness.ts";
 
 const LANES = 16;
 
-/** After a failure a caller waits so long before it goes on. */
+/** A caller's pause after a failure. */
 const PAUSE_MS = 5;
 
-/** Callers that go on calling, whatever happens to the store meanwhile. */
+/** Callers that go on calling, whatever happens to the store. */
 export interface Load {
-  /** Why calls failed so far. */
+  /** The reasons of failed calls so far. */
   readonly reasons: ReadonlySet<Reason>;
-  /** Resolves when so many more writes are acknowledged. */
+  /** Resolves after `by` more writes are acknowledged. */
   grown(by: number): Promise<void>;
-  /** Ends it, and expects that nothing that was acknowledged is lost, and nothing was done twice. */
+  /** Stops the load. Expects that no acknowledged write is lost and none was done twice. */
   verify(): Promise<void>;
 }
 
-/** Sets, each on a key of its own, and pushes and pops on a few lists. */
+/** Sets on new keys, and pushes and pops on a few lists. */
 export function startLoad({
   entries,
   lists,
@@ -93,7 +93,7 @@ export function startLoad({
       }
       const seen = [...left, ...popped.filter((value) => value !== undefined)];
       expect(new Set(seen).size).toBe(seen.length);
-      // A pop in doubt may have taken a value with it.
+      // A pop in doubt may have removed a value.
       expect(seen.length).toBeGreaterThanOrEqual(pushes - unknownPops);
     },
   };

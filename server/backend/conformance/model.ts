@@ -17,7 +17,10 @@ const RUNS = Number(process.env.PRISM_TEST_RUNS ?? 40);
 const SEED = process.env.PRISM_TEST_SEED;
 const TIMEOUT_MS = 120_000 + RUNS * 1000;
 
-/** Few short keys, so that steps meet; on both sides of the borders where orders and prefixes go wrong. */
+/**
+ * Few and short keys, so that steps meet; chosen around the borders where orders and prefixes go
+ * wrong.
+ */
 const key = fc.string({
   unit: fc.constantFrom("\0", "a", "b", "\uffff", "\u{10000}"),
   minLength: 1,
@@ -60,7 +63,7 @@ const step = fc.oneof(
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** What the store should hold, in the plainest way there is. */
+/** The expected content of the store, kept in the simplest way. */
 class Oracle {
   nowMs = 0;
   readonly #entries = new Map<string, { value: string; expiresAtMs: number }>();
@@ -96,9 +99,9 @@ class Oracle {
 }
 
 /**
- * Random steps on the store and on a model of it, which have to answer alike. A failure prints its seed and the least
- * steps that show it; `PRISM_TEST_SEED` runs a seed again, `PRISM_TEST_RUNS` sets how many sequences are tried (behind
- * a wire, where each step is many calls, an eighth).
+ * Makes random steps on the store and on a model of it; both must answer alike. A failure prints
+ * its seed and the shortest steps that show it. `PRISM_TEST_SEED` repeats a seed. `PRISM_TEST_RUNS`
+ * sets the number of sequences; behind a wire, where each step is many calls, an eighth of it runs.
  */
 export function describeModel(harness: Harness): void {
   describeFor(harness, ["entries", "scans", "lists"], "model", () => {
@@ -209,7 +212,7 @@ async function take(
   }
 }
 
-/** Takes out what the steps may have left, so that the next sequence starts from nothing. */
+/** Removes what the steps may have left, so that the next sequence starts empty. */
 async function empty({ entries, scans, lists }: OpenStore, steps: readonly Step[]): Promise<void> {
   for (const namespace of ["a", "ab"]) {
     const written = steps.flatMap((step) => (step.do === "set" ? step.writes.map(({ key }) => key) : []));

@@ -5,7 +5,9 @@ import { bytes, NAMESPACE } from "./harness.ts";
 
 const write = { key: "a", value: bytes("1") };
 
-/** What each method of the contract is called with, where one argument is as good as another. Their one key is "a". */
+/**
+ * An argument for each method of the contract, for tests that need any. All are about the key "a".
+ */
 export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   get: ["a"],
   exists: ["a"],
@@ -18,7 +20,7 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   length: ["a"],
 };
 
-/** Makes one call to each method that the store has, all at once. */
+/** Calls every method that the store has once, all at the same time. */
 export function callEvery(backend: Backend, call: Call): Promise<unknown>[] {
   const calls: Promise<unknown>[] = [];
   wrapMethods(backend, (method, name) => {

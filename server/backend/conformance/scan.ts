@@ -15,12 +15,12 @@ import {
   useOpenStore,
 } from "./harness.ts";
 
-/** A query of which a test states what it is about. */
+/** A query; a test states only the fields that it is about. */
 function query(partial: Partial<PageQuery>): PageQuery {
   return { prefix: "", after: undefined, maxEntries: 1000, maxBytes: 1e9, keysOnly: false, ...partial };
 }
 
-/** Every page of a scan, checked for its bounds. `between` runs after each page. */
+/** Reads all pages of a scan and checks their bounds. `between` runs after each page. */
 export async function scanPages(
   scans: ScanStore,
   partial: Partial<PageQuery>,
@@ -43,10 +43,10 @@ export async function scanPages(
   }
 }
 
-/** The values by the other way to get them: copied out. */
+/** The values again, by copying each out. */
 function copiesOf({ values }: Page): Buffer[] {
   return Array.from({ length: values.length }, (_, i) => {
-    // More room than it needs, so that a copy at a wrong place, or too long, is seen.
+    // Larger than needed, so that a misplaced or too long copy shows.
     const target = Buffer.alloc(values.bytesOf(i) + 2, "!");
     values.copyTo(i, target, 1);
     expect(`${target.subarray(0, 1)}${target.subarray(-1)}`).toBe("!!");
@@ -58,7 +58,7 @@ function keysOf(pages: readonly Page[]): string[] {
   return pages.flatMap(({ keys }) => keys);
 }
 
-/** Ordered reads: order, prefixes, pages, and scans of what changes meanwhile. */
+/** Ordered reads: order, prefixes, pages, and scans during writes. */
 export function describeScans(harness: Harness): void {
   describeFor(harness, ["entries", "scans"], "scans", () => {
     const store = useOpenStore(harness);
@@ -155,7 +155,7 @@ export function describeScans(harness: Harness): void {
           CALL,
         );
         const sorted = sortedByBytes(AWKWARD_KEYS);
-        // Behind a wire a page is a scan from the start, so there not every size is tried.
+        // Behind a wire a page is a new scan, which is slow, so fewer sizes are tried.
         const sizeStep = harness.atomic !== "key" ? 1 : 5;
         for (let maxEntries = 1; maxEntries <= sorted.length + 1; maxEntries += sizeStep) {
           expect(keysOf(await scanPages(scans, { maxEntries }))).toEqual(sorted);
@@ -239,7 +239,7 @@ export function describeScans(harness: Harness): void {
     }
 
     function describeChanges(): void {
-      test("what is there during the whole scan is returned once, whatever comes and goes", async () => {
+      test("an entry that stays during the whole scan is returned once, whatever comes and goes", async () => {
         const { entries, scans } = store();
         const staying = Array.from({ length: 200 }, (_, i) => `stay ${String(i * 2).padStart(4, "0")}`);
         await setTexts(entries, Object.fromEntries(staying.map((key) => [key, "1"])));

@@ -1,4 +1,7 @@
-/** Numbers from 0 to below 1 that one seed, PRISM_TEST_SEED or any, makes the same again (Marsaglia's xorshift). Print the seed. */
+/**
+ * Makes numbers from 0 (included) to 1 (excluded), the same again for one seed (Marsaglia's
+ * xorshift). The seed is PRISM_TEST_SEED or a random one; print it.
+ */
 export function seeded(
   seed = Number(process.env.PRISM_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31) + 1),
 ) {

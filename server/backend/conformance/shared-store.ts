@@ -10,18 +10,18 @@ import { expectLinearizable } from "./linearizable.ts";
 import { startLoad } from "./load.ts";
 import { seeded } from "./seeded.ts";
 
-/** A server with a store's data, in a process of its own. */
+/** A server that holds a store's data, in a process of its own. */
 export interface StoreServer extends AsyncDisposable {
-  /** What a gateway needs to know of it. */
+  /** What a gateway needs to reach it. */
   readonly config: BackendConfig;
   signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it as a crash does; resolves when it is gone. */
+  /** Kills it like a crash; resolves when it is gone. */
   kill(): Promise<void>;
-  /** Starts it again, on the same data and port; resolves when it takes calls. */
+  /** Starts it again with the same data and port; resolves when it takes calls. */
   start(): Promise<void>;
 }
 
-/** A gateway's store, open. */
+/** An open store of a gateway. */
 export interface Gateway {
   readonly backend: Backend;
   readonly entries: EntryStore;
@@ -31,7 +31,7 @@ export interface Gateway {
 
 const VALUE = bytes("v");
 
-/** Servers and gateways of a test, which are gone when it is over. */
+/** The servers and gateways of a test; they end with the test. */
 export function useGateways() {
   let servers: StoreServer[] = [];
   let backends: Backend[] = [];
@@ -47,12 +47,12 @@ export function useGateways() {
   });
 
   return {
-    /** Sees to the end of a server. */
+    /** Disposes of the server when the test ends. */
     keep<S extends StoreServer>(server: S): S {
       servers.push(server);
       return server;
     },
-    /** Opens a gateway's store, and sees to its end. */
+    /** Opens a gateway's store, and closes it when the test ends. */
     async open(config: BackendConfig): Promise<Gateway> {
       const backend = await createBackend(config);
       await backend.open();
@@ -68,8 +68,9 @@ export function useGateways() {
 }
 
 /**
- * Registers what a store has to promise that several gateways share and that is a server of its own: that of its calls none is lost or done
- * twice, and that it may be killed, frozen and gone. `start` gives a server that keeps what it acknowledged when it is killed.
+ * Registers what a store promises that is a server of its own, shared by several gateways. No call
+ * is lost or done twice. The server may be killed, frozen or away. `start` makes a server that
+ * keeps acknowledged writes when it is killed.
  */
 export function describeSharedStore(name: string, start: () => Promise<StoreServer>): void {
   describe(`${name}, shared`, () => {
@@ -100,7 +101,8 @@ function describeTogether(start: Start): void {
           for (let i = 0; i < 150; i++) {
             const values = [`${g}:${i}:a`, `${g}:${i}:b`];
             pushed.push(...values);
-            // A list that is emptied and made again and again: half of the pushes race a pop for its last value.
+            // The list becomes empty and is made again all the time: half of the pushes race a pop
+            // for its last value.
             await lists.push(
               "n",
               values.map((value, at) => ({
@@ -180,7 +182,7 @@ function describeTogether(start: Start): void {
     const { random, seed } = seeded();
     console.info(`polling: seed ${seed}`);
     const key = () => `l${Math.floor(random() * 40)}`;
-    // Lists come and go all the while, and single calls become groups of many lists in any order.
+    // Lists come and go, and single calls become groups of many lists in any order.
     await Promise.all(
       gateways.flatMap(({ lists }) =>
         Array.from({ length: 40 }, async (_, lane) => {
@@ -231,7 +233,7 @@ function describeAway(start: Start): void {
     const get = () => entries.get("n", ["a"], CALL);
     await get();
     server.signal("SIGSTOP");
-    // Those that are with the server have to be given up first.
+    // The calls that the server already has must be given up first.
     await waitFor(() => expect(get()).rejects.toMatchObject({ reason: "store_unavailable" }));
     const fast = await Promise.race([get().catch(() => "failed"), delay(400, "late")]);
     expect(fast).toBe("failed");
@@ -240,7 +242,7 @@ function describeAway(start: Start): void {
     await waitFor(get);
   }, 30_000);
 
-  test("a server that is not there fails calls at once, and is found when it is back", async () => {
+  test("a server that is away fails calls at once, and is found when it is back", async () => {
     const { server, gateways } = await start(1);
     const { entries, backend } = present(gateways[0]);
     const get = () => entries.get("n", ["a"], CALL);

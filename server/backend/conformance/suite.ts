@@ -8,7 +8,9 @@ import { describeLists } from "./lists.ts";
 import { describeModel } from "./model.ts";
 import { describeScans } from "./scan.ts";
 
-/** Registers every test that a store has to pass; the same for each room, and for a room behind a wire. */
+/**
+ * Registers every test that a store must pass, the same for each room and for a room behind a wire.
+ */
 export function describeBackend(harness: Harness): void {
   describe(`${harness.name} conforms`, () => {
     describeCapabilities(harness);

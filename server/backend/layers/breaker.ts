@@ -2,22 +2,26 @@ import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 import type { Backend, Call } from "../contract.ts";
 import { wrapMethods } from "./wrapped.ts";
 
-/** How long the start waits for a store that is away. After that everything else is served. */
+/** How long the start waits for a store that is away. After that the other stores are served. */
 const OPEN_WAIT_MS = 5_000;
 
-/** While a store is away it is asked so often whether it is back; sooner at first, because it may be one connection that broke. */
+/**
+ * The pause between checks of a store that is away. The first check comes sooner, because a single
+ * connection may have broken.
+ */
 const RETRY_MS = 500;
 const FIRST_RETRY_MS = 50;
 
 /**
- * Stands in front of a store that is a server of its own, and can go and come back. The first call that finds it away ends the
- * passage: from then on calls fail at once, as `store_unavailable`, and do not pile up, until `check` in the background says that it
- * is back. No caller's own call is the one that finds out, and none waits for it. `open` waits for the store a while, then leaves that to
- * the background; it throws {@link StartError} where that is no use.
+ * Protects callers from a store that runs as a server of its own and can go away. The first call
+ * that finds it away opens the breaker: calls fail at once as `store_unavailable` and do not pile
+ * up. `check` runs in the background and closes the breaker when the store is back, so no call has
+ * to try it first and none waits for it. `open` waits for the store a while and then leaves the
+ * rest to the background. It throws {@link StartError} when waiting does not help.
  */
 export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS): Backend {
   let opened = false;
-  /** Why calls do not pass; `undefined` = they do. */
+  /** Why calls are refused. `undefined` = they pass. */
   let away: { cause: unknown } | undefined = { cause: undefined };
   let watching = Promise.resolve();
   let closing = new AbortController();
@@ -37,7 +41,10 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
     }
   }
 
-  /** Goes on until the store is there, or closed; `isEarly` says whether somebody still waits for an error that is no use to wait out. */
+  /**
+   * Checks until the store is there or closed. `isEarly` tells whether `open` still waits for an
+   * error that waiting cannot mend.
+   */
   async function watch(isEarly: () => boolean, firstRetryMs: number): Promise<void> {
     const { signal } = closing;
     for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS)) {
@@ -80,7 +87,7 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
       try {
         await Promise.race([first, pause(openWaitMs, waiting.signal)]);
       } finally {
-        // Nobody waits for it from here on, and it does not throw.
+        // From here on nobody awaits it, and it does not throw.
         early = false;
         waiting.abort();
       }
@@ -106,14 +113,17 @@ function isAway(error: unknown): boolean {
   );
 }
 
-/** A store that takes no writes is there. */
+/** A read-only store is there. */
 function passReadOnly(error: unknown): void {
   if (!(error instanceof ReadOnlyError)) {
     throw error;
   }
 }
 
-/** `isForCallers`: what the store said of a call or a check, as of tables that are missing, tells callers why; why it could not be opened does not. */
+/**
+ * `isForCallers`: callers may read the cause. They may read what the store said of a call or a
+ * check (tables are missing), but not why it could not be opened.
+ */
 function unavailable(cause: unknown, isForCallers: boolean): PrismError {
   const message =
     isForCallers && cause instanceof PrismError && cause.reason === "store_unavailable"
@@ -122,7 +132,7 @@ function unavailable(cause: unknown, isForCallers: boolean): PrismError {
   return new PrismError("store_unavailable", message, { cause });
 }
 
-/** Waits; not so long where `signal` is aborted. */
+/** Waits; ends early when `signal` aborts. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

@@ -3,28 +3,37 @@ import { type Answers, type Call, createCall, isRefusal } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 
-/** Calls of the store that are under way at the same time, of each kind: while one waits for the network the next is on its way. */
+/**
+ * The most calls of each kind that the store has at a time. Two, so that one is on its way while
+ * the other waits for the network.
+ */
 const MAX_READS = 2;
 const MAX_WRITES = 2;
 
-/** A group of calls ends with the one that takes it to so many keys, or bytes, of what is sent or of what is expected to come. */
+/**
+ * A group takes calls until it reaches this many keys, or this many bytes to send or expected in
+ * answer.
+ */
 const MAX_GROUP_ITEMS = 512;
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 
-/** Most calls that wait, and most bytes of keys and values in them; one call is taken whatever its size. */
+/**
+ * The most calls that wait, and the most bytes of their keys and values. A single call may be of
+ * any size.
+ */
 const MAX_WAITING_CALLS = 16_384;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
-/** Of a group, which no single caller can end. */
+/** The call of a group: no single caller can end it. */
 const NEVER = createCall();
 
-/** A method of the contract that takes items, and the store's own to call. */
-export interface Method<Item, Answer> extends ItemsRow<Item, Answer> {
+/** A method that takes items, with the store's own function. */
+export interface QueuedMethod<Item, Answer> extends ItemsRow<Item, Answer> {
   readonly run: ItemsMethod<Item, Answer>;
 }
 
 interface WaitingCall {
-  readonly method: Method<unknown, unknown>;
+  readonly method: QueuedMethod<unknown, unknown>;
   readonly items: readonly unknown[];
   readonly keys: readonly string[];
   readonly bytes: number;
@@ -34,8 +43,8 @@ interface WaitingCall {
 }
 
 /**
- * The calls on one namespace of a store, from their arrival to their answer. Those of one method that wait at the same time become
- * one; a call overtakes others only where they have no key in common, or all of them just read.
+ * Queues the calls on one namespace of a store. Waiting calls of one method become one call. A call
+ * overtakes another only if they share no key, or if both only read.
  */
 export class CallQueue {
   readonly #namespace: string;
@@ -45,16 +54,16 @@ export class CallQueue {
   #reads = 0;
   #writes = 0;
   readonly #underWay = new Set<readonly WaitingCall[]>();
-  /** About the largest answer of each method of late. */
+  /** A recent maximum of the answer's size, for each method. */
   readonly #answerBytes = new Map<WaitingCall["method"], FadingMaximum>();
 
   constructor(namespace: string) {
     this.#namespace = namespace;
   }
 
-  /** Makes the call, with others if there are some. */
+  /** Adds a call, which may share a group with others. */
   add<Item, Answer>(
-    method: Method<Item, Answer>,
+    method: QueuedMethod<Item, Answer>,
     items: readonly Item[],
     call: Call,
   ): Promise<Answers<Answer> | undefined> {
@@ -66,7 +75,7 @@ export class CallQueue {
       return Promise.reject(new PrismError("overloaded", "too many calls wait for the store"));
     }
     return new Promise<Answers<Answer> | undefined>((resolve, reject) => {
-      // Each method is given its own items, and its results to those who called it.
+      // The cast is safe: a method gets only its own items, and its answers go only to its callers.
       const waiting = {
         method,
         items,
@@ -87,7 +96,7 @@ export class CallQueue {
     return calls >= MAX_WAITING_CALLS || (calls > 0 && this.#waitingBytes + bytes > MAX_WAITING_BYTES);
   }
 
-  /** Waits for the end of this turn of the event loop, so that calls that arrived in it share a group. */
+  /** Starts at the end of this turn of the event loop, so that calls of one turn share a group. */
   #schedule(): void {
     if (this.#scheduled) {
       return;
@@ -105,7 +114,7 @@ export class CallQueue {
     }
   }
 
-  /** The calls of one method that may go now, in order; empty = none. */
+  /** Takes the calls of one method that may go now, in order. Empty = none. */
   #takeGroup(): WaitingCall[] {
     if (this.#waiting.length === 0) {
       return [];
@@ -126,7 +135,7 @@ export class CallQueue {
       const expectedBytes = items * (this.#answerBytes.get(each.method)?.value ?? 0);
       const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
       const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
-      // A write of several items takes effect whole: it shares a call with no other.
+      // A write of several items is atomic, so it shares its call with no other.
       const alone = each.method.writes && each.items.length !== 1;
       if (fits && chosen && !(alone && group.length > 0) && !isWhole && before.allows(each)) {
         isWhole = alone;
@@ -185,7 +194,7 @@ export class CallQueue {
         at += call.items.length;
       }
     } catch (thrown) {
-      // The store's failure, and not that of one call: what one is refused for is its answer.
+      // The store failed here; a refused item would be an answer.
       const error = asPrismError(thrown);
       for (const call of group) {
         call.reject(error);
@@ -218,7 +227,10 @@ export class CallQueue {
   }
 }
 
-/** The call of a group, each of whose items is one caller's: over when each of them has left. Nobody is told of that; a store that waits for long asks. */
+/**
+ * The call of a group. It is over when every caller has left. It sends no event then: a store that
+ * waits long asks for `aborted`.
+ */
 class GroupCall implements Call {
   readonly #group: readonly WaitingCall[];
   readonly signal = NEVER.signal;
@@ -233,11 +245,11 @@ class GroupCall implements Call {
   }
 }
 
-/** The calls that others may overtake only where that makes no difference. */
+/** The earlier calls, which a call may overtake only where the order makes no difference. */
 class CallsBefore {
   readonly #written = new Set<string>();
   readonly #read = new Set<string>();
-  /** Whose keys are not among those read yet: as long as no write comes nobody asks for them. */
+  /** Reads whose keys are not in the set yet: the keys matter only once a write comes. */
   #reads: WaitingCall[] = [];
 
   constructor(groups: Iterable<readonly WaitingCall[]>) {
@@ -258,7 +270,10 @@ class CallsBefore {
     }
   }
 
-  /** Whether none of them has a say in what the call answers or does, nor it in theirs. */
+  /**
+   * Whether the call is independent of all of them: they write no key of it, and it writes none
+   * that they read.
+   */
   allows({ method, keys }: WaitingCall): boolean {
     if (this.#written.size > 0 && keys.some((key) => this.#written.has(key))) {
       return false;

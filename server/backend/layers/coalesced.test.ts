@@ -111,7 +111,10 @@ describe("calls that arrive together", () => {
     expect(asked).toEqual(["get 1"]);
   });
 
-  /** A store that refuses the key "bad", and fails as a whole where "ugly" is written; where a call has to be whole, it is. */
+  /**
+   * A store that refuses the key "bad", and fails as a whole where "ugly" is written; where a call
+   * has to be whole, it is.
+   */
   function createPickyStore() {
     const store = createSlowStore();
     const refusal = new Refusal("value_too_large", "too large");

@@ -4,14 +4,15 @@ import { CallQueue } from "./call-queue.ts";
 import { combineItems } from "./wrapped.ts";
 
 /**
- * Lets calls that arrive together, or while others are under way, share a call of the store: of a store on the other side of a
- * network, a call costs the same for one key as for a hundred. A call that arrives alone goes out at once. Calls on one key keep
- * their order. What one is refused for is its answer alone. Scans pass as they are.
+ * Lets calls that arrive together, or while others are under way, share one call of the store. Over
+ * a network a call costs about the same for one key as for a hundred. A call that arrives alone
+ * goes out at once. Calls on one key keep their order. A refused item affects only its own caller.
+ * Scans pass unchanged.
  *
- * A call rejects as the store's would, and with PrismError `overloaded` where too much waits already.
+ * Rejects as the store does, and with PrismError `overloaded` when too much waits already.
  */
 export function createCoalescedBackend(inner: Backend): Backend {
-  // Each interface has keys of its own, so none of them waits for another.
+  // Each interface has its own keys, so its calls need not wait for those of another interface.
   const queues = Object.fromEntries(INTERFACES.map((of) => [of, createQueues()])) as Record<
     Interface,
     ReturnType<typeof createQueues>
@@ -32,7 +33,10 @@ export function createCoalescedBackend(inner: Backend): Backend {
   };
 }
 
-/** One queue for each namespace, made when it is first called: namespaces are few, and named by the operator. */
+/**
+ * One queue for each namespace, made at its first call. The number is bounded: the operator names
+ * the namespaces.
+ */
 function createQueues(): (namespace: string) => CallQueue {
   const queues = new Map<string, CallQueue>();
   return (namespace) => {

@@ -1,17 +1,17 @@
 import { abortError, asPrismError, PrismError } from "../../errors.ts";
 import { type Backend, createCall } from "../contract.ts";
-import { type Method, wrapMethods } from "./wrapped.ts";
+import { type StoreMethod, wrapMethods } from "./wrapped.ts";
 
-/** Where a guarded backend is in its life. */
+/** The states of a guarded backend. */
 type State = "closed" | "opening" | "open" | "closing";
 
 /**
- * Checks that every store needs, once, around any of them:
- * - a call while the store is not open throws `store_unavailable`, one that is aborted already throws the abort's error;
- *   neither reaches the store;
- * - whatever a store throws leaves as a {@link PrismError};
- * - `open` and `close` may be called at any time, in any order and more than once; they run one after another, and an opened store that
- *   was closed can be opened again;
+ * Makes the checks that every store needs, in one place:
+ * - A call throws `store_unavailable` when the store is not open, and the abort's error when it is
+ *   aborted already. Neither reaches the store.
+ * - Every error of the store leaves as a {@link PrismError}.
+ * - `open` and `close` may be called at any time, in any order and more than once. They run one
+ *   after another, and a closed store can be opened again.
  * - `close` refuses new calls and waits for those under way.
  */
 export function createGuardedBackend(inner: Backend): Backend {
@@ -19,7 +19,7 @@ export function createGuardedBackend(inner: Backend): Backend {
   let callsUnderWay = 0;
   let whenIdle: (() => void) | undefined;
 
-  function guard<A, R>(method: Method<A, R>): Method<A, R> {
+  function guard<A, R>(method: StoreMethod<A, R>): StoreMethod<A, R> {
     return async (namespace, argument, call) => {
       if (state !== "open") {
         throw notOpen();
@@ -90,7 +90,7 @@ function notOpen(): PrismError {
   return new PrismError("store_unavailable", "the store is not open");
 }
 
-/** Runs steps one after another, the first of them at once; a step that fails does not stop the next. */
+/** Runs steps one after another, the first at once. A failed step does not stop the next. */
 function createSerial(): (step: () => Promise<void>) => Promise<void> {
   let last: Promise<void> | undefined;
   return (step) => {

@@ -10,22 +10,24 @@ import {
 import { compareUtf8 } from "../utf8.ts";
 import { ArrayValues, type Values } from "../values.ts";
 
-/** How much more than its even share of a page each store is asked for, so that few are asked twice. */
+/**
+ * Each store is asked for this many times its even share of a page, so that few are asked twice.
+ */
 const SLACK = 1.25;
 
 /**
- * A value of more than this part of its store's even share of a page is read when it is known to be in the page: all stores are asked for
- * large values, and the page may have one.
+ * A value larger than this part of its store's share is read only once the page surely holds it:
+ * every store is asked, but the page may have room for one large value.
  */
 const INLINE = 0.5;
 
-/** What is merged with others of its kind. */
+/** What the merge needs of each store. */
 export interface MergedStore {
   readonly entries: EntryStore;
   readonly scans: ScanStore;
 }
 
-/** The scans of several stores, none of which has a key of another, as one in order. */
+/** Merges the scans of several stores into one ordered scan. No two stores hold the same key. */
 export function mergeScans(stores: readonly MergedStore[]): ScanStore {
   return {
     async scanPage(namespace, query, call) {
@@ -72,7 +74,7 @@ function shareOf(query: PageQuery, stores: number): PageQuery {
   };
 }
 
-/** Where the merge is in one store. */
+/** The position of the merge in one store. */
 class Cursor {
   readonly #store: MergedStore;
   readonly #namespace: string;
@@ -80,7 +82,7 @@ class Cursor {
   readonly #call: Call;
   #page: Page | undefined;
   #at = 0;
-  /** Keys whose values are still to be read, and their places in the merged page. */
+  /** Keys whose values are still to be read -> their places in the merged page. */
   readonly #later = new Map<string, number>();
 
   constructor(store: MergedStore, namespace: string, query: PageQuery, call: Call) {
@@ -90,18 +92,18 @@ class Cursor {
     this.#call = call;
   }
 
-  /** The next of its keys; `undefined` = there is none. */
+  /** The store's next key. `undefined` = none. */
   get key(): string | undefined {
     return this.#page?.keys[this.#at];
   }
 
-  /** All of its page is gone, and there may be another. */
+  /** Its page is used up, and there may be another. */
   get needsPage(): boolean {
     const page = this.#page;
     return page === undefined || (this.#at >= page.keys.length && page.next !== undefined);
   }
 
-  /** Reads on, up to its next key or its end. */
+  /** Reads pages until it has a next key or reaches the end. */
   async fill(): Promise<void> {
     while (this.needsPage) {
       if (this.#call.aborted) {
@@ -113,7 +115,7 @@ class Cursor {
     }
   }
 
-  /** Moves its next entry over there; answers its bytes. */
+  /** Moves its next entry to the merged page. Answers the entry's bytes. */
   moveTo(keys: string[], values: PickedValues): number {
     const { key } = this;
     if (key === undefined || this.#page === undefined) {
@@ -132,7 +134,10 @@ class Cursor {
     return Buffer.byteLength(key) + (laterBytes ?? this.#page.values.bytesOf(at));
   }
 
-  /** Puts the values there that its pages left out; answers the places of those that are gone by now. */
+  /**
+   * Fetches the values that its pages left out. Answers the places of the entries that are gone by
+   * now.
+   */
   async readLater(values: PickedValues): Promise<number[]> {
     if (this.#later.size === 0) {
       return [];
@@ -148,7 +153,7 @@ class Cursor {
   }
 }
 
-/** The one whose next key is the first of all; `undefined` = none has any. */
+/** The cursor with the smallest next key. `undefined` = none has one. */
 function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
   let least: Cursor | undefined;
   let leastKey = "";
@@ -162,7 +167,7 @@ function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
   return least;
 }
 
-/** Values picked from those of several pages. */
+/** Values taken from the pages of several stores. */
 class PickedValues implements Values {
   readonly #sources: Values[] = [];
   readonly #places: number[] = [];
@@ -176,7 +181,7 @@ class PickedValues implements Values {
     this.#places.push(place);
   }
 
-  /** In place of what was picked for `index`. */
+  /** Replaces the value at `index`. */
   put(index: number, value: Uint8Array): void {
     this.#sources[index] = new ArrayValues([value]);
     this.#places[index] = 0;

@@ -5,15 +5,19 @@ import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
 
-/** Which of so many shards has a key: by the CRC-32 of its bytes, as zlib and PNG compute it. */
+/**
+ * The shard that holds a key: the CRC-32 of its bytes (as in zlib and PNG) modulo the number of
+ * shards.
+ */
 export function shardOf(key: string, shards: number): number {
   return crc32(key) % shards;
 }
 
 /**
- * Several stores as one: each key is in one of them. A batch is whole or not at all within each; one that takes effect in some and
- * fails in others rejects as `outcome_unknown`. Pages and counts are over all. {@link shardOf} says
- * where a key is, so the number of stores and their order have to stay as they are.
+ * Makes one store of several; each key is in one of them. A batch is atomic within each shard only:
+ * one that takes effect in some shards and fails in others rejects as `outcome_unknown`. Pages and
+ * counts cover all shards. {@link shardOf} places a key by the number of shards and their order, so
+ * both have to stay as they are.
  */
 export function createShardedBackend(shards: readonly Backend[]): Backend {
   const [first] = shards;
@@ -45,7 +49,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
     async check() {
       const results = await Promise.allSettled(shards.map((shard) => shard.check()));
       const reasons = results.filter(isRejected).map(({ reason }) => reason);
-      // That one does not even read weighs more.
+      // A shard that cannot even be read outweighs one that is read-only.
       const worst = reasons.find((reason) => !(reason instanceof ReadOnlyError)) ?? reasons[0];
       if (worst !== undefined) {
         throw worst;
@@ -61,7 +65,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   };
 }
 
-/** Gives each shard its items of a call, in their order, and puts what they answer in the places of the items. */
+/** Sends each shard its items, in order, and puts the answers in the places of the items. */
 async function spread<Item, Answer>(
   shards: readonly ItemsMethod<Item, Answer>[],
   items: readonly Item[],
@@ -106,7 +110,7 @@ async function spread<Item, Answer>(
   return answers;
 }
 
-/** `isPart`: elsewhere the same call took effect. */
+/** `isPart`: the same call took effect on another shard. */
 function failureOf(failures: readonly PrismError[], isPart: boolean): PrismError | undefined {
   const unknown = failures.find(({ reason }) => reason === "outcome_unknown");
   if (unknown === undefined && isPart) {
@@ -116,7 +120,7 @@ function failureOf(failures: readonly PrismError[], isPart: boolean): PrismError
   return unknown ?? failures[0];
 }
 
-/** An interface that all of them have; `undefined` = some have not. */
+/** The interface of every shard. `undefined` = some shard lacks it. */
 function ofAll<T>(interfaces: readonly (T | undefined)[]): readonly T[] | undefined {
   const there = interfaces.filter((each) => each !== undefined);
   return there.length === interfaces.length ? there : undefined;

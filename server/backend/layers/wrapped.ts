@@ -1,16 +1,18 @@
 import type { Call, Interfaces } from "../contract.ts";
 import { type AnyItemsRow, buildInterfaces, type Interface, type ItemsMethod } from "../operations.ts";
 
-/** Each call of the contract has this shape, so one wrapper fits all. */
-export type Method<A, R> = (namespace: string, argument: A, call: Call) => Promise<R>;
+/** The shape of every call of the contract, so that one wrapper fits all. */
+export type StoreMethod<A, R> = (namespace: string, argument: A, call: Call) => Promise<R>;
 
-/** Makes a method of one. */
-export type Wrap = <A, R>(method: Method<A, R>, name: string) => Method<A, R>;
+/** Wraps one method. */
+export type Wrap = <A, R>(method: StoreMethod<A, R>, name: string) => StoreMethod<A, R>;
 
-/** A method whose items and answers only its caller knows. */
+/** A method whose item and answer types only its caller knows. */
 export type AnyItemsMethod = ItemsMethod<unknown, unknown>;
 
-/** The interfaces that a store has, with `wrap` around each of their methods. It is called here, and not with each call. */
+/**
+ * The store's interfaces with `wrap` around each method. Wraps once, here, and not on each call.
+ */
 export function wrapMethods(backend: Interfaces, wrap: Wrap): Interfaces {
   return buildInterfaces((of, method) => {
     const inner = methodOf(backend, of, method);
@@ -19,8 +21,8 @@ export function wrapMethods(backend: Interfaces, wrap: Wrap): Interfaces {
 }
 
 /**
- * The interfaces that are about single keys and that all of some stores have, each method made of what the stores have in its place.
- * `combine` is called here, and not with each call.
+ * The interfaces about single keys that all of the stores have. `combine` makes one method of
+ * theirs, once, here, and not on each call.
  */
 export function combineItems(
   backends: readonly Interfaces[],
@@ -36,9 +38,9 @@ export function combineItems(
   });
 }
 
-type AnyMethod = Method<never, unknown>;
+type AnyStoreMethod = StoreMethod<never, unknown>;
 
-function methodOf(backend: Interfaces, of: Interface, method: string): AnyMethod | undefined {
+function methodOf(backend: Interfaces, of: Interface, method: string): AnyStoreMethod | undefined {
   const store = backend[of];
   if (store === undefined) {
     return undefined;

@@ -7,14 +7,20 @@ import { EntryTable } from "./entry-table.ts";
 import { ListTable } from "./list-table.ts";
 import { createReclaimer, type Reclaimer } from "./reclaimer.ts";
 
-/** What one namespace holds. It stays when it is empty: namespaces are few, and named by the operator. */
+/**
+ * What one namespace holds. It stays when it is empty; the operator names the namespaces, so their
+ * number is bounded.
+ */
 interface Space {
   readonly entries: EntryTable;
   readonly lists: ListTable;
   readonly reclaimer: Reclaimer;
 }
 
-/** A store in this process's memory, gone when it is closed. Every call but a count is answered without waiting. */
+/**
+ * A store in this process's memory; closing it drops the data. Every call except a count is
+ * answered at once.
+ */
 export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly clock: Clock }): Backend {
   const spaces = new Map<string, Space>();
 
@@ -61,7 +67,7 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
     },
     async set(namespace, writes) {
       const { entries, reclaimer } = space(namespace);
-      // Before the first, for a batch is written whole or not at all.
+      // Checked before the first write, because a batch is written whole or not at all.
       if (!entries.hasRoom(writes.length)) {
         throw new PrismError("store_full", "the store has no room left");
       }
@@ -92,7 +98,7 @@ function createScans(space: (namespace: string) => Space, clock: Clock): ScanSto
       for (;;) {
         const nowMs = clock.now();
         const soonestMs = entries.reclaim(nowMs);
-        // Nothing that is held is expired now, so what is held is what counts.
+        // Nothing held is expired now, so the size is the count.
         if (soonestMs === undefined || soonestMs > nowMs) {
           return entries.count(prefix);
         }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** `type: memory`: everything is in this process and gone when it ends. */
+/** `type: memory`: all data is in this process and is lost when it ends. */
 export const memorySchema = z.strictObject({
   type: z.literal("memory"),
 });

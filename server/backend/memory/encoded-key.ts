@@ -1,30 +1,35 @@
 import { randomBytes } from "node:crypto";
 
-/** Longest text that is encoded by a loop; longer text by Node's own encoder, whose call costs more. */
+/**
+ * The longest text that a loop encodes. Node's own encoder is faster for longer text, but its call
+ * costs more.
+ */
 const SHORT_TEXT = 64;
 const START_BYTES = 1024;
 
-/** The seed of every hash in this process: whoever chooses keys cannot choose which of them collide. */
+/**
+ * The seed of every hash in this process. Without knowing it nobody can choose keys that collide.
+ */
 const SEED = new Int32Array(new Uint8Array(randomBytes(8)).buffer);
 
 /**
- * The UTF-8 bytes of a key, as words of four bytes with zeros behind the last: what hashing, comparing and copying it are made of.
- * One is used again and again, since its making would cost more than what is done with it.
+ * The UTF-8 bytes of a key as four-byte words, padded with zeros, for hashing, comparing and
+ * copying. Reuse one object: making it costs more than all that is done with it.
  */
 export class EncodedKey {
   bytes = Buffer.alloc(START_BYTES);
   words = new Int32Array(this.bytes.buffer);
-  /** Bytes of the key. */
+  /** The key's size in bytes. */
   length = 0;
-  /** Whether each byte is a character. */
+  /** Whether every byte is one character. */
   ascii = true;
 
-  /** Words of the key; the last may be filled up with zeros. */
+  /** The key's size in words; the last word may be padded. */
   get wordCount(): number {
     return (this.length + 3) >>> 2;
   }
 
-  /** Takes a text of any length. */
+  /** Encodes a text of any length. */
   encode(text: string): void {
     if (text.length <= SHORT_TEXT && this.#encodeAscii(text)) {
       return;
@@ -35,7 +40,7 @@ export class EncodedKey {
     this.bytes.fill(0, this.length, this.wordCount * 4);
   }
 
-  /** Takes a key of `length` bytes that is kept in `words` from `at` on. */
+  /** Copies a key of `length` bytes from `words`, where it starts at `at`. */
   copyFrom(words: Int32Array, at: number, length: number, ascii: boolean): void {
     this.#reserve(length);
     this.length = length;
@@ -74,7 +79,10 @@ export class EncodedKey {
 /** A key's hash: 32 bits, signed. */
 export type Hash = (key: EncodedKey) => number;
 
-/** HalfSipHash-1-3 with a seed of this process (github.com/veorq/SipHash). It takes the words as they lie in memory. */
+/**
+ * HalfSipHash-1-3 with a seed of this process (github.com/veorq/SipHash). It reads words in the
+ * machine's byte order.
+ */
 export const hashOf: Hash = (key) => {
   const { words, wordCount, length } = key;
   const k0 = SEED[0] ?? 0;
@@ -83,7 +91,7 @@ export const hashOf: Hash = (key) => {
   let v1 = k1;
   let v2 = k0 ^ 0x6c796765;
   let v3 = k1 ^ 0x74656462;
-  // The length is the last word; after it come the three rounds that end it.
+  // The length is the last word. Three final rounds follow it.
   for (let i = 0; i < wordCount + 4; i++) {
     const word = i < wordCount ? (words[i] as number) : i === wordCount ? length : 0;
     if (i === wordCount + 1) {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { MAX_INLINE_BYTES } from "./cells.ts";
 import { EntryTable } from "./entry-table.ts";
-import { MAX_INLINE_BYTES } from "./records.ts";
 import { SEGMENT_BYTES } from "./segments.ts";
 
 const VALUE = new Uint8Array(1);

@@ -1,89 +1,98 @@
 import type { EntryWrite, Page, PageQuery } from "../contract.ts";
 import { compareUtf8 } from "../utf8.ts";
+import { Cells, NO_PLACE } from "./cells.ts";
 import { EncodedKey, type Hash, hashOf } from "./encoded-key.ts";
 import { ExpiryHeap } from "./expiry-heap.ts";
 import { KeyTable } from "./key-table.ts";
-import { OrderedRecords } from "./ordered-records.ts";
+import { OrderedCells } from "./ordered-cells.ts";
 import { PageReader } from "./page.ts";
-import { NO_PLACE, Records } from "./records.ts";
 import { NOWHERE, Segments } from "./segments.ts";
 
-/** Most entries that one {@link EntryTable.reclaim} takes: about a millisecond of work at five million keys. */
+/**
+ * The most entries that one {@link EntryTable.reclaim} removes: about a millisecond of work at five
+ * million keys.
+ */
 const RECLAIM_SLICE = 256;
 
-/** Keys that one page may pass over because they are expired, beside those it returns. */
+/** The most expired keys that one page skips, besides the keys that it returns. */
 const MAX_EXPIRED_PER_PAGE = 1024;
 
-/** Records that are moved for each one freed: with fewer than two, those that are freed while a segment is emptied would be ahead. */
+/**
+ * Cells moved for each one freed. With fewer than two, frees would outrun the emptying of a
+ * segment.
+ */
 const MOVES_PER_FREE = 2;
 
-/** What a test sets to see what is rare. */
+/** Options with which a test reaches rare states. */
 export interface EntryTableOptions {
   readonly hash?: Hash;
   readonly maxSegments?: number;
 }
 
 /**
- * The entries of one namespace. An expired entry is invisible at once; {@link EntryTable.reclaim} gives its
- * room back later. Each time is in milliseconds since 1970.
+ * The entries of one namespace. An expired entry is invisible at once; {@link EntryTable.reclaim}
+ * frees its room later. All times are in milliseconds since 1970.
  */
 export class EntryTable {
-  readonly #records: Records;
+  readonly #cells: Cells;
   readonly #keys: KeyTable;
-  readonly #ordered: OrderedRecords;
+  readonly #ordered: OrderedCells;
   readonly #expiries: ExpiryHeap;
   readonly #hash: Hash;
-  /** The key that a call is about, and that of a record that is taken out or moved. */
+  /** The key of the current call, and the key of a cell that is removed or moved. */
   readonly #key = new EncodedKey();
-  readonly #recordKey = new EncodedKey();
+  readonly #cellKey = new EncodedKey();
 
   constructor({ hash = hashOf, maxSegments }: EntryTableOptions = {}) {
     this.#hash = hash;
-    this.#records = new Records(new Segments(maxSegments));
-    this.#keys = new KeyTable(this.#records);
-    this.#ordered = new OrderedRecords(this.#records);
-    this.#expiries = new ExpiryHeap(this.#records);
+    this.#cells = new Cells(new Segments(maxSegments));
+    this.#keys = new KeyTable(this.#cells);
+    this.#ordered = new OrderedCells(this.#cells);
+    this.#expiries = new ExpiryHeap(this.#cells);
   }
 
-  /** Entries held, those included that are expired and not yet reclaimed. */
+  /** The number of entries, including those that are expired and not yet reclaimed. */
   get size(): number {
     return this.#keys.size;
   }
 
-  /** Bytes taken from the system for keys and values, long values not counted. */
+  /** Bytes taken from the system for keys and values, except for long values. */
   get bytes(): number {
-    return this.#records.bytes;
+    return this.#cells.bytes;
   }
 
   get(key: string, nowMs: number): Uint8Array | undefined {
     const address = this.#findLive(key, nowMs);
-    return address === NOWHERE ? undefined : this.#records.value(address);
+    return address === NOWHERE ? undefined : this.#cells.value(address);
   }
 
   has(key: string, nowMs: number): boolean {
     return this.#findLive(key, nowMs) !== NOWHERE;
   }
 
-  /** Whether so many writes are sure to find room. */
+  /** Whether this many writes surely fit. */
   hasRoom(writes: number): boolean {
-    return this.#records.hasRoom(writes);
+    return this.#cells.hasRoom(writes);
   }
 
-  /** Keeps a copy of the value. Answers when the entry expires, `undefined` = never. Throws {@link PrismError} `store_full`. */
+  /**
+   * Stores a copy of the value. Answers when the entry expires; `undefined` = never. Throws {@link
+   * PrismError} `store_full`.
+   */
   set({ key, value, ttlMs }: EntryWrite, nowMs: number): number | undefined {
     this.#key.encode(key);
     const hash = this.#hash(this.#key);
     const found = this.#keys.find(hash, this.#key);
     let address = found;
     if (found === NOWHERE) {
-      address = this.#records.create(this.#key, value);
+      address = this.#cells.create(this.#key, value);
       this.#keys.add(hash, address);
       this.#ordered.insert(this.#key, address);
-    } else if (!this.#records.replaceValue(found, value)) {
-      address = this.#records.create(this.#key, value);
-      this.#records.setExpiryPlace(address, this.#records.expiryPlace(found));
+    } else if (!this.#cells.replaceValue(found, value)) {
+      address = this.#cells.create(this.#key, value);
+      this.#cells.setExpiryPlace(address, this.#cells.expiryPlace(found));
       this.#readdress(this.#key, hash, found, address);
-      this.#records.free(found);
+      this.#cells.free(found);
     }
     let expiresAtMs: number | undefined;
     if (ttlMs === 0) {
@@ -98,7 +107,7 @@ export class EntryTable {
     return expiresAtMs;
   }
 
-  /** Whether the key held a value until now. */
+  /** Deletes the key. Answers whether it held a value. */
   delete(key: string, nowMs: number): boolean {
     this.#key.encode(key);
     const hash = this.#hash(this.#key);
@@ -113,17 +122,17 @@ export class EntryTable {
 
   page(query: PageQuery, nowMs: number): Page {
     const { prefix, after, maxEntries, maxBytes, keysOnly } = query;
-    const records = this.#records;
-    const page = new PageReader(records, keysOnly);
+    const cells = this.#cells;
+    const page = new PageReader(cells, keysOnly);
     let expired = 0;
     let full = false;
     let more = false;
     let last = NOWHERE;
-    this.#recordKey.encode(prefix);
+    this.#cellKey.encode(prefix);
     const fromPrefix = after === undefined || compareUtf8(after, prefix) < 0;
     this.#key.encode(fromPrefix ? prefix : after);
     this.#ordered.walk(this.#key, fromPrefix ? "at" : "after", (address) => {
-      if (prefix !== "" && !records.startsWith(address, this.#recordKey)) {
+      if (prefix !== "" && !cells.startsWith(address, this.#cellKey)) {
         return false;
       }
       more = full;
@@ -143,30 +152,33 @@ export class EntryTable {
     return { ...page.read(), next: more ? this.#keyAt(last) : undefined };
   }
 
-  /** How many entries have the prefix, expired ones included that are not reclaimed. */
+  /** The number of entries with the prefix, including expired ones that are not yet reclaimed. */
   count(prefix: string): number {
     this.#key.encode(prefix);
     return this.#ordered.rank(this.#key, "past") - this.#ordered.rank(this.#key, "at");
   }
 
-  /** Removes some of what is expired at `nowMs`; answers the soonest expiry that is left, `undefined` = none. */
+  /**
+   * Removes some entries that are expired at `nowMs`. Answers the next expiry; `undefined` = none
+   * is left.
+   */
   reclaim(nowMs: number): number | undefined {
     for (let i = 0; i < RECLAIM_SLICE && this.#soonestMs() <= nowMs; i++) {
       const address = this.#expiries.first();
-      this.#records.loadKey(address, this.#key);
+      this.#cells.loadKey(address, this.#key);
       this.#remove(this.#key, this.#hash(this.#key), address);
     }
     const soonestMs = this.#soonestMs();
     return soonestMs === Infinity ? undefined : soonestMs;
   }
 
-  /** When the first of all expires; Infinity = none does. */
+  /** The next expiry; Infinity = none. */
   #soonestMs(): number {
     return this.#expiries.size === 0 ? Infinity : this.#expiries.expiresAtMs(0);
   }
 
   #keyAt(address: number): string | undefined {
-    const one = new PageReader(this.#records, true);
+    const one = new PageReader(this.#cells, true);
     one.add(address);
     return one.read().keys[0];
   }
@@ -178,7 +190,7 @@ export class EntryTable {
   }
 
   #isLive(address: number, nowMs: number): boolean {
-    const place = this.#records.expiryPlace(address);
+    const place = this.#cells.expiryPlace(address);
     return place === NO_PLACE || this.#expiries.expiresAtMs(place) > nowMs;
   }
 
@@ -186,28 +198,31 @@ export class EntryTable {
     this.#keys.remove(hash, address);
     this.#ordered.delete(key);
     this.#expiries.remove(address);
-    this.#records.free(address);
+    this.#cells.free(address);
     this.#tidy();
   }
 
-  /** A record has another address now, with the same key and place among the expiries. The old one can still be read. */
+  /**
+   * Records the new address of a moved cell. Key and heap place are the same; the old cell is still
+   * readable.
+   */
   #readdress(key: EncodedKey, hash: number, from: number, to: number): void {
     this.#keys.move(hash, from, to);
     this.#ordered.move(key, to);
     this.#expiries.move(to);
   }
 
-  /** Moves some records out of where few are left. */
+  /** Moves some cells out of sparse segments. */
   #tidy(): void {
     for (let i = 0; i < MOVES_PER_FREE; i++) {
-      const from = this.#records.movable();
+      const from = this.#cells.movable();
       if (from === NOWHERE) {
         return;
       }
-      this.#records.loadKey(from, this.#recordKey);
-      const to = this.#records.copy(from);
-      this.#readdress(this.#recordKey, this.#hash(this.#recordKey), from, to);
-      this.#records.release(from);
+      this.#cells.loadKey(from, this.#cellKey);
+      const to = this.#cells.copy(from);
+      this.#readdress(this.#cellKey, this.#hash(this.#cellKey), from, to);
+      this.#cells.release(from);
     }
   }
 }

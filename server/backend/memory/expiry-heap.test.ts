@@ -1,17 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Cells, NO_PLACE } from "./cells.ts";
 import { EncodedKey } from "./encoded-key.ts";
 import { ExpiryHeap } from "./expiry-heap.ts";
-import { NO_PLACE, Records } from "./records.ts";
 
-function create(count: number): { records: Records; addresses: number[] } {
-  const records = new Records();
+function create(count: number): { cells: Cells; addresses: number[] } {
+  const cells = new Cells();
   const key = new EncodedKey();
   const addresses = Array.from({ length: count }, (_, i) => {
     key.encode(`k${i}`);
-    return records.create(key, new Uint8Array(0));
+    return cells.create(key, new Uint8Array(0));
   });
-  return { records, addresses };
+  return { cells, addresses };
 }
 
 describe("ExpiryHeap", () => {
@@ -23,8 +23,8 @@ describe("ExpiryHeap", () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
-        const { records, addresses } = create(31);
-        const heap = new ExpiryHeap(records);
+        const { cells, addresses } = create(31);
+        const heap = new ExpiryHeap(cells);
         const expected = new Map<number, number>();
         for (const { index, expiresAtMs, do: what } of steps) {
           const address = addresses[index] ?? 0;
@@ -35,7 +35,7 @@ describe("ExpiryHeap", () => {
             heap.put(address, expiresAtMs);
             expected.set(address, expiresAtMs);
           } else {
-            const to = records.copy(address);
+            const to = cells.copy(address);
             heap.move(to);
             addresses[index] = to;
             const old = expected.get(address);
@@ -45,7 +45,7 @@ describe("ExpiryHeap", () => {
           }
           expect(heap.size).toBe(expected.size);
           for (const [held, atMs] of expected) {
-            expect(heap.expiresAtMs(records.expiryPlace(held))).toBe(atMs);
+            expect(heap.expiresAtMs(cells.expiryPlace(held))).toBe(atMs);
           }
         }
         const drained: number[] = [];
@@ -54,16 +54,16 @@ describe("ExpiryHeap", () => {
           drained.push(heap.expiresAtMs(0));
           expect(expected.get(first)).toBe(drained.at(-1));
           heap.remove(first);
-          expect(records.expiryPlace(first)).toBe(NO_PLACE);
+          expect(cells.expiryPlace(first)).toBe(NO_PLACE);
         }
         expect(drained).toEqual([...expected.values()].sort((a, b) => a - b));
       }),
     );
   });
 
-  test("a million expiries of one record take one place", () => {
-    const { records, addresses } = create(1);
-    const heap = new ExpiryHeap(records);
+  test("a million expiries of one cell take one place", () => {
+    const { cells, addresses } = create(1);
+    const heap = new ExpiryHeap(cells);
     for (let i = 0; i < 1_000_000; i++) {
       heap.put(addresses[0] ?? 0, i);
     }
@@ -72,8 +72,8 @@ describe("ExpiryHeap", () => {
   });
 
   test("holds more than a chunk", () => {
-    const { records, addresses } = create(20_000);
-    const heap = new ExpiryHeap(records);
+    const { cells, addresses } = create(20_000);
+    const heap = new ExpiryHeap(cells);
     addresses.forEach((address, i) => {
       heap.put(address, (i * 7919) % 20_000);
     });

@@ -1,43 +1,43 @@
-import { NO_PLACE, type Records } from "./records.ts";
+import { type Cells, NO_PLACE } from "./cells.ts";
 import { NOWHERE } from "./segments.ts";
 
-/** Items of a chunk; two numbers each: the expiry, and the record's address. */
+/** Items in a chunk. An item is two numbers: the expiry and the cell's address. */
 const CHUNK_ITEMS = 8192;
 const CHUNK_SHIFT = 13;
-/** Children of an item: four make half as many levels as two, and lie side by side. */
+/** Children of an item. Four need half as many levels as two, and are neighbours in memory. */
 const ARITY = 4;
 
 /**
- * A heap of records by expiry, soonest first. Each record knows its place, so a changed or withdrawn expiry moves or removes
- * that one item: the heap never holds two of one record, and none that is out of date. It grows by chunks, so that nothing is
- * ever copied over.
+ * A heap of cells, the soonest expiry first. Each cell knows its place, so a changed expiry moves
+ * its one item: the heap never holds a stale or a second item of a cell. It grows in chunks, so
+ * growing copies nothing.
  */
 export class ExpiryHeap {
-  readonly #records: Records;
+  readonly #cells: Cells;
   readonly #chunks: Float64Array[] = [];
   #size = 0;
 
-  constructor(records: Records) {
-    this.#records = records;
+  constructor(cells: Cells) {
+    this.#cells = cells;
   }
 
   get size(): number {
     return this.#size;
   }
 
-  /** The address of the record that expires first; `NOWHERE` = there is none. */
+  /** The cell that expires first; `NOWHERE` = the heap is empty. */
   first(): number {
     return this.#size === 0 ? NOWHERE : this.#address(0);
   }
 
-  /** When the record of a place expires, in milliseconds since 1970. */
+  /** The expiry at a place, in milliseconds since 1970. */
   expiresAtMs(place: number): number {
     return this.#chunks[place >>> CHUNK_SHIFT]?.[(place & (CHUNK_ITEMS - 1)) * 2] ?? Infinity;
   }
 
-  /** Adds the record, or moves it to where its new expiry belongs. */
+  /** Adds the cell, or moves it to suit its new expiry. */
   put(address: number, expiresAtMs: number): void {
-    let place = this.#records.expiryPlace(address);
+    let place = this.#cells.expiryPlace(address);
     if (place === NO_PLACE) {
       place = this.#size++;
       if (place % CHUNK_ITEMS === 0) {
@@ -47,13 +47,13 @@ export class ExpiryHeap {
     this.#settle(place, expiresAtMs, address);
   }
 
-  /** Takes the record out; no effect where it is not in. */
+  /** Removes the cell. Does nothing if it is not in the heap. */
   remove(address: number): void {
-    const place = this.#records.expiryPlace(address);
+    const place = this.#cells.expiryPlace(address);
     if (place === NO_PLACE) {
       return;
     }
-    this.#records.setExpiryPlace(address, NO_PLACE);
+    this.#cells.setExpiryPlace(address, NO_PLACE);
     const last = --this.#size;
     const lastExpiresAtMs = this.expiresAtMs(last);
     const lastAddress = this.#address(last);
@@ -65,15 +65,15 @@ export class ExpiryHeap {
     }
   }
 
-  /** A record that was moved; it has its place already. */
+  /** Updates the address of a moved cell; the cell itself holds its place already. */
   move(to: number): void {
-    const place = this.#records.expiryPlace(to);
+    const place = this.#cells.expiryPlace(to);
     if (place !== NO_PLACE) {
       this.#set(place, this.expiresAtMs(place), to);
     }
   }
 
-  /** Puts an item where it belongs, from a free place on: towards the first, or else away from it. */
+  /** Puts an item where it belongs, starting at a free place: up, or else down. */
   #settle(place: number, expiresAtMs: number, address: number): void {
     let free = place;
     while (free > 0) {
@@ -90,7 +90,7 @@ export class ExpiryHeap {
     this.#set(free, expiresAtMs, address);
   }
 
-  /** Moves up what expires sooner; answers the place that is free then. */
+  /** Moves items up that expire sooner. Answers the place that is free then. */
   #sink(place: number, expiresAtMs: number): number {
     for (let free = place; ; ) {
       let soonest = NO_PLACE;
@@ -123,6 +123,6 @@ export class ExpiryHeap {
     const at = (place & (CHUNK_ITEMS - 1)) * 2;
     chunk[at] = expiresAtMs;
     chunk[at + 1] = address;
-    this.#records.setExpiryPlace(address, place);
+    this.#cells.setExpiryPlace(address, place);
   }
 }

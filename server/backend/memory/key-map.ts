@@ -1,8 +1,9 @@
 const SHARDS = 1024;
 
 /**
- * A map from keys, split over many Maps by a hash. One Map of millions stops the process for as long as it takes to
- * rehash it (1.3 s measured at 4 million keys) and can hold no more than 16.7 million; a shard's rehash takes a thousandth.
+ * A map from keys, split over many Maps by a hash. One Map of millions would stop the process while
+ * it rehashes (1.3 s measured at 4 million keys) and can hold only 16.7 million. Rehashing a shard
+ * takes a thousandth of that.
  */
 export class KeyMap<V> {
   readonly #shards: (Map<string, V> | undefined)[] = new Array<Map<string, V> | undefined>(SHARDS).fill(
@@ -43,7 +44,9 @@ export class KeyMap<V> {
   }
 }
 
-/** FNV-1a over the code units, its high bits folded into the low ones that choose the shard. */
+/**
+ * FNV-1a over the code units. The high bits are folded into the low ones, which choose the shard.
+ */
 function shardOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Cells } from "./cells.ts";
 import { EncodedKey } from "./encoded-key.ts";
 import { KeyTable } from "./key-table.ts";
-import { Records } from "./records.ts";
 import { NOWHERE } from "./segments.ts";
 
 const VALUE = new Uint8Array(0);
@@ -24,21 +24,21 @@ describe("KeyTable", () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200, size: "max" }), hashes, (steps, hash) => {
-        const records = new Records();
-        const table = new KeyTable(records);
+        const cells = new Cells();
+        const table = new KeyTable(cells);
         const model = new Map<number, number>();
         for (const { name, do: what } of steps) {
           const key = encoded(`k${name}`);
           const address = model.get(name);
           if (what === "add" && address === undefined) {
-            const added = records.create(key, VALUE);
+            const added = cells.create(key, VALUE);
             table.add(hash(name), added);
             model.set(name, added);
           } else if (what === "remove" && address !== undefined) {
             table.remove(hash(name), address);
             model.delete(name);
           } else if (what === "move" && address !== undefined) {
-            const to = records.copy(address);
+            const to = cells.copy(address);
             table.move(hash(name), address, to);
             model.set(name, to);
           }
@@ -52,10 +52,10 @@ describe("KeyTable", () => {
   });
 
   test("grows and shrinks", () => {
-    const records = new Records();
-    const table = new KeyTable(records);
+    const cells = new Cells();
+    const table = new KeyTable(cells);
     const hash = (i: number) => Math.imul(i, 0x9e3779b1);
-    const addresses = Array.from({ length: 20_000 }, (_, i) => records.create(encoded(`k${i}`), VALUE));
+    const addresses = Array.from({ length: 20_000 }, (_, i) => cells.create(encoded(`k${i}`), VALUE));
     addresses.forEach((address, i) => {
       table.add(hash(i), address);
     });

@@ -1,34 +1,38 @@
+import type { Cells } from "./cells.ts";
 import type { EncodedKey } from "./encoded-key.ts";
-import type { Records } from "./records.ts";
 import { NOWHERE } from "./segments.ts";
 
 const SHARD_BITS = 10;
 const MIN_SLOTS = 8;
 
-/** Slots of two words: the hash, and the record's address; {@link NOWHERE} = nothing is there. Their number is a power of two. */
+/**
+ * Slots of two words: the hash and the cell's address. {@link NOWHERE} = the slot is free. The
+ * number of slots is a power of two.
+ */
 type Shard = Uint32Array;
 
 const NO_SLOTS: Shard = new Uint32Array(0);
 
 /**
- * Finds records by their keys: open addressing, in a thousand tables that the hash's high bits choose between. A table doubles by itself,
- * which takes a thousandth of the time that doubling a single one would stop the process for.
+ * Finds cells by key: a thousand tables with open addressing, chosen by the hash's high bits. Each
+ * table doubles on its own. Doubling one large table would stop the process a thousand times as
+ * long.
  */
 export class KeyTable {
-  readonly #records: Records;
+  readonly #cells: Cells;
   readonly #shards: Shard[] = new Array<Shard>(1 << SHARD_BITS).fill(NO_SLOTS);
   readonly #sizes = new Uint32Array(1 << SHARD_BITS);
   #size = 0;
 
-  constructor(records: Records) {
-    this.#records = records;
+  constructor(cells: Cells) {
+    this.#cells = cells;
   }
 
   get size(): number {
     return this.#size;
   }
 
-  /** The address of the record with this key, whose hash it is; {@link NOWHERE} = there is none. */
+  /** The cell with this key and hash; {@link NOWHERE} = none. */
   find(hash: number, key: EncodedKey): number {
     const shard = this.#shards[hash >>> (32 - SHARD_BITS)] ?? NO_SLOTS;
     if (shard.length === 0) {
@@ -41,13 +45,13 @@ export class KeyTable {
       if (address === NOWHERE) {
         return NOWHERE;
       }
-      if (shard[at] === wanted && this.#records.hasKey(address, key)) {
+      if (shard[at] === wanted && this.#cells.hasKey(address, key)) {
         return address;
       }
     }
   }
 
-  /** Adds a record whose key none has. */
+  /** Adds a cell. No other cell may have its key. */
   add(hash: number, address: number): void {
     const index = hash >>> (32 - SHARD_BITS);
     const size = (this.#sizes[index] ?? 0) + 1;
@@ -61,19 +65,19 @@ export class KeyTable {
     this.#size++;
   }
 
-  /** The record with this hash is at another address now. */
+  /** Updates the address of a moved cell. */
   move(hash: number, from: number, to: number): void {
     const shard = this.#shards[hash >>> (32 - SHARD_BITS)] ?? NO_SLOTS;
     shard[slotOf(shard, hash, from) + 1] = to;
   }
 
-  /** Takes out a record that is here. */
+  /** Removes a cell, which must be in the table. */
   remove(hash: number, address: number): void {
     const index = hash >>> (32 - SHARD_BITS);
     const shard = this.#shards[index] ?? NO_SLOTS;
     const mask = shard.length - 1;
     let free = slotOf(shard, hash, address);
-    // What follows without a gap moves up, if that does not take it in front of its own place.
+    // The slots that follow without a gap move up, but none to before its own place.
     for (let at = (free + 2) & mask; shard[at + 1] !== NOWHERE; at = (at + 2) & mask) {
       const own = ((shard[at] ?? 0) << 1) & mask;
       if (((at - own) & mask) < ((at - free) & mask)) {

@@ -7,12 +7,12 @@ import { load, type StoredValue, store } from "./stored-value.ts";
 export class ListTable {
   readonly #lists = new KeyMap<Ring<StoredValue>>();
 
-  /** Lists held; an emptied one is not. */
+  /** The number of lists. An emptied list is none. */
   get size(): number {
     return this.#lists.size;
   }
 
-  /** Keeps a copy of the value; answers the length after it. */
+  /** Adds a copy of the value. Answers the new length. */
   push(key: string, end: ListEnd, value: Uint8Array): number {
     let list = this.#lists.get(key);
     if (list === undefined) {

@@ -1,26 +1,27 @@
 import type { Values } from "../values.ts";
-import { ASCII, HEAD_WORDS, hasFlag, keyBytesAt, LARGE, valueBytesAt, wordsOf } from "./record-layout.ts";
-import type { Records } from "./records.ts";
+import { ASCII, HEAD_WORDS, hasFlag, keyBytesAt, LARGE, valueBytesAt, wordsOf } from "./cell-layout.ts";
+import type { Cells } from "./cells.ts";
 import { wordOf } from "./segments.ts";
 
-/** Keys on their way to be text, each from a word of its own on; used again and again. */
+/** The keys on their way to text, each padded to a word. Reused by every page. */
 let keyWords = new Int32Array(16 * 1024);
 
 /**
- * Reads a page's records: first all that are to be in it, then their keys and values, in loops that touch every record only once.
- * Among millions each is a miss of the processor's cache, and in a short loop many are fetched at a time.
+ * Reads a page's cells in two steps: first it collects the cells, then it reads keys and values in
+ * loops that touch each cell once. Among millions of cells each touch misses the processor's cache,
+ * and a short loop fetches many at a time.
  */
 export class PageReader {
-  readonly #records: Records;
+  readonly #cells: Cells;
   readonly #keysOnly: boolean;
   readonly #addresses: number[] = [];
   #keyWords = 0;
-  /** Of the values that are not arrays of their own. */
+  /** The words of the values that are stored in cells. */
   #valueWords = 0;
   #bytes = 0;
 
-  constructor(records: Records, keysOnly: boolean) {
-    this.#records = records;
+  constructor(cells: Cells, keysOnly: boolean) {
+    this.#cells = cells;
     this.#keysOnly = keysOnly;
   }
 
@@ -28,14 +29,14 @@ export class PageReader {
     return this.#addresses.length;
   }
 
-  /** Bytes of what was added. */
+  /** The bytes of all added cells. */
   get bytes(): number {
     return this.#bytes;
   }
 
   add(address: number): void {
     this.#addresses.push(address);
-    const { words } = this.#records.segment(address);
+    const { words } = this.#cells.segment(address);
     const at = wordOf(address);
     const keyBytes = keyBytesAt(words, at);
     this.#keyWords += wordsOf(keyBytes);
@@ -50,7 +51,7 @@ export class PageReader {
     this.#bytes += valueBytes;
   }
 
-  /** Copies all that was added. */
+  /** Copies all added cells. */
   read(): { readonly keys: string[]; readonly values: Values } {
     if (keyWords.length < this.#keyWords) {
       keyWords = new Int32Array(this.#keyWords * 2);
@@ -63,7 +64,7 @@ export class PageReader {
     let valuesEnd = 0;
     let ascii = true;
     for (let i = 0; i < length; i++) {
-      const { words } = this.#records.segment(this.#addresses[i] ?? 0);
+      const { words } = this.#cells.segment(this.#addresses[i] ?? 0);
       const at = wordOf(this.#addresses[i] ?? 0);
       const keyCount = wordsOf(keyBytesAt(words, at));
       ascii &&= hasFlag(words, at, ASCII);
@@ -78,7 +79,7 @@ export class PageReader {
       bounds[i * 2 + 1] = valueBytes;
       if (hasFlag(words, at, LARGE)) {
         large ??= new Map();
-        large.set(i, this.#records.largeValue(words[valueAt] ?? 0));
+        large.set(i, this.#cells.largeValue(words[valueAt] ?? 0));
       } else {
         const valueCount = wordsOf(valueBytes);
         copyWords(words, valueAt, valueCount, copies, valuesEnd);
@@ -89,14 +90,14 @@ export class PageReader {
     return { keys: this.#keys(keysEnd, ascii), values };
   }
 
-  /** The keys that are in `keyWords`. */
+  /** Decodes the keys in `keyWords`. */
   #keys(end: number, ascii: boolean): string[] {
     const buffer = Buffer.from(keyWords.buffer, 0, end * 4);
-    // Cut out of one text, keys take half the time of being made one by one.
+    // Cutting the keys out of one text takes half the time of decoding each.
     const text = ascii ? buffer.toString("latin1") : "";
     let start = 0;
     return this.#addresses.map((address) => {
-      const bytes = keyBytesAt(this.#records.segment(address).words, wordOf(address));
+      const bytes = keyBytesAt(this.#cells.segment(address).words, wordOf(address));
       const from = start;
       start += wordsOf(bytes) * 4;
       return ascii ? text.slice(from, from + bytes) : buffer.toString("utf8", from, from + bytes);
@@ -104,12 +105,12 @@ export class PageReader {
   }
 }
 
-/** Copies of the values of records, since later calls may change or move what they were made of. */
+/** Copies of the cells' values: later calls may change or move the cells. */
 class CopiedValues implements Values {
   readonly #bytes: Buffer;
-  /** For each value where it starts, and how many bytes it has. */
+  /** The start and the size of each value. */
   readonly #bounds: Uint32Array;
-  /** Values that are arrays of their own, by index. */
+  /** The long values by index. */
   readonly #large: ReadonlyMap<number, Uint8Array> | undefined;
 
   constructor(bytes: Buffer, bounds: Uint32Array, large: ReadonlyMap<number, Uint8Array> | undefined) {
@@ -144,14 +145,17 @@ class CopiedValues implements Values {
   }
 }
 
-/** So many words are copied by a loop; more by the array's own method, whose call costs more. */
+/**
+ * The most words that a loop copies. The array's own method is faster for more, but its call costs
+ * more.
+ */
 const MAX_LOOP_WORDS = 64;
 
 function copyWords(from: Int32Array, at: number, count: number, target: Int32Array, start: number): void {
   if (count > MAX_LOOP_WORDS) {
     target.set(from.subarray(at, at + count), start);
   }
-  // With `?? 0` in place of the cast the loop takes half as long again.
+  // The cast, because with `?? 0` the loop takes half as long again.
   else {
     for (let i = 0; i < count; i++) {
       target[start + i] = from[at + i] as number;

@@ -3,15 +3,18 @@ import type { Clock } from "../clock.ts";
 
 /** Calls a store's reclaim function when its soonest expiry comes due. */
 export interface Reclaimer {
-  /** Says that something expires at `expiresAtMs`. Cheap where something sooner is awaited already. */
+  /**
+   * Tells that something expires at `expiresAtMs`. Cheap when an earlier expiry is awaited already.
+   */
   expect(expiresAtMs: number): void;
-  /** Ends all work that is planned. */
+  /** Cancels all planned work. */
   stop(): void;
 }
 
 /**
- * @param reclaim Gives back one slice of what is expired at `nowMs`, small enough not to be felt as a pause, and answers the
- * soonest expiry that is left, `undefined` = none. Slices follow each other with a turn of the event loop between them.
+ * @param reclaim Removes one slice of what is expired at `nowMs`, small enough to cause no
+ * noticeable pause. Answers the next expiry; `undefined` = none. The event loop turns between two
+ * slices.
  */
 export function createReclaimer(clock: Clock, reclaim: (nowMs: number) => number | undefined): Reclaimer {
   let awaitedMs = Infinity;
@@ -32,7 +35,7 @@ export function createReclaimer(clock: Clock, reclaim: (nowMs: number) => number
     } else if (nextMs > nowMs) {
       arm(nextMs, nowMs);
     } else {
-      // Nothing can come sooner than the next slice.
+      // Until the next slice has run no expiry can change the plan.
       awaitedMs = -Infinity;
       immediate = setImmediate(run).unref();
     }

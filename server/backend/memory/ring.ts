@@ -1,11 +1,11 @@
 const MIN_CAPACITY = 4;
 
 /**
- * A double-ended queue in one circular array: both ends O(1), amortized. The array doubles when full and halves
- * when three quarters are free, so what a burst took is given back.
+ * A double-ended queue in one circular array: both ends O(1), amortized. The array doubles when it
+ * is full and halves when three quarters are free, so the memory of a burst is released.
  */
 export class Ring<T> {
-  /** Its length is a power of two, so that a position wraps by a mask. */
+  /** Its length is a power of two, so that a mask wraps a position. */
   #slots: (T | undefined)[] = new Array<T | undefined>(MIN_CAPACITY).fill(undefined);
   #head = 0;
   #length = 0;
@@ -14,7 +14,7 @@ export class Ring<T> {
     return this.#length;
   }
 
-  /** Slots held, used or free. */
+  /** All slots, used or free. */
   get capacity(): number {
     return this.#slots.length;
   }
@@ -36,7 +36,7 @@ export class Ring<T> {
     this.#length++;
   }
 
-  /** The value taken off the left, `undefined` where there is none. */
+  /** Takes the leftmost value; `undefined` = the ring is empty. */
   popLeft(): T | undefined {
     if (this.#length === 0) {
       return undefined;
@@ -47,7 +47,7 @@ export class Ring<T> {
     return value;
   }
 
-  /** The value taken off the right, `undefined` where there is none. */
+  /** Takes the rightmost value; `undefined` = the ring is empty. */
   popRight(): T | undefined {
     if (this.#length === 0) {
       return undefined;

@@ -1,52 +1,57 @@
 import { PrismError } from "../../errors.ts";
 
-/** An address counts units of this many bytes, so that 32 bits reach over 32 GiB. */
+/** An address counts units of this size, so that 32 bits reach 32 GiB. */
 export const UNIT_BYTES = 8;
-/** What is taken from the system at once. Larger ones are given back later, smaller ones waste more at their end. */
+/**
+ * The size of a segment. Larger ones are given back later; smaller ones waste more at their ends.
+ */
 export const SEGMENT_BYTES = 1024 * 1024;
 
 const SEGMENT_SHIFT = 17;
 const SEGMENT_UNITS = SEGMENT_BYTES / UNIT_BYTES;
 const MAX_SEGMENTS = 2 ** (32 - SEGMENT_SHIFT);
 
-/** Units of a segment that are never handed out: no address is {@link NOWHERE}. */
+/**
+ * The units at a segment's start that are never handed out, so that no address is {@link NOWHERE}.
+ */
 const FIRST_UNIT = 1;
 
 /** Memory outside V8's heap. */
 export interface Segment {
   readonly memory: ArrayBuffer;
-  /** The same memory, by bytes and by words of four. */
+  /** The same memory as bytes and as four-byte words. */
   readonly bytes: Buffer;
   readonly words: Int32Array;
   /** The address of its first unit. */
   readonly base: number;
-  /** Units in use or freed; the next allocation starts there. */
+  /** Units in use or freed. The next allocation starts after them. */
   filled: number;
   /** Units in use. */
   live: number;
-  /** Whether it was found to be in use by less than half. */
+  /** Whether less than half of it is in use. */
   sparse: boolean;
 }
 
-/** The address that nothing has. */
+/** The address of nothing. */
 export const NOWHERE = 0;
 
 const NO_SEGMENT = createSegment(0, 0);
 
 /**
- * Allocates by filling one segment after another, and gives a segment back when nothing in it is in use. Those in use by less than
- * half are the sparse ones: whoever moves out what they hold bounds the whole to about twice of what is in use.
+ * Allocates by filling one segment after another. A segment with nothing in use is given back. A
+ * sparse segment has less than half in use: a caller that moves out its content keeps the total
+ * below about twice the use.
  */
 export class Segments {
   readonly #segments: Segment[] = [];
-  /** Places in `#segments` of what was given back. */
+  /** Free places in `#segments`. */
   readonly #vacant: number[] = [];
   readonly #sparse: Segment[] = [];
   readonly #maxSegments: number;
-  /** The one that is being filled. */
+  /** The segment that is being filled. */
   #head: Segment;
 
-  /** @param maxSegments So many can be held at once. */
+  /** @param maxSegments The most segments held at once. */
   constructor(maxSegments = MAX_SEGMENTS) {
     this.#maxSegments = maxSegments;
     this.#head = this.#append();
@@ -57,13 +62,16 @@ export class Segments {
     return (this.#segments.length - this.#vacant.length) * SEGMENT_BYTES;
   }
 
-  /** Whether `count` allocations of at most so many bytes each are sure to find room. */
+  /** Whether `count` allocations of at most this many bytes surely fit. */
   hasRoom(count: number, bytes: number): boolean {
     const segments = this.#maxSegments - this.#segments.length + this.#vacant.length;
     return count <= segments * Math.floor((SEGMENT_UNITS - FIRST_UNIT) / unitsOf(bytes));
   }
 
-  /** Room for so many bytes, less than a segment has; answers its address. Throws {@link PrismError} `store_full`. */
+  /**
+   * Allocates less than a segment's bytes; answers the address. Throws {@link PrismError}
+   * `store_full`.
+   */
   allocate(bytes: number): number {
     const units = unitsOf(bytes);
     if (this.#head.filled + units > SEGMENT_UNITS) {
@@ -78,7 +86,7 @@ export class Segments {
     return address;
   }
 
-  /** Gives back what was allocated with so many bytes. */
+  /** Frees an allocation. `bytes` must be the size it was allocated with. */
   free(address: number, bytes: number): void {
     const segment = this.of(address);
     segment.live -= unitsOf(bytes);
@@ -89,18 +97,18 @@ export class Segments {
     }
   }
 
-  /** The segment of an address; its word there is `wordOf(address)`. */
+  /** The segment of an address. The address's word in it is `wordOf(address)`. */
   of(address: number): Segment {
     return this.#segments[address >>> SEGMENT_SHIFT] ?? NO_SEGMENT;
   }
 
-  /** A sparse segment, always the same until it was given back; `undefined` = there is none. */
+  /** A sparse segment, the same one until it is given back. `undefined` = none. */
   sparse(): Segment | undefined {
     for (let segment = this.#sparse[0]; segment !== undefined; segment = this.#sparse[0]) {
       if (segment.live > 0) {
         return segment;
       }
-      // Given back meanwhile.
+      // It was given back meanwhile.
       this.#sparse.shift();
     }
     return undefined;
@@ -116,10 +124,10 @@ export class Segments {
     return segment;
   }
 
-  /** Does with a segment that is not being filled what its use asks for. */
+  /** Marks a segment as sparse or gives it back, depending on its use. Not for the head. */
   #settle(segment: Segment): void {
     if (segment.live === 0) {
-      // Frees the memory now; the garbage collector would when it gets there.
+      // Releases the memory now instead of at the next garbage collection.
       segment.memory.transfer(0);
       this.#segments[segment.base / SEGMENT_UNITS] = NO_SEGMENT;
       this.#vacant.push(segment.base / SEGMENT_UNITS);
@@ -130,7 +138,7 @@ export class Segments {
   }
 }
 
-/** Where the word of an address is in its segment. */
+/** The index of an address's word in its segment. */
 export function wordOf(address: number): number {
   return (address & (SEGMENT_UNITS - 1)) * 2;
 }

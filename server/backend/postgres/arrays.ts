@@ -1,12 +1,15 @@
 /**
- * Arrays as parameters, in PostgreSQL's binary form (array_recv in its source): as text, bytes would go out as hexadecimal digits,
- * quoted and escaped. The driver sends a Buffer as what it is.
+ * Arrays as parameters in PostgreSQL's binary form (array_recv in its source). In text form bytes
+ * would become hexadecimal digits, quoted and escaped. The driver sends a Buffer unchanged.
  */
 
-/** Dimensions, flags, type of the elements, and length and first index of the one dimension. */
+/**
+ * The number of dimensions, flags and the element type; then the one dimension's length and first
+ * index.
+ */
 const HEAD_BYTES = 20;
 
-/** pg_type.dat of PostgreSQL's source. */
+/** Type numbers from pg_type.dat in PostgreSQL's source. */
 const BOOL = 16;
 const BYTEA = 17;
 const INT8 = 20;

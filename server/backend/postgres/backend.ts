@@ -23,20 +23,23 @@ import { readPackedPage } from "./packed-page.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
 import { readUrl } from "./url.ts";
 
-/** Entries that one statement of a sweep deletes: its locks are short. */
+/** The most entries that one statement of a sweep deletes, so that it holds its locks briefly. */
 const SWEEP_ENTRIES = 1000;
 
 /** A {@link Backend} on PostgreSQL. */
 export interface PostgresBackend extends Backend {
-  /** Deletes everything that is expired now; answers how many entries that was. The store also does so by itself, every second. */
+  /**
+   * Deletes everything that is expired now; answers the number of entries. The store also does this
+   * by itself, every second.
+   */
   sweep(): Promise<number>;
 }
 
-/** The store while it is open. */
+/** The parts of an open store. */
 interface Session {
   readonly database: Database;
   readonly sweeper: Sweeper;
-  /** What ends with the store: `closing` is aborted then. */
+  /** Ends background work: `closing` aborts when the store closes. */
   readonly closer: AbortController;
   readonly closing: Call;
 }
@@ -45,8 +48,8 @@ interface Session {
 type Run = Database["run"];
 
 /**
- * A store in a PostgreSQL schema, which several gateways may share. What is acknowledged is as durable as the server makes it. `now` is
- * SQL that tells the time, for tests.
+ * A store in a PostgreSQL schema, which several gateways may share. Acknowledged writes are as
+ * durable as the server makes them. `now` is an SQL expression for the time, for tests.
  */
 export function createPostgresBackend(
   config: PostgresConfig,
@@ -116,7 +119,7 @@ export function createPostgresBackend(
     },
     async close() {
       const { database, sweeper, closer } = current();
-      // A sweep may wait for a lock.
+      // Aborts a sweep, which may wait for a lock.
       closer.abort();
       await sweeper.stop();
       session = undefined;
@@ -125,7 +128,7 @@ export function createPostgresBackend(
   };
 }
 
-/** The same stores, where one item's fault is its own: see {@link inHalves}. */
+/** The same stores, with an item's fault as its own refusal: see {@link inHalves}. */
 function refusing(stores: Interfaces): Interfaces {
   return buildInterfaces((of, method, row) => {
     const run: ItemsMethod<unknown, unknown> | undefined = Reflect.get(Object(stores[of]), method);
@@ -136,7 +139,7 @@ function refusing(stores: Interfaces): Interfaces {
   });
 }
 
-/** What a pop answers where an item of the list is missing. */
+/** A pop's answer when an item of the list is missing. */
 const DAMAGED = new Refusal("corrupt_data", "the store's data is damaged");
 
 function createEntries(run: Run, statements: Statements): EntryStore {
@@ -172,7 +175,7 @@ function createEntries(run: Run, statements: Statements): EntryStore {
     async delete(namespace, keys, call) {
       const rows = await run(statements.delete, [namespace, keyArray(keys)], call);
       const found = new Set(rows.filter(([, wasLive]) => wasLive).map(([key]) => key.toString()));
-      // Of two deletes of one key the first finds it.
+      // When one key comes twice, only the first delete finds it.
       return keys.map((key) => found.delete(key));
     },
   };
@@ -234,7 +237,7 @@ function keyArray(keys: readonly string[]): Buffer {
   return byteaArray(keys.map((key) => Buffer.from(key)));
 }
 
-/** Each key once, with its last write, in ascending byte order. */
+/** Each key once with its last write, in ascending byte order. */
 function ordered(entries: readonly EntryWrite[]): { readonly key: Buffer; readonly write: EntryWrite }[] {
   const last = new Map(entries.map((write) => [write.key, write]));
   return Array.from(last.values(), (write) => ({ key: Buffer.from(write.key), write })).sort((a, b) =>

@@ -3,12 +3,16 @@ import { tlsFilesSchema } from "../../tls-files.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 import { urlProblem } from "./url.ts";
 
-/** `type: postgres`: a PostgreSQL server, or what speaks its protocol. Several gateways may share one. */
+/**
+ * `type: postgres`: a PostgreSQL server, or one that speaks its protocol. Several gateways may
+ * share one.
+ */
 export const postgresSchema = z.strictObject({
   type: z.literal("postgres"),
   /**
-   * Where it is and who we are: `postgres://user:password@host:5432/database`. Keep the password out of the file: `${VAR}`. Of several
-   * hosts, with commas between them, the first that can be had is taken; with `?target_session_attrs=read-write` that takes writes.
+   * The server and our user: `postgres://user:password@host:5432/database`. Keep the password out
+   * of the file: `${VAR}`. Several hosts are separated by commas: the first one that accepts a
+   * connection is used, with `?target_session_attrs=read-write` the first one that takes writes.
    */
   url: z
     .string()
@@ -19,7 +23,10 @@ export const postgresSchema = z.strictObject({
         context.addIssue(problem);
       }
     }),
-  /** The PostgreSQL schema that holds the tables; made when missing. Gateways with one schema share their data. */
+  /**
+   * The PostgreSQL schema that holds the tables; created when missing. Gateways with the same
+   * schema share their data.
+   */
   schema: z
     .string()
     .regex(/^[a-z_][a-z0-9_]{0,62}$/, {
@@ -29,15 +36,21 @@ export const postgresSchema = z.strictObject({
     .default("prism"),
   pool: z
     .strictObject({
-      /** Connections at the same time. 0 is refused. */
+      /** The most connections at a time. 0 is refused. */
       max: z.number().min(1).max(1000).int().default(20),
-      /** How long a call waits for one, or for the server to accept one. 0 is refused: calls would pile up. */
+      /**
+       * How long a call waits for a free connection, or the server takes to accept a new one. 0 is
+       * refused, because calls would pile up.
+       */
       connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
     })
     .prefault({}),
-  /** TLS; `{}` trusts the system's authorities. Absent = as the URL's `sslmode` says, else none. */
+  /**
+   * TLS; `{}` trusts the system's authorities. Absent = the URL's `sslmode` decides; without that
+   * there is no TLS.
+   */
   tls: tlsFilesSchema.optional(),
 });
 
-/** The checked options of a PostgreSQL store. File names are absolute by then. */
+/** The checked options of a PostgreSQL store, with absolute file names. */
 export type PostgresConfig = z.infer<typeof postgresSchema>;

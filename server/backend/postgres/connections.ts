@@ -8,28 +8,28 @@ import { Session } from "./session.ts";
 import { createSilence, type Silence } from "./silence.ts";
 import { type PostgresHost, readUrl } from "./url.ts";
 
-/** A statement takes no longer: to make the tables takes longest. */
+/** The time limit of a statement. Making the tables takes longest. */
 const MIGRATION_MS = 60_000;
 
-/** Connections that are not used are closed after it. */
+/** A connection is closed after it was idle this long. */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Times that a connection is made again that was cut off before it was used. */
+/** The most retries of a connection attempt that was cut off before its connection was used. */
 const MAX_CUTS = 3;
 
-/** The connections to one database: a pool of them, and which of several hosts they lead to. */
+/** The connections to one database: a pool, and the choice among several hosts. */
 export class Connections {
-  /** Connections at the same time. */
+  /** The most connections at a time. */
   readonly max: number;
-  /** Whether a host that takes no writes is passed over. */
+  /** Whether hosts that take no writes are skipped. */
   readonly needsWrites: boolean;
-  /** Tells a server that is silent from one that is gone. */
+  /** Tells a silent server from one that is gone. */
   readonly silence: Silence;
   readonly #hosts: Hosts;
   readonly #pool: Pool;
   readonly #connectTimeoutMs: number;
 
-  /** It does not connect yet. Throws StartError where a file of `tls` or of the URL cannot be read. */
+  /** Does not connect yet. Throws StartError if a file of `tls` or of the URL cannot be read. */
   constructor(config: PostgresConfig) {
     const { max, connect_timeout_ms: connectTimeoutMs } = config.pool;
     const { hosts, needsWrites } = readUrl(config.url, config.tls === undefined);
@@ -63,17 +63,18 @@ export class Connections {
       },
       onConnect: (client) => this.#begin(sessionOf(client)),
     });
-    // An idle connection that breaks is replaced when a call needs one.
+    // A broken idle connection is replaced when a call needs one.
     this.#pool.on("error", () => {});
   }
 
   /**
-   * Runs `work` on a connection of its own, which is given up if it broke. Rejects with what `work` throws, or with PrismError
-   * `store_unavailable` or `overloaded` where no connection can be had.
+   * Runs `work` with a connection of its own, which is given up if it broke. Rejects with what
+   * `work` throws, or with PrismError `store_unavailable` or `overloaded` if there is no
+   * connection.
    */
   async use<T>(work: (session: Session) => Promise<T>, call?: Call): Promise<T> {
     const session = await this.#acquire(call);
-    // An error is said to the statement that is under way too.
+    // The statement under way hears of the error too.
     const onError = () => {};
     session.on("error", onError);
     let lost = false;
@@ -95,12 +96,12 @@ export class Connections {
     }
   }
 
-  /** Waits for what is under way, and closes every connection. */
+  /** Waits for statements under way and closes every connection. */
   close(): Promise<void> {
     return this.#pool.end();
   }
 
-  /** The first statement of a new connection. Throws where the connection is of no use. */
+  /** The first statement of a new connection. Throws if the connection is unusable. */
   async #begin(session: Session): Promise<void> {
     const startMs = performance.now();
     const { isReadOnly } = await session.begin(this.#connectTimeoutMs).catch((error: unknown) => {
@@ -124,12 +125,12 @@ export class Connections {
         }
         session.release(true);
       } catch (error) {
-        // Nobody has asked anything over it yet.
+        // Nothing was sent over it yet, so another try is safe.
         if (wasCutOff(error) && cuts++ < MAX_CUTS) {
           continue;
         }
         if (error instanceof PrismError) {
-          // The server answers others: a pooler had no connection to spare.
+          // The server answers others: a pooler had no free connection.
           if (call?.aborted === false) {
             continue;
           }
@@ -147,7 +148,7 @@ export class Connections {
   }
 }
 
-/** Which host connections lead to: it stays the same for as long as it can be had. */
+/** Chooses a host, and stays with it as long as it accepts connections. */
 class Hosts {
   readonly #hosts: readonly PostgresHost[];
   #at = 0;
@@ -168,7 +169,7 @@ class Hosts {
     return host;
   }
 
-  /** Goes on to the next host, unless another call did so. */
+  /** Moves to the next host, unless another call already did. */
   leave(host: PostgresHost): void {
     if (host === this.current) {
       this.#at = (this.#at + 1) % this.#hosts.length;
@@ -176,7 +177,7 @@ class Hosts {
   }
 }
 
-/** The pool makes no other clients. */
+/** The cast is safe: the pool makes no other clients. */
 function sessionOf<C extends ClientBase>(client: C): C & Session {
   if (!(client instanceof Session)) {
     throw new TypeError("not a connection of this pool");
@@ -184,7 +185,7 @@ function sessionOf<C extends ClientBase>(client: C): C & Session {
   return client;
 }
 
-/** Throws StartError where the URL names files that cannot be read. */
+/** Throws StartError if the URL names files that cannot be read. */
 function readUrlFiles(host: PostgresHost, options: ClientConfig): void {
   try {
     new Session(host, options);

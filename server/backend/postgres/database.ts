@@ -8,29 +8,32 @@ import { isLocked, isLost, isReadOnly, isRetryable, isUnprepared, toPrismError }
 import type { Session, Statement } from "./session.ts";
 import { SilenceError } from "./silence.ts";
 
-/** How long a statement has to end after its call was aborted, before its connection is given up. */
+/** How long an aborted call's statement has to end before its connection is given up. */
 const CANCEL_MS = 1_000;
 
-/** Between two tries to read over connections that broke. */
+/** The pause before a read is tried again after its connection broke. */
 const RETRY_MS = 5;
 
-/** Times that a statement is made again which had no effect. */
+/** The most retries of a statement that had no effect. */
 const MAX_RETRIES = 3;
 
-/** Share of the connections that statements on one table may have at the same time: somebody may have locked the table. */
+/**
+ * The share of the connections that statements on one table may take: somebody may have locked the
+ * table.
+ */
 const TABLE_SHARE = 0.9;
 
-/** Share of the connections that long statements may have at the same time. */
+/** The share of the connections that long statements may take. */
 const LONG_SHARE = 0.5;
 
 /** Runs statements on one database. */
 export class Database {
   readonly #connections: Connections;
   readonly #lanes: Readonly<Record<"entry" | "list" | "long", Lane>>;
-  /** Whether a session keeps its prepared statements. False for all once one session did not. */
+  /** Whether sessions keep prepared statements. False for all after one session lost them. */
   #mayPrepare = true;
 
-  /** It does not connect yet. Throws StartError where a file of `tls` or of the URL cannot be read. */
+  /** Does not connect yet. Throws StartError if a file of `tls` or of the URL cannot be read. */
   constructor(config: PostgresConfig) {
     this.#connections = new Connections(config);
     const { max } = this.#connections;
@@ -42,8 +45,8 @@ export class Database {
   }
 
   /**
-   * Runs one statement, in a transaction of its own, and answers its rows. Nobody waits for a `call` that is aborted: its
-   * statement is ended then, or soon after. Rejects with PrismError.
+   * Runs one statement in its own transaction and answers its rows. When `call` aborts, this stops
+   * waiting, and the statement is ended then or soon after. Rejects with PrismError.
    */
   run<Row extends readonly unknown[]>(
     statement: Statement<Row>,
@@ -56,12 +59,15 @@ export class Database {
     return isLong ? within(this.#lanes.long, call, inTable) : inTable();
   }
 
-  /** Runs `work` on a connection of its own. Rejects with what it throws, or PrismError `store_unavailable`. */
+  /**
+   * Runs `work` with a connection of its own. Rejects with what it throws, or with PrismError
+   * `store_unavailable`.
+   */
   use<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.#connections.use(work);
   }
 
-  /** Waits for what is under way, and closes every connection. */
+  /** Waits for statements under way and closes every connection. */
   close(): Promise<void> {
     return this.#connections.close();
   }
@@ -82,7 +88,7 @@ export class Database {
         if (!again || retries++ === MAX_RETRIES) {
           throw toPrismError(error, statement.kind);
         }
-        // Where one connection broke others did, and the pool has to hear of those first.
+        // Other connections broke with it. This lets the pool notice first.
         if (isBroken(error)) {
           await delay(RETRY_MS);
         }
@@ -98,7 +104,7 @@ export class Database {
     const { silence } = this.#connections;
     const rows = await this.#connections.use(async (session) => {
       if (call?.aborted === true) {
-        // Not thrown: nothing was asked, so the connection is as good as before.
+        // Not thrown: nothing was sent, so the connection is still good.
         return abortError(call.signal);
       }
       const work = () => silence.watch(session, session.run(statement, values, this.#mayPrepare), call);
@@ -111,7 +117,7 @@ export class Database {
     return rows;
   }
 
-  /** Whether a statement that failed so had no effect, and may do better. */
+  /** Whether a statement that failed this way had no effect and may succeed if tried again. */
   #isWorthAnother(error: unknown, { kind }: Statement<readonly unknown[]>): boolean {
     if (isRetryable(error) || (this.#connections.needsWrites && isReadOnly(error))) {
       return true;
@@ -125,7 +131,7 @@ export class Database {
   }
 }
 
-/** Runs a statement that ends with its call. */
+/** Runs a statement that is ended when its call aborts. */
 async function untilAborted<T>(session: Session, { signal }: Call, work: () => Promise<T>): Promise<T> {
   const gaveUp = Promise.withResolvers<never>();
   let timer: NodeJS.Timeout | undefined;
@@ -148,7 +154,7 @@ async function untilAborted<T>(session: Session, { signal }: Call, work: () => P
   }
 }
 
-/** Does `work` when there is room for it. */
+/** Runs `work` when the lane has room. */
 async function within<T>(lane: Lane, call: Call | undefined, work: () => Promise<T>): Promise<T> {
   const entered = lane.enter(call);
   if (entered !== undefined) {
@@ -161,12 +167,14 @@ async function within<T>(lane: Lane, call: Call | undefined, work: () => Promise
   }
 }
 
-/** Idle connections break unseen when the server goes and comes back; reads go on over the next one. */
+/**
+ * Idle connections break unnoticed when the server restarts. A read then takes the next connection.
+ */
 function isBroken(error: unknown): boolean {
   return isLost(error) && !(error instanceof PrismError) && !(error instanceof SilenceError);
 }
 
-/** One connection at least, and not all where there are more. */
+/** At least one, and not all if there are several. */
 function shareOf(max: number, share: number): number {
   return Math.max(1, Math.min(max - 1, Math.ceil(max * share)));
 }

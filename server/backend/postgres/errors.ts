@@ -1,14 +1,14 @@
 import { DatabaseError } from "pg";
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 
-/** A statement that changes nothing can be made again, and leaves nothing in doubt. */
-export type Kind = "read" | "write";
+/** What a statement does. A "read" can be repeated and leaves nothing in doubt. */
+export type Access = "read" | "write";
 
 /**
- * What a failed statement means for its caller; `error` is what the driver threw. The codes are those of
- * postgresql.org/docs/current/errcodes-appendix.html.
+ * What a failed statement means for its caller. `error` is what the driver threw. The codes are
+ * from postgresql.org/docs/current/errcodes-appendix.html.
  */
-export function toPrismError(error: unknown, kind: Kind): PrismError {
+export function toPrismError(error: unknown, kind: Access): PrismError {
   if (error instanceof PrismError) {
     return error;
   }
@@ -27,7 +27,7 @@ export function toPrismError(error: unknown, kind: Kind): PrismError {
       return code === "53100" ? storeFull(error) : tooBusy(error);
     case "55":
     case "57":
-      // Locks and time that others took, or an operator who ended the statement: nothing took effect.
+      // Locks, timeouts or an operator ended the statement; it had no effect.
       return tooBusy(error);
     case "54":
       return new PrismError("value_too_large", "the store does not take values of this size", {
@@ -44,7 +44,7 @@ export function toPrismError(error: unknown, kind: Kind): PrismError {
   }
 }
 
-function ofCode(code: string, kind: Kind, error: unknown): PrismError {
+function ofCode(code: string, kind: Access, error: unknown): PrismError {
   switch (code) {
     case READ_ONLY:
       return new ReadOnlyError("the store takes no writes now", error);
@@ -61,34 +61,37 @@ function ofCode(code: string, kind: Kind, error: unknown): PrismError {
   }
 }
 
-/** Somebody took the tables away while they were in use. */
+/** Somebody removed the tables while they were in use. */
 export function tablesMissing(cause?: unknown): PrismError {
   return new PrismError("store_unavailable", "the store's tables are missing", { cause });
 }
 
-/** Somebody took rights away from the user that the gateway is there. */
+/** Somebody revoked the right to read from the gateway's user. */
 export function notReadable(cause?: unknown): PrismError {
   return new PrismError("store_unavailable", "the store's tables may not be read", { cause });
 }
 
-/** The same, of writing only. */
+/** Somebody revoked only the right to write. */
 export function notWritable(cause?: unknown): ReadOnlyError {
   return new ReadOnlyError("the store's tables may not be written", cause);
 }
 
-/** statement_completion_unknown: CockroachDB says so of a commit whose answer it lost itself. */
+/** statement_completion_unknown: CockroachDB lost the answer to its own commit. */
 const COMPLETION_UNKNOWN = "40003";
 
-/** A standby, or a primary that became one. */
+/** read_only_sql_transaction: a standby, or a primary that became one. */
 const READ_ONLY = "25006";
 
-/** The connection is of no more use: it broke, or the server ends it. */
+/** The connection is unusable: it broke, or the server ends it. */
 export function isLost(error: unknown): boolean {
   const code = sqlState(error);
   return !(error instanceof DatabaseError) || code.startsWith("08") || code.startsWith("57P");
 }
 
-/** A connection that broke while it was being made: there was somebody at the other end. Of an end without a reset the driver tells no code. */
+/**
+ * The connection broke while it was being made, so there was somebody at the other end. When it
+ * ends without a reset the driver gives no code.
+ */
 export function wasCutOff(error: unknown): boolean {
   return (
     error instanceof Error &&
@@ -97,14 +100,17 @@ export function wasCutOff(error: unknown): boolean {
 }
 
 /**
- * PgBouncer ends a client that waited for a server connection for longer than its `query_wait_timeout`, and says so with no code of its
- * own (janitor.c of its source). Nothing of the transaction was begun.
+ * PgBouncer ends a client that waited for a server connection longer than `query_wait_timeout`,
+ * without a code of its own (janitor.c of its source). The transaction had not begun.
  */
 export function isTurnedAway(error: unknown): boolean {
   return error instanceof DatabaseError && error.message === "query_wait_timeout";
 }
 
-/** The server, or its pooler, is there and takes no more connections. too_many_connections; PgBouncer (client.c) has no code for it. */
+/**
+ * The server or its pooler is there but takes no more connections: too_many_connections. PgBouncer
+ * (client.c) has no code for it.
+ */
 export function isFull(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) {
     return false;
@@ -112,7 +118,10 @@ export function isFull(error: unknown): boolean {
   return sqlState(error) === "53300" || error.message.startsWith("no more connections allowed");
 }
 
-/** The statement waited for a lock for as long as it may at a time, and had no effect. lock_not_available. */
+/**
+ * lock_not_available: the statement waited for a lock as long as it may at a time. It had no
+ * effect.
+ */
 export function isLocked(error: unknown): boolean {
   return sqlState(error) === "55P03";
 }
@@ -123,21 +132,21 @@ export function isReadOnly(error: unknown): boolean {
 }
 
 /**
- * What was prepared in the session is not there, or is there though it was not prepared: it is shared. The statement had no effect.
- * invalid_sql_statement_name, duplicate_prepared_statement.
+ * A prepared statement is missing, or one exists that this session did not prepare: the session is
+ * shared. The statement had no effect. invalid_sql_statement_name, duplicate_prepared_statement.
  */
 export function isUnprepared(error: unknown): boolean {
   const code = sqlState(error);
   return code === "26000" || code === "42P05";
 }
 
-/** The statement was undone so that others could go on, and can be made again. */
+/** The statement was rolled back so that others could go on. It can be tried again. */
 export function isRetryable(error: unknown): boolean {
   const code = sqlState(error);
   return code === "40001" || code === "40P01";
 }
 
-/** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
+/** Why the store cannot be opened, for the operator. `where` contains no password. */
 export function openError(error: unknown, where: string): PrismError {
   const cause = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
   const said = cause instanceof Error ? cause.message : String(cause);
@@ -148,7 +157,10 @@ export function openError(error: unknown, where: string): PrismError {
   return isFinal ? new StartError(message, cause) : new PrismError("store_unavailable", message, { cause });
 }
 
-/** What PgBouncer says, with no code of its own for it (client.c and server.c of its source), and what to do. */
+/**
+ * Messages that PgBouncer sends without a code of its own (client.c and server.c of its source),
+ * and the remedies.
+ */
 const POOLER_HELP: readonly (readonly [text: string, help: string])[] = [
   [
     "unsupported startup parameter",
@@ -160,13 +172,13 @@ const POOLER_HELP: readonly (readonly [text: string, help: string])[] = [
   ],
 ];
 
-/** The server ends, starts, or has too many connections. */
+/** The server is starting, is ending, or has too many connections. */
 function mayPass(error: DatabaseError): boolean {
   const code = sqlState(error);
   return isLost(error) || code.startsWith("53") || code.startsWith("55") || isRetryable(error);
 }
 
-/** The store cannot be reached; the call had no effect. */
+/** The store cannot be reached. The call had no effect. */
 export function unavailable(cause: unknown): PrismError {
   return new PrismError("store_unavailable", "the store cannot be reached", { cause });
 }
@@ -175,13 +187,13 @@ function storeFull(cause: unknown): PrismError {
   return new PrismError("store_full", "the store's disk is full", { cause });
 }
 
-/** What was written may have taken effect or not. */
+/** The write may have taken effect or not. */
 export function outcomeUnknown(cause: unknown): PrismError {
   const message = "the store went away during the write; it may or may not have taken effect";
   return new PrismError("outcome_unknown", message, { cause });
 }
 
-/** Something else is in the way, and nothing took effect. */
+/** Something else is in the way. Nothing took effect. */
 export function tooBusy(cause: unknown): PrismError {
   return new PrismError("overloaded", "the store has too much to do", { cause });
 }

@@ -2,8 +2,9 @@ import { type Answers, type Call, Refusal, refusalOf } from "../contract.ts";
 import { outcomeUnknown } from "./errors.ts";
 
 /**
- * Runs a statement for some items. PostgreSQL does not say which of them it failed for. Where they are calls of several callers the
- * halves are run for themselves, and so on: one at fault is found in few steps, and all others are done. Rejects where the store failed.
+ * Runs a statement for some items. PostgreSQL does not say which item made it fail. So if the items
+ * come from several callers, each half is run on its own, and so on: a faulty item is found in few
+ * steps, and all others take effect. Rejects if the store failed.
  */
 export async function inHalves<Item, Answer>(
   items: readonly Item[],
@@ -16,7 +17,7 @@ export async function inHalves<Item, Answer>(
       return await run(some);
     } catch (error) {
       const refusal = refusalOf(error);
-      // Room is missing for all.
+      // No item has room.
       if (refusal === undefined || refusal.reason === "store_full") {
         throw error;
       }
@@ -26,7 +27,7 @@ export async function inHalves<Item, Answer>(
       const half = Math.ceil(some.length / 2);
       const first = padded(await tryAll(some.slice(0, half)), half);
       try {
-        // After the first half: both may write one key.
+        // After the first half, not beside it: both may write the same key.
         return [...first, ...padded(await tryAll(some.slice(half)), some.length - half)];
       } catch (failure) {
         // Of a call that is over nobody asks what it did, and the store is not away.
@@ -38,7 +39,7 @@ export async function inHalves<Item, Answer>(
   return await tryAll(items);
 }
 
-/** Every answer in its place. */
+/** The answers with every place filled. */
 function padded<Answer>(answers: Answers<Answer> | undefined, length: number): Answers<Answer> {
   return answers ?? Array.from({ length }, () => undefined as Answer);
 }

@@ -3,18 +3,18 @@ import { StartError } from "../../errors.ts";
 import { loadMigrations, type Migration } from "../migration-files.ts";
 import { missingGrants, missingGrantsForSteps } from "./rights.ts";
 
-/** "Prsm": those who wait for this lock make or change tables of Prism. */
+/** "Prsm": the key of the lock under which tables of Prism are made and changed. */
 const LOCK = 0x5072736d;
 
-/** Others are at it for no longer, or are tried again later. */
+/** How long to wait for others that hold the lock. The open is tried again after that. */
 const LOCK_WAIT_MS = 10_000;
 
-/** The steps of the tables that this version knows, in order. */
+/** The migrations that this version knows, in order. */
 export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));
 
 /**
- * Makes `schema` what these migrations say, all of it or nothing; several gateways may do so at once. Throws
- * StartError where a newer Prism has been here, and the driver's own error.
+ * Migrates `schema`, wholly or not at all. Several gateways may do so at once. Throws StartError if
+ * a newer Prism made the tables, and the driver's own errors.
  */
 export async function migrate(
   client: ClientBase,
@@ -29,7 +29,7 @@ export async function migrate(
     if (grants.length > 0) {
       throw mayNot(grants);
     }
-    // Asked for first: who may not make schemas may not even ask for one that is there.
+    // Looks first: without the right to make schemas even CREATE SCHEMA IF NOT EXISTS fails.
     const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
     if (rowCount === 0) {
       await client.query(`CREATE SCHEMA "${schema}"`);
@@ -53,7 +53,7 @@ export async function migrate(
     }
     await client.query("COMMIT");
   } catch (error) {
-    // Where the connection is gone, so is the transaction.
+    // When the connection is gone, so is the transaction.
     await client.query("ROLLBACK").catch(() => {});
     throw error;
   }

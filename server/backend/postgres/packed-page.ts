@@ -2,15 +2,16 @@ import type { Page } from "../contract.ts";
 import { PackedValues } from "../values.ts";
 
 /**
- * Entries that come as one value of a page. A value for each costs a string and a buffer for every entry; one for the whole page is so
- * large that its memory is given back late. This many small entries are a few kilobytes.
+ * Entries in one value of a page. A value for each entry would cost a string and a buffer each. A
+ * single value for the page is so large that its memory is freed late. This many small entries are
+ * a few kilobytes.
  */
 export const PACK_ENTRIES = 32;
 
 /**
- * Reads a page whose packs hold {@link PACK_ENTRIES} each, and the last one the rest: for each entry, in order, the length of its key
- * (four bytes), the key, and the same for the value, where there are values. `seen`: how many entries there were, up to one more than
- * the page could hold.
+ * Reads a page in packs of {@link PACK_ENTRIES} entries; the last pack has the rest. For each
+ * entry, in order: the key's length (four bytes), the key, and the same for the value if there are
+ * values. `seen`: the number of entries, up to one more than the page could hold.
  */
 export function readPackedPage(packs: readonly Buffer[], keysOnly: boolean, seen: number): Page {
   const keys: string[] = [];

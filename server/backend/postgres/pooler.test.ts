@@ -167,7 +167,9 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     expect(await scans.count("n", "", CALL)).toBe(0);
   });
 
-  /** So many calls of each kind, on more connections than the pooler has. They tell how they failed. */
+  /**
+   * So many calls of each kind, on more connections than the pooler has. They tell how they failed.
+   */
   function callMany({ entries, scans }: Gateway, count: number, call: Call): Promise<unknown>[] {
     return Array.from({ length: count }, (_, i) => [
       entries.get(`n${i}`, ["a"], call),
@@ -267,7 +269,8 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeSharedStore("postgres behind PgBouncer", async () => {
     const mine = await startPostgres();
-    // A server that is gone is asked again at once, and who waits for one that is there is told so before long.
+    // A server that is gone is asked again at once, and who waits for one that is there is told so
+    // before long.
     const settings = ["server_login_retry = 0", "query_wait_timeout = 1"];
     const front = await startPgBouncer(mine.url, "transaction", settings);
     return {

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-/** What a gateway needs to be there, and may do with it. */
+/** The tables that a gateway needs. */
 const TABLES = ["entry", "list", "list_item"];
 const FUNCTIONS = ["list_push", "list_pop"];
 const WRITES = ["INSERT", "UPDATE", "DELETE"];
@@ -9,8 +9,9 @@ const texts = (names: readonly string[]) => names.map((name) => `'${name}'`).joi
 const mayWrite = WRITES.map((right) => `has_table_privilege(c.oid, '${right}')`).join(" AND ");
 
 /**
- * The text of a question that waits for no lock: whether this is a standby, or a server or database that was told to take no writes;
- * whether all that a gateway needs is in `schema`; whether its user may read it, and write it.
+ * SQL that waits for no lock and tells: whether this is a standby, or takes no writes; whether
+ * everything that a gateway needs is in `schema`; whether its user may read it; whether its user
+ * may write it.
  */
 export function stateText(schema: string): string {
   return `
@@ -27,7 +28,7 @@ export function stateText(schema: string): string {
 /** A row of {@link stateText}. */
 export type StateRow = readonly [isReadOnly: boolean, isThere: boolean, mayRead: boolean, mayWrite: boolean];
 
-/** Tables and what has to be allowed with each. */
+/** The tables and the rights that are needed on each. */
 const NEEDED = [
   ...TABLES.flatMap((table) => ["SELECT", ...WRITES].map((right) => [table, right])),
   ["migration", "SELECT"],
@@ -35,7 +36,7 @@ const NEEDED = [
   .map((row) => `(${texts(row)})`)
   .join(", ");
 
-/** `$1`: the schema. A row for each GRANT that is missing. */
+/** `$1`: the schema. One row for each missing GRANT. */
 const MISSING = `
   WITH here AS (SELECT oid FROM pg_namespace WHERE nspname = $1)
   SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) AS sql
@@ -71,7 +72,10 @@ export async function missingGrantsForSteps(client: ClientBase, schema: string):
   return rows.map(({ sql }) => sql);
 }
 
-/** What the connection's user has to be granted to make `schema`, or to use it where it is there; empty = nothing. */
+/**
+ * The missing GRANTs that the connection's user needs to make `schema`, or to use it if it exists.
+ * Empty = none.
+ */
 export async function missingGrants(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ sql: string }>(MISSING, [schema]);
   return rows.map(({ sql }) => sql);

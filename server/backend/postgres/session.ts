@@ -2,16 +2,16 @@ import type { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 import { Client, type ClientConfig, type CustomTypesConfig, type QueryConfig } from "pg";
 import { MAX_TIMER_MS } from "../../limits.ts";
-import type { Kind } from "./errors.ts";
+import type { Access } from "./errors.ts";
 import type { PostgresHost } from "./url.ts";
 
-/** Longer than anybody waits: 0 would be the pool's own. */
+/** Longer than anybody waits. 0 would mean the pool's own default. */
 const FOR_EVER_MS = MAX_TIMER_MS;
 
-/** Of pg_type.dat in PostgreSQL's source: from text, which is all that the driver reads, to values. */
+/** Parsers for type numbers from pg_type.dat in PostgreSQL's source. The driver reads text only. */
 const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
   16: (text) => text === "t",
-  // In hexadecimal digits, after "\\x" (postgresql.org/docs/current/datatype-binary.html).
+  // Hexadecimal digits after "\\x" (postgresql.org/docs/current/datatype-binary.html).
   17: (text) => Buffer.from(text.slice(2), "hex"),
   20: Number,
   23: Number,
@@ -20,12 +20,13 @@ const TYPES: CustomTypesConfig = {
   getTypeParser: (type: number) => PARSERS[type] ?? ((text: string) => text),
 };
 
-/** The driver knows it, its types do not. */
+/** The driver's types lack this option. */
 type TimedQuery = QueryConfig & { readonly query_timeout: number };
 
 /**
- * What the statements rely on, whatever the server's, the database's or the role's own settings are. Every one of them is to use an
- * index: before the first statistics are there, plans for a table that seems empty would read all of it.
+ * Settings that the statements rely on, whatever the settings of the server, database or role.
+ * Index use is forced: before the first statistics exist, a plan for a table that seems empty would
+ * read all of it.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   bytea_output: "hex",
@@ -35,20 +36,24 @@ const SETTINGS: Readonly<Record<string, string>> = {
   enable_mergejoin: "off",
 };
 /**
- * Behind a pooler a statement that waits for a lock gives up after this, and is made again (see `isLocked`): its connection says
- * something by then, so that a server that is frozen is told from one that is at it, and others have their turn.
+ * Behind a pooler a statement that waits for a lock gives up after this time and is tried again
+ * (see `isLocked`). So its connection carries something regularly, which tells a waiting server
+ * from a frozen one, and other clients get their turn.
  */
 const LOCK_WAIT_MS = 1_000;
 const TRANSACTION_SETTINGS = { ...SETTINGS, lock_timeout: String(LOCK_WAIT_MS) };
 const SESSION_SETTINGS = { ...SETTINGS, default_transaction_isolation: "read committed" };
 
-/** `$1`: the process that the server named when the session began. Where it is this one, what is set is for the session. */
+/**
+ * `$1`: the process that the server named when the session began. If this is the same process, the
+ * settings hold for the session.
+ */
 const BEGIN_SESSION = `
   SELECT is_own, current_setting('transaction_read_only')::boolean AS is_read_only,
     ${setting(SESSION_SETTINGS, false, (set) => `CASE WHEN is_own THEN ${set} END`)}
   FROM (SELECT pg_backend_pid() = $1::bigint AS is_own) AS session`;
 
-/** The same for a transaction. Its second answer has the process that runs it. */
+/** The same for one transaction. Its second result is the process that runs it. */
 const BEGIN_TRANSACTION: TimedQuery = {
   text: `
     BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -68,22 +73,22 @@ function setting(
     .join(", ");
 }
 
-/** To end what a session is at. */
+/** How long a cancel request may take. */
 const CANCEL_MS = 1_000;
 
-/** A statement. Where sessions are our own it is prepared once in each. */
+/** A statement. It is prepared once in each session that is our own. */
 export interface Statement<Row extends readonly unknown[]> {
-  /** Stands for this text and for no other, in any database and of any version of Prism. */
+  /** Unique to this text, in any database and for any version of Prism. */
   readonly name: string;
   readonly text: string;
-  readonly kind: Kind;
-  /** The table that it may have to wait for; absent = it waits for none. */
+  readonly kind: Access;
+  /** The table whose lock it may wait for. Absent = none. */
   readonly table?: "entry" | "list";
-  /** It takes time in proportion to what is there. */
+  /** Its time grows with the amount of data. */
   readonly isLong?: boolean;
-  /** It is ended when its call is aborted; else it goes on, and its answer is thrown away. */
+  /** True: it is ended when its call aborts. Otherwise it goes on, and its answer is dropped. */
   readonly endsWithCall?: boolean;
-  /** For the types only: what a row is. BYTEA are Buffers, BIGINT numbers. */
+  /** The type of a row, for the compiler only. BYTEA are Buffers, BIGINT numbers. */
   readonly row?: Row;
 }
 
@@ -91,10 +96,12 @@ export interface Statement<Row extends readonly unknown[]> {
 export class Session extends Client {
   readonly at: PostgresHost;
   readonly #options: ClientConfig;
-  /** Whether what is set and prepared in the session is there at the next statement; see {@link begin}. */
+  /**
+   * Whether settings and prepared statements survive until the next statement; see {@link begin}.
+   */
   #isOwn = false;
   #process: number | undefined;
-  // The driver's, not among its types.
+  // A property that the driver's types lack.
   declare readonly processID: number | null;
   declare readonly secretKey: number | null;
 
@@ -105,9 +112,10 @@ export class Session extends Client {
   }
 
   /**
-   * To be called before all else; answers whether the server takes no writes. A process that is not the one which the server named at
-   * the start says that a pooler is in between: its server connections may be another client's at the next statement, so that nothing
-   * can be set or prepared for longer than a transaction, for our sake and for theirs.
+   * Must be called first; answers whether the server takes no writes. If the process differs from
+   * the one that the server named at the start, there is a pooler in between. Its server
+   * connections may serve other clients between statements, so nothing may be set or prepared for
+   * longer than a transaction.
    */
   async begin(timeoutMs: number): Promise<{ readonly isReadOnly: boolean }> {
     const query = { text: BEGIN_SESSION, values: [this.processID], types: TYPES, query_timeout: timeoutMs };
@@ -119,7 +127,10 @@ export class Session extends Client {
     return { isReadOnly: row?.is_read_only === true };
   }
 
-  /** Runs a statement in a transaction of its own. `mayPrepare` false: also in a session that seems to be our own it is not prepared. */
+  /**
+   * Runs a statement in its own transaction. `mayPrepare` false: it is not prepared, even if the
+   * session seems to be our own.
+   */
   async run<Row extends readonly unknown[]>(
     { name, text }: Statement<Row>,
     values: readonly unknown[],
@@ -137,7 +148,7 @@ export class Session extends Client {
       return rows as unknown as Row[];
     }
     this.#process = undefined;
-    // They leave together, and come back together.
+    // All three are sent together and answered together.
     const [begin, result, commit] = await Promise.allSettled([
       this.query(BEGIN_TRANSACTION).then((results) => this.#begun(results)),
       this.query<Row[]>(query),
@@ -156,7 +167,7 @@ export class Session extends Client {
     this.#process = typeof process === "number" ? process : undefined;
   }
 
-  /** The server's process that is at the statement; `undefined` = the server has not told yet. */
+  /** The server's process that runs the statement. `undefined` = the server has not told it yet. */
   get process(): number | undefined {
     return this.#process;
   }
@@ -168,8 +179,9 @@ export class Session extends Client {
   }
 
   /**
-   * Ends what the session is at, over a connection that is made for it (postgresql.org/docs/current/protocol-flow.html, Canceling
-   * Requests in Progress). The session is of no more use then: the next statement could be the one that ends.
+   * Cancels the session's statement over a new connection
+   * (postgresql.org/docs/current/protocol-flow.html, Canceling Requests in Progress). The session
+   * is unusable then, because the cancel could hit its next statement.
    */
   cancel(): void {
     const { processID, secretKey } = this;
@@ -180,7 +192,7 @@ export class Session extends Client {
     try {
       other = new Client({ ...this.#options, connectionString: this.at.url });
     } catch {
-      // A file of TLS that the URL names is away for a moment: the statement ends by itself.
+      // A TLS file that the URL names is missing for a moment. The statement ends by itself.
       return;
     }
     const connection: CancelConnection = other.connection as unknown as CancelConnection;
@@ -189,7 +201,7 @@ export class Session extends Client {
       clearTimeout(late);
       connection.stream.destroy();
     };
-    // On a server that is gone there is nothing to end.
+    // The server is gone, so there is nothing to cancel.
     const late = setTimeout(end, CANCEL_MS);
     connection.on("error", end);
     connection.on("end", end);
@@ -204,13 +216,13 @@ export class Session extends Client {
     connection.connect(other.port, other.host);
   }
 
-  /** To be called where the connection is of no more use: what is under way in it is not waited for. */
+  /** Closes an unusable connection without waiting for its statement. */
   giveUp(): void {
     Reflect.set(this, "pipeline", false);
   }
 }
 
-/** What the driver's connections can do beside what its types tell. */
+/** A method of the driver's connections that its types lack. */
 interface CancelConnection extends EventEmitter {
   readonly stream: Socket;
   readonly sslNegotiation: string;

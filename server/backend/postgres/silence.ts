@@ -5,47 +5,55 @@ import { isFull, isLost, isTurnedAway } from "./errors.ts";
 import type { Session } from "./session.ts";
 
 /**
- * After a statement's connection has carried nothing either way for so long the server is asked whether it is at it: one that is gone
- * without a word, or frozen, does not answer.
+ * After a statement's connection was silent this long, the server is asked whether it works on it.
+ * A server that is gone or frozen does not answer.
  */
 export const SILENCE_MS = 5_000;
 
-/** For the server to take the connection on which it is asked, and again to answer. */
+/** How long the server has to accept the asking connection, and again to answer. */
 const ANSWER_MS = 1_000;
 
 /**
- * A pooler that takes connections may have none to the server to spare. It is believed that the server is there as long as somebody
- * heard from it within this time. A statement that waits for a lock is answered in less: see LOCK_WAIT_MS.
+ * A pooler may accept connections and have no free server connection. The server is believed to be
+ * there if it answered anything within this time. Waiting for a lock is answered sooner: see
+ * LOCK_WAIT_MS.
  */
 const HEARD_MS = 10_000;
 
-/** Its own sessions everybody may see (postgresql.org/docs/current/monitoring-stats.html). */
+/** Every user may see his own sessions (postgresql.org/docs/current/monitoring-stats.html). */
 const BUSY = "SELECT pid FROM pg_stat_activity WHERE usename = current_user AND state = 'active'";
 
-/** The server does not work at the statement, or does not answer at all. */
+/** The server does not work on the statement, or does not answer at all. */
 export class SilenceError extends Error {
   override readonly name = "SilenceError";
 }
 
-/** Looks after statements whose connections are silent. */
+/** Watches statements whose connections are silent. */
 export interface Silence {
   /**
-   * Settles as `work` does, which is what `session` is at. Rejects with SilenceError where the connection counts as lost, and with the
-   * abort's error where nobody waits for `call` any more: what waits for a lock goes on as long as somebody wants it.
+   * Settles like `work`, the statement that `session` runs. Rejects with SilenceError if the
+   * connection counts as lost, and with the abort's error if `call` aborts. A statement that waits
+   * for a lock goes on as long as its call does.
    */
   watch<T>(session: Session, work: Promise<T>, call: Call | undefined): Promise<T>;
-  /** Whether a statement was answered by the server of `session` after `startMs`, of performance.now(). */
+  /**
+   * Whether the server of `session` answered a statement after `startMs`, on the clock of
+   * performance.now().
+   */
   wasHeardAfter(startMs: number, session: Session): boolean;
 }
 
-/** What became of a question: processes that work, no answer for want of a connection, or nothing at all. */
+/**
+ * The answer to a question: the processes that work, "waits" for lack of a free connection, or
+ * "nothing".
+ */
 type Answer = ReadonlySet<number> | "waits" | "nothing";
 
-/** `sessionLike` makes another session, not yet connected, with the same server. */
+/** `sessionLike` makes an unconnected session with the same server. */
 export function createSilence(sessionLike: (session: Session, timeoutMs: number) => Session): Silence {
-  /** One question at a time for each server, however many wait for its answer. */
+  /** The question under way for each server, shared by all who wait for it. */
   const asked = new Map<string, Promise<Answer>>();
-  /** When a statement was answered last, by the server's name. */
+  /** When each server last answered a statement, by the server's name. */
   const heardAtMs = new Map<string, number>();
 
   function askFor(session: Session): Promise<Answer> {
@@ -105,7 +113,8 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
         if (session.process !== undefined) {
           return answer.has(session.process);
         }
-        // A pooler serves its clients in order: a later one is answered first by chance, or because this connection broke.
+        // A pooler serves its clients in order. One later client may be answered first by chance; a
+        // second one means that this connection broke.
         const isChance = !wasOvertaken;
         wasOvertaken = true;
         return isChance;
@@ -116,7 +125,7 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
         timer = setTimeout(look, SILENCE_MS);
       }
 
-      // Where the other is first.
+      // `work` may reject after the race is decided.
       work.catch(() => {});
       givenUp.promise.catch(() => {});
       try {
@@ -136,7 +145,7 @@ export function createSilence(sessionLike: (session: Session, timeoutMs: number)
   };
 }
 
-/** `make` throws where no session can be made, as where a file of TLS is away for a moment. */
+/** `make` throws if no session can be made, for example while a TLS file is missing. */
 async function ask(make: () => Session): Promise<Answer> {
   let session: Session | undefined;
   let isTaken = false;

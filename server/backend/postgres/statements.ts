@@ -6,13 +6,18 @@ import type { Statement } from "./session.ts";
 /** A row of `entry`: key and value. */
 export type EntryRow = readonly [key: Buffer, value: Buffer];
 
-/** Every statement of a store, on the tables of one PostgreSQL schema. `$1` is always the namespace. */
+/**
+ * All statements of a store, on the tables of one PostgreSQL schema. `$1` is always the namespace.
+ */
 export type Statements = ReturnType<typeof createStatements>;
 
-/** The server's clock, as it was when the statement began: with several gateways no other will do. */
+/** The server's clock at the start of the statement. Several gateways need the same clock. */
 export const SERVER_TIME = "statement_timestamp()";
 
-/** Writes the statements for `schema`, which has to be a name that needs no escaping. `now` is SQL that tells the time. */
+/**
+ * Writes the statements for `schema`, a name that needs no escaping. `now` is an SQL expression for
+ * the time.
+ */
 export function createStatements(schema: string, now: string) {
   const live = `(expires_at IS NULL OR expires_at > ${now})`;
   const entry = `"${schema}".entry`;
@@ -38,7 +43,10 @@ export function createStatements(schema: string, now: string) {
       "entry",
       `SELECT key FROM ${entry} WHERE namespace = $1 AND key = ANY ($2::bytea[]) AND ${live}`,
     ),
-    /** Keys in ascending order and each once: two calls that write the same keys would else wait for each other. */
+    /**
+     * Keys must be in ascending order and unique: otherwise two calls that write the same keys
+     * could wait for each other.
+     */
     set: write<readonly []>(
       "set",
       "entry",
@@ -47,7 +55,7 @@ export function createStatements(schema: string, now: string) {
        FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) AS given (k, v, ttl_ms)
        ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
     ),
-    /** Locks in ascending order of the keys first. Answers those that held a value. */
+    /** First locks the rows in ascending key order. Answers the keys that held a value. */
     delete: write<readonly [key: Buffer, wasLive: boolean]>(
       "delete",
       "entry",
@@ -58,8 +66,9 @@ export function createStatements(schema: string, now: string) {
        RETURNING e.key, ${live}`,
     ),
     /**
-     * A page, as `packed-page.ts` reads it: keys from `$2` on and below `$3`, `$4` of them at most, up to the one that takes keys and
-     * values to `$5` bytes; `$6`: without values. Large values are stored apart, and not read for their length.
+     * A page for `packed-page.ts`: keys from `$2` (included) to `$3` (excluded), at most `$4`, up
+     * to the key that brings keys and values to `$5` bytes. `$6`: without values. PostgreSQL stores
+     * large values apart and does not read them for their length.
      */
     page: {
       ...read<readonly [pack: Buffer, seen: number]>(
@@ -112,7 +121,7 @@ export function createStatements(schema: string, now: string) {
       "list",
       `SELECT key, tail - head FROM ${list} WHERE namespace = $1 AND key = ANY ($2::bytea[])`,
     ),
-    /** Deletes up to `$1` expired entries, passing over those that somebody else is at. */
+    /** Deletes up to `$1` expired entries, skipping those that others have locked. */
     sweep: {
       ...write<readonly [key: Buffer]>(
         "sweep",
@@ -126,14 +135,14 @@ export function createStatements(schema: string, now: string) {
       ),
       endsWithCall: true,
     },
-    /** What the store is fit for. */
+    /** Tells what the store can do now. */
     check: read<StateRow>("check", undefined, stateText(schema)),
   };
 }
 
 /**
- * A pooler may give a statement that another client prepared to whoever asks for its name: no other text may ever have it, whichever
- * schema, database or version of Prism it comes from.
+ * A pooler may run a statement that another client prepared under the same name. So a name never
+ * stands for two texts, whichever schema, database or version of Prism they come from.
  */
 function nameOf(name: string, text: string): string {
   return `prism_${name}_${createHash("sha256").update(text).digest("hex").slice(0, 32)}`;

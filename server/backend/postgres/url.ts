@@ -1,25 +1,28 @@
-/** One of the servers that a URL names. */
+/** One of the servers in a URL. */
 export interface PostgresHost {
-  /** `host:port`, for people. */
+  /** `host:port`, for messages. */
   readonly name: string;
-  /** The driver's URL for it alone. */
+  /** The driver's URL for this server alone. */
   readonly url: string;
 }
 
-/** What a URL says, where {@link urlProblem} has no objection. */
+/** The content of a URL that {@link urlProblem} accepts. */
 export interface PostgresUrl {
-  /** In the order in which they are tried, never none. */
+  /** In the order in which they are tried; at least one. */
   readonly hosts: readonly PostgresHost[];
-  /** Only a server that takes writes will do (`target_session_attrs=read-write`). */
+  /** True: only a server that takes writes will do (`target_session_attrs=read-write`). */
   readonly needsWrites: boolean;
   /** `host:port,host:port/database`, without user and password. */
   readonly place: string;
 }
 
-/** Scheme with user and password, hosts, path and parameters. */
+/** Scheme with user and password; hosts; path and parameters. */
 const SHAPE = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#@]*)((?:[/?#].*)?)$/s;
 
-/** What the parameters that decide about security and about the server may say. All else about them would pass unseen by the driver. */
+/**
+ * The values allowed for parameters that decide about security or the choice of server. The driver
+ * would ignore other values silently.
+ */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   sslmode: ["disable", "require", "verify-ca", "verify-full", "no-verify"],
   ssl: ["true", "1", "0", "no-verify"],
@@ -27,13 +30,13 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   target_session_attrs: ["any", "read-write"],
 };
 
-/** Parameters for files of TLS, which may say anything. */
+/** Parameters that name TLS files; any value is allowed. */
 const TLS_FILES = ["sslcert", "sslkey", "sslrootcert"];
 
-/** Modes that the driver takes for `verify-full`, with a warning on standard error for each. */
+/** Modes that the driver treats as `verify-full`, with a warning on standard error for each. */
 const VERIFYING = ["require", "verify-ca"];
 
-/** What is wrong with a URL, without anything that it holds; `undefined` = nothing. */
+/** What is wrong with a URL, without quoting any of it. `undefined` = nothing. */
 export function urlProblem(text: string): string | undefined {
   const urls = split(text);
   if (urls === undefined || !urls.every((url) => URL.canParse(url))) {
@@ -56,7 +59,7 @@ export function urlProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** Reads a URL that has no problem. `withTls` false leaves out what it says of TLS. */
+/** Reads a URL without problems. `withTls` false drops its TLS parameters. */
 export function readUrl(text: string, withTls: boolean): PostgresUrl {
   const urls = (split(text) ?? []).map((url) => new URL(url));
   const [first] = urls;
@@ -70,7 +73,7 @@ export function readUrl(text: string, withTls: boolean): PostgresUrl {
   };
 }
 
-/** A URL for each host; `undefined` = it has another shape. */
+/** One URL for each host. `undefined` = the text has another shape. */
 function split(text: string): string[] | undefined {
   const [, before, hosts, after] = SHAPE.exec(text) ?? [];
   if (before === undefined || hosts === undefined || after === undefined) {

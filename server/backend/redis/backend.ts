@@ -21,8 +21,9 @@ import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 
 /**
- * The shards of a store in Redis, in order, each a {@link Backend} of its own that is as durable as Redis is. They share their
- * connections. Which key is whose is for the caller to say, and must never change.
+ * The shards of a store in Redis, in order. Each is a {@link Backend}, as durable as Redis. They
+ * share connections. The caller decides which shard holds a key, and must never decide otherwise
+ * later.
  */
 export function createRedisShards(config: RedisConfig): Backend[] {
   const connection = createConnection(config);
@@ -56,7 +57,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
     },
     async check() {
       const { refusal } = await claim();
-      // A full one takes deletes.
+      // A full server still takes deletes.
       if (refusal !== undefined && refusal.reason !== "store_full") {
         throw refusal;
       }
@@ -147,10 +148,10 @@ function createLists(connection: Connection, { listPrefix }: ShardKeys): ListSto
   };
 }
 
-/** Whether one key that is no list fails its own items, or the call. */
+/** Whether a key of the wrong type fails its own items, or the call. */
 const modeOf = ({ each }: Call) => (each === true ? "each" : "whole");
 
-/** Of a call that one key fails, all items are refused for it. */
+/** Turns the failure that one key causes into a refusal of every item. */
 async function orRefused<Answer>(
   items: readonly unknown[],
   run: () => Promise<Answers<Answer>>,
@@ -159,7 +160,7 @@ async function orRefused<Answer>(
     return await run();
   } catch (error) {
     const refusal = refusalOf(error);
-    // Room is missing for all.
+    // No item has room.
     if (refusal === undefined || refusal.reason === "store_full") {
       throw error;
     }
@@ -167,7 +168,7 @@ async function orRefused<Answer>(
   }
 }
 
-/** What a script answered for each item. */
+/** A script's answers, one for each item. */
 function asAnswers<Answer>(reply: unknown, as: (item: unknown) => Answer): Answers<Answer> {
   return asArray(reply).map((item) =>
     item instanceof Error ? (refusalOf(toPrismError(item, "once", true)) ?? as(item)) : as(item),

@@ -7,25 +7,26 @@ import { shardKeys } from "./keys.ts";
 import { asTexts } from "./replies.ts";
 import { COMMANDS, SCRIPTS } from "./scripts.ts";
 
-/** How the keys are laid out: a number that a change of it would raise. */
+/** The version of the key layout. A change of the layout raises it. */
 const LAYOUT_VERSION = 1;
 
-/** What a server says to the claim of a shard that is ours. */
+/** A server's answer to the claim of our shard. */
 export interface Claim {
   /** Why it takes no writes now; `undefined` = it does. */
   readonly refusal: PrismError | undefined;
-  /** What it tells of its memory, as INFO does; "" = nothing. */
+  /** Its memory settings and use as INFO prints them; "" = unknown. */
   readonly memory: string;
 }
 
 /**
- * Makes sure that a shard is what this store takes it for, and says so to all others. Throws StartError where others have it, and
- * PrismError where nobody has, and it cannot be claimed now.
+ * Checks that a shard belongs to this store, and marks it for other stores. Throws StartError if it
+ * belongs to others, and PrismError if it is unclaimed and cannot be claimed now.
  */
 export async function claimShard(connection: Connection, config: RedisConfig, shard: number): Promise<Claim> {
   const { layout } = shardKeys(config.key_prefix, shard);
-  // Of stores with other numbers of shards that start at once the one that has the first shard has them all. Where this one is ours
-  // already that is settled, and the first may be on a node that is away.
+  // When stores with different numbers of shards start at once, the one that claims the first shard
+  // gets all. A shard that is ours already needs no such check; the first one may be on a node that
+  // is away.
   if (shard > 0 && (await connection.run("repeatable", "get", [layout])) === null) {
     await claimShard(connection, config, 0);
   }
@@ -43,7 +44,7 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
   };
 }
 
-/** Makes sure that what is in a server stays there, by what it tells of its memory. Throws StartError. */
+/** Checks by the server's memory settings that it evicts no data. Throws StartError. */
 export function checkMemory({ memory }: Claim): void {
   const [, policy = "noeviction"] = /^maxmemory_policy:(\S+)/m.exec(memory) ?? [];
   const [, maxBytes = "0"] = /^maxmemory:(\d+)/m.exec(memory) ?? [];

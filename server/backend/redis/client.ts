@@ -4,21 +4,32 @@ import { readTlsFiles } from "../../tls-files.ts";
 import { type Place, placeOf, type RedisConfig } from "./config.ts";
 import { endSilent } from "./silence.ts";
 
-/** Between two tries to connect: soon at first, because it may be one connection that broke. */
+/**
+ * The first pause between connection attempts: short, because a single connection may have broken.
+ */
 const FIRST_RETRY_MS = 20;
 const MAX_RETRY_MS = 200;
 
-/** Nodes of a Cluster that send a command on to each other are not followed for ever, nor those that are moving its keys waited for. */
+/**
+ * The most redirections of one command: Cluster nodes may redirect it to each other, or ask to wait
+ * while they move its keys.
+ */
 const MAX_REDIRECTIONS = 6;
 const TRY_AGAIN_MS = 20;
 
-/** A sentinel that takes longer to answer is passed over. */
+/** A sentinel that does not answer within this time is skipped. */
 const SENTINEL_TIMEOUT_MS = 1_000;
 
-/** A Cluster's slots move without a word to those who do not use them. */
+/**
+ * How often the map of a Cluster's slots is refreshed: only commands for a moved slot are told of
+ * the move.
+ */
 const SLOTS_REFRESH_MS = 10_000;
 
-/** The driver's client of what a configuration names. It does not connect yet. Throws StartError where that cannot be, as of a file of `tls` that is missing. */
+/**
+ * The driver's client for a configuration, not yet connected. Throws StartError if it cannot be
+ * made, for example when a file of `tls` is missing.
+ */
 export function createClient(config: RedisConfig): Redis | Cluster {
   try {
     const client = clientOf(config);
@@ -39,18 +50,18 @@ function clientOf(config: RedisConfig): Redis | Cluster {
   const common = {
     lazyConnect: true,
     connectionName: "prism",
-    // Redis 7.0 does not know the command for it.
+    // Redis 7.0 does not have the command for it.
     disableClientInfo: true,
     connectTimeout: config.connect_timeout_ms,
-    // While a server reads its data it is asked so often whether it has.
+    // The pause between checks while a server loads its data.
     maxLoadingRetryTime: MAX_RETRY_MS,
-    // What was sent over a connection that broke may have been done: it is not for the driver to do it again.
+    // A command may have run before its connection broke, so the driver must not repeat it.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
   } satisfies RedisOptions;
   const standing = {
     ...common,
-    // Calls that cannot be sent fail at once.
+    // A call that cannot be sent fails at once.
     enableOfflineQueue: false,
     retryStrategy: (times: number) => Math.min(FIRST_RETRY_MS * 2 ** (times - 1), MAX_RETRY_MS),
   } satisfies RedisOptions;
@@ -69,7 +80,8 @@ function clientOf(config: RedisConfig): Redis | Cluster {
         ...(password !== undefined && { password }),
         ...(nodes[0]?.username !== undefined && { sentinelUsername: nodes[0].username }),
         ...(nodes[0]?.password !== undefined && { sentinelPassword: nodes[0].password }),
-        // If they say that another is the primary while it connects, the driver gives up for good. One that was the primary says so itself.
+        // If the sentinels name another primary while the driver connects, it would give up for
+        // good. A former primary says itself that it is one no more.
         failoverDetector: false,
         sentinelRetryStrategy: () => MAX_RETRY_MS,
         sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
@@ -83,13 +95,14 @@ function clientOf(config: RedisConfig): Redis | Cluster {
         nodes.map(({ host, port }) => ({ host, port })),
         {
           lazyConnect: true,
-          // Names stay names: certificates are for them, and one that nobody knows is no reason to give up the others.
+          // Keep names unresolved: certificates are for names, and one unknown name must not stop
+          // the others.
           dnsLookup: (host, callback) => callback(null, host),
           clusterRetryStrategy: () => MAX_RETRY_MS,
           maxRedirections: MAX_REDIRECTIONS,
           retryDelayOnTryAgain: TRY_AGAIN_MS,
           slotsRefreshInterval: SLOTS_REFRESH_MS,
-          // 0 = it is for us to say what is made again.
+          // 0 = the driver repeats nothing; that decision is ours.
           retryDelayOnFailover: 0,
           retryDelayOnClusterDown: 0,
           redisOptions: {
@@ -104,7 +117,9 @@ function clientOf(config: RedisConfig): Redis | Cluster {
   }
 }
 
-/** The driver asks a node to take a command for a slot that is on its way there, and does not listen to the answer. */
+/**
+ * The driver sends ASKING to a node for a slot that is moving there, and never handles the answer.
+ */
 function quietAsking(node: Redis): void {
   const asking = node.asking.bind(node);
   node.asking = () => {
@@ -114,15 +129,15 @@ function quietAsking(node: Redis): void {
   };
 }
 
-/** How long it may take until one of the places has accepted a connection. */
+/** The longest time until one of the servers has accepted a connection. */
 export function patienceMs(config: RedisConfig): number {
   const place = placeOf(config);
-  // Each sentinel is asked in turn, and then the primary.
+  // Each sentinel is asked in turn, then the primary.
   const steps = place.kind === "sentinel" ? place.sentinel.urls.length + 1 : 1;
   return steps * config.connect_timeout_ms;
 }
 
-/** `host:port`, and what else tells a Redis from another; no password. */
+/** `host:port` and what else identifies the Redis, without a password. */
 export function describePlace(config: RedisConfig): string {
   const place = placeOf(config);
   switch (place.kind) {
@@ -137,7 +152,7 @@ export function describePlace(config: RedisConfig): string {
   }
 }
 
-/** How TLS is set up; `undefined` = there is none. Throws Error where a file cannot be read. */
+/** The TLS options; `undefined` = no TLS. Throws Error if a file cannot be read. */
 export function tlsOf(config: RedisConfig) {
   if (config.tls !== undefined) {
     return readTlsFiles(config.tls);
@@ -160,7 +175,7 @@ function urlsOf(place: Place): readonly string[] {
 const DEFAULT_PORT = 6379;
 const DEFAULT_SENTINEL_PORT = 26_379;
 
-/** Where a server is, and who we are to it. */
+/** A server's address and our user there. */
 export interface Node {
   readonly host: string;
   readonly port: number;
@@ -168,7 +183,7 @@ export interface Node {
   readonly password: string | undefined;
 }
 
-/** The servers that a configuration names. */
+/** The servers in a configuration. */
 export function nodesOf(config: RedisConfig): Node[] {
   const place = placeOf(config);
   const port = place.kind === "sentinel" ? DEFAULT_SENTINEL_PORT : DEFAULT_PORT;
@@ -178,7 +193,7 @@ export function nodesOf(config: RedisConfig): Node[] {
 function nodeOf(text: string, defaultPort: number): Node {
   const { hostname, port, username, password } = new URL(text);
   return {
-    // An IPv6 address stands in brackets in a URL, and nowhere else.
+    // Only a URL puts an IPv6 address in brackets.
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
     port: port === "" ? defaultPort : Number(port),
     username: username === "" ? undefined : decodeURIComponent(username),

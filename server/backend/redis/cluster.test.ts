@@ -165,7 +165,8 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       await askRedis(to.url, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromId);
       await askRedis(from.url, "CLUSTER", "SETSLOT", slot, "MIGRATING", toId);
       await to.kill();
-      // The node that has the slot sends those who ask for what it does not have there. An error that nobody hears fails this file.
+      // The node that has the slot sends those who ask for what it does not have there. An error
+      // that nobody hears fails this file.
       for (let i = 0; i < 3; i++) {
         await expect(entries.get(NAMESPACE, ["absent"], CALL)).rejects.toMatchObject({
           reason: "store_unavailable",

@@ -29,55 +29,68 @@ const nodeUrlsSchema = z
     error: "expected user and password of the first in the others too, or none",
   });
 
-/** `type: redis`: a Redis server, alone, under sentinels or as a Cluster, or what speaks its protocol. Several gateways may share one. */
+/**
+ * `type: redis`: a single Redis server, one under sentinels, a Cluster, or a server that speaks the
+ * protocol. Several gateways may share one.
+ */
 export const redisSchema = z
   .strictObject({
     type: z.literal("redis"),
-    /** One server: `redis://user:password@host:6379/0`, the path being the database's number. Keep the password out of the file: `${VAR}`. */
+    /**
+     * One server: `redis://user:password@host:6379/0`; the path is the database's number. Keep the
+     * password out of the file: `${VAR}`.
+     */
     url: serverUrlSchema.optional(),
-    /** Some nodes of a Cluster; the others are found through them. User and password are the first one's. */
+    /**
+     * Some nodes of a Cluster; they lead to the others. The first URL's user and password count for
+     * all.
+     */
     cluster: nodeUrlsSchema.optional(),
     /** Sentinels, which know the primary. */
     sentinel: z
       .strictObject({
-        /** What the sentinels call it. */
+        /** The primary's name at the sentinels. */
         name: z.string().min(1),
-        /** Where they are, with their own user and password: the first one's. */
+        /** The sentinels' addresses. The first URL's user and password count for all sentinels. */
         urls: nodeUrlsSchema,
-        /** Who we are to the primary. */
+        /** Our user at the primary. */
         username: z.string().optional(),
         password: z.string().optional(),
-        /** The number of the database. */
+        /** The database's number. */
         db: z.number().min(0).int().default(0),
       })
       .optional(),
     /**
-     * Parts that the data is split into. Each is in one hash slot, on one node of a Cluster, and a batch is whole or not at all within it.
-     * Fixed once there is data. Absent = 16 on a Cluster, else 1.
+     * The number of parts that the data is split into. Each part is in one hash slot, so on one
+     * node of a Cluster, and a batch is atomic within it. Do not change it once there is data.
+     * Absent = 16 on a Cluster, otherwise 1.
      */
     shards: z.number().min(1).max(128).int().optional(),
-    /** What every key begins with. Stores with one prefix share their data. */
+    /** The start of every key. Stores with the same prefix share their data. */
     key_prefix: z
       .string()
       .regex(/^[A-Za-z0-9_.-]{1,32}$/, {
         error: "expected a name of 1 to 32 letters, digits, underscores, dots and hyphens",
       })
       .default("prism"),
-    /** How long the server has to accept a connection. */
+    /** How long the server may take to accept a connection. */
     connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
-    /** TLS; `{}` trusts the system's authorities. Absent = as the (first) URL says: rediss:// with the system's authorities, redis:// without TLS. */
+    /**
+     * TLS; `{}` trusts the system's authorities. Absent = the (first) URL decides: rediss:// uses
+     * TLS with the system's authorities, redis:// no TLS.
+     */
     tls: tlsFilesSchema.optional(),
   })
   .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter(Boolean).length === 1, {
     error: "expected exactly one of: url, cluster, sentinel",
-    // Where a variable that is not set is told of, which says enough.
+    // A missing variable is reported at this path already, which is enough.
     path: ["url"],
   });
 
-/** The checked options of a Redis store. File names are absolute by then. */
+/** The checked options of a Redis store, with absolute file names. */
 export type RedisConfig = z.infer<typeof redisSchema>;
 
-/** Where a Redis is: exactly one of the three is in a {@link RedisConfig}. */
+/** Where a Redis is. A {@link RedisConfig} has exactly one of the three. */
 export type Place =
   | { readonly kind: "server"; readonly url: string }
   | { readonly kind: "cluster"; readonly urls: readonly string[] }
@@ -94,17 +107,17 @@ export function placeOf({ url, cluster, sentinel }: RedisConfig): Place {
   return { kind: "server", url: url ?? "" };
 }
 
-/** Enough to spread over the nodes of a Cluster; elsewhere nothing is gained by more than one. */
+/** Enough to spread over the nodes of a Cluster. Elsewhere more than one gains nothing. */
 export function shardCount(config: RedisConfig): number {
   return config.shards ?? (config.cluster === undefined ? 1 : 16);
 }
 
-/** `user:password`, as it is written; "" = there is none. */
+/** `user:password` as written; "" = none. */
 function userOf(url: string): string {
   return /^\w+:\/\/(.*)@/.exec(url)?.[1] ?? "";
 }
 
-/** What stands behind "?" would set options of the driver. */
+/** Parameters after "?" would set options of the driver. */
 function isRedisUrl(text: string): boolean {
   return /^rediss?:\/\/[^/?#][^?#]*$/.test(text) && URL.canParse(text);
 }

@@ -6,8 +6,8 @@ import type { RedisConfig } from "./config.ts";
 import {
   forgetCommand,
   isRefused,
-  type Kind,
   lastErrorOf,
+  type Repetition,
   replyCode,
   toPrismError,
   unavailable,
@@ -17,36 +17,47 @@ import { silentPlaces } from "./probe.ts";
 import type { Script } from "./scripts.ts";
 
 /**
- * Between the tries to make a command again that had no effect, or that is repeatable: a connection that broke is back in a moment. What is
- * away for longer is for the callers to hear.
+ * The pauses before a command is tried again that had no effect or is repeatable. A broken
+ * connection is back in a moment; a longer absence is reported to the caller.
  */
 const RETRY_MS = [30, 60, 120] as const;
 
-/** What has taken longer by then is not made again. */
+/** A command that has taken longer than this is not tried again. */
 const RETRY_WITHIN_MS = 1_000;
 
-/** The last word on a command that a Cluster's client may have put aside; a lost connection is noticed sooner. */
+/**
+ * The time limit of a command that a Cluster's client may have put aside. A lost connection shows
+ * sooner.
+ */
 const GIVE_UP_MS = 15_000;
 
 type Argument = string | Buffer | number;
 
-/** The connections to one Redis, which all shards of a store share. */
+/** The connections to one Redis, shared by all shards of a store. */
 export interface Connection {
-  /** Waits for it; the first of the shards to come connects. Rejects with the driver's error, or PrismError. */
+  /**
+   * Connects for the first shard that calls it; the others wait for that. Rejects with the driver's
+   * error or PrismError.
+   */
   retain(): Promise<void>;
-  /** The last of the shards to go disconnects. */
+  /** Disconnects when the last shard has called it. */
   release(): void;
   /**
-   * Runs one command, all of whose keys are in one slot. Those that are repeatable are made again where a connection broke. Rejects with
-   * PrismError: `outcome_unknown` where another may have been done, `overloaded` where the slot is on its way to another node of a Cluster, which takes no
-   * command meanwhile that has keys on both.
+   * Runs one command whose keys are all in one slot. A repeatable one is tried again after its
+   * connection broke. Rejects with PrismError: `outcome_unknown` if a non-repeatable command may
+   * have run; `overloaded` if the slot is moving to another Cluster node and the keys are on both.
    */
-  run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown>;
-  /** The same for a script. */
-  runScript(kind: Kind, script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
+  run(kind: Repetition, name: string, args: readonly Argument[]): Promise<unknown>;
+  /** Runs a script in the same way. */
+  runScript(
+    kind: Repetition,
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown>;
 }
 
-/** Makes what {@link createClient} names; it does not connect yet. */
+/** Makes the connections of {@link createClient}, not yet connected. */
 export function createConnection(config: RedisConfig): Connection {
   let users = 0;
   let open: ReturnType<typeof connect> | undefined;
@@ -56,7 +67,7 @@ export function createConnection(config: RedisConfig): Connection {
       throw unavailable(undefined);
     }
     const { client } = open;
-    // It would keep what it cannot send, for ever.
+    // The client would keep what it cannot send, for ever.
     if (client instanceof Cluster && client.status !== "ready") {
       throw unavailable(open.trouble());
     }
@@ -66,7 +77,7 @@ export function createConnection(config: RedisConfig): Connection {
     return Promise.resolve(client.sendCommand(command));
   }
 
-  async function run(kind: Kind, name: string, args: readonly Argument[]): Promise<unknown> {
+  async function run(kind: Repetition, name: string, args: readonly Argument[]): Promise<unknown> {
     const untilMs = performance.now() + RETRY_WITHIN_MS;
     for (const waitMs of [...RETRY_MS, undefined]) {
       const command = new TrackedCommand(name, [...args], { replyEncoding: null });
@@ -80,7 +91,7 @@ export function createConnection(config: RedisConfig): Connection {
         if (replyCode(error) === "READONLY") {
           open?.lookout.refused();
         }
-        // A repeatable one that is refused has several keys, and each can be read alone.
+        // A refused repeatable command has several keys, and each can be read alone.
         const again = isRefused(error)
           ? kind === "once"
           : replyCode(error) === "" && (kind === "repeatable" || !command.wasSent);
@@ -103,7 +114,7 @@ export function createConnection(config: RedisConfig): Connection {
         if (!(error instanceof PrismError) || replyCode(error.cause) !== "NOSCRIPT") {
           throw error;
         }
-        // A server that has not run it yet learns it by running it.
+        // A server that does not know the script yet learns it from this.
         return await run(kind, "eval", [text, ...rest]);
       }
     },
@@ -124,13 +135,14 @@ export function createConnection(config: RedisConfig): Connection {
   };
 }
 
-/** A command that knows whether it has left. */
+/** A command that knows whether it was sent. */
 class TrackedCommand extends Command {
-  /** A part of it, or all, was written to a connection. */
+  /** True: some part of it was written to a connection. */
   wasSent = false;
 
   override toWritable(socket: object): string | Buffer {
-    // It was given up while it waited in a queue of the driver's, which expects an answer all the same.
+    // It was given up while it waited in one of the driver's queues. The driver expects an answer
+    // all the same.
     if (this.isSettled) {
       return "*1\r\n$4\r\nPING\r\n";
     }
@@ -139,7 +151,7 @@ class TrackedCommand extends Command {
   }
 }
 
-/** Connects a client, and keeps it: what it says from then on the commands hear too. */
+/** Makes a client and connects it. Commands learn what the client reports from then on. */
 function connect(config: RedisConfig) {
   const client = createClient(config);
   const timeoutMs = patienceMs(config);
@@ -179,12 +191,15 @@ function connect(config: RedisConfig) {
     client,
     ready,
     lookout: createLookout(config, () => client.disconnect(true)),
-    /** What was last heard from the server or the network that tells why it is not ready; `undefined` = nothing. */
+    /**
+     * The last error from the server or the network that explains why it is not ready. `undefined`
+     * = none.
+     */
     trouble: () => trouble,
   };
 }
 
-/** Whether it is from the server or the network, and not only the driver's about them. */
+/** Whether the error is from the server or the network, and not the driver's own about them. */
 function tellsWhy(error: unknown): boolean {
   return replyCode(error) !== "" || Reflect.get(Object(error), "code") !== undefined;
 }

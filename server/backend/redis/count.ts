@@ -8,13 +8,19 @@ import { isOnItsWay } from "./read-many.ts";
 import { asNumbers, asValues } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** Entries that one step of a sweep takes out of the index. No other command runs meanwhile; Lua passes on at most 8,000. */
+/**
+ * The most entries that one step of a sweep takes out of the index. Redis runs no other command
+ * meanwhile, and Lua passes at most 8,000 arguments.
+ */
 const SWEEP_ENTRIES = 1000;
 
-/** Expired entries that one step of a count reads where they cannot be taken out. */
+/** The most expired entries that one step of a count reads when they cannot be removed. */
 const EXPIRED_ENTRIES = 5000;
 
-/** Counts the entries of a shard in a range of its index: takes out what is expired first, or where that cannot be done leaves it out. */
+/**
+ * Counts the entries of a shard in a range of its index. First removes expired entries from the
+ * index; if that is impossible, it subtracts them.
+ */
 export async function countEntries(
   connection: Connection,
   keys: ShardKeys,
@@ -42,8 +48,8 @@ export async function countEntries(
 }
 
 /**
- * Counts where expired entries cannot be taken out now; `undefined` = they were taken out meanwhile after all. The count is not of one
- * moment: keys that are on two nodes have none.
+ * Counts while expired entries cannot be removed. `undefined` = they were removed meanwhile after
+ * all. The count is not of one moment, because the keys are on two nodes.
  */
 async function countUnswept(
   connection: Connection,
@@ -69,7 +75,7 @@ async function countUnswept(
   return total === first.total ? count - within : undefined;
 }
 
-/** Some of the entries that had expired by a moment ("" = now), after the first `seen` of them. */
+/** Some of the entries that had expired by a moment ("" = now), skipping the first `seen`. */
 async function expiredFrom(
   connection: Connection,
   keys: ShardKeys,
@@ -83,8 +89,9 @@ async function expiredFrom(
 }
 
 /**
- * Takes expired entries out of the index, some at a time (`wasFull`: there may be more), and counts those between two ends that ZLEXCOUNT
- * takes. The count has expired entries in it only where `wasFull`.
+ * Takes some expired entries out of the index (`wasFull`: there may be more), and counts the
+ * members between two ends in ZLEXCOUNT's form. The count includes expired entries only if
+ * `wasFull`.
  */
 export async function sweepStep(
   connection: Connection,

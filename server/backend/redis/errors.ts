@@ -2,13 +2,16 @@ import { ReplyError } from "ioredis";
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 
 /**
- * Whether a command is made again where its connection broke, and what it did is in doubt. One that changes nothing, or that leaves the
- * same behind however often it is made, is `repeatable`; any other is made `once`.
+ * Whether a command is repeated when its connection broke and its effect is in doubt. `repeatable`:
+ * it changes nothing, or leaves the same state however often it runs. Any other is `once`.
  */
-export type Kind = "repeatable" | "once";
+export type Repetition = "repeatable" | "once";
 
-/** What a failed command means for its caller; `wasSent`: its server may have received it. `error` is what the driver threw. */
-export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): PrismError {
+/**
+ * What a failed command means for its caller. `wasSent`: the server may have received it. `error`
+ * is what the driver threw.
+ */
+export function toPrismError(error: unknown, kind: Repetition, wasSent: boolean): PrismError {
   if (error instanceof PrismError) {
     return error;
   }
@@ -19,7 +22,7 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
       return kind === "once" && wasSent ? outcomeUnknown(error) : unavailable(error);
     case "OOM":
       return storeFull("the store has reached its bound (maxmemory)", error);
-    // It could not write to its disk, and takes no deletes either.
+    // The server could not write to its disk, and takes no deletes either.
     case "MISCONF":
     case "READONLY":
     case "NOREPLICAS":
@@ -40,30 +43,37 @@ export function toPrismError(error: unknown, kind: Kind, wasSent: boolean): Pris
   }
 }
 
-/** The driver hangs the command on its errors, with all that was in it: keys, values and passwords, which no log is to have. */
+/**
+ * Removes the command that the driver attaches to its errors. It contains keys, values and
+ * passwords, which must not reach a log.
+ */
 export function forgetCommand(error: unknown): void {
   if (error instanceof Error) {
     Reflect.deleteProperty(error, "command");
   }
 }
 
-/** How the driver says that it has followed a Cluster's nodes, which sent it on to each other or asked it to wait, for long enough. */
+/**
+ * The driver's message after too many redirections between the nodes of a Cluster, or too many
+ * requests to wait.
+ */
 const GAVE_UP = /^Too many Cluster redirections\. Last error: ReplyError: (\S+) /;
 
-/** A Cluster is moving the keys of the command, which it has not run. */
+/** A Cluster is moving the command's keys, and did not run it. */
 export function isRefused(error: unknown): boolean {
   return replyCode(error) === "TRYAGAIN";
 }
 
 /**
- * The first word of an error that the server itself answered (redis.io/docs/reference/protocol-spec), by which the command had no effect;
- * TRYAGAIN where the nodes of a Cluster sent it on for too long. "" = the error is the driver's.
+ * The first word of an error reply (redis.io/docs/reference/protocol-spec), which means that the
+ * command had no effect. TRYAGAIN also if a Cluster redirected it too often. "" = the error is the
+ * driver's.
  */
 export function replyCode(error: unknown): string {
   if (!(error instanceof Error)) {
     return "";
   }
-  // The driver's types do not say that this is an Error.
+  // The driver's types do not declare this class an Error.
   if (error instanceof ReplyError) {
     return error.message.split(" ", 1)[0] ?? "";
   }
@@ -71,7 +81,7 @@ export function replyCode(error: unknown): string {
   return last === "MOVED" || last === "ASK" ? "TRYAGAIN" : last;
 }
 
-/** Why the store cannot be opened, for the operator: nobody else is there yet. `where` tells no password. */
+/** Why the store cannot be opened, for the operator. `where` contains no password. */
 export function openError(error: unknown, where: string): PrismError {
   const thrown = error instanceof PrismError && error.cause !== undefined ? error.cause : error;
   const cause = lastErrorOf(thrown);
@@ -84,13 +94,13 @@ export function openError(error: unknown, where: string): PrismError {
   return isFinal ? new StartError(message, cause) : new PrismError("store_unavailable", message, { cause });
 }
 
-/** Of a Cluster none of whose nodes could be asked: what the last one said. */
+/** When no node of a Cluster could be asked: the last node's error. */
 export function lastErrorOf(error: unknown): unknown {
   const last: unknown = Reflect.get(Object(error), "lastNodeError");
   return last instanceof Error ? last : error;
 }
 
-/** With these a server says that it may do what was asked later. */
+/** Error replies after which the same command may succeed later. */
 const PASSING: ReadonlySet<string> = new Set([
   "LOADING",
   "MASTERDOWN",
@@ -103,7 +113,7 @@ const PASSING: ReadonlySet<string> = new Set([
   "OOM",
 ]);
 
-/** The store cannot be reached; the call had no effect. */
+/** The store cannot be reached. The call had no effect. */
 export function unavailable(cause: unknown): PrismError {
   return new PrismError("store_unavailable", "the store cannot be reached", { cause });
 }

@@ -1,6 +1,6 @@
 import { type KeyRange, keyRange } from "../key-range.ts";
 
-/** The members of a shard's index that a scan is about: "namespace:key". */
+/** The range of a shard's index members ("namespace:key") that a scan reads. */
 export function rangeOf(namespace: string, prefix: string, after: string | undefined): KeyRange {
   const start = `${namespace}:`;
   return keyRange(start + prefix, after === undefined ? undefined : start + after);
@@ -11,7 +11,10 @@ export function isWithin(member: Uint8Array, { from, below }: KeyRange): boolean
   return Buffer.compare(member, from) >= 0 && Buffer.compare(member, below) < 0;
 }
 
-/** The ends of a range as ZRANGEBYLEX and ZLEXCOUNT take them: "[" includes the end, "(" excludes it. */
+/**
+ * The ends of a range in the form of ZRANGEBYLEX and ZLEXCOUNT: "[" includes the end, "(" excludes
+ * it.
+ */
 export function endsOf(range: KeyRange): { readonly from: Buffer; readonly below: Buffer } {
   return { from: Buffer.concat([INCLUDED, range.from]), below: Buffer.concat([EXCLUDED, range.below]) };
 }

@@ -1,21 +1,27 @@
 /**
- * The names of one shard's keys in Redis. All of them have one hash tag, and so are in one slot, which one node of a Cluster holds. A
- * namespace's name has no ":", so what follows the first one is the caller's key, whatever is in it.
+ * The names of one shard's keys in Redis. They share one hash tag, so they are in one slot, on one
+ * node of a Cluster. A namespace's name contains no ":", so everything after the first one is the
+ * caller's key.
  */
 export interface ShardKeys {
-  /** A string: what the shard is, so that nobody takes it for another. */
+  /** A string that identifies the shard, so that nobody takes it for another. */
   readonly layout: string;
-  /** A sorted set of `namespace:key`, one for each entry, all with score 0: their order is that of the bytes. */
+  /**
+   * A sorted set with `namespace:key` of each entry, all with score 0, so they are in byte order.
+   */
   readonly index: string;
-  /** A sorted set of `namespace:key` of the entries that expire, by the last millisecond of their life, since 1970. */
+  /**
+   * A sorted set with `namespace:key` of each entry that expires, by the last millisecond of its
+   * life, since 1970.
+   */
   readonly expiry: string;
-  /** Of an entry, a string that expires by itself, this and `namespace:key` is the name. */
+  /** An entry is a string under this and `namespace:key`. Redis expires it. */
   readonly entryPrefix: string;
-  /** Of a list, the same. */
+  /** A list is under this and `namespace:key`. */
   readonly listPrefix: string;
 }
 
-/** `prefix` must have no braces. */
+/** `prefix` must contain no braces. */
 export function shardKeys(prefix: string, shard: number): ShardKeys {
   const tag = `{${prefix}:${shard}}`;
   return {

@@ -3,27 +3,30 @@ import { createClient, patienceMs } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
 import { shardKeys } from "./keys.ts";
 
-/** Between two looks, as long as writes are refused: twice as long each time. */
+/**
+ * The first pause between looks while writes are refused. Each pause is twice as long as the one
+ * before.
+ */
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
 
-/** Longer is not waited for an answer over a connection that is there. */
+/** How long to wait for an answer over an open connection. */
 const ANSWER_MS = 1_000;
 
-/** Looks where the primary is by now, once one that was it has become a replica. */
+/** Finds the new primary after the old one became a replica. */
 export interface Lookout {
-  /** A write was refused because the server is a replica. Looks now, or not before a pause is over. */
+  /** A write was refused because the server is a replica. Looks now, or after the current pause. */
   refused(): void;
-  /** A write was taken. The next one that is refused is looked into at once. */
+  /** A write was taken. The next refused write starts a look at once. */
   taken(): void;
-  /** Ends a look that is under way. */
+  /** Ends the look that is under way. */
   close(): void;
 }
 
 /**
- * A name, or the sentinels, may lead to another server than the one that we are connected to.
- * It is looked at over a connection of its own, so that reads go on; `moved` is told where a server
- * is there that takes writes. The nodes of a Cluster say so themselves.
+ * A name or the sentinels may by now lead to another server than the connected one. This looks over
+ * a separate connection, so that reads go on. `moved` is called when a server takes writes there.
+ * Cluster nodes report such a move themselves.
  */
 export function createLookout(config: RedisConfig, moved: () => void): Lookout {
   let pauseMs = FIRST_PAUSE_MS;
@@ -38,12 +41,12 @@ export function createLookout(config: RedisConfig, moved: () => void): Lookout {
       return;
     }
     probe = client;
-    // The driver would go on trying, for ever.
+    // The driver would try for ever.
     const timer = setTimeout(() => client.disconnect(), patienceMs(config) + ANSWER_MS);
     client.on("error", () => {});
     try {
       await client.connect();
-      // A write that leaves nothing behind: no namespace is called "".
+      // A write without effect: no namespace is called "".
       await client.unlink(`${shardKeys(config.key_prefix, 0).entryPrefix}:`);
       if (probe === client) {
         moved();
@@ -62,7 +65,7 @@ export function createLookout(config: RedisConfig, moved: () => void): Lookout {
       if (probe !== undefined || performance.now() < nextAtMs) {
         return;
       }
-      // Nobody there who takes writes, for whatever reason: the next look may find one.
+      // No server there takes writes yet. The next look may find one.
       look().catch(() => {});
     },
     taken() {

@@ -5,16 +5,22 @@ import { isOnItsWay, readExistence } from "./read-many.ts";
 import { asValues, asValuesOrSizes } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** Keys that the index has, in order. An entry that has expired or was deleted meanwhile is in the index alone. */
+/**
+ * Keys from the index, in order. An entry that expired or was deleted meanwhile is only in the
+ * index.
+ */
 export interface Candidates {
   readonly keys: readonly string[];
-  /** Redis's name of an entry is this and its key. */
+  /** An entry's name in Redis is this followed by its key. */
   readonly entryPrefix: string;
-  /** The index has no more keys behind these. */
+  /** The index has no keys after these. */
   readonly isLast: boolean;
 }
 
-/** The page of these keys with their values. It ends at `maxBytes`; a value of more than `inlineBytes` is left out. */
+/**
+ * The page of these keys with their values. It ends at `maxBytes`; values over `inlineBytes` are
+ * left out.
+ */
 export async function readEntries(
   connection: Connection,
   candidates: Candidates,
@@ -45,7 +51,7 @@ export async function readEntries(
   };
 }
 
-/** The page of those of the keys that hold a value. */
+/** The page of those keys that hold a value, without values. */
 export async function readKeys(
   connection: Connection,
   { keys: candidates, entryPrefix, isLast }: Candidates,
@@ -73,7 +79,10 @@ export async function readKeys(
   return { keys, values: new ArrayValues([]), next };
 }
 
-/** The values up to the one that takes keys and values to `maxBytes`. A number stands for a value that is left out: its bytes. */
+/**
+ * The values up to the one that brings keys and values to `maxBytes`. A number stands for a value
+ * left out: its size in bytes.
+ */
 async function readValues(
   connection: Connection,
   { keys, entryPrefix }: Candidates,
@@ -92,7 +101,7 @@ async function readValues(
       throw error;
     }
   }
-  // The keys are on two nodes while their slot moves, so no script sees them all.
+  // The keys are on two nodes while their slot moves, so no script can read them all.
   const values: (Buffer | undefined)[] = [];
   let bytes = 0;
   for (const name of names) {

@@ -3,12 +3,12 @@ import { connect as connectTls } from "node:tls";
 import { nodesOf, tlsOf } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
 
-/** Longer is not waited for an answer. */
+/** How long to wait for an answer. */
 const ANSWER_MS = 1_000;
 
 /**
- * Why those of the places that a configuration names do not answer that do not, as for a certificate that is not trusted: of a Cluster's
- * nodes and of sentinels the driver tells no more than that their connections are closed. `undefined` = all answer.
+ * Tells why configured addresses do not answer, for example an untrusted certificate. For Cluster
+ * nodes and sentinels the driver reports only a closed connection. `undefined` = all answer.
  */
 export async function silentPlaces(config: RedisConfig): Promise<Error | undefined> {
   const tls = tlsOf(config);
@@ -24,7 +24,10 @@ export async function silentPlaces(config: RedisConfig): Promise<Error | undefin
   return told.length === 0 ? undefined : new Error(told.join("; "));
 }
 
-/** Asks for any answer; it may be that a password is missing. `undefined` = there was one. */
+/**
+ * Asks for any answer; a complaint about a missing password is one. `undefined` = there was an
+ * answer.
+ */
 async function failureOf(socket: Socket): Promise<Error | undefined> {
   const { promise, resolve } = Promise.withResolvers<Error | undefined>();
   socket.setTimeout(ANSWER_MS, () => resolve(new Error(`no answer in ${ANSWER_MS} ms`)));

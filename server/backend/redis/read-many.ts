@@ -4,7 +4,10 @@ import { isRefused } from "./errors.ts";
 import { asNumbers } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** Reads all at once; or, where their slot is on its way to another node and some of them are there already, each for itself. */
+/**
+ * Reads all keys at once. If their slot is moving and some keys are on the other node already,
+ * reads each alone.
+ */
 export async function readMany<T>(
   names: readonly string[],
   read: (names: readonly string[]) => Promise<readonly T[]>,
@@ -23,7 +26,7 @@ export async function readMany<T>(
   }
 }
 
-/** Whether each of the entries is there. */
+/** Whether each entry exists. */
 export async function readExistence(connection: Connection, names: readonly string[]): Promise<boolean[]> {
   const found = await readMany(names, async (some) =>
     asNumbers(await connection.runScript("repeatable", SCRIPTS.exists, some, [])),
@@ -31,7 +34,7 @@ export async function readExistence(connection: Connection, names: readonly stri
   return found.map((each) => each === 1);
 }
 
-/** Whether a command was refused because its keys are moving. */
+/** Whether a command was refused because its keys are moving to another node. */
 export function isOnItsWay(error: unknown): boolean {
   return error instanceof PrismError && isRefused(error.cause);
 }

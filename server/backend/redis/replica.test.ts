@@ -1,4 +1,7 @@
-/** A server that was the primary, and is a replica by now: it is read, and whether the primary moved is looked at in peace. */
+/**
+ * A server that was the primary, and is a replica by now: it is read, and whether the primary moved
+ * is looked at in peace.
+ */
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -26,7 +29,10 @@ async function follow(replica: RedisProcess, primary: RedisProcess): Promise<voi
   );
 }
 
-/** A name whose server can be another: `port` leads to `target`, connections that are there stay where they are. */
+/**
+ * A name whose server can be another: `port` leads to `target`, connections that are there stay
+ * where they are.
+ */
 async function startName(target: RedisProcess) {
   const sockets = new Set<net.Socket>();
   const name = { target, port: 0 };
@@ -84,7 +90,8 @@ describe.runIf(canStartRedis())("redis that is a replica", () => {
     await Promise.all([write(), write(), read(), read()]);
     expect(refused).toBeGreaterThan(20);
     expect(reads).toBeGreaterThan(100);
-    // One look at once, and one after each of the pauses that fit in, with room for a slow machine; and those that asked how many there are.
+    // One look at once, and one after each of the pauses that fit in, with room for a slow machine;
+    // and those that asked how many there are.
     expect((await connectionsOf(replica)) - before).toBeLessThan(8);
   });
 

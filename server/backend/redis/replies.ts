@@ -1,4 +1,4 @@
-/** What Redis answered, as what it is to be. All throw Error where it is something else. */
+/** Converts Redis's replies to the expected types. All throw Error for anything else. */
 
 /** A whole number. */
 export function asNumber(item: unknown): number {
@@ -10,12 +10,12 @@ export function asNumbers(reply: unknown): number[] {
   return asArray(reply).map(asNumber);
 }
 
-/** A list of byte strings; `undefined` where there is none. */
+/** A list of byte strings; `undefined` for each that is missing. */
 export function asValues(reply: unknown): (Buffer | undefined)[] {
   return asArray(reply).map(asValue);
 }
 
-/** The same, with whole numbers in place of some. */
+/** The same, with whole numbers among them. */
 export function asValuesOrSizes(reply: unknown): (Buffer | number | undefined)[] {
   return asArray(reply).map((item) => (typeof item === "number" ? item : asValue(item)));
 }
@@ -25,7 +25,7 @@ export function asTexts(reply: unknown): string[] {
   return asArray(reply).map((item) => (Buffer.isBuffer(item) ? item.toString() : fail(item)));
 }
 
-/** A byte string; `undefined` = there is none. */
+/** A byte string; `undefined` = none. */
 export function asValue(item: unknown): Buffer | undefined {
   if (item === null) {
     return undefined;

@@ -1,7 +1,9 @@
 import type { Room } from "../room.ts";
 import { type RedisConfig, redisSchema } from "./config.ts";
 
-/** A store in Redis. Its shards fail one by one, so that those whose node is away do not take the others with them. */
+/**
+ * A store in Redis. Its shards fail separately: shards whose node is away do not affect the others.
+ */
 export const redisRoom = {
   type: "redis",
   schema: redisSchema,

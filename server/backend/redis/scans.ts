@@ -13,7 +13,7 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
       const { prefix, after, maxEntries, maxBytes, keysOnly, inlineBytes = Number.MAX_SAFE_INTEGER } = query;
       const start = `${namespace}:`;
       const { from, below } = endsOf(rangeOf(namespace, prefix, after));
-      // One more tells whether there is more.
+      // One more than wanted, to learn whether there are more.
       const args = [keys.index, from, below, "limit", 0, maxEntries + 1];
       const members = asTexts(await connection.run("repeatable", "zrangebylex", args));
       const candidates = {

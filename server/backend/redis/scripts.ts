@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-/** A Lua script that Redis runs whole, with nothing of others in between. Its file's head lists keys, arguments and result. */
+/**
+ * A Lua script, which Redis runs without other commands in between. The file's head lists keys,
+ * arguments and result.
+ */
 export interface Script {
   readonly text: string;
-  /** By which a server that has run it knows it. */
+  /** The name by which a server that has run it knows it. */
   readonly sha1: string;
 }
 
@@ -13,7 +16,10 @@ function load(name: string): Script {
   return { text, sha1: createHash("sha1").update(text).digest("hex") };
 }
 
-/** Every script of a store. All keys that one touches are among its keys, so that any Redis can tell where to run it. */
+/**
+ * Every script of a store. A script declares all keys that it touches, so that any Redis can tell
+ * where to run it.
+ */
 export const SCRIPTS = {
   open: load("open"),
   set: load("set"),
@@ -27,7 +33,7 @@ export const SCRIPTS = {
   length: load("length"),
 } as const;
 
-/** Every command that a store runs on its keys, by itself or in a script. */
+/** Every command that a store runs on its keys, directly or in a script. */
 export const COMMANDS = [
   ...["GET", "MGET", "SET", "STRLEN", "EXISTS", "UNLINK", "TYPE", "TIME"],
   ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZCOUNT", "ZLEXCOUNT"],

@@ -1,4 +1,6 @@
-/** Servers that are set up in other ways, or wrongly: passwords, TLS, too little memory, a replica. */
+/**
+ * Servers that are set up in other ways, or wrongly: passwords, TLS, too little memory, a replica.
+ */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";

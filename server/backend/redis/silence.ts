@@ -1,15 +1,19 @@
 import type { Redis } from "ioredis";
 
 /**
- * A connection over which nothing comes and nothing leaves for longer, though a command waits for its answer, counts as lost: its server is
- * frozen or gone. What the kernel has taken has left, so its buffers, a few megabytes, have to arrive in that time too.
+ * A connection with a waiting command counts as lost when nothing arrives or leaves for this long:
+ * its server is frozen or gone. Bytes in the kernel's buffers, a few megabytes, count as left, so
+ * they must arrive in this time too.
  */
 const SILENCE_MS = 5_000;
 
-/** How often in that time it is looked at. */
+/** How often the connection is checked in that time. */
 const LOOKS = 5;
 
-/** From now on ends the connections of a client that are silent for so long. The driver's own `socketTimeout` takes a request that is long on its way for silence. */
+/**
+ * Starts ending the connections of a client that are silent for that long. The driver's own
+ * `socketTimeout` would mistake a long request on its way for silence.
+ */
 export function endSilent(client: Redis, silenceMs = SILENCE_MS): void {
   client.on("connect", () => {
     const { stream } = client;
@@ -19,7 +23,8 @@ export function endSilent(client: Redis, silenceMs = SILENCE_MS): void {
       }
       stream.destroy(new Error(`nothing came and nothing left in ${silenceMs} ms`));
     };
-    // A write that does not get ahead. Node starts this anew with each write, though, and those that nobody answers are no sign of life:
+    // Catches a write that makes no progress. But Node restarts this timer at each write, and
+    // unanswered writes are no sign of life:
     stream.setTimeout(silenceMs, end);
     let readBytes = 0;
     let quietLooks = 0;

@@ -15,35 +15,38 @@ import { Plugin } from "./plugin.ts";
 import { createScans } from "./scans.ts";
 import { createStores } from "./stores.ts";
 
-/** How long `open` waits for the plugin. One that comes later is found when it comes. */
+/** How long `open` waits for the plugin. A later one is found when it starts. */
 const OPEN_WAIT_MS = 1000;
 
-/** For the plugin to say that it is well. */
+/** How long a health check may take. */
 const CHECK_TIMEOUT_MS = 2000;
 
-/** To make a connection. It bounds how long calls wait for a machine that does not answer. */
+/**
+ * How long connecting may take. It bounds how long calls wait for a machine that does not answer.
+ */
 const CONNECT_TIMEOUT_MS = 2000;
 
-/** So that a plugin that is back is found within half a second. */
+/** Short, so that a returning plugin is found within half a second. */
 const MAX_BACKOFF_MS = 500;
 
 /**
- * Scans wait for their readers, and what waits must hold up no other call: they have connections of their own, each with a
- * window of twice what its streams can hold back (it is announced anew by halves), and so few streams that a plugin can keep two pages
- * for each: Prism takes no more calls from a connection for which 16 MiB wait.
+ * Scans wait for their readers, and that must hold up no other call. So scans have their own
+ * connections. Each connection's window is twice what its streams can hold back (it is renewed by
+ * halves). It has so few streams that a plugin can keep two pages for each: Prism takes no more
+ * calls from a connection with 16 MiB waiting.
  */
 const SCAN_CONNECTIONS = 16;
 const SCANS_PER_CONNECTION = 16;
 const SCAN_WINDOW_BYTES = 256 * 1024;
 
-/** Calls do not wait for a plugin that is away, and it is looked for without them. */
+/** Calls do not wait for an absent plugin; the channel looks for it without them. */
 const PERSISTENT = {
   connectTimeoutMs: CONNECT_TIMEOUT_MS,
   maxBackoffMs: MAX_BACKOFF_MS,
   failFast: true,
 } as const;
 
-/** What is open between `open` and `close`. */
+/** What `open` makes and `close` ends. */
 interface Link {
   readonly transport: GrpcTransport;
   readonly scanTransport: GrpcTransport;
@@ -51,11 +54,13 @@ interface Link {
 }
 
 /**
- * A store in another process, a plugin, which may start later than this one, die and come back. While it is away calls fail at once as
- * `store_unavailable`. All interfaces are declared: which of them the plugin has is known once it is there, and a call to another one
+ * A store in another process, a plugin. It may start later than the gateway, die and come back.
+ * While it is away calls fail at once as `store_unavailable`. All interfaces are declared, because
+ * the plugin's interfaces are known only once it is there. A call to an interface that it lacks
  * throws `interface_unsupported`.
  *
- * `secondMs` is how many of the contract's milliseconds a second of the plugin's clock counts; tests move that clock.
+ * `secondMs` is the number of the contract's milliseconds in a second of the plugin's clock; tests
+ * change it.
  */
 export function createRemoteBackend(
   config: RemoteConfig,
@@ -94,11 +99,13 @@ export function createRemoteBackend(
       try {
         plugin.lacks = await findLacking(transport, config.namespace ?? DEFAULT_NAMESPACE);
       } catch {
-        // It went away, or does not say. What it lacks it answers as UNIMPLEMENTED itself.
+        // The plugin went away, or does not tell. It answers calls to what it lacks with
+        // UNIMPLEMENTED.
       }
     };
     link = { transport, scanTransport, plugin };
-    // The first call makes the channel connect, and go on trying. What it meets, later calls tell their callers.
+    // The first call makes the channel connect and keep trying. Later calls report its failure to
+    // their callers.
     check(link).catch(() => {});
     await first(known, OPEN_WAIT_MS);
   }
@@ -119,7 +126,7 @@ export function createRemoteBackend(
   };
 }
 
-/** Asks the plugin for its health. One without that service is well if it answers. */
+/** Asks for the plugin's health. A plugin without the health service is healthy if it answers. */
 async function check({ transport }: Link): Promise<void> {
   const health = createClient(Health, transport);
   try {
@@ -136,7 +143,7 @@ async function check({ transport }: Link): Promise<void> {
   throw new PrismError("store_unavailable", "the plugin says that it does not serve");
 }
 
-/** Waits for `event`, and no longer than `maxMs`. */
+/** Waits for `event`, at most `maxMs`. */
 async function first(event: Promise<void>, maxMs: number): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, maxMs);

@@ -5,11 +5,14 @@ import { tlsFilesSchema } from "../../tls-files.ts";
 const ENDPOINT = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[a-z\d_][a-z\d_.-]{0,252}):(\d{1,5})$/i;
 
 const shape = {
-  /** Where the plugin listens: "host:port" or "http://host:port" without TLS ("host:port" with, where `tls` is given), "https://host:port" with it. */
+  /**
+   * The plugin's address: "host:port" or "http://host:port" without TLS, "https://host:port" with
+   * TLS. "host:port" uses TLS if `tls` is given.
+   */
   endpoint: z.string().refine(isEndpoint, {
     error: 'expected "host:port", "http://host:port" or "https://host:port", with a port from 1 to 65535',
   }),
-  /** The namespace to ask the plugin for. Absent = the one that the call is for. */
+  /** The namespace at the plugin. Absent = the call's own. */
   namespace: z
     .string()
     .regex(NAMESPACE_PATTERN, {
@@ -30,7 +33,7 @@ export const remoteSchema = z
   .strictObject({ type: z.literal("remote"), ...shape })
   .refine(withTlsOrNot, TLS_WITHOUT_TLS);
 
-/** `plugin:` of a namespace: the same for that namespace alone, without the `type`. */
+/** `plugin:` of a namespace: the same options for that namespace alone, without `type`. */
 export const pluginSchema = z
   .strictObject(shape)
   .refine(withTlsOrNot, TLS_WITHOUT_TLS)

@@ -5,10 +5,12 @@ import { abortError, PrismError, type Reason } from "../../errors.ts";
 import { reasonOf } from "../../reasons.ts";
 import type { Call } from "../contract.ts";
 
-/** "lost" = the call may have been run or not, and there is no answer. */
+/** "lost" = there is no answer, and the call may have run or not. */
 type Outcome = Reason | "lost";
 
-/** What is known of a failed call where the plugin tells no reason: a foreign one has its status code only. */
+/**
+ * The meaning of a status code when the plugin gives no reason: a foreign plugin has only the code.
+ */
 const BY_CODE: Readonly<Record<Code, Outcome>> = {
   [Code.Canceled]: "lost",
   [Code.Unknown]: "internal",
@@ -17,7 +19,7 @@ const BY_CODE: Readonly<Record<Code, Outcome>> = {
   [Code.NotFound]: "key_not_found",
   [Code.AlreadyExists]: "internal",
   [Code.PermissionDenied]: "internal",
-  // It may be a bound on messages, so nobody is told to try again.
+  // It may be a bound on message size, so a retry would not help.
   [Code.ResourceExhausted]: "store_full",
   [Code.FailedPrecondition]: "internal",
   [Code.Aborted]: "lost",
@@ -29,7 +31,9 @@ const BY_CODE: Readonly<Record<Code, Outcome>> = {
   [Code.Unauthenticated]: "internal",
 };
 
-/** In the words of the gateway: a foreign plugin's own are not written for its callers. */
+/**
+ * The gateway's messages. A foreign plugin's messages are not written for the gateway's callers.
+ */
 const MESSAGES: Partial<Readonly<Record<Reason, string>>> = {
   invalid_field: "the plugin does not take a field of the request",
   deadline_exceeded: "the deadline of the call passed",
@@ -39,7 +43,10 @@ const MESSAGES: Partial<Readonly<Record<Reason, string>>> = {
   corrupt_data: "the plugin's data does not read back as what was written",
 };
 
-/** Reasons that are about the way from the gateway to the plugin, and what they mean to the gateway's caller. */
+/**
+ * Reasons that concern the gateway as the plugin's caller, and their meaning for the gateway's
+ * caller.
+ */
 const OF_THE_WAY: Partial<Readonly<Record<Reason, Outcome>>> = {
   canceled: "lost",
   shutting_down: "store_unavailable",
@@ -50,14 +57,17 @@ const OF_THE_WAY: Partial<Readonly<Record<Reason, Outcome>>> = {
   request_unsupported: "internal",
 };
 
-/** What was asked of the plugin. */
+/** The call to the plugin. */
 export interface Asked {
   readonly call: Call;
-  /** Whether it changes anything. */
+  /** Whether the call changes anything. */
   readonly write: boolean;
 }
 
-/** Turns what a transport threw into the error that the gateway's caller is told. The cause keeps all of it, for the log. */
+/**
+ * Turns a transport's error into the error for the gateway's caller. The cause keeps everything for
+ * the log.
+ */
 export function toPrismError(thrown: unknown, { call, write }: Asked): PrismError {
   if (thrown instanceof PrismError) {
     return thrown;

@@ -1,9 +1,10 @@
-/** Calls of one batch that are under way at the same time. */
+/** The most calls of one batch at a time. */
 const MAX_TOGETHER = 64;
 
 /**
- * Makes a call for each item, many at the same time, and those of one key one after another. Answers in the order of the items. After a
- * failure no more are begun; throws it when all that were have ended.
+ * Makes a call for each item, many at a time, but calls on one key one after another. Answers in
+ * the order of the items. After a failure it starts no more calls, waits for those under way and
+ * throws the failure.
  */
 export async function eachInOrder<T, R>(
   items: readonly T[],

@@ -6,22 +6,23 @@ import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/k
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 
-/** The services that a plugin can have, and what messages call them. */
+/** The services that a plugin may have, with their names in messages. */
 export const INTERFACE_NAMES: ReadonlyMap<string, string> = new Map([
   [KeyValueBasicInterface.typeName, "key-value interface"],
   [KeyValueScanInterface.typeName, "scan interface"],
   [ListBasicInterface.typeName, "list interface"],
 ]);
 
-/** No entry, list or prefix that anybody uses. */
+/** A key that nobody uses, for entries, lists and prefixes. */
 const PROBE = "\0prism.probe";
 
-/** For each question to the plugin. */
+/** The time limit of each question to the plugin. */
 const TIMEOUT_MS = 2000;
 
 /**
- * Which of the interfaces the plugin does not have, by the full names of the services: as its reflection says, or where it has none, as
- * a read of nothing in `namespace` shows that each answers. Throws ConnectError where the plugin does not say.
+ * The interfaces that the plugin lacks, as full service names. Its reflection tells; without
+ * reflection, an empty read in `namespace` shows whether each service answers. Throws ConnectError
+ * if the plugin does not tell.
  */
 export async function findLacking(transport: Transport, namespace: string): Promise<ReadonlySet<string>> {
   const services =
@@ -30,7 +31,7 @@ export async function findLacking(transport: Transport, namespace: string): Prom
   return new Set([...INTERFACE_NAMES.keys()].filter((name) => !has.has(name)));
 }
 
-/** `undefined` where the plugin does not have this version of reflection. */
+/** `undefined` if the plugin lacks this version of reflection. */
 async function reflected(
   transport: Transport,
   service: typeof ServerReflection | typeof ServerReflectionV1Alpha,
@@ -73,7 +74,10 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
   return has;
 }
 
-/** What the call answers; `undefined` where its service is not there. Throws ConnectError where that is not known. */
+/**
+ * The call's answer; `undefined` if its service is missing. Throws ConnectError if that remains
+ * unknown.
+ */
 async function implemented<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {
     return await call();

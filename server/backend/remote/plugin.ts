@@ -12,22 +12,28 @@ import type { Call } from "../contract.ts";
 import { toPrismError } from "./errors.ts";
 import { INTERFACE_NAMES } from "./interfaces.ts";
 
-/** Calls that wait for the plugin at the same time; further ones fail as `overloaded`. */
+/** The most calls that wait for the plugin; further calls fail as `overloaded`. */
 const MAX_CALLS = 16_384;
 
-/** What calls are made with. Any transport will do where every call has a whole signal only. */
+/**
+ * The transport for the calls. It must accept signals that are only {@link AbortEvents}, unless
+ * every call has a real signal.
+ */
 export type PluginTransport = Pick<GrpcTransport, "unary" | "stream">;
 
-/** Makes calls to a plugin, and knows what it lacks. */
+/** Makes calls to a plugin, and knows which interfaces it lacks. */
 export class Plugin {
-  /** The services, by their full names, that calls are refused for. */
+  /** The full names of the services whose calls are refused. */
   lacks: ReadonlySet<string> = new Set();
   readonly #transport: PluginTransport;
   readonly #type: string;
   readonly #namespace: string | undefined;
   #calls = 0;
 
-  /** `type` is the room's, for messages; `namespace` the plugin's name for every namespace, `undefined` = it has the same names. */
+  /**
+   * `type`: the room's name, for messages. `namespace`: the plugin's name for every namespace;
+   * `undefined` = it uses the same names.
+   */
   constructor(
     transport: PluginTransport,
     { type, namespace }: { readonly type: string; readonly namespace?: string | undefined },
@@ -37,7 +43,7 @@ export class Plugin {
     this.#namespace = namespace;
   }
 
-  /** Asks for one answer, within the call's deadline. Throws PrismError. */
+  /** Makes a unary call within the call's deadline. Throws PrismError. */
   async ask<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I> & { readonly namespace: string },
@@ -63,7 +69,10 @@ export class Plugin {
     }
   }
 
-  /** Asks for a stream of answers, until `signal` is aborted. Throws PrismError here; the stream throws what the transport does. */
+  /**
+   * Starts a stream of answers that ends when `signal` aborts. Throws PrismError here; the stream
+   * itself throws the transport's errors.
+   */
   async stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     input: MessageInitShape<I> & { readonly namespace: string },
@@ -98,7 +107,7 @@ export class Plugin {
   }
 }
 
-/** What is left of the call's time, at least a millisecond: 0 would be no bound at all. */
+/** The rest of the call's time, at least a millisecond, because 0 would mean no limit. */
 function timeLeftMs({ deadlineMs }: Call): number | undefined {
   return deadlineMs === undefined ? undefined : Math.max(1, Math.ceil(deadlineMs - performance.now()));
 }

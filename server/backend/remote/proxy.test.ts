@@ -1,4 +1,7 @@
-/** Through a whole proxy to a plugin: Prism itself, or one that shares nothing with it but the schema. */
+/**
+ * Through a whole proxy to a plugin: Prism itself, or one that shares nothing with it but the
+ * schema.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,7 +55,9 @@ async function openRoom(options: Omit<Parameters<typeof createRemoteBackend>[0],
   return backend;
 }
 
-/** Ten thousand bytes a page of 1,024: many pages, of which the plugin sends what the window holds. */
+/**
+ * Ten thousand bytes a page of 1,024: many pages, of which the plugin sends what the window holds.
+ */
 async function fill(plugin: TestServer): Promise<string[]> {
   const { entries } = await openRoom({ endpoint: plugin.address });
   const keys = Array.from({ length: ENTRIES }, (_, i) => `k${String(i).padStart(5, "0")}`);

@@ -11,27 +11,28 @@ import type { StoreOptions } from "./stores.ts";
 const { scan, scanKeys, count } = KeyValueScanInterface.method;
 
 /**
- * Scans that wait for their readers at the same time. Each holds what was read ahead, a few hundred KiB, and a place on a connection;
- * of those there are 256, so that some are left for scans that are read.
+ * The most scans that wait for their readers. Each holds a few hundred KiB that were read ahead,
+ * and a place on a connection. There are 256 places, so some remain for scans that are read.
  */
 export const MAX_WAITING_SCANS = 192;
 
-/** How long a scan waits for its reader; one who comes later pays for a new one. */
+/** How long a scan waits for its reader. A reader that comes later causes a new scan. */
 const WAIT_MS = 60_000;
 
-/** Scans of a plugin, which end when they are closed. */
+/** The scans of a plugin. Closing them ends them. */
 export interface RemoteScans extends ScanStore {
   /** Ends the scans that wait for their readers. */
   close(): void;
 }
 
 /**
- * The wire streams a scan and the contract asks for pages, each on its own. So the stream of a scan stays open, unread, until the next
- * page of the same call is asked for; meanwhile flow control holds the plugin back. A page whose stream is gone (there are too many, or
- * the reader took too long) begins a new scan and skips what came before.
+ * The wire streams a scan, while the contract asks for single pages. So a scan's stream stays open
+ * and unread until the same call asks for its next page; flow control holds the plugin back. If the
+ * stream is gone (too many streams, or a slow reader), the next page starts a new scan and skips
+ * what came before.
  */
 export function createScans({ plugin }: StoreOptions): RemoteScans {
-  /** Those that wait, the longest first. A call has one. */
+  /** The waiting scans, the oldest first. A call has at most one. */
   const waiting = new Map<Call, RemoteScan>();
 
   function take(namespace: string, query: PageQuery, call: Call): RemoteScan | undefined {
@@ -93,7 +94,7 @@ export function createScans({ plugin }: StoreOptions): RemoteScans {
   };
 }
 
-/** One scan at the plugin, and how far it was read. */
+/** One scan at the plugin and its position. */
 class RemoteScan {
   readonly #namespace: string;
   readonly #prefix: string;
@@ -101,7 +102,7 @@ class RemoteScan {
   readonly #leaving = new AbortController();
   readonly #signal: AbortSignal;
   readonly #items: Promise<AsyncIterator<{ readonly key: string; readonly value?: Uint8Array }>>;
-  /** The last key that was read, or to be skipped; `undefined` = none. */
+  /** The last key that was read or is to be skipped. `undefined` = none. */
   #after: string | undefined;
   #skipping: boolean;
   #timer: NodeJS.Timeout | undefined = undefined;
@@ -119,7 +120,7 @@ class RemoteScan {
     this.#after = after;
     this.#skipping = after !== undefined;
     this.#signal = AbortSignal.any([call.signal, this.#leaving.signal]);
-    // Less than a whole page is asked for where that is all that is wanted.
+    // Asks for less than a whole page if no more is wanted.
     const limit = after === undefined && maxEntries < SCAN_PAGE_ENTRIES ? maxEntries : 0;
     const request = { namespace, prefix, limit };
     this.#items = keysOnly
@@ -127,7 +128,7 @@ class RemoteScan {
       : plugin.stream(scan, request, call, this.#signal);
   }
 
-  /** Whether the next item is the first of what the query asks for. */
+  /** Whether the next item is the first one of this query. */
   continues(namespace: string, { prefix, after, keysOnly }: PageQuery): boolean {
     return (
       namespace === this.#namespace &&
@@ -167,21 +168,21 @@ class RemoteScan {
     return { keys, values: new ArrayValues(values), next };
   }
 
-  /** Waits for its reader; `forget` is called when it waits no more because it was closed. */
+  /** Starts waiting for the reader. `forget` is called if the wait ends by closing. */
   wait(forget: () => void): void {
     this.#forget = forget;
     this.#timer = setTimeout(this.#onEnd, WAIT_MS);
     this.#signal.addEventListener("abort", this.#onEnd);
   }
 
-  /** Its reader is there. */
+  /** Stops waiting: the reader is there. */
   wake(): void {
     this.#forget = () => {};
     clearTimeout(this.#timer);
     this.#signal.removeEventListener("abort", this.#onEnd);
   }
 
-  /** Ends the scan at the plugin, where it has not ended. */
+  /** Ends the scan at the plugin, unless it has ended. */
   close(): void {
     this.wake();
     this.#leaving.abort();

@@ -17,11 +17,11 @@ import type { Plugin } from "./plugin.ts";
 const entry = KeyValueBasicInterface.method;
 const list = ListBasicInterface.method;
 
-/** What the stores of the room need. */
+/** What the stores of this room need. */
 export interface StoreOptions {
-  /** The plugin that is there now. Throws PrismError where there is none. */
+  /** The current plugin. Throws PrismError if there is none. */
   readonly plugin: () => Plugin;
-  /** Milliseconds that a second of the plugin's clock counts. */
+  /** The number of milliseconds in a second of the plugin's clock. */
   readonly secondMs: number;
 }
 
@@ -31,7 +31,7 @@ type Ask = <I extends DescMessage, O extends DescMessage>(
   input: MessageInitShape<I> & { readonly namespace: string },
 ) => Promise<MessageShape<O>>;
 
-/** What an item is on the wire. Throws PrismError. */
+/** Makes the call for one item. Throws PrismError. */
 type AskItem<Item, Answer> = (
   ask: Ask,
   namespace: string,
@@ -39,7 +39,7 @@ type AskItem<Item, Answer> = (
   options: StoreOptions,
 ) => Promise<Answer>;
 
-/** Each method of the contract that takes items. */
+/** The call for each method of the contract that takes items. */
 const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
   get: orNothing(undefined, async (ask, namespace, key) => (await ask(entry.get, { namespace, key })).value),
   exists: orNothing(
@@ -47,7 +47,8 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
     async (ask, namespace, key) => (await ask(entry.exists, { namespace, key })).exists,
   ),
   async set(ask, namespace, { key, value, ttlMs }, { secondMs }) {
-    // The wire counts whole seconds: an entry lives up to one longer than it was asked to, and never shorter.
+    // The wire counts whole seconds. Rounding up keeps an entry up to a second longer, never
+    // shorter.
     const ttlSeconds = BigInt(Math.ceil(ttlMs / secondMs));
     const { success } = await ask(entry.set, { namespace, key, value, ttlSeconds });
     if (!success) {
@@ -62,7 +63,7 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
   async push(ask, namespace, { key, end, value }) {
     const input = { namespace, listKey: key, value };
     const { newLength } = end === "left" ? await ask(list.pushLeft, input) : await ask(list.pushRight, input);
-    // A list has what was pushed just now.
+    // After a push a list has at least one value.
     if (newLength < 1n) {
       throw failed(`new_length: ${newLength}`);
     }
@@ -79,7 +80,9 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
   ),
 };
 
-/** Entries and lists of a plugin: a call for each item of a batch, so that a batch is not all or none. */
+/**
+ * Entries and lists of a plugin. Each item of a batch is its own call, so a batch is not atomic.
+ */
 export function createStores(options: StoreOptions): Interfaces {
   return buildInterfaces((_, method, row) =>
     row.takes === "items"
@@ -95,7 +98,8 @@ function createMethod(
 ): ItemsMethod<unknown, unknown> {
   return async (namespace, items, call) => {
     const ask: Ask = (method, input) => options.plugin().ask(method, input, call, writes);
-    // The first call of a batch is written before this turn ends; the values of the others must outlive their request.
+    // The first call of a batch is written in this turn. The items of the others must outlive their
+    // request, so they are copied.
     const mine = kept === undefined || items.length === 1 ? items : items.map(kept);
     let done = 0;
     const answer = async (item: unknown) => {
@@ -121,12 +125,12 @@ function createMethod(
 
 const PARTLY_DONE = "a part of the batch took effect, and a part did not";
 
-/** A write that the plugin does not refuse by a status, and says that it did not make. */
+/** The plugin reports success by status, but says that it did not make the write. */
 function failed(answer: string): PrismError {
   return new PrismError("internal", `the plugin failed: it answered the write with ${answer}`);
 }
 
-/** A call that answers `nothing` where the plugin tells as NOT_FOUND that the key holds nothing. */
+/** A call that answers `nothing` when the plugin says NOT_FOUND for the key. */
 function orNothing<Item, Answer>(nothing: Answer, ask: AskItem<Item, Answer>): AskItem<Item, Answer> {
   return async (...args) => {
     try {

@@ -21,25 +21,31 @@ import { FILES_GONE, openError, toPrismError } from "./errors.ts";
 import { openSession, type Session } from "./session.ts";
 import type { OperationOf } from "./write-batch.ts";
 
-/** Entries that one write of a sweep deletes: calls wait no longer for it than for each other. */
+/**
+ * The most entries that one write of a sweep deletes, so that calls wait for a sweep no longer than
+ * for each other.
+ */
 const SWEEP_ENTRIES = 512;
 
-/** A {@link Backend} on a file. */
+/** A {@link Backend} in a file. */
 export interface SqliteBackend extends Backend {
-  /** Deletes everything that is expired now; answers how many entries that was. The store also does so by itself, every second. */
+  /**
+   * Deletes everything that is expired now; answers the number of entries. The store also does this
+   * by itself, every second.
+   */
   sweep(): Promise<number>;
 }
 
 /**
- * A store in one SQLite file. A thread of its own writes, many calls to a commit; this thread reads, and sees each write that was
- * acknowledged. What is acknowledged is on the disk.
+ * A store in one SQLite file. A separate thread writes, many calls in one commit. This thread
+ * reads, and sees every acknowledged write. Acknowledged writes are on the disk.
  */
 export function createSqliteBackend(
   config: SqliteConfig,
   { clock, log = SILENT }: { readonly clock: Clock; readonly log?: StoreLog },
 ): SqliteBackend {
   const options: DatabaseOptions = { path: resolve(config.path), maxBytes: config.max_bytes };
-  /** `session` is absent while it is opened again, and where that failed. */
+  /** `session` is absent while the file is reopened, and after reopening failed. */
   let open: { session: Session | undefined; readonly sweeper: Sweeper } | undefined;
   let reopening: Promise<void> | undefined;
 
@@ -56,7 +62,7 @@ export function createSqliteBackend(
 
   const startSession = () => openSession(options, clock, log, onRoom);
 
-  /** The disk had no room to open the database for writing, and has now. */
+  /** The disk was too full to open the database for writing, and has room now. */
   function onRoom(): void {
     reopening ??= reopen().finally(() => {
       reopening = undefined;
@@ -164,12 +170,12 @@ function createLists(current: () => Session): ListStore {
   };
 }
 
-/** What a method of the contract that writes answers: a Set tells nothing of its items. */
+/** The answers of a writing method: a Set tells nothing of its items. */
 type WriteAnswers<W extends WriteName> =
   | Answers<AnswerOf<W>>
   | ([AnswerOf<W>] extends [undefined] ? undefined : never);
 
-/** A call that writes. It keeps its items while they wait, and they count until it is answered. */
+/** Makes a writing call. It keeps its items while they wait, and counts them until it is answered. */
 function createWrite<W extends WriteName>(
   current: () => Session,
   type: W,
@@ -191,7 +197,10 @@ function createWrite<W extends WriteName>(
   };
 }
 
-/** An operation fails as a whole, so all its items are refused for what one is. Throws the store's own failure. */
+/**
+ * An operation fails as a whole, so each of its items gets the refusal of one. Throws the store's
+ * own failures.
+ */
 function refused(items: readonly unknown[], error: unknown): readonly Refusal[] {
   const known = toPrismError(error);
   const refusal = refusalOf(known);
@@ -201,7 +210,7 @@ function refused(items: readonly unknown[], error: unknown): readonly Refusal[] 
   return items.map(() => refusal);
 }
 
-/** Reads each item for itself. */
+/** Reads each item on its own. */
 function readEach<Item, Answer>(items: readonly Item[], read: (item: Item) => Answer): Answers<Answer> {
   return items.map((item) => {
     try {

@@ -9,14 +9,17 @@ import { prepare } from "./query.ts";
 import { createCountStep } from "./reader.ts";
 import type { GroupObserver } from "./write-queue.ts";
 
-/** Most long counts at one time. Calls that count the same share one. */
+/** The most long counts at a time. Equal counts share one. */
 const MAX_LONG_COUNTS = 16;
 
-/** Counts the live entries that have a prefix. It has to hear of all groups that are written. */
+/** Counts the live entries with a prefix. It must observe every group that is written. */
 export interface Counter extends GroupObserver {
-  /** Exact at some moment between the call and its answer, however long it takes. Rejects with {@link PrismError}. */
+  /**
+   * Exact for some moment between the call and its answer, however long the count takes. Rejects
+   * with {@link PrismError}.
+   */
   count(namespace: string, prefix: string, call: Call): Promise<number>;
-  /** Fails what is under way: the connection closes. */
+  /** Fails the counts under way: the connection closes. */
   close(): void;
 }
 
@@ -30,21 +33,25 @@ interface Waiter {
 interface LongCount {
   readonly namespace: string;
   readonly range: KeyRange;
-  /** The first key that is not walked over yet; `range.below` = all are. */
+  /** The first key still to be walked; `range.below` = the walk is done. */
   cursor: Uint8Array;
-  /** Live entries from the start of the range to the cursor, without those that the group under way may change. */
+  /**
+   * Live entries from the start of the range to the cursor, except those that the group under way
+   * may change.
+   */
   total: number;
-  /** An entry counts as live that expires after this. */
+  /** An entry is live if it expires after this. */
   nowMs: number;
   waiters: Waiter[];
 }
 
 /**
- * A count that one step answers is one statement. A longer one walks over the range in steps, between which other work
- * runs. It holds no snapshot meanwhile, because SQLite's log cannot begin anew while there is one. What is written behind
- * it, it learns as the {@link GroupObserver}: keys that a group may change are left out while the group is under way, and
- * looked at when it is done. So the total is that of the moment when all is walked over and no group of the range is under
- * way. What another process writes to the file meanwhile is counted or not.
+ * A short count is one statement. A longer one walks over the range in steps, and other work runs
+ * between them. It holds no snapshot, because SQLite cannot restart its log while one is open.
+ * Instead it observes the writes behind its cursor as a {@link GroupObserver}: keys that a group
+ * may change are left out while the group is under way and read when it is done. So the total is
+ * exact at the moment when the walk is done and no group of the range is under way. Writes of other
+ * processes may or may not be counted.
  *
  * @param db The reader's connection.
  */
@@ -52,7 +59,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
   const countStep = createCountStep(db);
   const readGroup = createReadGroup(db);
   const expiredBetween = createExpiredBetween(db);
-  /** By namespace and prefix. The first is the next to make a step. */
+  /** By namespace and prefix. The first one makes the next step. */
   const counts = new Map<string, LongCount>();
   const nothing = readGroup([]);
   let underWay = nothing;
@@ -60,7 +67,8 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
 
   function makeStep(count: LongCount): void {
     const { namespace, range, cursor, nowMs } = count;
-    // The group may be committed between two statements, but not within a transaction.
+    // The group may be committed between two statements of no transaction, so earlier looks are
+    // stale.
     underWay.forget();
     db.exec("BEGIN");
     try {
@@ -72,7 +80,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
     }
   }
 
-  /** Takes out what expired meanwhile. No group is under way that may change it. */
+  /** Subtracts what expired meanwhile. No group that may change it is under way. */
   function moveTo(count: LongCount, nowMs: number): void {
     count.total -= expiredBetween(count.namespace, walkedOver(count), count.nowMs, nowMs);
     count.nowMs = nowMs;
@@ -88,7 +96,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
     }
   }
 
-  /** A count that fails does so alone, and does not stop the writes. */
+  /** Runs `work`; its failure ends this count alone and stops no write. */
   function attempt(id: string, count: LongCount, work: () => void): void {
     try {
       work();
@@ -107,7 +115,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
     }
   }
 
-  /** One step of one count, so that other calls wait no longer where there are many. */
+  /** Makes one step of one count, so that other calls do not wait for many counts. */
   function run(): void {
     scheduled = false;
     for (const [id, count] of counts) {
@@ -157,7 +165,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
       if (step.next === undefined) {
         return step.live;
       }
-      // A namespace's name has no NUL in it.
+      // A namespace's name never contains NUL.
       const id = `${namespace}\0${prefix}`;
       const count = counts.get(id) ?? begin(id, namespace, prefix, nowMs);
       return new Promise((resolve, reject) => count.waiters.push({ call, resolve, reject }));
@@ -174,7 +182,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
       const sweeps = operations.some(({ type }) => type === "sweep");
       for (const [id, count] of counts) {
         attempt(id, count, () => {
-          // A sweep deletes what is expired: from here on nothing that counts.
+          // A sweep deletes expired entries only, which no longer count.
           if (sweeps) {
             moveTo(count, nowMs);
           }
@@ -204,7 +212,10 @@ function isWalkedOver({ range, cursor }: LongCount): boolean {
   return Buffer.compare(cursor, range.below) >= 0;
 }
 
-/** Counts the entries of a range that expire after `afterMs` and not after `untilMs`: it looks at no others. */
+/**
+ * Counts the entries of a range that expire after `afterMs` and not after `untilMs`. It reads only
+ * these.
+ */
 function createExpiredBetween(
   db: DatabaseSync,
 ): (namespace: string, range: KeyRange, afterMs: number, untilMs: number) => number {

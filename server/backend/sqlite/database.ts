@@ -4,32 +4,36 @@ import { isBusy, openError } from "./errors.ts";
 import { expectMigrated, identify, migrate } from "./migrations.ts";
 import { prepare } from "./query.ts";
 
-/** How long the writer waits for another process's lock. It waits on a thread of its own. */
+/** How long the writer waits for another process's lock. It waits on its own thread. */
 const WRITER_BUSY_TIMEOUT_MS = 5000;
 
-/** How long a reader waits. In WAL mode it has to only while another process recovers or removes the log. It waits on the main thread. */
+/**
+ * How long a reader waits. In WAL mode it only waits while another process recovers or removes the
+ * log. It waits on the main thread.
+ */
 const READER_BUSY_TIMEOUT_MS = 250;
 
-/** Between two tries where SQLite itself does not wait. */
+/** The pause between tries where SQLite itself does not wait. */
 const BUSY_RETRY_MS = 5;
 
-/** Pages in the log at which a commit also copies them to the database. */
+/** The log's size in pages at which a commit also copies it to the database. */
 const CHECKPOINT_PAGES = 1000;
 
-/** A log that a long read or a burst made larger than this is cut back once it is copied. */
+/** A log larger than this is truncated after it is copied. A long read or a burst makes it grow. */
 const MAX_IDLE_LOG_BYTES = 16 * 1024 * 1024;
 
-/** What the writer needs to know of the configuration. */
+/** What the writer knows of the configuration. */
 export interface DatabaseOptions {
-  /** Absolute. */
+  /** An absolute path. */
   readonly path: string;
-  /** Most bytes of the database file, `undefined` = no bound. */
+  /** The most bytes of the database file. `undefined` = no bound. */
   readonly maxBytes: number | undefined;
 }
 
 /**
- * Opens the connection that writes; creates the file and its tables where they are missing. A commit is on the disk when it
- * returns. Throws {@link PrismError} with a message for the operator that names the file.
+ * Opens the connection that writes, and creates a missing file and missing tables. A commit is on
+ * the disk when it returns. Throws {@link PrismError} with a message for the operator that names
+ * the file.
  */
 export function openWriter(options: DatabaseOptions, migrations: readonly Migration[]): DatabaseSync {
   const { path } = options;
@@ -53,7 +57,10 @@ export function openWriter(options: DatabaseOptions, migrations: readonly Migrat
   }
 }
 
-/** SQLite does not wait for the lock where two processes change a new file to WAL at once: here it does. */
+/**
+ * SQLite does not wait for the lock when two processes switch a new file to WAL at once, so this
+ * does.
+ */
 function enableLog(db: DatabaseSync): void {
   const giveUpAtMs = performance.now() + WRITER_BUSY_TIMEOUT_MS;
   for (;;) {
@@ -64,16 +71,17 @@ function enableLog(db: DatabaseSync): void {
       if (!isBusy(error) || performance.now() > giveUpAtMs) {
         throw error;
       }
-      // On the writer's own thread, as SQLite waits too.
+      // Blocks the writer's own thread only, as SQLite's waiting does.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_RETRY_MS);
     }
   }
 }
 
 /**
- * Opens a connection that only reads. The writer's has to be open: it makes the file. Throws as {@link openWriter} does.
+ * Opens a connection that only reads. The writer's must be open first, because it creates the file.
+ * Throws as {@link openWriter} does.
  *
- * @param cacheBytes Most memory that pages are kept in, absent = SQLite's 2,000 KiB.
+ * @param cacheBytes The most memory for cached pages; absent = SQLite's 2,000 KiB.
  */
 export function openReader(path: string, cacheBytes?: number): DatabaseSync {
   let db: DatabaseSync | undefined;
@@ -95,9 +103,10 @@ function readOnly(db: DatabaseSync, cacheBytes: number | undefined): void {
 }
 
 /**
- * Opens the only connection to a database, which then only reads. It needs no room on the disk: with an exclusive lock SQLite keeps in
- * memory what connections share, and reads the log where it is (sqlite.org/wal.html, Use of WAL Without Shared-Memory). Throws as
- * {@link openWriter} does, and where the tables are of an older Prism.
+ * Opens the only connection to a database, for reading. It needs no room on the disk: with an
+ * exclusive lock SQLite keeps the shared memory on the heap and reads the log in place
+ * (sqlite.org/wal.html, Use of WAL Without Shared-Memory). Throws as {@link openWriter} does, and
+ * when the tables are of an older Prism.
  */
 export function openLoneReader(
   path: string,
@@ -107,7 +116,7 @@ export function openLoneReader(
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: READER_BUSY_TIMEOUT_MS });
-    // Before anything is read.
+    // Must come before the first read.
     db.exec("PRAGMA locking_mode = EXCLUSIVE");
     readOnly(db, cacheBytes);
     identify(db, migrations, path);
@@ -119,7 +128,10 @@ export function openLoneReader(
   }
 }
 
-/** SQLite opens a file that it may not write for reading only, and would say so to the first caller that writes. */
+/**
+ * SQLite opens a write-protected file for reading and tells only the first writer. This tells at
+ * the start.
+ */
 function expectWritable(db: DatabaseSync, version: number): void {
   db.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${version}; ROLLBACK`);
 }

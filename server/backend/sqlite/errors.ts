@@ -1,6 +1,9 @@
 import { PrismError, type Reason } from "../../errors.ts";
 
-/** SQLite's primary result codes (https://www.sqlite.org/rescode.html) that say more than "a defect of Prism". */
+/**
+ * SQLite's primary result codes (https://www.sqlite.org/rescode.html) that do not mean a defect of
+ * Prism.
+ */
 const PERM = 3;
 const BUSY = 5;
 const NOMEM = 7;
@@ -11,10 +14,10 @@ const FULL = 13;
 const CANTOPEN = 14;
 const TOOBIG = 18;
 const NOTADB = 26;
-/** The memory that readers and the writer share could not grow: the disk is full. */
+/** The disk is full: the memory that readers and the writer share could not grow. */
 const IOERR_SHMSIZE = IOERR | (19 << 8);
 
-/** What a call's caller is told. */
+/** The messages for the callers of the API. */
 const MESSAGES: Partial<Record<Reason, string>> = {
   store_full: "the store has no room left",
   corrupt_data: "the stored data is damaged",
@@ -23,16 +26,16 @@ const MESSAGES: Partial<Record<Reason, string>> = {
   outcome_unknown: "the store failed during the write; it may or may not have taken effect",
 };
 
-/** A failure in a form that crosses from the writer's thread to the caller's. */
+/** A failure in a form that can cross from the writer's thread to the main thread. */
 export interface Failure {
   readonly reason: Reason;
-  /** For the caller of the API, or at `open` for the operator. */
+  /** For the caller of the API; at `open` for the operator. */
   readonly message: string;
   /** For the log only. */
   readonly detail: string;
 }
 
-/** What SQLite's error means to a caller of Prism; anything that is no error of SQLite is a defect. */
+/** What SQLite's error means to a caller of Prism. An error of another kind is a defect. */
 export function reasonOf(error: unknown): Reason {
   const code = errorCode(error);
   if (code === IOERR_SHMSIZE) {
@@ -58,17 +61,17 @@ export function reasonOf(error: unknown): Reason {
   }
 }
 
-/** Whether SQLite could not read or write the file, so that a commit may have reached the disk or not. */
+/** Whether SQLite failed to read or write the file. A commit may have reached the disk or not. */
 export function isIoError(error: unknown): boolean {
   return (errorCode(error) & 0xff) === IOERR;
 }
 
-/** Whether another process holds a lock that is in the way. */
+/** Whether another process's lock is in the way. */
 export function isBusy(error: unknown): boolean {
   return (errorCode(error) & 0xff) === BUSY;
 }
 
-/** The error as a caller of the API may see it; SQLite's own is its cause. */
+/** The error for callers of the API, with SQLite's own error as its cause. */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) {
     return error;
@@ -77,11 +80,11 @@ export function toPrismError(error: unknown): PrismError {
   return new PrismError(reason, messageFor(reason, error), { cause: error });
 }
 
-/** What a call is told where the files of an open store are gone, and the log. */
+/** The message for calls and the log when the files of an open store are gone. */
 export const FILES_GONE =
   "the store's file was deleted, moved or replaced while it was open: the server has to be restarted";
 
-/** The error as plain data; `reason` where the circumstances say more than the error does. */
+/** The error as plain data. `reason` = the circumstances tell more than the error does. */
 export function toFailure(error: unknown, reason?: Reason): Failure {
   if (error instanceof PrismError) {
     return { reason: error.reason, message: error.message, detail: detailOf(error.cause) };
@@ -90,12 +93,14 @@ export function toFailure(error: unknown, reason?: Reason): Failure {
   return { reason: known, message: messageFor(known, error), detail: detailOf(error) };
 }
 
-/** The other way round. */
+/** The reverse of {@link toFailure}. */
 export function fromFailure({ reason, message, detail }: Failure): PrismError {
   return new PrismError(reason, message, { cause: new Error(detail) });
 }
 
-/** What the operator is told when the database cannot be opened: which file, what is wrong, what to do. */
+/**
+ * What the operator reads when the database cannot be opened: the file, the fault and the remedy.
+ */
 export function openError(error: unknown, path: string): PrismError {
   if (error instanceof PrismError) {
     return error;
@@ -142,7 +147,7 @@ function detailOf(error: unknown): string {
   return code === 0 ? (error.stack ?? error.message) : `${error.message} (SQLite result code ${code})`;
 }
 
-/** SQLite's extended result code, 0 = not an error of SQLite. */
+/** SQLite's extended result code; 0 = not an error of SQLite. */
 function errorCode(error: unknown): number {
   if (!(error instanceof Error) || !("errcode" in error)) {
     return 0;

@@ -125,7 +125,10 @@ describe("a new database", () => {
   });
 });
 
-/** Bounds how large a file this process may write, in bytes: beyond it each write fails, as it does where a disk is broken. */
+/**
+ * Bounds how large a file this process may write, in bytes: beyond it each write fails, as it does
+ * where a disk is broken.
+ */
 function limitFiles(bytes: number | "unlimited"): void {
   execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
 }

@@ -4,26 +4,27 @@ import { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
 import { isBusy, openError } from "./errors.ts";
 
-/** Of this process's user alone: what is stored is nobody else's to read. */
+/** Only for this process's user: the data is private. */
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
-/** What the names of the files beside a database end in. */
+/** The suffixes of the files beside a database. */
 const BESIDE = ["-wal", "-shm", "-lock", "-reserve"] as const;
 
-/** What a database was when it was claimed. */
+/** The state of a database when it was claimed. */
 export type Origin = "missing" | "empty" | "filled";
 
-/** A database that is this process's alone, until `release`. */
+/** A database that belongs to this process until `release`. */
 export interface Claim {
   readonly origin: Origin;
   release(): void;
 }
 
 /**
- * Claims the database for one store, and makes its directory and an empty file where they are missing. The claim is a lock on a
- * file beside the database, which the operating system lets go when the process ends, however it does. Other programs may
- * read the database, and write to it, all the same. Throws {@link PrismError} with a message for the operator that names the file.
+ * Claims the database for one store. Makes a missing directory, and an empty file for a missing
+ * one. The claim is a lock on a file beside the database; the operating system drops it when the
+ * process ends in any way. Other programs can still read and write the database. Throws {@link
+ * PrismError} with a message for the operator that names the file.
  */
 export function claimDatabase(path: string): Claim {
   makeDirectory(path);
@@ -47,7 +48,7 @@ export function claimDatabase(path: string): Claim {
   }
 }
 
-/** Does what SQLite does not, and says what SQLite's "unable to open database file" leaves open. */
+/** SQLite makes no directory, and its "unable to open database file" does not tell why. */
 function makeDirectory(path: string): void {
   const directory = dirname(path);
   try {
@@ -64,7 +65,10 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** A SQLite database with nothing in it: SQLite's locks work wherever its databases do, and between two stores of one process. */
+/**
+ * An empty SQLite database serves as the lock: SQLite's locks work wherever its databases do, and
+ * also between two stores of one process.
+ */
 function lockFile(path: string): DatabaseSync {
   const lockPath = besideDatabase(path, "-lock");
   makeFile(lockPath);
@@ -86,12 +90,15 @@ function lockFile(path: string): DatabaseSync {
   }
 }
 
-/** Makes an empty file where there is none. SQLite gives its `-wal` and `-shm` the mode of the database. */
+/**
+ * Makes an empty file if there is none. SQLite gives its `-wal` and `-shm` the mode of the
+ * database.
+ */
 function makeFile(path: string): void {
   try {
     closeSync(openSync(path, "wx", FILE_MODE));
   } catch {
-    // It is there, or SQLite says why it cannot be.
+    // The file exists, or SQLite will tell why it cannot.
   }
 }
 
@@ -100,7 +107,10 @@ function originOf(path: string): Origin {
   return bytes === undefined ? "missing" : bytes === 0 ? "empty" : "filled";
 }
 
-/** The path of a file that belongs to the database. SQLite has its own beside the file that a symbolic link leads to. */
+/**
+ * The path of a file that belongs to the database. SQLite follows a symbolic link and puts its
+ * files beside the target.
+ */
 export function besideDatabase(path: string, suffix: (typeof BESIDE)[number]): string {
   let real: string;
   try {
@@ -111,19 +121,20 @@ export function besideDatabase(path: string, suffix: (typeof BESIDE)[number]): s
   return real + suffix;
 }
 
-/** What users other than this process's may do that they should not. */
+/** Access that other users have and should not. */
 export interface OpenToOthers {
-  /** Of a file of the database, or its folder. */
+  /** A file of the database, or its folder. */
   readonly path: string;
   /** In octal digits, as `chmod` takes it. */
   readonly mode: string;
-  /** The command that keeps them out. */
+  /** The command that takes the access away. */
   readonly run: string;
 }
 
 /**
- * Finds files of the database that others may read or write, and its folder where they may write: they could put another file in
- * place of one. What is there is the operator's, and keeps its mode. Windows has no such modes.
+ * Finds files of the database that other users may read or write. Also its folder if they may write
+ * to it, because they could replace a file. Existing files belong to the operator and keep their
+ * mode. Windows has no such modes.
  */
 export function findOpenToOthers(path: string): OpenToOthers[] {
   if (process.platform === "win32") {
@@ -132,7 +143,7 @@ export function findOpenToOthers(path: string): OpenToOthers[] {
   const files = [path, ...BESIDE.map((suffix) => besideDatabase(path, suffix))];
   return [
     ...files.flatMap((file) => openBy(file, 0o077, "go-rwx")),
-    // In a folder with the sticky bit, as /tmp, everybody's files are his own.
+    // In a folder with the sticky bit, like /tmp, users cannot replace each other's files.
     ...openBy(dirname(files[1] ?? path), 0o022, "go-w", 0o1000),
   ];
 }
@@ -145,8 +156,9 @@ function openBy(path: string, bits: number, change: string, unless = 0): OpenToO
 }
 
 /**
- * Makes a look at the files of an open database: whether their paths still lead to those that were opened. SQLite goes on with a
- * file that was deleted, and so without a trace. A look costs as much as a small write, so it is not for each group.
+ * Makes a check that the paths of an open database still lead to the opened files. SQLite keeps
+ * using a deleted file, whose data is lost at the end. One check costs as much as a small write, so
+ * it is not made for each group.
  */
 export function createPresence(path: string): () => boolean {
   const beside = (["-wal", "-shm", "-lock"] as const).map((suffix) => besideDatabase(path, suffix));
@@ -156,13 +168,13 @@ export function createPresence(path: string): () => boolean {
       try {
         return isSame(opened, statOf(each));
       } catch {
-        // A folder that may not be looked into, or a disk that fails: reads and writes tell of that themselves.
+        // The folder is closed to this user or the disk fails. Reads and writes report that.
         return true;
       }
     });
 }
 
-/** A file that was not there at first may be made later. */
+/** A file that was missing at first may appear later. */
 function isSame(opened: Stats | undefined, found: Stats | undefined): boolean {
   return opened === undefined || (opened.ino === found?.ino && opened.dev === found.dev);
 }

@@ -4,22 +4,31 @@ import { FadingMaximum } from "../fading-maximum.ts";
 import { toPrismError } from "./errors.ts";
 import type { Reader } from "./reader.ts";
 
-/** A statement has no more keys than this and one call's: it bounds the BLOB that their values share. */
+/**
+ * Together with one call's keys this bounds a statement's keys, and so the BLOB that their values
+ * share.
+ */
 const MAX_STATEMENT_KEYS = 256;
 
-/** Nor is it expected to read more bytes, by the largest value of late: it bounds how long the event loop stands still. */
+/**
+ * The most bytes that a statement is expected to read, by the largest recent value. Bounds how long
+ * the event loop stands still.
+ */
 const MAX_STATEMENT_BYTES = 1024 * 1024;
 
-/** A turn of the event loop that has read for this long leaves the rest to the next. */
+/** After reading this long in one turn of the event loop, the rest waits for the next turn. */
 const MAX_TURN_MS = 2;
 
 type Values = Answers<Uint8Array | undefined>;
 
 /** Lets the Gets of one turn of the event loop share statements. */
 export interface GetQueue {
-  /** The values, `undefined` where a key holds nothing, as they are at some time after this call. Rejects with {@link PrismError}. */
+  /**
+   * The values at some moment after this call; `undefined` where there is no entry. Rejects with
+   * {@link PrismError}.
+   */
   get(namespace: string, keys: readonly string[]): Promise<Values>;
-  /** Answers everything that waits, now. */
+  /** Answers all waiting calls now. */
   flush(): void;
 }
 
@@ -29,7 +38,7 @@ interface WaitingGet {
   readonly reject: (error: unknown) => void;
 }
 
-/** The calls of one statement, and their keys in order. */
+/** The calls of one statement and all their keys, in order. */
 interface Group {
   readonly namespace: string;
   readonly keys: string[];
@@ -39,7 +48,7 @@ interface Group {
 /** Makes the queue in front of `reader`. */
 export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: Clock): GetQueue {
   let waiting: Group[] = [];
-  /** The last group of each namespace, while it takes calls. */
+  /** The last group of each namespace, until it is full. */
   const open = new Map<string, Group>();
   let scheduled = false;
   const largest = new FadingMaximum(1);
@@ -56,7 +65,7 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
     return group;
   }
 
-  /** At the end of the turn, when all that it brought is here. */
+  /** Runs at the end of the turn, when all its calls are here. */
   function schedule(): void {
     if (scheduled) {
       return;
@@ -106,7 +115,7 @@ export function createGetQueue(reader: Pick<Reader, "get" | "getMany">, clock: C
           call.reject(failure);
         }
       } else if (calls.length > 1) {
-        // What is damaged is one entry, most likely: it is in one of the halves.
+        // Most likely one entry is damaged, so only one half will fail.
         const half = Math.ceil(calls.length / 2);
         for (const some of [calls.slice(0, half), calls.slice(half)]) {
           answerGroup({ namespace, keys: some.flatMap((call) => call.keys), calls: some });

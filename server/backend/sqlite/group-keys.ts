@@ -3,23 +3,29 @@ import type { KeyRange } from "../key-range.ts";
 import { prepare } from "./query.ts";
 import { entryKeysOf, type Operation } from "./write-batch.ts";
 
-/** The keys of entries that a group of writes may change. However many ask, each key is looked at once. */
+/**
+ * The keys of entries that a group of writes may change. Each key is looked up once, however many
+ * counts ask.
+ */
 export interface GroupKeys {
-  /** Whether there are any in a range. */
+  /** Whether any of them is in a range. */
   isAnyIn(namespace: string, range: KeyRange): boolean;
-  /** How many of those in a range are live and expire after `nowMs`. Throws SQLite's errors. */
+  /** How many of them in a range are live and expire after `nowMs`. Throws SQLite's errors. */
   liveIn(namespace: string, range: KeyRange, nowMs: number): number;
-  /** To be called where the database may be another one than at the looks so far. */
+  /** Forgets all lookups. Call it when the database may have changed. */
   forget(): void;
 }
 
 interface GroupKey {
   readonly key: Uint8Array;
-  /** When the entry expires: Infinity = never, -Infinity = there is none, `undefined` = not looked at yet. */
+  /**
+   * When the entry expires. Infinity = never, -Infinity = there is no entry, `undefined` = not
+   * looked up.
+   */
   expiresAtMs: number | undefined;
 }
 
-/** Makes {@link GroupKeys} of groups, over one connection. */
+/** Makes {@link GroupKeys} for groups, over one connection. */
 export function createReadGroup(db: DatabaseSync): (operations: readonly Operation[]) => GroupKeys {
   const look = prepare<[expiresAtMs: number | null]>(
     db,
@@ -34,7 +40,7 @@ export function createReadGroup(db: DatabaseSync): (operations: readonly Operati
   return (operations) => {
     const byNamespace = new Map<string, readonly GroupKey[]>();
 
-    /** In ascending order. Made when they are first asked for: mostly nobody counts. */
+    /** In ascending order. Made on demand, because there is mostly no count. */
     function keysOf(namespace: string): readonly GroupKey[] {
       let keys = byNamespace.get(namespace);
       if (keys === undefined) {
@@ -77,7 +83,7 @@ export function createReadGroup(db: DatabaseSync): (operations: readonly Operati
   };
 }
 
-/** Each once, in ascending order. */
+/** Without duplicates, in ascending order. */
 function keysIn(operations: readonly Operation[], namespace: string): GroupKey[] {
   const keys = new Set<string>();
   for (const operation of operations) {
@@ -90,7 +96,7 @@ function keysIn(operations: readonly Operation[], namespace: string): GroupKey[]
   );
 }
 
-/** The place of the first key at or after `from`; the length where there is none. */
+/** The index of the first key at or after `from`; the length = none. */
 function firstFrom(keys: readonly GroupKey[], from: Uint8Array): number {
   let low = 0;
   let high = keys.length;

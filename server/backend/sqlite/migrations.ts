@@ -3,18 +3,22 @@ import { PrismError } from "../../errors.ts";
 import { loadMigrations, type Migration } from "../migration-files.ts";
 import { prepare, type Query } from "./query.ts";
 
-/** "Prsm", in the file's header: tells a database of Prism from any other (https://www.sqlite.org/pragma.html#pragma_application_id). */
+/**
+ * "Prsm" in the file's header: marks a database as Prism's
+ * (https://www.sqlite.org/pragma.html#pragma_application_id).
+ */
 const APPLICATION_ID = 0x5072736d;
 
-/** The steps of the tables that this version knows, in order. */
+/** The migrations that this version knows, in order. */
 export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));
 
 /**
- * Throws {@link PrismError} `store_unavailable` unless the database is empty or one of Prism's that these migrations know.
- * Changes nothing, so that another program's database stays as it was.
+ * Throws {@link PrismError} `store_unavailable` unless the database is empty, or is one of Prism's
+ * that these migrations know. Changes nothing, so another program's database stays intact.
  */
 export function identify(db: DatabaseSync, migrations: readonly Migration[], path: string): void {
-  // In one transaction, so that all three are of one moment: another process may be making the file.
+  // One transaction, so that the three values are of one moment: another process may be creating
+  // the file.
   db.exec("BEGIN");
   const version = userVersion(db);
   const [id] = one<[number]>(db, "PRAGMA application_id");
@@ -34,7 +38,10 @@ export function identify(db: DatabaseSync, migrations: readonly Migration[], pat
   }
 }
 
-/** Applies what is missing, each step whole or not at all. Several processes may do this to one file at once. */
+/**
+ * Applies missing migrations, each whole or not at all. Several processes may do this to one file
+ * at once.
+ */
 export function migrate(db: DatabaseSync, migrations: readonly Migration[]): void {
   for (const { version, sql } of migrations) {
     if (userVersion(db) >= version) {
@@ -42,7 +49,7 @@ export function migrate(db: DatabaseSync, migrations: readonly Migration[]): voi
     }
     db.exec("BEGIN IMMEDIATE");
     try {
-      // Another process may have applied this step while this one waited for the lock.
+      // Another process may have applied it while this one waited for the lock.
       if (userVersion(db) < version) {
         db.exec(sql);
         db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version}`);
@@ -57,7 +64,7 @@ export function migrate(db: DatabaseSync, migrations: readonly Migration[]): voi
   }
 }
 
-/** Throws {@link PrismError} `store_unavailable` where a step is missing. */
+/** Throws {@link PrismError} `store_unavailable` if a migration is missing. */
 export function expectMigrated(db: DatabaseSync, migrations: readonly Migration[]): void {
   if (userVersion(db) < migrations.length) {
     throw new PrismError("store_unavailable", "the tables are of an older Prism");

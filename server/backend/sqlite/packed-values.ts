@@ -1,11 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import { prepare } from "./query.ts";
 
-/** Stand for "no value", and for one that is not in its row and comes alone, among the lengths. */
+/** Markers among the lengths: no value, and a large value that is read on its own. */
 const ABSENT = -1;
 const LARGE = -2;
 
-/** Reads the values of many keys, `undefined` where a key holds nothing. Throws SQLite's errors. */
+/** Reads the values of many keys; `undefined` where there is no entry. Throws SQLite's errors. */
 export type GetMany = (
   namespace: string,
   keys: readonly string[],
@@ -13,8 +13,9 @@ export type GetMany = (
 ) => (Uint8Array | undefined)[];
 
 /**
- * All in one statement, and all small values in one BLOB, of which each is a view: a row and an array of its own for each key costs
- * more than to find it. The keys go in as JSON, because a statement has a fixed number of parameters.
+ * Uses one statement, with all small values in one BLOB. Each value is a view of it. A row and an
+ * array for each key would cost more than finding it. The keys are passed as JSON, because a
+ * statement has a fixed number of parameters.
  *
  * @param getLarge Reads one value.
  */
@@ -24,7 +25,8 @@ export function createGetMany(
 ): GetMany {
   const query = prepare<[pack: Uint8Array | null, lengths: string]>(
     db,
-    // SQLite concatenates BLOBs byte by byte, whatever is in them. A LEFT JOIN keeps the order of its left side.
+    // SQLite concatenates BLOBs byte by byte, whatever they hold. A LEFT JOIN keeps the order of
+    // its left side.
     `SELECT CAST(group_concat(entry.value, '') AS BLOB),
             group_concat(ifnull(length(entry.value), iif(large_value_id IS NULL, ${ABSENT}, ${LARGE})))
      FROM json_each(?2) AS wanted LEFT JOIN entry

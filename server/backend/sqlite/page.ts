@@ -4,16 +4,19 @@ import { keyRange, successor } from "../key-range.ts";
 import { PackedValues } from "../values.ts";
 import { prepare } from "./query.ts";
 
-/** Rows that one page or one step of a count looks at, expired ones included: a bound on how long the event loop stands still. */
+/**
+ * The most rows, with expired ones, that one page or one step of a count reads. Bounds how long the
+ * event loop stands still.
+ */
 export const MAX_ROWS_PER_STEP = 4096;
 
-/** Most rows that come as one: with the largest values that are in their rows they fill a page. */
+/** The most rows in one pack. With the largest values that a row can hold they fill a page. */
 const MAX_PACK_ROWS = 64;
 
-/** How many come first, before it is known how large they are. */
+/** The rows of the first pack, when their size is not known yet. */
 const FIRST_PACK_ROWS = 4;
 
-/** Stand for "expired", and for a value that is not in its row and comes alone, among the lengths. */
+/** Markers among the lengths: an expired entry, and a large value that is read on its own. */
 const EXPIRED = -1;
 const LARGE = -2;
 
@@ -21,12 +24,12 @@ const LIVE = "(expires_at_ms IS NULL OR expires_at_ms > ?1)";
 
 const NOTHING = new Uint8Array(0);
 
-/** Reads one page of a scan. `nowMs` is since 1970. Throws SQLite's errors. */
+/** Reads one page of a scan. `nowMs` counts from 1970. Throws SQLite's errors. */
 export type ReadPage = (namespace: string, query: PageQuery, nowMs: number) => Page;
 
 /**
- * Rows come in packs, whose keys are one JSON array and whose values are one BLOB: a row for each entry, with a buffer for its value, takes
- * twice as long where values are small.
+ * Rows come in packs: one JSON array of keys and one BLOB of values. One row and one buffer for
+ * each entry would take twice as long for small values.
  *
  * @param getLarge Reads one value.
  */
@@ -34,9 +37,10 @@ export function createReadPage(
   db: DatabaseSync,
   getLarge: (namespace: string, key: string, nowMs: number) => Uint8Array | undefined,
 ): ReadPage {
-  // Expired rows come back too, without their values, because a page has to bound the rows that it passes over. An aggregate takes the
-  // rows of a subquery in their order, and SQLite concatenates BLOBs byte by byte, whatever is in them. The limit is not the bare
-  // parameter, of which SQLite would want to know the value each time before it plans the statement.
+  // Expired rows come too, without their values, because a page bounds the rows that it passes. An
+  // aggregate takes the rows of a subquery in order, and SQLite concatenates BLOBs byte by byte.
+  // The limit is an expression: for a bare parameter SQLite would plan the statement again for each
+  // value.
   const selectPack = (length: string, value: string) =>
     prepare<[keys: string, lengths: string | null, values: Uint8Array | null]>(
       db,
@@ -74,7 +78,7 @@ export function createReadPage(
         if (!keysOnly) {
           const large = length === LARGE;
           const source = large ? getLarge(namespace, key, nowMs) : pack;
-          // Deleted since its row was read.
+          // The entry was deleted after its row was read.
           if (source === undefined) {
             continue;
           }
@@ -97,7 +101,7 @@ export function createReadPage(
       }
       from = successor(Buffer.from(last));
       rows += limit;
-      // As many as the page has room for, if they are as large as those before them.
+      // As many rows as still fit the page, if they are as large as those before.
       const rowBytes = Math.max(1, bytes / rows);
       packRows = Math.min(MAX_PACK_ROWS, Math.ceil((maxBytes - bytes) / rowBytes));
     }

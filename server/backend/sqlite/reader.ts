@@ -5,21 +5,21 @@ import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
 import { prepare } from "./query.ts";
 
 /**
- * The statements that read, each prepared once, over one connection. All answer at once and hold no transaction
- * open. `nowMs` is since 1970.
+ * The reading statements over one connection, each prepared once. All answer at once and leave no
+ * transaction open. `nowMs` counts from 1970.
  */
 export interface Reader {
   get(namespace: string, key: string, nowMs: number): Uint8Array | undefined;
   getMany: GetMany;
   exists(namespace: string, key: string, nowMs: number): boolean;
   page: ReadPage;
-  /** Length of a list, 0 = absent. */
+  /** The length of a list; 0 = there is none. */
   length(namespace: string, key: string): number;
-  /** Whether there is anything to sweep. */
+  /** Whether a sweep would find anything. */
   hasExpired(nowMs: number): boolean;
 }
 
-/** Makes a {@link Reader} of a migrated database. Its calls throw SQLite's errors. */
+/** Makes a {@link Reader} of a migrated database. Its methods throw SQLite's errors. */
 export function createReader(db: DatabaseSync): Reader {
   const live = "(expires_at_ms IS NULL OR expires_at_ms > ?)";
   const value = prepare<[value: Uint8Array]>(
@@ -46,13 +46,16 @@ export function createReader(db: DatabaseSync): Reader {
   };
 }
 
-/** One step of a count: how many keys it found live, and where the next step starts, `undefined` = the range is done. */
+/**
+ * One step of a count: the live keys it found, and where the next step starts. `undefined` = the
+ * range is done.
+ */
 export interface CountStep {
   readonly live: number;
   readonly next: KeyRange | undefined;
 }
 
-/** Makes the step of a count: it looks at {@link MAX_ROWS_PER_STEP} rows at most. */
+/** Makes the step function of a count. A step reads at most {@link MAX_ROWS_PER_STEP} rows. */
 export function createCountStep(
   db: DatabaseSync,
 ): (namespace: string, range: KeyRange, nowMs: number) => CountStep {

@@ -4,7 +4,10 @@ import { unpackOperations } from "./packed-operations.ts";
 import type { WriterThread } from "./write-queue.ts";
 import type { ToWriter } from "./writer.ts";
 
-/** Stands in for the writer's thread where the database is open for reading only: each write fails with `refusal`. */
+/**
+ * Replaces the writer's thread when the database is open for reading only: each write fails with
+ * `refusal`.
+ */
 export function createRefusingThread(refusal: Failure): WriterThread {
   const events = new EventEmitter();
   return {

@@ -5,28 +5,31 @@ import { besideDatabase } from "./files.ts";
 import { prepare } from "./query.ts";
 import { type ApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
 
-/** Room that is kept back: more than what the log holds that is not in the database yet, or else a part of a small disk. */
+/**
+ * The most room in reserve. It exceeds the part of the log that is not in the database yet. On a
+ * small disk the reserve is smaller.
+ */
 const MAX_RESERVE_BYTES = 8 * 1024 * 1024;
 const RESERVE_PART = 1 / 16;
 
-/** A disk with less room than this is full: a commit writes some pages. */
+/** A disk with less room than this is full, because a commit writes some pages. */
 const LEAST_FREE_BYTES = 64 * 1024;
 
-/** Room of the log of a full disk, in pages: some deletes. */
+/** The log's room on a full disk, in pages: enough for some deletes. */
 const LOG_PAGES = 64;
 
-/** A file beside the database, for nothing but its room. */
+/** A file beside the database that only holds room. */
 export interface Reserve {
   readonly bytes: number;
-  /** Makes it, where the disk has room for it and as much again; answers whether it is there. */
+  /** Makes the file if the disk has room for it twice. Answers whether it exists. */
   make(): boolean;
-  /** Gives its room back. */
+  /** Frees its room. */
   release(): void;
-  /** Room on the disk now, in bytes. */
+  /** The room on the disk now, in bytes. */
   freeBytes(): number;
 }
 
-/** The reserve of the database at `path`, whose directory has to be there. */
+/** The reserve of the database at `path`, whose directory must exist. */
 export function createReserve(path: string): Reserve {
   const file = besideDatabase(path, "-reserve");
   const disk = () => statfsSync(dirname(file));
@@ -50,7 +53,7 @@ export function createReserve(path: string): Reserve {
         writeFileSync(file, Buffer.alloc(bytes), { mode: 0o600 });
         return true;
       } catch {
-        // Somebody else was faster: the disk is full.
+        // Another program was faster: the disk is full.
         rmSync(file, { force: true });
         return false;
       }
@@ -59,25 +62,26 @@ export function createReserve(path: string): Reserve {
   };
 }
 
-/** A writer that goes on where the disk is full, with what needs no more room. */
+/** A writer that keeps working on a full disk, for writes that need no more room. */
 export interface FrugalWriter {
   readonly apply: ApplyGroup;
-  /** True: the disk is full, the reserve is in use and the database does not grow. */
+  /** True: the disk is full, the reserve is in use, and the database does not grow. */
   readonly isTight: boolean;
 }
 
 /**
- * Wraps `apply`. Where the disk is full, SQLite can write nothing, not even a delete: it writes to its log first, and what is in the
- * log cannot be moved to a database that cannot grow. So the reserve is given back then, with which the log is moved, and from
- * there on the database does not grow and the log begins anew after each group: what is deleted makes room in the file,
- * which others fill. When the disk has room again the reserve is made again, and all is as before.
+ * Wraps `apply`. On a full disk SQLite can write nothing, not even a delete: it writes to its log
+ * first, and the log cannot move into a database that cannot grow. So this frees the reserve, and
+ * the log moves. From then on the database does not grow, and the log restarts after each group:
+ * deletes make room in the file for other writes. When the disk has room again, the reserve is made
+ * again and writing goes on as usual.
  */
 export function createFrugalWriter(db: DatabaseSync, reserve: Reserve, apply: ApplyGroup): FrugalWriter {
   const number = (pragma: string) => prepare<[number]>(db, `PRAGMA ${pragma}`).get()?.[0] ?? 0;
   const maxPages = number("max_page_count");
   const pageBytes = number("page_size");
   let isTight = false;
-  // What the log holds at most fits into half of the reserve.
+  // The log must fit into half of the reserve.
   const logPages = Math.floor(reserve.bytes / 2 / pageBytes);
   db.exec(`PRAGMA wal_autocheckpoint = ${Math.max(1, Math.min(number("wal_autocheckpoint"), logPages))}`);
   if (!reserve.make() || reserve.freeBytes() < LEAST_FREE_BYTES) {
@@ -93,16 +97,19 @@ export function createFrugalWriter(db: DatabaseSync, reserve: Reserve, apply: Ap
     moveLog();
   }
 
-  /** The log keeps its room when it begins anew. So it takes some while there is some: other programs may be faster later. */
+  /**
+   * Takes room for the log early, because other programs may be faster later. The log keeps its
+   * room when it restarts.
+   */
   function takeRoomForLog(): void {
     const version = number("user_version");
     try {
-      // Each writes one page.
+      // Each write adds one page.
       for (let pages = 0; pages < LOG_PAGES && pages < logPages; pages++) {
         db.exec(`PRAGMA user_version = ${version}`);
       }
     } catch {
-      // There was not so much.
+      // The disk had less room.
     }
   }
 
@@ -113,16 +120,16 @@ export function createFrugalWriter(db: DatabaseSync, reserve: Reserve, apply: Ap
     }
   }
 
-  /** Waits for the reads of the moment, so that the next group finds the log empty. */
+  /** Waits for current reads, so that the next group finds the log empty. */
   function moveLog(): void {
     try {
       db.exec("PRAGMA wal_checkpoint(RESTART)");
     } catch {
-      // There is no room even for that: the next group tries again, and says so.
+      // Even this had no room. The next group tries again and reports it.
     }
   }
 
-  /** It may be `max_bytes` that refuses a write. Whichever has less room is it. */
+  /** The refusal may come from `max_bytes`: the cause is whichever leaves less room. */
   function isDiskFull(): boolean {
     return reserve.freeBytes() < (maxPages - number("page_count")) * pageBytes;
   }
@@ -148,7 +155,7 @@ export function createFrugalWriter(db: DatabaseSync, reserve: Reserve, apply: Ap
   };
 }
 
-/** Applies those again that found no room, and puts in what becomes of them. */
+/** Applies the operations again that found no room, and replaces their results. */
 function applyRefused(
   apply: ApplyGroup,
   operations: readonly Operation[],

@@ -16,7 +16,7 @@ export const sqliteRoom = {
   findClashes: findSharedFiles,
 } as const satisfies Room<SqliteConfig>;
 
-/** Two stores in one file would each write what the other does not know of. */
+/** Two stores in one file would each miss the other's writes. */
 function findSharedFiles(stores: readonly ConfiguredStore<SqliteConfig>[]): readonly Clash<SqliteConfig>[] {
   const clashes: Clash<SqliteConfig>[] = [];
   const firstUse = new Map<string, string>();
@@ -33,13 +33,13 @@ function findSharedFiles(stores: readonly ConfiguredStore<SqliteConfig>[]): read
   return clashes;
 }
 
-/** Equal for names of one file, whatever links lead to it. */
+/** Equal for all names of one file, whatever links lead to it. */
 function identityOf(path: string): string {
   try {
     const { dev, ino } = statSync(path);
     return `${dev}:${ino}`;
   } catch {
-    // Not there yet.
+    // The file does not exist yet.
   }
   try {
     return join(realpathSync(dirname(path)), basename(path));

@@ -16,29 +16,39 @@ import { createReserve } from "./reserve.ts";
 import { createWriteQueue, type WriteQueue, type WriterThread } from "./write-queue.ts";
 import type { FromWriter } from "./writer.ts";
 
-/** A few thousand keys here and there are on as many pages: with these in memory Gets of them take half the time. */
+/**
+ * A few thousand scattered keys are on as many pages. With these pages in memory Gets of them take
+ * half the time.
+ */
 const READER_CACHE_BYTES = 16 * 1024 * 1024;
 
-/** Between two looks whether the files are there and writes go through. */
+/** The pause between checks of the files and of writing. */
 const WATCH_MS = 250;
 
-/** What an open store has. */
+/** The parts of an open store. */
 export interface Session {
   readonly reader: Reader;
   readonly gets: GetQueue;
   readonly counter: Counter;
   readonly writes: WriteQueue;
-  /** True: what is read and written is not in the file at the database's path. It stays so until the store is opened again. */
+  /**
+   * True: the database's path no longer leads to the file that is read and written. It stays true
+   * until the store is opened again.
+   */
   readonly filesAreGone: boolean;
-  /** Throws {@link ReadOnlyError} where writes fail of late, and `store_unavailable` where the writer's thread died. */
+  /**
+   * Throws {@link ReadOnlyError} if recent writes failed, and `store_unavailable` if the writer's
+   * thread died.
+   */
   checkWrites(): void;
-  /** Answers what waits, and gives everything back. */
+  /** Answers all waiting calls and releases everything. */
   close(): Promise<void>;
 }
 
 /**
- * Claims the database and opens it; for reading only where the disk has not even room to open it for more. `onRoom` is called, maybe more
- * than once, when the reserve is there again. Throws {@link PrismError} with a message for the operator, and what SQLite says.
+ * Claims the database and opens it. On a disk too full for that it opens it for reading only.
+ * `onRoom` is called, maybe repeatedly, when there is room again. Throws {@link PrismError} with a
+ * message for the operator and SQLite's own words.
  */
 export async function openSession(
   options: DatabaseOptions,
@@ -72,10 +82,10 @@ export async function openSession(
 
 interface Connections {
   readonly worker: WriterThread;
-  /** Why writes fail from the start on. */
+  /** Why writes fail from the start. */
   readonly refusal: Failure | undefined;
   readonly db: DatabaseSync;
-  /** True: until there is room to open the database for more. */
+  /** True: reading only, until there is room to reopen the database. */
   readonly onlyReads: boolean;
 }
 
@@ -101,7 +111,7 @@ async function connect(options: DatabaseOptions, { origin }: Claim): Promise<Con
   }
 }
 
-/** `undefined` = it cannot be opened so either, and the first reason is the one to tell. */
+/** `undefined` = this fails too, and the first failure is the one to report. */
 function tryLoneReader(path: string): DatabaseSync | undefined {
   try {
     return openLoneReader(path, MIGRATIONS, READER_CACHE_BYTES);
@@ -126,7 +136,7 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
   const areFilesThere = createPresence(path);
   const reserve = onlyReads ? createReserve(path) : undefined;
   let filesAreGone = false;
-  // The start tells by itself what `check` says.
+  // The start itself logs the first refusal.
   let told = refusal;
   let probing = false;
 
@@ -154,7 +164,7 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
     told = refusal;
   }
 
-  /** Nobody may write while health says that it is no use, so somebody has to find out that it is. */
+  /** While health refuses writes no caller makes any, so this finds out when they work again. */
   function probe(): void {
     if (writes.refusal !== undefined && !probing) {
       probing = true;
@@ -184,7 +194,7 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
       clearInterval(timer);
       gets.flush();
       counter.close();
-      // The last connection to close copies the log into the database: let that be the writer's.
+      // The last connection to close copies the log into the database; that has to be the writer's.
       db.close();
       await writes.close();
       claim.release();
@@ -192,11 +202,11 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
   };
 }
 
-/** Starts the thread that writes, and waits until it has opened the database. */
+/** Starts the writing thread and waits until it has opened the database. */
 async function startWriter(
   options: DatabaseOptions,
 ): Promise<{ readonly worker: Worker; readonly refusal: Failure | undefined }> {
-  // The build does not rewrite this name, so it takes the extension that this file has.
+  // The build does not rewrite this name, so it takes this file's own extension.
   const entry = new URL(`./writer${extname(import.meta.filename)}`, import.meta.url);
   const worker = new Worker(entry, { workerData: options });
   const message = await new Promise<FromWriter>((resolve, reject) => {

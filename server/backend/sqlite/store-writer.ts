@@ -6,18 +6,21 @@ import type { Failure } from "./errors.ts";
 import { createFrugalWriter, createReserve, type FrugalWriter, type Reserve } from "./reserve.ts";
 import { createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
 
-/** What became of a group, and whether writes are refused since then. */
+/** The results of a group, and whether writes are refused after it. */
 export interface Answer {
   readonly outcomes: readonly Outcome[];
-  /** Why writes fail now; `undefined` = they do not. One call's own fault does not count, nor does `max_bytes`. */
+  /**
+   * Why writes fail now; `undefined` = they work. A call's own fault does not count, and
+   * `max_bytes` does not.
+   */
   readonly refusal: Failure | undefined;
 }
 
-/** All that the writer's thread does. */
+/** The work of the writing thread. */
 export interface StoreWriter {
-  /** Why writes fail from the start on. */
+  /** Why writes fail from the start. */
   readonly refusal: Failure | undefined;
-  /** Applies a group. What it answers is on the disk. */
+  /** Applies a group. Answered writes are on the disk. */
   write(operations: readonly Operation[], nowMs: number): Answer;
   close(): void;
 }
@@ -28,7 +31,7 @@ const DISK_FULL: Failure = {
   detail: "the disk is full",
 };
 
-/** Opens the database to write. Throws {@link PrismError} with a message for the operator. */
+/** Opens the database for writing. Throws {@link PrismError} with a message for the operator. */
 export function createStoreWriter(options: DatabaseOptions, migrations: readonly Migration[]): StoreWriter {
   const reserve = createReserve(options.path);
   const db = openWithRoom(options, migrations, reserve);
@@ -50,7 +53,7 @@ export function createStoreWriter(options: DatabaseOptions, migrations: readonly
   }
 }
 
-/** SQLite needs some room to open a database. */
+/** Opening a database needs some room. */
 function openWithRoom(
   options: DatabaseOptions,
   migrations: readonly Migration[],
@@ -67,7 +70,9 @@ function openWithRoom(
   }
 }
 
-/** The last word counts. Where the disk is full, that is one of a write that may need room. */
+/**
+ * The last result decides. On a full disk that is the last result of a write that may need room.
+ */
 function refusalAfter(
   before: Failure | undefined,
   { isTight }: FrugalWriter,

@@ -5,11 +5,11 @@ import { openReader, openWriter } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { type ApplyGroup, createApplyGroup } from "./write-batch.ts";
 
-/** A new database, and both kinds of connections to it. Disposing closes them and removes it. */
+/** A new database with both kinds of connection. Disposing closes and removes it. */
 export interface TestDatabase extends AsyncDisposable {
   readonly writer: DatabaseSync;
   readonly reader: DatabaseSync;
-  /** Writes as the store does. */
+  /** Writes in the way of the store. */
   readonly apply: ApplyGroup;
 }
 

@@ -1,4 +1,7 @@
-/** The entry of the thread that owns the connection that writes. The rest of its work is in modules that tests reach. */
+/**
+ * The entry of the thread with the writing connection. The rest of its work is in modules that
+ * tests can import.
+ */
 import { parentPort, workerData } from "node:worker_threads";
 import type { DatabaseOptions } from "./database.ts";
 import { type Failure, toFailure } from "./errors.ts";
@@ -6,10 +9,13 @@ import { MIGRATIONS } from "./migrations.ts";
 import { unpackOperations } from "./packed-operations.ts";
 import { type Answer, createStoreWriter } from "./store-writer.ts";
 
-/** What the main thread sends: a group to apply, packed, or the word to close and end. */
+/** What the main thread sends: a packed group to apply, or the order to close and end. */
 export type ToWriter = { readonly operations: Uint8Array<ArrayBuffer>; readonly nowMs: number } | "close";
 
-/** What it hears: first whether the database is open, then one answer to each group. */
+/**
+ * What the main thread receives: first whether the database is open, then one answer for each
+ * group.
+ */
 export type FromWriter =
   | { readonly opened: { readonly refusal: Failure | undefined } }
   | { readonly openFailure: Failure }

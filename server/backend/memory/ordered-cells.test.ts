@@ -1,34 +1,34 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareUtf8 } from "../utf8.ts";
+import { Cells } from "./cells.ts";
 import { EncodedKey } from "./encoded-key.ts";
-import { OrderedRecords, type Side } from "./ordered-records.ts";
-import { Records } from "./records.ts";
+import { OrderedCells, type Side } from "./ordered-cells.ts";
 
 /** The structure with keys that are text. */
 class OrderedKeys {
-  readonly #records = new Records();
-  readonly #ordered = new OrderedRecords(this.#records);
+  readonly #cells = new Cells();
+  readonly #ordered = new OrderedCells(this.#cells);
   readonly #addresses = new Map<string, number>();
 
   insert({ key }: { readonly key: string }): void {
-    const address = this.#records.create(encoded(key), new Uint8Array(0));
+    const address = this.#cells.create(encoded(key), new Uint8Array(0));
     this.#addresses.set(key, address);
     this.#ordered.insert(encoded(key), address);
   }
 
-  /** Takes the record to another address, and its old room away. */
+  /** Takes the cell to another address, and its old room away. */
   move(key: string): void {
     const from = this.#addresses.get(key) ?? 0;
-    const to = this.#records.copy(from);
+    const to = this.#cells.copy(from);
     this.#addresses.set(key, to);
     this.#ordered.move(encoded(key), to);
-    this.#records.release(from);
+    this.#cells.release(from);
   }
 
   delete(key: string): void {
     this.#ordered.delete(encoded(key));
-    this.#records.free(this.#addresses.get(key) ?? 0);
+    this.#cells.free(this.#addresses.get(key) ?? 0);
   }
 
   rank(probe: string, side: Side): number {
@@ -38,7 +38,7 @@ class OrderedKeys {
   walk(probe: string, side: Side, visit: (key: string) => boolean): void {
     const key = new EncodedKey();
     this.#ordered.walk(encoded(probe), side, (address) => {
-      this.#records.loadKey(address, key);
+      this.#cells.loadKey(address, key);
       return visit(key.bytes.toString("utf8", 0, key.length));
     });
   }
@@ -83,7 +83,7 @@ function expectSame(keys: OrderedKeys, model: ReadonlySet<string>, probes: reado
   }
 }
 
-describe("OrderedRecords", () => {
+describe("OrderedCells", () => {
   test("an empty set", () => {
     const keys = new OrderedKeys();
     expectSame(keys, new Set(), ["", "a"]);

@@ -1,5 +1,4 @@
 import { MAX_KEY_BYTES } from "../../limits.ts";
-import type { EncodedKey } from "./encoded-key.ts";
 import {
   ASCII,
   EXPIRY_PLACE,
@@ -13,30 +12,35 @@ import {
   VALUE_BYTES,
   valueBytesAt,
   valueWordAt,
-} from "./record-layout.ts";
+} from "./cell-layout.ts";
+import type { EncodedKey } from "./encoded-key.ts";
 import { NOWHERE, type Segment, Segments, UNIT_BYTES, wordOf } from "./segments.ts";
 
-/** A longer value is an array of its own: it is handed out as it is, and moving it would take long. */
+/**
+ * A longer value is a separate array: it is handed out without a copy, and moving it would take
+ * long.
+ */
 export const MAX_INLINE_BYTES = 4096;
 
-/** The expiry place of a record that never expires. */
+/** The expiry place of a cell that never expires. */
 export const NO_PLACE = -1;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** How many freed records {@link Records.movable} passes over in one go. */
+/** The most freed cells that one {@link Cells.movable} skips. */
 const MAX_PASSED_OVER = 64;
 
 /**
- * Entries at rest: key, value, and where the expiry is noted, one behind the other in memory that the garbage collector does not look
- * at. A record is named by its address, which is never {@link NOWHERE}.
+ * The entries at rest, one behind the other in memory that the garbage collector does not scan. A
+ * cell holds a key, its value and its place in the expiry heap. Its address names it and is never
+ * {@link NOWHERE}.
  */
-export class Records {
+export class Cells {
   readonly #segments: Segments;
-  /** Long values, and the places among them that are free. */
+  /** The long values, and the free indexes among them. */
   readonly #large: (Uint8Array | undefined)[] = [];
   readonly #largeVacant: number[] = [];
-  /** The sparse segment that is being emptied, and the unit at which that goes on. */
+  /** The sparse segment that is being emptied, and the next unit in it. */
   #emptied: Segment | undefined;
   #cursor = 0;
 
@@ -44,17 +48,20 @@ export class Records {
     this.#segments = segments;
   }
 
-  /** Bytes taken from the system, without long values. */
+  /** Bytes taken from the system, except for long values. */
   get bytes(): number {
     return this.#segments.bytes;
   }
 
-  /** Whether so many records more, of any size, are sure to find room. */
+  /** Whether `count` more cells of any size surely fit. */
   hasRoom(count: number): boolean {
     return this.#segments.hasRoom(count, HEAD_WORDS * 4 + MAX_KEY_BYTES + MAX_INLINE_BYTES);
   }
 
-  /** Makes a record, with a copy of the value; it never expires. Throws {@link PrismError} `store_full`. */
+  /**
+   * Makes a cell with a copy of the value and without expiry. Throws {@link PrismError}
+   * `store_full`.
+   */
   create(key: EncodedKey, value: Uint8Array): number {
     const large = value.length > MAX_INLINE_BYTES;
     const address = this.#segments.allocate(sizeOf(key.length, large ? 4 : value.length));
@@ -77,7 +84,10 @@ export class Records {
     return address;
   }
 
-  /** Puts a copy of the value in place of the record's, if it fits exactly; false = it does not, and nothing was changed. */
+  /**
+   * Overwrites the value if the new one has exactly the same room. False = it has not, and nothing
+   * changed.
+   */
   replaceValue(address: number, value: Uint8Array): boolean {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
@@ -98,7 +108,7 @@ export class Records {
     return true;
   }
 
-  /** Gives the record's room back, and a long value's. */
+  /** Frees the cell, and its value if it is a long one. */
   free(address: number): void {
     const { words } = this.#segments.of(address);
     const at = wordOf(address);
@@ -110,7 +120,7 @@ export class Records {
     this.release(address);
   }
 
-  /** Gives back the room of a record that was copied. */
+  /** Frees the room of a cell that was copied; the copy keeps the long value. */
   release(address: number): void {
     const { words } = this.#segments.of(address);
     const at = wordOf(address);
@@ -119,8 +129,8 @@ export class Records {
   }
 
   /**
-   * A record whose moving helps to give room back; `NOWHERE` = none that was found soon. Called twice after each
-   * {@link Records.free}, and what it answers moved, the room held is bounded.
+   * A cell to move so that a sparse segment becomes empty; `NOWHERE` = none was found soon. Moving
+   * two of these after each {@link Cells.free} bounds the memory held.
    */
   movable(): number {
     const segment = this.#segments.sparse();
@@ -142,7 +152,9 @@ export class Records {
     return NOWHERE;
   }
 
-  /** Copies a record as it is; answers the copy's address. The record itself has to be {@link Records.release}d then. */
+  /**
+   * Copies a cell and answers the copy's address. Call {@link Cells.release} for the old cell then.
+   */
   copy(address: number): number {
     const { words } = this.#segments.of(address);
     const at = wordOf(address);
@@ -152,12 +164,12 @@ export class Records {
     return copied;
   }
 
-  /** The memory that a record is in; it starts at `wordOf(address)`. */
+  /** The segment that holds a cell. The cell starts at its word `wordOf(address)`. */
   segment(address: number): Segment {
     return this.#segments.of(address);
   }
 
-  /** A value that no later call changes. */
+  /** The value; no later call changes these bytes. */
   value(address: number): Uint8Array {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
@@ -171,19 +183,19 @@ export class Records {
     return value;
   }
 
-  /** A value that is an array of its own, and never changes. */
+  /** A long value; it never changes. */
   largeValue(index: number): Uint8Array {
     return this.#large[index] ?? NO_BYTES;
   }
 
-  /** The key's UTF-8 bytes as they lie here, into an {@link EncodedKey}. */
+  /** Loads the key into an {@link EncodedKey}. */
   loadKey(address: number, key: EncodedKey): void {
     const { words } = this.#segments.of(address);
     const at = wordOf(address);
     key.copyFrom(words, at + HEAD_WORDS, keyBytesAt(words, at), hasFlag(words, at, ASCII));
   }
 
-  /** Where the record's expiry is noted; {@link NO_PLACE} = it has none. */
+  /** The cell's place in the expiry heap; {@link NO_PLACE} = it never expires. */
   expiryPlace(address: number): number {
     return this.#segments.of(address).words[wordOf(address) + EXPIRY_PLACE] ?? NO_PLACE;
   }
@@ -207,7 +219,7 @@ export class Records {
     return true;
   }
 
-  /** Orders the record's key against another by their bytes: negative, 0 or positive. */
+  /** Compares the cell's key with another by bytes: negative, 0 or positive. */
   compare(address: number, key: EncodedKey): number {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
@@ -218,7 +230,8 @@ export class Records {
         continue;
       }
       const from = (at + HEAD_WORDS + i) * 4;
-      // The zeros behind the shorter key are before any byte, or the same: then its length tells.
+      // The padding of the shorter key is zeros: smaller than any byte, or equal to it. If all are
+      // equal the length decides.
       for (let j = 0; j < 4; j++) {
         const difference = (bytes[from + j] ?? 0) - (key.bytes[i * 4 + j] ?? 0);
         if (difference !== 0) {
@@ -229,7 +242,7 @@ export class Records {
     return length - key.length;
   }
 
-  /** Whether the record's key starts with these bytes. */
+  /** Whether the cell's key starts with these bytes. */
   startsWith(address: number, prefix: EncodedKey): boolean {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);

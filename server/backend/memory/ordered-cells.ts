@@ -1,52 +1,53 @@
+import type { Cells } from "./cells.ts";
 import type { EncodedKey } from "./encoded-key.ts";
-import type { Records } from "./records.ts";
 
-const MAX_BLOCK_RECORDS = 512;
-const MIN_BLOCK_RECORDS = 128;
+const MAX_BLOCK_CELLS = 512;
+const MIN_BLOCK_CELLS = 128;
 
 /**
- * Which records count as before a probe, by their keys. `at`: those less than it. `after`: those less and itself.
- * `past`: those less and every key that starts with it.
+ * Which cells count as before a probe. `at`: keys less than the probe. `after`: these and the probe
+ * itself. `past`: these and every key that starts with the probe.
  */
 export type Side = "at" | "after" | "past";
 
-/** Addresses, in the order of the keys, as many as `length` says. */
+/** Addresses in key order; only the first `length` are in use. */
 interface Block {
   readonly addresses: Uint32Array;
   length: number;
 }
 
 /**
- * Records in ascending order of the bytes of their keys, each key once: a sorted array of sorted blocks. Two binary searches
- * find a place; a change moves at most one block's addresses. Ten thousand blocks hold five million records.
+ * Cells in ascending byte order of their keys, without duplicates: a sorted array of sorted blocks.
+ * Two binary searches find a place. A change moves at most one block's addresses. Ten thousand
+ * blocks hold five million cells.
  */
-export class OrderedRecords {
-  readonly #records: Records;
-  /** No block is empty. */
+export class OrderedCells {
+  readonly #cells: Cells;
+  /** Every block holds at least one address. */
   readonly #blocks: Block[] = [];
-  /** The first address of each block, once more: side by side they stay in the processor's cache. */
+  /** A copy of each block's first address: side by side they stay in the processor's cache. */
   readonly #firsts: number[] = [];
-  /** Where the last `#seek` ended: the block, and the place in it. */
+  /** The result of the last `#seek`: the block and the offset in it. */
   #block = 0;
   #offset = 0;
 
-  constructor(records: Records) {
-    this.#records = records;
+  constructor(cells: Cells) {
+    this.#cells = cells;
   }
 
-  /** Adds a record, given its key, which none has. */
+  /** Adds a cell with its key, which must be new. */
   insert(key: EncodedKey, address: number): void {
     this.#seek(key, "at");
     const block = this.#blocks[this.#block];
     if (block === undefined) {
       this.#insertBlock(0, createBlock([address]));
-    } else if (block.length < MAX_BLOCK_RECORDS) {
+    } else if (block.length < MAX_BLOCK_CELLS) {
       this.#insertAt(this.#block, this.#offset, address);
     } else if (this.#offset === block.length) {
-      // Keys that arrive in order fill each block to the end instead of leaving halves behind.
+      // A full block stays full when keys arrive in order, instead of being halved.
       this.#insertBlock(this.#block + 1, createBlock([address]));
     } else {
-      block.length = MAX_BLOCK_RECORDS / 2;
+      block.length = MAX_BLOCK_CELLS / 2;
       this.#insertBlock(this.#block + 1, createBlock(block.addresses.subarray(block.length)));
       if (this.#offset <= block.length) {
         this.#insertAt(this.#block, this.#offset, address);
@@ -56,9 +57,9 @@ export class OrderedRecords {
     }
   }
 
-  /** Takes out the record with the key, which is here. */
+  /** Removes the cell with this key, which must be present. */
   delete(key: EncodedKey): void {
-    this.#seekRecord(key);
+    this.#seekCell(key);
     const block = this.#blocks[this.#block];
     if (block === undefined) {
       return;
@@ -70,14 +71,17 @@ export class OrderedRecords {
     } else if (this.#offset === 0) {
       this.#firsts[this.#block] = block.addresses[0] ?? 0;
     }
-    if (block.length > 0 && block.length < MIN_BLOCK_RECORDS) {
+    if (block.length > 0 && block.length < MIN_BLOCK_CELLS) {
       this.#shrink(this.#block, block);
     }
   }
 
-  /** The record with the key, which is here, is at this address now. Both addresses can be read. */
+  /**
+   * Updates the address of the cell with this key, which must be present. Both cells must be
+   * readable.
+   */
   move(key: EncodedKey, to: number): void {
-    this.#seekRecord(key);
+    this.#seekCell(key);
     const block = this.#blocks[this.#block];
     if (block === undefined) {
       return;
@@ -88,7 +92,7 @@ export class OrderedRecords {
     }
   }
 
-  /** How many records are before the probe. O(blocks). */
+  /** The number of cells before the probe. O(blocks). */
   rank(probe: EncodedKey, side: Side): number {
     this.#seek(probe, side);
     let rank = this.#offset;
@@ -98,7 +102,10 @@ export class OrderedRecords {
     return rank;
   }
 
-  /** Hands out the records that are not before the probe, in order, until `visit` answers false. `visit` must not change the set. */
+  /**
+   * Visits the cells from the probe on, in order, until `visit` answers false. `visit` must not
+   * change the set.
+   */
   walk(probe: EncodedKey, side: Side, visit: (address: number) => boolean): void {
     this.#seek(probe, side);
     let offset = this.#offset;
@@ -117,7 +124,9 @@ export class OrderedRecords {
     }
   }
 
-  /** Goes to the first record that is not before the probe, or to the end of the block before that record's. */
+  /**
+   * Seeks the first cell that is not before the probe. May stop at the end of the block before it.
+   */
   #seek(probe: EncodedKey, side: Side): void {
     const firsts = this.#firsts;
     let low = 0;
@@ -146,8 +155,8 @@ export class OrderedRecords {
     this.#offset = low;
   }
 
-  /** Goes to the record with the key, which is here. */
-  #seekRecord(key: EncodedKey): void {
+  /** Seeks the cell with this key, which must be present. */
+  #seekCell(key: EncodedKey): void {
     this.#seek(key, "at");
     if (this.#offset === this.#blocks[this.#block]?.length) {
       this.#block++;
@@ -156,11 +165,11 @@ export class OrderedRecords {
   }
 
   #isBefore(address: number, probe: EncodedKey, side: Side): boolean {
-    const order = this.#records.compare(address, probe);
+    const order = this.#cells.compare(address, probe);
     if (order < 0) {
       return true;
     }
-    return side === "at" ? false : side === "after" ? order === 0 : this.#records.startsWith(address, probe);
+    return side === "at" ? false : side === "after" ? order === 0 : this.#cells.startsWith(address, probe);
   }
 
   #insertBlock(index: number, block: Block): void {
@@ -186,7 +195,10 @@ export class OrderedRecords {
     }
   }
 
-  /** Joins a small block to the next (or the last to the one before it), unless the two would have to be split again soon. */
+  /**
+   * Joins a small block with the next one (the last block with the one before it), unless the
+   * result would soon be split again.
+   */
   #shrink(index: number, block: Block): void {
     const lower = index + 1 < this.#blocks.length ? index : index - 1;
     const left = this.#blocks[lower];
@@ -194,7 +206,7 @@ export class OrderedRecords {
     if (left === undefined || right === undefined || (left !== block && right !== block)) {
       return;
     }
-    if (left.length + right.length > MAX_BLOCK_RECORDS - MIN_BLOCK_RECORDS) {
+    if (left.length + right.length > MAX_BLOCK_CELLS - MIN_BLOCK_CELLS) {
       return;
     }
     left.addresses.set(right.addresses.subarray(0, right.length), left.length);
@@ -206,7 +218,7 @@ export class OrderedRecords {
 const NO_ADDRESSES = new Uint32Array(0);
 
 function createBlock(addresses: ArrayLike<number>): Block {
-  const block = { addresses: new Uint32Array(MAX_BLOCK_RECORDS), length: addresses.length };
+  const block = { addresses: new Uint32Array(MAX_BLOCK_CELLS), length: addresses.length };
   block.addresses.set(addresses);
   return block;
 }

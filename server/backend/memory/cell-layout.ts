@@ -1,34 +1,35 @@
 import { UNIT_BYTES } from "./segments.ts";
 
 /**
- * A record is words of four bytes: bytes of the key and flags, bytes of the value, its place among the expiries, then the key, then the
- * value, each filled up to a whole word. These functions read one that starts at the word `at`.
+ * A cell is a run of four-byte words: key size and flags, value size, its place in the expiry heap,
+ * the key, the value. Key and value are each padded to a whole word. These functions read the cell
+ * that starts at the word `at`.
  */
 export const HEAD_WORDS = 3;
 export const VALUE_BYTES = 1;
 export const EXPIRY_PLACE = 2;
 
-/** Flags beside the bytes of the key: */
+/** The first word: the key's size in bytes, and flags. */
 const KEY_BYTES_MASK = 0xffff;
-/** each byte of the key is a character; */
+/** Every byte of the key is one character. */
 export const ASCII = 0x1_0000;
-/** the value is an array of its own: in its place there is one word, that says which; */
+/** The value is a separate array. The cell holds one word in its place: the array's index. */
 export const LARGE = 0x2_0000;
-/** the record is freed. */
+/** The cell is freed. */
 export const FREED = 0x4_0000;
 
-/** Words that hold so many bytes. */
+/** The number of words that hold this many bytes. */
 export function wordsOf(bytes: number): number {
   return (bytes + 3) >>> 2;
 }
 
-/** Bytes of a record: whole units. */
+/** The size of a cell in bytes, in whole units. */
 export function sizeOf(keyBytes: number, valueBytes: number): number {
   const bytes = (HEAD_WORDS + wordsOf(keyBytes) + wordsOf(valueBytes)) * 4;
   return (bytes + UNIT_BYTES - 1) & -UNIT_BYTES;
 }
 
-/** Bytes of the record. */
+/** The size of the cell at `at`, in bytes. */
 export function sizeAt(words: Int32Array, at: number): number {
   return sizeOf(keyBytesAt(words, at), hasFlag(words, at, LARGE) ? 4 : valueBytesAt(words, at));
 }
@@ -45,7 +46,7 @@ export function valueBytesAt(words: Int32Array, at: number): number {
   return words[at + VALUE_BYTES] as number;
 }
 
-/** Where the first word of the value is. */
+/** The first word of the value. */
 export function valueWordAt(words: Int32Array, at: number): number {
   return at + HEAD_WORDS + wordsOf(keyBytesAt(words, at));
 }
