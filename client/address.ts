@@ -1,12 +1,12 @@
 import { describe } from "./convert.ts";
 
-/** Where a gateway listens unless it is told otherwise. */
+/** The gateway's port if an address names none. */
 const DEFAULT_PORT = 8980;
 
 /**
- * The base URL of an address: `host:port` or `host` (port 8980), without TLS unless `secure`, or a
- * whole `http://` or `https://` URL. IPv6 addresses stand in brackets. Throws TypeError for
- * anything else.
+ * The base URL of an address. The address is `host:port` or `host` (port 8980), without TLS unless
+ * `secure`, or a whole `http://` or `https://` URL. IPv6 addresses stand in brackets. Throws
+ * TypeError for anything else.
  */
 export function parseAddress(address: unknown, secure: boolean): string {
   if (typeof address !== "string") {
@@ -31,8 +31,8 @@ export function parseAddress(address: unknown, secure: boolean): string {
 }
 
 /**
- * The base URL for a browser: a whole `http://` or `https://` URL, or a path of the page's own
- * origin, which begins with "/". Throws TypeError for anything else.
+ * The base URL for a browser: a whole `http://` or `https://` URL, or a path that begins with "/"
+ * at the page's own origin. Throws TypeError for anything else.
  */
 export function parseBaseUrl(baseUrl: unknown, origin: string | undefined): string {
   if (typeof baseUrl === "string") {

@@ -1,4 +1,4 @@
-/** The types and errors that the clients for Node and for browsers have in common. */
+/** The types and errors that the clients for Node and for browsers share. */
 export { Code } from "@connectrpc/connect";
 export type { CallOptions } from "./call.ts";
 export type { PrismClientOptions } from "./client.ts";

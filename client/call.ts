@@ -11,22 +11,21 @@ import { describe, toText, wholeNumber } from "./convert.ts";
 import { invalidField, toPrismError } from "./errors.ts";
 import { JoinedSignal } from "./joined-signal.ts";
 
-/** What every call can be given. */
+/** The options of every call. */
 export interface CallOptions {
   /** The namespace of this call, instead of the client's. */
   readonly namespace?: string | undefined;
-  /** Aborting it ends the call with reason `canceled`. A write may then have been made or not. */
+  /** Aborting it ends the call with reason `canceled`. A write may have taken effect by then. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Milliseconds after which the call ends with reason `deadline_exceeded`; 0 = none of the
-   * client's own.
+   * Milliseconds after which the call ends with reason `deadline_exceeded`; 0 = the client sets no
+   * limit.
    */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
- * The names of what a call can be given: what is not among them would be ignored, and the call look
- * as if it were not.
+ * The names of a call's options. Any other name is refused, because it would be ignored silently.
  */
 export type OptionNames = Readonly<Record<string, true>>;
 
@@ -37,7 +36,7 @@ export const CALL_OPTIONS = {
   timeoutMs: true,
 } as const satisfies Record<keyof CallOptions, true>;
 
-/** What calls use that are not told otherwise. */
+/** The defaults of calls. */
 export interface CallDefaults {
   readonly namespace: string;
   /** For calls with one answer. A scan lasts as long as its reader reads. */
@@ -46,17 +45,17 @@ export interface CallDefaults {
   readonly headers: Headers | undefined;
 }
 
-/** What is known of a call before it is made. */
+/** What is known of a call before it starts. */
 interface CallTarget {
   readonly method: DescMethod;
   readonly options: OptionNames;
-  /** The key, for a call that fails where the key is absent. */
+  /** The key, for a call that fails if the key is absent. */
   readonly key?: string;
 }
 
 /**
- * Makes the calls of one client: adds the defaults, turns failures into PrismError, and ends them
- * all on close.
+ * Makes the calls of one client. It adds the defaults, turns failures into PrismError and ends all
+ * calls on close.
  */
 export class Invoker {
   readonly #transport: Transport;
@@ -73,7 +72,7 @@ export class Invoker {
     return createClient(service, this.#transport);
   }
 
-  /** A call with one answer. `run` may throw before it sends anything. */
+  /** Makes a call with one answer. `run` may throw before it sends anything. */
   async unary<Output>(
     target: CallTarget,
     options: CallOptions,
@@ -97,8 +96,8 @@ export class Invoker {
   }
 
   /**
-   * A call with a stream of answers, each given to `map`. It is made when reading begins, and ends
-   * when reading does.
+   * Makes a call with a stream of answers, each passed to `map`. It starts with the first read and
+   * ends when reading ends.
    */
   async *stream<Output, Item>(
     target: CallTarget,
@@ -121,7 +120,7 @@ export class Invoker {
       throw toPrismError(error, { ...target, namespace, signal });
     } finally {
       joined.release();
-      // Connect's iterable does not hear of a reader who leaves early: it ends by a signal only.
+      // Connect's iterable does not notice a reader who leaves early; only a signal ends it.
       joined.abort(undefined);
     }
   }
@@ -135,13 +134,13 @@ export class Invoker {
     return headers === undefined ? { signal, timeoutMs } : { signal, timeoutMs, headers };
   }
 
-  /** Ends the calls in flight, and refuses further ones, with reason `canceled`. */
+  /** Ends the calls in flight and refuses later ones, with reason `canceled`. */
   close(): void {
     this.#closing.abort(new ConnectError("the client is closed", Code.Canceled));
   }
 }
 
-/** Throws `invalid_field` unless `options` is an object with known names only. */
+/** Throws `invalid_field` unless `options` is an object with only known names. */
 export function requireKnown(names: OptionNames, options: unknown): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw invalidField(`options must be an object, not ${describe(options)}`);
@@ -153,12 +152,12 @@ export function requireKnown(names: OptionNames, options: unknown): void {
   }
 }
 
-/** 0 = none, undefined = the default. Throws `invalid_field`. */
+/** A valid timeout; `undefined` = the default, 0 = none. Throws `invalid_field`. */
 export function checkTimeout(timeoutMs: unknown, defaultMs: number): number {
   return timeoutMs === undefined ? defaultMs : wholeNumber("timeoutMs", timeoutMs, Number.MAX_SAFE_INTEGER);
 }
 
-/** Takes one of another realm too, such as that of a test's page. Throws `invalid_field`. */
+/** Also accepts a signal of another realm, such as a test's page. Throws `invalid_field`. */
 function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
   if (
     signal !== undefined &&

@@ -5,26 +5,28 @@ import { invalidField } from "./errors.ts";
 import { KeyValueApi } from "./keyvalue.ts";
 import { ListApi } from "./list.ts";
 
-/** What every client can be given. */
+/** The options of every client. */
 export interface PrismClientOptions {
   /** The namespace of calls that name none. Default: `default`. */
   readonly namespace?: string | undefined;
   /**
-   * Milliseconds after which a call that names no timeout fails with reason `deadline_exceeded`.
-   * Absent or 0: none of the client's own; the gateway has its own bound. A scan is bounded only by
-   * the timeout that it is given itself.
+   * Milliseconds after which a call without a timeout of its own fails with reason
+   * `deadline_exceeded`. Absent or 0: the client sets no limit; the gateway has its own. A scan is
+   * limited only by the timeout that it is given itself.
    */
   readonly timeoutMs?: number | undefined;
   /**
-   * Sent with every call, such as those that a proxy asks for. Fields that say what a request is
-   * (`content-type`, `grpc-timeout` and the like) stay as they are.
+   * Sent with every call, for example headers that a proxy asks for. They do not override fields
+   * that describe the request (`content-type`, `grpc-timeout` and the like).
    */
   readonly headers?: ConstructorParameters<typeof Headers>[0];
-  /** Connect's, around every call: for what changes from call to call, or looks at it. */
+  /**
+   * Connect interceptors around every call, for example for headers that change from call to call.
+   */
   readonly interceptors?: readonly Interceptor[] | undefined;
 }
 
-/** What a client can be given over a transport that has interceptors of its own. */
+/** The options of a client over a transport, which has interceptors of its own. */
 export type OverTransportOptions = Omit<PrismClientOptions, "interceptors">;
 
 /** The names of {@link OverTransportOptions}. */
@@ -40,14 +42,14 @@ export const CLIENT_OPTIONS = {
   interceptors: true,
 } as const satisfies Record<keyof PrismClientOptions, true>;
 
-/** Whether a client is given a transport of the caller's own, in the place of an address. */
+/** Whether a client is given the caller's own transport instead of an address. */
 export function isTransport(target: unknown): target is Transport {
   return typeof target === "object" && target !== null && "unary" in target && "stream" in target;
 }
 
 /**
- * A client of a Prism gateway over any Connect transport: what the clients for Node and for
- * browsers share.
+ * A client of a Prism gateway over any Connect transport: the common part of the clients for Node
+ * and browsers.
  */
 export class PrismClient implements AsyncDisposable {
   /** Entries: one key, one value. */
@@ -56,7 +58,7 @@ export class PrismClient implements AsyncDisposable {
   readonly list: ListApi;
   readonly #invoker: Invoker;
 
-  /** `names` are those of the options. Throws `invalid_field` for an option that is none. */
+  /** `names` are the names of the options. Throws `invalid_field` for an unknown option. */
   constructor(
     transport: Transport,
     options: PrismClientOptions = {},
@@ -73,8 +75,8 @@ export class PrismClient implements AsyncDisposable {
   }
 
   /**
-   * Ends the calls in flight, and every later one, with reason `canceled`. Closing twice is the
-   * same as once.
+   * Ends the calls in flight, and every later one, with reason `canceled`. Closing twice does
+   * nothing more.
    */
   async close(): Promise<void> {
     this.#invoker.close();

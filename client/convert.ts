@@ -3,14 +3,14 @@ import { invalidField, PrismError } from "./errors.ts";
 
 /**
  * A value to store: bytes, or text, which is stored as UTF-8. Of a view (a typed array, a DataView,
- * a Buffer) the bytes that it shows are stored, in the machine's byte order.
+ * a Buffer) the bytes in view are stored, in the machine's byte order.
  */
 export type Value = string | ArrayBufferView | ArrayBufferLike;
 
 const INT32_MAX = 0x7fff_ffff;
 const utf8 = new TextEncoder();
 
-/** What `value` is, for a message that refuses it. */
+/** What `value` is, for an error message. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "undefined":
@@ -27,8 +27,8 @@ export function describe(value: unknown): string {
 }
 
 /**
- * Text as the wire carries it. A lone surrogate has no UTF-8 form: it would be stored as another
- * character.
+ * Text for the wire. Throws `invalid_field` for a lone surrogate, which has no UTF-8 form and would
+ * be stored as another character.
  */
 export function toText(name: string, text: unknown): string {
   if (typeof text !== "string") {
@@ -40,16 +40,13 @@ export function toText(name: string, text: unknown): string {
   return text;
 }
 
-/**
- * The bytes of a value. Throws `invalid_field` for what is none, whatever JavaScript would make of
- * it.
- */
+/** The bytes of a value. Throws `invalid_field` for anything else, instead of converting it. */
 export function toBytes(value: unknown): Uint8Array {
   if (typeof value === "string") {
     return utf8.encode(toText("value", value));
   }
   if (value instanceof Uint8Array) {
-    // Only then, because to ask a small array for its buffer makes one.
+    // Only for an empty array, because reading a small array's `buffer` makes one.
     if (value.length === 0) {
       requireAttached(value.buffer);
     }
@@ -69,14 +66,13 @@ export function toBytes(value: unknown): Uint8Array {
 function isBuffer(value: unknown): value is ArrayBufferLike {
   return (
     value instanceof ArrayBuffer ||
-    // A page that is not isolated from others has none.
+    // SharedArrayBuffer exists only in pages that are isolated from others.
     (typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer)
   );
 }
 
 /**
- * What was transferred away looks empty, and would empty the entry. (Browsers before 2024 do not
- * tell.)
+ * A transferred buffer looks empty, and would empty the entry. (Browsers before 2024 do not tell.)
  */
 function requireAttached(buffer: ArrayBufferLike): void {
   if ("detached" in buffer && buffer.detached) {
@@ -85,19 +81,20 @@ function requireAttached(buffer: ArrayBufferLike): void {
 }
 
 /**
- * The bytes of an answer, for the caller to keep: a copy, because what arrives is a window on a
- * network buffer that may be many times its size, and in Node a Buffer, whose methods differ.
+ * An answer's bytes for the caller to keep. A copy, because the received bytes are part of a
+ * network buffer that may be many times as large. Also, in Node they are a Buffer, whose methods
+ * differ.
  */
 export function ownBytes(received: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(received);
 }
 
-/** A number from 0 for an int64 field. Its upper bound is the gateway's to check. */
+/** A number of 0 or more for an int64 field. The gateway checks its upper bound. */
 export function toInt64(name: string, value: unknown): bigint {
   return BigInt(wholeNumber(name, value, Number.MAX_SAFE_INTEGER));
 }
 
-/** A number from 0 for an int32 field. */
+/** A number of 0 or more for an int32 field. */
 export function toInt32(name: string, value: unknown): number {
   return wholeNumber(name, value, INT32_MAX);
 }

@@ -9,12 +9,12 @@ import {
 import { whyNotRun } from "./transport/not-run.ts";
 
 /**
- * Why a call failed. The gateway's own reasons (`prism.common.Reason` in lower case); `unspecified`
- * where nothing but the code is known, such as a connection that broke before an answer came.
+ * Why a call failed: a reason of the gateway (`prism.common.Reason` in lower case). `unspecified` =
+ * only the code is known, for example because the connection broke before an answer.
  */
 export type PrismErrorReason = Lowercase<keyof typeof WireReason>;
 
-/** What a {@link PrismError} is made of beside its message. */
+/** The properties of a {@link PrismError} besides its message. */
 export interface PrismErrorInit {
   readonly reason: PrismErrorReason;
   readonly code: Code;
@@ -43,19 +43,19 @@ export class PrismError extends Error {
   /** The status code. `Unavailable` for every failure of the connection. */
   readonly code: Code;
   /**
-   * True: the same call may be made again, because it was not run or because running it twice does
-   * no harm. (What was surely not run, the client for Node has made again by itself, for some two
+   * True: the same call may be made again, because it did not run or because running it twice does
+   * no harm. (The client for Node has already retried a call that surely did not run, for some two
    * seconds.)
    */
   readonly retryable: boolean;
-  /** Milliseconds to wait before that; 0 = none advised. */
+  /** Milliseconds to wait before a retry; 0 = no advice. */
   readonly retryAfterMs: number;
-  /** The namespace that the call was for. */
+  /** The call's namespace. */
   readonly namespace: string | undefined;
-  /** Finds the call in the gateway's log; `undefined` where the gateway did not answer. */
+  /** Identifies the call in the gateway's log. `undefined` = the gateway did not answer. */
   readonly requestId: string | undefined;
 
-  /** `init.cause` is the {@link ConnectError} as it came from the transport. */
+  /** `init.cause` is the transport's {@link ConnectError}. */
   constructor(message: string, init: PrismErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });
     this.reason = init.reason;
@@ -70,7 +70,7 @@ export class PrismError extends Error {
 /** The namespace exists, and the key is absent or has expired. */
 export class KeyNotFoundError extends PrismError {
   override readonly name = "KeyNotFoundError";
-  /** The key that was asked for. */
+  /** The key of the call. */
   readonly key: string;
 
   constructor(key: string, init: Omit<PrismErrorInit, "reason" | "code">) {
@@ -79,7 +79,7 @@ export class KeyNotFoundError extends PrismError {
   }
 }
 
-/** The gateway has no namespace of that name. It says nothing about the key. */
+/** The gateway has no namespace of that name. This tells nothing about the key. */
 export class NamespaceNotFoundError extends PrismError {
   override readonly name = "NamespaceNotFoundError";
 
@@ -88,17 +88,17 @@ export class NamespaceNotFoundError extends PrismError {
   }
 }
 
-/** What the conversion of an error has to know about the call that failed. */
+/** What the conversion of an error needs to know about the failed call. */
 export interface FailedCall {
   readonly namespace: string;
-  /** The key, for a call that fails where the key is absent. */
+  /** The key, for a call that fails if the key is absent. */
   readonly key?: string;
   readonly method: DescMethod;
-  /** Aborted: the caller gave up, or closed the client. */
+  /** Aborted: the caller gave up or closed the client. */
   readonly signal: AbortSignal;
 }
 
-/** Turns whatever a transport threw into the {@link PrismError} that the caller sees. */
+/** Turns a transport's error into the caller's {@link PrismError}. */
 export function toPrismError(thrown: unknown, call: FailedCall): PrismError {
   if (thrown instanceof PrismError) {
     return thrown;
@@ -108,12 +108,12 @@ export function toPrismError(thrown: unknown, call: FailedCall): PrismError {
   return detail === undefined ? fromTransport(error, call) : fromGateway(error, detail, call);
 }
 
-/** A field that the wire cannot carry as it was given. The call was not made. */
+/** An argument that the wire cannot carry. The call was not made. */
 export function invalidField(message: string): PrismError {
   return new PrismError(message, { reason: "invalid_field", code: Code.InvalidArgument });
 }
 
-/** By number on the wire. */
+/** By wire number. */
 const REASONS: ReadonlyMap<number, PrismErrorReason> = new Map(
   Object.entries(WireReason).map(([name, number]) => [number, name.toLowerCase() as PrismErrorReason]),
 );
@@ -138,7 +138,7 @@ function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall)
   return new PrismError(message, { ...init, reason, code: error.code });
 }
 
-/** The gateway did not answer, or something between it and the client did. */
+/** The gateway did not answer, or something in between answered. */
 function fromTransport(error: ConnectError, call: FailedCall): PrismError {
   const { namespace } = call;
   const message = error.rawMessage || `the call failed: ${systemCode(error.cause) ?? Code[error.code]}`;
@@ -160,25 +160,25 @@ function fromTransport(error: ConnectError, call: FailedCall): PrismError {
 }
 
 /**
- * Whether making the call twice is the same as making it once. One that does not say so may do
+ * Whether making the call twice has the same effect as once. A method that does not say so may do
  * harm.
  */
 function isIdempotent({ idempotency }: DescMethod): boolean {
   return idempotency !== Level.IDEMPOTENCY_UNKNOWN;
 }
 
-/** Whether it was AbortSignal.timeout() that aborted it. */
+/** Whether AbortSignal.timeout() aborted it. */
 function hasTimedOut({ aborted, reason }: AbortSignal): boolean {
   return aborted && reason instanceof Error && reason.name === "TimeoutError";
 }
 
-/** The program is wrong, the client's or an interceptor's: to make the call again is of no use. */
+/** The client or an interceptor has a bug, so a retry is useless. */
 function isDefect(cause: unknown): boolean {
   return cause instanceof TypeError || cause instanceof RangeError || cause instanceof ReferenceError;
 }
 
 /**
- * Transports report a broken connection under many codes: connect-node uses `Canceled` for a socket
+ * Transports report a broken connection with many codes. connect-node uses `Canceled` for a socket
  * that closed (though nobody canceled), `Aborted` for a reset, and `Internal` for other errors of
  * Node.
  */
@@ -186,7 +186,7 @@ function isConnectionFailure(error: ConnectError): boolean {
   return error.code === Code.Canceled || error.code === Code.Aborted || systemCode(error.cause) !== undefined;
 }
 
-/** The code that errors of Node and of its operating system carry, such as `ECONNREFUSED`. */
+/** The code of an error of Node or its operating system, such as `ECONNREFUSED`. */
 function systemCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }

@@ -2,8 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { markNotRun, type NotRun } from "./transport/not-run.ts";
 
 /**
- * `fetch`, which fails as Unavailable where the network does. Its own errors are TypeErrors, as
- * those of a program that is wrong, and nothing else tells the two apart.
+ * `fetch` that fails as Unavailable when the network fails. `fetch` throws TypeErrors for that,
+ * like a program with a bug, and nothing else tells the two apart.
  */
 export async function fetchOrUnavailable(...request: Parameters<typeof fetch>): Promise<Response> {
   const response = await fetch(...request).catch(lost);
@@ -14,7 +14,7 @@ export async function fetchOrUnavailable(...request: Parameters<typeof fetch>): 
   return Object.defineProperties(response, {
     json: { value: () => json().catch(lost) },
     arrayBuffer: { value: () => arrayBuffer().catch(lost) },
-    // Only where it is asked for: a body can be read once.
+    // Made on demand, because a body can be read only once.
     body: { get: () => (watched ??= body && readOrUnavailable(body)) },
   });
 }
@@ -34,7 +34,7 @@ function readOrUnavailable(body: ReadableStream<Uint8Array>): ReadableStream<Uin
   });
 }
 
-/** Throws what `fetch` has thrown, a TypeError as a call that found no gateway. */
+/** Throws the error of `fetch`; a TypeError becomes Unavailable. */
 function lost(error: unknown): never {
   if (!(error instanceof TypeError)) {
     throw error;
@@ -44,12 +44,12 @@ function lost(error: unknown): never {
   throw why === undefined ? failure : markNotRun(failure, why);
 }
 
-/** Node says why there was no connection; browsers do not. */
+/** Node tells why there was no connection; browsers do not. */
 function notRun(cause: unknown): NotRun | undefined {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/.test(code)) {
     return "unsent";
   }
-  // As in https://nodejs.org/api/tls.html#x509-certificate-error-codes, and OpenSSL's own.
+  // The codes in https://nodejs.org/api/tls.html#x509-certificate-error-codes, and OpenSSL's own.
   return /CERT|ISSUER|SIGNATURE|^ERR_(SSL|TLS)_/.test(code) ? "misplaced" : undefined;
 }

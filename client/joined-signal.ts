@@ -1,6 +1,6 @@
 /**
- * A signal that aborts when one of several does, for as long as a call lasts. In the place of
- * AbortSignal.any, which on Node 22 keeps some of every call for as long as a source lives
+ * A signal that aborts when one of several sources does, for the time of a call. AbortSignal.any
+ * would leak on Node 22: it keeps part of every call as long as a source lives
  * (https://github.com/nodejs/node/issues/54614).
  */
 export class JoinedSignal {
@@ -19,7 +19,7 @@ export class JoinedSignal {
     return this.#controller.signal;
   }
 
-  /** For the sources: one was aborted. */
+  /** Called by a source that aborts. */
   handleEvent(): void {
     const source = this.#sources.find(({ aborted }) => aborted);
     if (source !== undefined) {
@@ -27,12 +27,12 @@ export class JoinedSignal {
     }
   }
 
-  /** `undefined` = for no reason but that the call is over. No effect on one that is aborted. */
+  /** `undefined` = the call is over. Does nothing if it is aborted already. */
   abort(reason: unknown): void {
     this.#controller.abort(reason);
   }
 
-  /** Lets the sources go: nothing of this is kept by them. */
+  /** Unsubscribes from the sources, which then keep nothing of this. */
   release(): void {
     for (const source of this.#sources) {
       source.removeEventListener("abort", this);

@@ -4,18 +4,18 @@ import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue
 import { CALL_OPTIONS, type CallOptions, type Invoker } from "./call.ts";
 import { fromInt64, ownBytes, toBytes, toInt32, toInt64, toText, type Value } from "./convert.ts";
 
-/** What a write of an entry can be given. */
+/** The options of a write. */
 export interface SetOptions extends CallOptions {
   /**
-   * Whole seconds after which the entry expires. Absent or 0: never, also where an older value
-   * would have.
+   * Whole seconds until the entry expires. Absent or 0: it never expires, even if it replaces an
+   * entry that would.
    */
   readonly ttlSeconds?: number | undefined;
 }
 
-/** What a scan can be given. */
+/** The options of a scan. */
 export interface ScanOptions extends CallOptions {
-  /** Most entries to return, the first ones in order of key. Absent or 0: all. */
+  /** The most entries to return, the first in key order. Absent or 0: all. */
   readonly limit?: number | undefined;
 }
 
@@ -53,7 +53,7 @@ export class KeyValueApi {
     this.#scan = invoker.service(KeyValueScanInterface);
   }
 
-  /** Writes an entry, in the place of one with the same key. Text is stored as UTF-8. */
+  /** Writes an entry, and replaces an older one with the same key. Text is stored as UTF-8. */
   async set(key: string, value: Value, options: SetOptions = {}): Promise<void> {
     await this.#invoker.unary(SET, options, (namespace, call) => {
       const { ttlSeconds } = options;
@@ -66,8 +66,8 @@ export class KeyValueApi {
   }
 
   /**
-   * The value of an entry. Throws `KeyNotFoundError` where the key is absent or has expired, and
-   * `NamespaceNotFoundError` where the namespace is unknown.
+   * The value of an entry. Throws `KeyNotFoundError` if the key is absent or has expired, and
+   * `NamespaceNotFoundError` if the namespace is unknown.
    *
    * ```ts
    * const text = new TextDecoder().decode(await client.keyvalue.get("greeting"));
@@ -88,7 +88,7 @@ export class KeyValueApi {
     return response.found;
   }
 
-  /** Whether a key exists, with a value of any length. */
+  /** Whether a key exists. Its value may be empty. */
   async exists(key: string, options: CallOptions = {}): Promise<boolean> {
     const response = await this.#invoker.unary(EXISTS, options, (namespace, call) =>
       this.#basic.exists({ namespace, key: toText("key", key) }, call),
@@ -97,8 +97,8 @@ export class KeyValueApi {
   }
 
   /**
-   * The entries whose keys begin with `prefix` (empty: all), in ascending order of the keys' UTF-8
-   * bytes. The gateway waits for a slow reader; leaving the loop ends the call. A timeout bounds
+   * The entries whose keys begin with `prefix` ("" = all), in ascending order of the keys' UTF-8
+   * bytes. The gateway waits for a slow reader. Leaving the loop ends the call. A timeout limits
    * the whole scan.
    *
    * ```ts
@@ -127,7 +127,7 @@ export class KeyValueApi {
     );
   }
 
-  /** How many keys begin with `prefix` (empty: all), exactly. */
+  /** The exact number of keys that begin with `prefix` ("" = all). */
   async count(prefix = "", options: CallOptions = {}): Promise<number> {
     const response = await this.#invoker.unary(COUNT, options, (namespace, call) =>
       this.#scan.count({ namespace, prefix: toText("prefix", prefix) }, call),

@@ -46,7 +46,7 @@ export class ListApi {
     return fromInt64("new_length", response.newLength);
   }
 
-  /** Takes the value at the head; `undefined` where the list is empty or absent. */
+  /** Takes the value at the head; `undefined` = the list is empty or absent. */
   async popLeft(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const response = await this.#invoker.unary(POP_LEFT, options, (namespace, call) =>
       this.#lists.popLeft(list(namespace, listKey), call),
@@ -54,7 +54,7 @@ export class ListApi {
     return response.found ? ownBytes(response.value) : undefined;
   }
 
-  /** Takes the value at the tail; `undefined` where the list is empty or absent. */
+  /** Takes the value at the tail; `undefined` = the list is empty or absent. */
   async popRight(listKey: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const response = await this.#invoker.unary(POP_RIGHT, options, (namespace, call) =>
       this.#lists.popRight(list(namespace, listKey), call),
@@ -62,7 +62,7 @@ export class ListApi {
     return response.found ? ownBytes(response.value) : undefined;
   }
 
-  /** How many values a list holds; 0 where it is absent. */
+  /** The number of values in a list; 0 = the list is absent. */
   async length(listKey: string, options: CallOptions = {}): Promise<number> {
     const response = await this.#invoker.unary(LENGTH, options, (namespace, call) =>
       this.#lists.length(list(namespace, listKey), call),

@@ -1,7 +1,7 @@
 /**
  * Makes a package of the built client: `manifest.ts FOLDER` writes package.json, README.md and
- * LICENSE beside the code. What the two packages have in common stands in the package.json of the
- * project, and what the client needs is what its code imports.
+ * LICENSE beside the code. The project's package.json gives what the two packages share; the
+ * imports in the code give the dependencies.
  */
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ interface ProjectManifest {
 const DESCRIPTION = "A client of a Prism data access gateway, for Node and browsers.";
 
 /**
- * Of another package: neither a file beside it nor one of Node's own modules. `@scope/name` or
+ * An import of another package, not of a file and not of Node's own modules: `@scope/name` or
  * `name`.
  */
 const IMPORT = /^(?:import|export|\}).* from "(?!\.|node:)((?:@[^/"]+\/)?[^/"]+)/gm;
@@ -43,7 +43,7 @@ function dependenciesOf(folder: string, project: ProjectManifest): Record<string
   );
 }
 
-/** What the project's README says of the client. */
+/** The section about the client in the project's README. */
 function readme(): string {
   const [, part] = /^(From Node[\s\S]*?)^Any other language/m.exec(read("README.md")) ?? [];
   if (part === undefined) {

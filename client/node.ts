@@ -17,23 +17,23 @@ export {
   type GrpcTransportOptions,
 } from "./transport/transport.ts";
 
-/** How to check the gateway's certificate, and which one to show it. PEM, as in node:tls. */
+/** How to check the gateway's certificate, and which certificate to show. PEM, as in node:tls. */
 export interface TlsOptions {
   /** Authorities that may sign the gateway's certificate, instead of the well-known ones. */
   readonly ca?: SecureContextOptions["ca"];
-  /** The client's certificate chain, where the gateway asks for one. */
+  /** The client's certificate chain, if the gateway asks for one. */
   readonly cert?: SecureContextOptions["cert"];
   /** The private key of `cert`. */
   readonly key?: SecureContextOptions["key"];
-  /** The name that the certificate must have, where it is not that of the address. */
+  /** The name in the gateway's certificate, if it differs from the address. */
   readonly servername?: string;
 }
 
-/** What a client for Node can be given. */
+/** The options of a client for Node. */
 export interface NodePrismClientOptions extends PrismClientOptions {
   /**
-   * Speak TLS, with these certificates or, if `true`, as Node does by default. An `https://`
-   * address does so too.
+   * Use TLS, with these certificates; `true` = with Node's defaults. An `https://` address uses TLS
+   * too.
    */
   readonly tls?: TlsOptions | boolean | undefined;
 }
@@ -44,9 +44,8 @@ const NODE_OPTIONS = {
 } as const satisfies Record<keyof NodePrismClientOptions, true>;
 
 /**
- * A client of a Prism gateway for Node: gRPC over an HTTP/2 connection that all its calls share,
- * which is made when the first call needs it and does not keep the process alive while no call is
- * running.
+ * A client of a Prism gateway for Node. It uses gRPC over one HTTP/2 connection for all its calls.
+ * The first call makes the connection, which keeps the process alive only while a call runs.
  *
  * ```ts
  * import { PrismClient } from "prism-client";
@@ -57,14 +56,13 @@ const NODE_OPTIONS = {
  * ```
  */
 export class PrismClient extends AnyPrismClient {
-  /** Ends the connections that the client has made itself. */
+  /** Ends the connections that the client itself made. */
   readonly #closeTransport: () => void;
 
   /**
-   * `target` is `host:port`, `host` (port 8980), or a URL with `http:` or `https:`; or a Connect
-   * transport, whose connections are the caller's to close. Throws TypeError for anything else, and
-   * `invalid_field` for an option that is none. Whether a gateway answers there, the first call
-   * tells.
+   * `target` is `host:port`, `host` (port 8980), a URL with `http:` or `https:`, or a Connect
+   * transport, whose connections the caller closes. Throws TypeError for anything else, and
+   * `invalid_field` for an unknown option. The first call tells whether a gateway answers there.
    */
   constructor(target: Transport, options?: OverTransportOptions);
   constructor(target: string, options?: NodePrismClientOptions);
@@ -84,7 +82,7 @@ export class PrismClient extends AnyPrismClient {
     this.#closeTransport = () => transport.close();
   }
 
-  /** As in every client, and ends the connections. */
+  /** Closes as every client does, and ends the connections. */
   override async close(): Promise<void> {
     await super.close();
     this.#closeTransport();

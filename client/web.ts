@@ -13,9 +13,9 @@ import { fetchOrUnavailable } from "./fetch.ts";
 export * from "./api.ts";
 
 /**
- * A client of a Prism gateway for browsers, and for whatever else has `fetch`: the Connect
- * protocol, with binary messages. A gateway of another origin must allow the page's in its CORS
- * settings.
+ * A client of a Prism gateway for browsers and everything else that has `fetch`. It uses the
+ * Connect protocol with binary messages. A gateway of another origin must allow the page's origin
+ * in its CORS settings.
  *
  * ```ts
  * import { PrismClient } from "prism-client/web";
@@ -26,9 +26,9 @@ export * from "./api.ts";
  */
 export class PrismClient extends AnyPrismClient {
   /**
-   * `target` is a URL with `http:` or `https:`, or a path of the page's origin; default: that
-   * origin; or a Connect transport. Throws TypeError for anything else, and where there is no page;
-   * `invalid_field` for an option that is none.
+   * `target` is a URL with `http:` or `https:`, a path of the page's origin (default: that origin),
+   * or a Connect transport. Throws TypeError for anything else; without a page also for a path and
+   * for the default. Throws `invalid_field` for an unknown option.
    */
   constructor(target: Transport, options?: OverTransportOptions);
   constructor(target?: string, options?: PrismClientOptions);

@@ -4,16 +4,17 @@ import { ReadOnlyError } from "./errors.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import type { HealthState } from "./services/health.ts";
 
-/** The operator's port: plain HTTP, on loopback unless configured otherwise. */
+/** The operator's port: plain HTTP, on loopback by default. */
 export interface AdminPlane {
   listen(host: string, port: number): Promise<AddressInfo>;
   close(): Promise<void>;
 }
 
 /**
- * Builds the admin plane; it does not listen yet. `GET /health` answers 200 while the server takes calls and
- * every store answers, else 503, with `{status, namespaces: {NAME: {backend, status}}}`. The status of a namespace is `serving`,
- * `not_serving`, or `read_only` where its store takes no writes: a gateway may be there to read a standby.
+ * Builds the admin plane without listening. `GET /health` answers 200 while the server takes calls
+ * and every store answers, otherwise 503, with `{status, namespaces: {NAME: {backend, status}}}`. A
+ * namespace's status is `serving`, `not_serving`, or `read_only` if its store takes no writes. That
+ * is no failure: a gateway may be meant to read a standby.
  */
 export async function createAdminPlane(options: {
   readonly registry: NamespaceRegistry;

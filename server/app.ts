@@ -16,28 +16,34 @@ import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
 import { readTlsFiles } from "./tls-files.ts";
 
-/** The whole server, built and not yet started. */
+/** The whole server, before its start. */
 export interface App {
-  /** Its namespaces, which may be changed from `start` to `stop`. */
+  /** Its namespaces, which may change between `start` and `stop`. */
   readonly registry: NamespaceRegistry;
   /**
-   * Opens the stores, then listens. Throws {@link PrismError} where a store cannot be opened, and Node's own
-   * error where an address cannot be had; what was opened by then is closed again.
+   * Opens the stores, then listens. Throws {@link PrismError} if a store cannot be opened, and
+   * Node's own error if an address is not available. Closes then what it opened.
    */
   start(): Promise<{ readonly data: AddressInfo; readonly admin: AddressInfo }>;
-  /** Health says no, calls end, connections close, stores close: in that order. Safe to call once `start` was called. */
+  /**
+   * In this order: health turns to not serving, calls end, connections close, stores close. Safe to
+   * call as soon as `start` was called.
+   */
   stop(): Promise<void>;
 }
 
-/** What a test may put in place of the real thing. */
+/** Replacements for tests. */
 export interface AppOptions {
   readonly log: Logger;
   readonly clock?: Clock;
-  /** False leaves every call to Connect's own handlers, which are the reference of the direct path. */
+  /** False leaves every call to Connect's own handlers, the reference for the direct path. */
   readonly directPath?: boolean;
 }
 
-/** Builds the server that `config` describes. Reads the TLS files; throws StartError where one cannot be read. */
+/**
+ * Builds the server that `config` describes. Reads the TLS files; throws StartError if one cannot
+ * be read.
+ */
 export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
   const namespaces = namespacesOf(config, log, clock);
   const registry = new NamespaceRegistry(({ name }, err) =>
@@ -93,7 +99,10 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   };
 }
 
-/** The namespaces of a configuration. Those that name one backend share it; what none names is never opened. */
+/**
+ * The namespaces of a configuration. Namespaces with one backend share its store. A backend without
+ * a namespace is never opened.
+ */
 function namespacesOf(config: Config, log: Logger, clock: Clock | undefined): NamespaceSettings[] {
   const sources = new Map<string, StoreSource>();
   for (const [name, settings] of Object.entries(config.backends)) {
@@ -117,7 +126,7 @@ function namespacesOf(config: Config, log: Logger, clock: Clock | undefined): Na
   });
 }
 
-/** A store that is a server of its own may come later; until then its namespaces fail. */
+/** A store that is a separate server may start later; until then its namespaces fail. */
 async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<void> {
   try {
     await backend.check();

@@ -2,24 +2,24 @@ import { parseArgs } from "node:util";
 import { type Flags, SOURCES } from "./config/settings.ts";
 import { nearest } from "./nearest.ts";
 
-/** A command that has a help text of its own. */
+/** A command with its own help text. */
 export type Topic = "serve" | "config";
 
-/** What the operator asked for. */
+/** A parsed command line. */
 export type Command =
-  /** Run the gateway. `file` is that of --config; PRISM_CONFIG is `loadConfig`'s matter. */
+  /** Run the gateway. `file` is the value of --config; `loadConfig` reads PRISM_CONFIG. */
   | { readonly kind: "serve"; readonly file: string | undefined; readonly flags: Flags }
   /** Check a configuration file and do nothing else. */
   | { readonly kind: "config-check"; readonly file: string }
-  /** Print {@link helpText} of `topic`; `undefined` = of the whole. */
+  /** Print {@link helpText} of `topic`; `undefined` = the program's. */
   | { readonly kind: "help"; readonly topic: Topic | undefined }
   /** Print the version. */
   | { readonly kind: "version" };
 
-/** The command line cannot be understood; the message says which part of it. */
+/** The command line is wrong; the message names the part. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
-  /** Whose help text to point to; `undefined` = that of the whole. */
+  /** The help text to point to; `undefined` = the program's. */
   readonly topic: Topic | undefined;
 
   constructor(message: string, topic?: Topic) {
@@ -29,7 +29,8 @@ export class UsageError extends Error {
 }
 
 /**
- * Reads a command line, without the program's name (`process.argv.slice(2)`). An empty one asks for help.
+ * Parses a command line without the program's name (`process.argv.slice(2)`). An empty one asks for
+ * help.
  *
  * @throws {UsageError}
  */
@@ -77,7 +78,7 @@ function parseHelp([topic, ...further]: readonly string[]): Command {
 
 const HELP_OPTION = { help: { type: "boolean", short: "h" } } as const;
 
-/** The flags of `serve`, as node:util takes them. */
+/** The flags of `serve` in node:util's form. */
 const SERVE_OPTIONS: Readonly<
   Record<string, { readonly type: "boolean" | "string"; readonly short?: string }>
 > = {
@@ -129,7 +130,7 @@ function parseConfig(argv: readonly string[]): Command {
   return { kind: "config-check", file };
 }
 
-/** Runs parseArgs; what it throws becomes a UsageError with the first sentence of its message. */
+/** Runs parseArgs. Its errors become UsageErrors with the first sentence of their message. */
 function strictly<T>(topic: Topic, argv: readonly string[], options: object, parse: () => T): T {
   try {
     return parse();
@@ -145,14 +146,17 @@ function strictly<T>(topic: Topic, argv: readonly string[], options: object, par
   }
 }
 
-/** What the first unknown option most likely means. */
+/** A suggestion for the first unknown option. */
 function nearestOption(argv: readonly string[], known: readonly string[]): string | undefined {
   const { tokens } = parseArgs({ args: [...argv], strict: false, tokens: true });
   const unknown = tokens.find((token) => token.kind === "option" && !known.includes(token.name));
   return unknown?.kind === "option" ? nearest(unknown.name, known) : undefined;
 }
 
-/** The help text of the program (`undefined`) or of one command: the reference of flags, variables and exit codes. Ends with a line feed. */
+/**
+ * The help text of the program (`undefined`) or of a command: flags, variables and exit codes. Ends
+ * with a line feed.
+ */
 export function helpText(topic?: Topic): string {
   switch (topic) {
     case undefined:
@@ -186,7 +190,7 @@ variables, and prints every problem as file:line:column. Opens no store and no p
 Exit code 0: usable; 2: not.
 `;
 
-/** Lines of at most 90 characters, each indented under what it explains. */
+/** Lines of at most 90 characters, indented under what they explain. */
 function wrapped(text: string): string {
   return text.replace(/(.{1,84})(?: |$)/g, "      $1\n");
 }

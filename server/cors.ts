@@ -4,15 +4,15 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { FailureLog } from "./calls/failure-log.ts";
 import { peerOf } from "./calls/peer.ts";
 
-/** Where an operator lets a page call. */
+/** The setting with the allowed origins. */
 const SETTING = "server.cors.origins";
 
-/** An origin is longer than this only where it is none. */
+/** A longer origin is no valid one. */
 const MAX_ORIGIN_CHARACTERS = 256;
 
 /**
- * Lets the pages of other origins call; [] = none, "*" = any. The log is told of those that may not: their browser keeps the
- * reason for itself.
+ * Allows calls from pages of other origins; [] = none, "*" = any. Refused origins are logged,
+ * because a browser does not tell the page why.
  */
 export async function registerCors(
   app: FastifyInstance,
@@ -48,7 +48,7 @@ export async function registerCors(
   }
 }
 
-/** A page that came from where it calls to, as through a proxy, says its origin too. */
+/** A page that calls its own origin, for example through a proxy, also sends its origin. */
 function isOwn(origin: string, { headers }: FastifyRequest): boolean {
   return URL.canParse(origin) && new URL(origin).host === (headers[":authority"] ?? headers.host);
 }

@@ -29,7 +29,7 @@ import { NodeExchange } from "./wire/node-exchange.ts";
 import { createOnStream } from "./wire/on-stream.ts";
 import { createRequestReaders, type RequestReaders } from "./wire/request-reader.ts";
 
-/** What the data plane serves, and within which bounds. */
+/** The services of the data plane and its bounds. */
 export interface DataPlaneOptions {
   /** Makes the services, with `calls` around each handler. */
   readonly services: (calls: CallSettings) => readonly ServiceMethods[];
@@ -37,20 +37,20 @@ export interface DataPlaneOptions {
   readonly policies: (failures: FailureLog) => readonly Policy[];
   readonly log: Logger;
   readonly port: Omit<PortOptions, "maxMessageBytes" | "unsent" | "onConnectionError" | "onDefect">;
-  /** What speaks HTTP/2: the engine in `http2/`, or node:http2. */
+  /** The implementation of HTTP/2: the engine in `http2/`, or node:http2. */
   readonly http2: "engine" | "node";
-  /** Origins of web pages that may call; [] = none, "*" = any. */
+  /** The origins whose pages may call; [] = none, "*" = any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly maxValueBytes: number;
-  /** What becomes of fields of JSON that a request does not have. */
+  /** What to do with JSON fields that a request does not have. */
   readonly jsonUnknownFields: UnknownFields;
-  /** Of requests that are coming in or being unpacked, all together. */
+  /** The most bytes of all requests that are arriving or being decompressed. */
   readonly maxReceivingBytes: number;
-  /** Of answers that wait for their callers, all together. */
+  /** The most bytes of all answers that wait for their callers. */
   readonly maxUnsentBytes: number;
-  /** Most time that any call may take; 0 = only its own deadline and its method's. */
+  /** The most milliseconds of any call; 0 = only its own deadline and its method's bound count. */
   readonly maxTimeoutMs: number;
-  /** Where `GET /health` is, once that is known: callers who look for it here are told. */
+  /** The port of `GET /health`, once it is known: callers who look for it here are told. */
   readonly adminPort: () => number;
   /** False leaves every call to Connect's own handlers. */
   readonly directPath: boolean;
@@ -60,31 +60,31 @@ export interface DataPlaneOptions {
 export interface DataPlane {
   listen(host: string, port: number): Promise<AddressInfo>;
   /**
-   * Takes no new calls, lets those in flight end for `graceMs`, then ends what is left with UNAVAILABLE,
-   * and at last cuts the connections that will not go. Resolves when all are closed.
+   * Takes no new calls. Calls in flight have `graceMs` to end; then the rest ends with UNAVAILABLE,
+   * and last the remaining connections are cut. Resolves when all are closed.
    */
   close(graceMs: number): Promise<void>;
 }
 
-/** After the grace time, what it takes to tell the last streams why they end. */
+/** After the grace time: how long to tell the last streams why they end. */
 const LAST_WORDS_MS = 500;
 
 /** What the parts of a data plane share. */
 interface Shared {
   readonly options: DataPlaneOptions;
   readonly failures: FailureLog;
-  /** Told of what must not happen in a call. */
+  /** Called with defects in calls. */
   readonly onDefect: (cause: unknown) => void;
-  /** Memory of requests that come in, and of answers that wait. */
+  /** The memory of arriving requests and of waiting answers. */
   readonly bodies: BodyBudget;
   readonly unsent: UnsentBudget;
   readonly readerOf: RequestReaders;
-  /** The id of a request, from what its X-Request-Id says. */
+  /** Makes a request's id from its X-Request-Id. */
   readonly requestId: (given: string | undefined) => string;
   readonly shutdownSignal: AbortSignal;
 }
 
-/** Builds the data plane; it does not listen yet. */
+/** Builds the data plane without listening. */
 export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const shutdown = new AbortController();
   const shared = createShared(options, shutdown.signal);
@@ -146,7 +146,7 @@ function createMethods({ options, failures, unsent }: Shared): readonly ServedMe
   return services.flatMap(({ methods }) => methods);
 }
 
-/** Fastify on the port, with what it answers by itself; no method has its route yet. */
+/** Fastify on the port, with its own answers. The methods' routes come later. */
 function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance; port: Port } {
   const { options, failures, requestId } = shared;
   const notFound = answerNotFound(failures, options.adminPort);
@@ -154,11 +154,11 @@ function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance;
   const app: FastifyInstance = fastify({
     loggerInstance: fastifyLog(failures),
     logController: new LogController({ disableRequestLogging: true }),
-    // Each line names its request by itself.
+    // Each line names its request itself.
     childLoggerFactory: (logger) => logger,
     genReqId: ({ headers: { "x-request-id": given } }) =>
       requestId(typeof given === "string" ? given : undefined),
-    // A path that is no URL names no method either.
+    // A malformed path names no method either.
     frameworkErrors: (_error, request, reply) => {
       reply.header("x-request-id", request.id);
       return notFound(request, reply);
@@ -173,7 +173,7 @@ function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance;
   if (port === undefined) {
     throw new TypeError("Fastify made no server");
   }
-  // Connect reads bodies by itself; Fastify's own parsers would answer for paths that are not there.
+  // Connect reads bodies itself. Fastify's own parsers would answer for unknown paths.
   app.removeAllContentTypeParsers();
   app.addHook("onRequest", createRequestCheck(failures));
   app.setNotFoundHandler(notFound);
@@ -181,7 +181,7 @@ function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance;
   return { app, port };
 }
 
-/** The port in front of Fastify's `handler`, and of the direct path where the engine speaks HTTP/2. */
+/** The port in front of Fastify's `handler`. With the engine the direct path comes first. */
 function createPortFor(handler: RequestListener, shared: Shared, direct: DirectPath): Port {
   const { options, failures, onDefect, bodies, unsent, requestId } = shared;
   const portOptions: PortOptions = {
@@ -204,7 +204,7 @@ function createPortFor(handler: RequestListener, shared: Shared, direct: DirectP
   return createPort(handler, h2, portOptions);
 }
 
-/** The direct path in front of all routes, for what comes through Fastify. */
+/** Puts the direct path before all routes, for requests that come through Fastify. */
 function addDirectHook(app: FastifyInstance, direct: DirectPath, bodies: BodyBudget): void {
   app.addHook("onRequest", (request, reply, done) => {
     const { method, url = "" } = request.raw;
@@ -218,7 +218,7 @@ function addDirectHook(app: FastifyInstance, direct: DirectPath, bodies: BodyBud
   });
 }
 
-/** Connect's own handlers, for all that the direct path leaves to them. */
+/** Connect's own handlers, for every call that the direct path does not take. */
 function addConnect(app: FastifyInstance, methods: readonly ServedMethod[], shared: Shared): void {
   const { options, readerOf, shutdownSignal, bodies, onDefect } = shared;
   const connect = createConnectRouter({ shutdownSignal });
@@ -241,7 +241,7 @@ function lifecycle(
       const drained = port.drain();
       const cut = () => {
         shutdown.abort(new PrismError("shutting_down", "the server is shutting down"));
-        // 0 asks for an end at once, and nobody waits for last words.
+        // 0 asks for an immediate end, without last words.
         lastWords = setTimeout(() => port.destroy(), graceMs === 0 ? 0 : LAST_WORDS_MS);
       };
       const grace = setTimeout(cut, graceMs);
@@ -255,7 +255,7 @@ function lifecycle(
   };
 }
 
-/** What Fastify has to say by itself: what it met that should not be. */
+/** Fastify's own log: only what should not happen. */
 function fastifyLog(failures: FailureLog): FastifyBaseLogger {
   const tell = (level: FailureLevel) => (what: unknown, message?: string) => {
     const cause: unknown = what instanceof Error ? what : Reflect.get(Object(what), "err");
@@ -266,7 +266,10 @@ function fastifyLog(failures: FailureLog): FastifyBaseLogger {
   return Object.assign(failures.log.child({}), own);
 }
 
-/** Takes the caller's X-Request-Id where it is one, so that a call can be followed from end to end; else makes one. */
+/**
+ * Uses the caller's X-Request-Id if it is valid, so that a call can be followed from end to end.
+ * Otherwise makes one.
+ */
 function createRequestIds(): (given: string | undefined) => string {
   const boot = randomBytes(4).toString("hex");
   let count = 0;

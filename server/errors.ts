@@ -2,20 +2,21 @@ import type { Reason } from "./reasons.ts";
 
 export type { Reason } from "./reasons.ts";
 
-/** What a {@link PrismError} can carry beside its reason and message. */
+/** What a {@link PrismError} can carry besides its reason and message. */
 export interface PrismErrorOptions {
-  /** The request field that is at fault, in the proto's spelling (`ttl_seconds`). */
+  /** The request field at fault, by its proto name (`ttl_seconds`). */
   readonly field?: string;
   /** The driver's own error. It reaches the log, never the caller. */
   readonly cause?: unknown;
-  /** True: the message can hold keys and values that the caller sent, so the log leaves it out. */
+  /** True: the message may contain the caller's keys and values, so the log leaves it out. */
   readonly echoes?: boolean;
 }
 
 /**
- * The only error that crosses a layer: every layer under the wire throws it, and `calls/status.ts` makes of it a status
- * code and a `prism.common.Error` detail, by the table in `reasons.ts`. The message is written for the caller of the API: it names the
- * field, key or namespace, and holds no driver text, stack or path.
+ * The only error that crosses a layer. Every layer under the wire throws it, and `calls/status.ts`
+ * turns it into a status code and a `prism.common.Error` detail, by the table in `reasons.ts`. The
+ * message is for the caller of the API: it names the field, key or namespace, and contains no
+ * driver text, stack or path.
  */
 export class PrismError extends Error {
   override readonly name = "PrismError";
@@ -32,8 +33,8 @@ export class PrismError extends Error {
 }
 
 /**
- * A store that cannot be opened before an operator has done something: another password, another version. Trying again is no use. The
- * message is for the operator.
+ * A store that cannot be opened until an operator acts, for example on a wrong password or version.
+ * Retrying is useless. The message is for the operator.
  */
 export class StartError extends PrismError {
   constructor(message: string, cause?: unknown) {
@@ -41,26 +42,26 @@ export class StartError extends PrismError {
   }
 }
 
-/** A store that takes no writes for a while, and reads as ever. */
+/** A store that takes no writes for a while, but reads. */
 export class ReadOnlyError extends PrismError {
   constructor(message: string, cause?: unknown) {
     super("store_unavailable", message, { cause });
   }
 }
 
-/** The same error for the caller; the log leaves its message out. */
+/** The same error for the caller; the log leaves out its message. */
 export function echoing({ reason, message, field }: PrismError): PrismError {
   return new PrismError(reason, message, { echoes: true, ...(field !== undefined && { field }) });
 }
 
-/** Gives back `error` if it is a {@link PrismError}; anything else becomes `internal` with it as the cause. */
+/** Gives a {@link PrismError} back. Anything else becomes `internal` with it as the cause. */
 export function asPrismError(error: unknown): PrismError {
   return error instanceof PrismError ? error : new PrismError("internal", "internal error", { cause: error });
 }
 
 /**
- * The error with which an aborted call ends: the signal's own reason where that is a {@link PrismError}
- * (deadline, shutdown), else `canceled`, because then the caller went away.
+ * The error of an aborted call: the signal's reason if that is a {@link PrismError} (deadline,
+ * shutdown). Otherwise `canceled`, because then the caller went away.
  */
 export function abortError(signal: AbortSignal): PrismError {
   return signal.reason instanceof PrismError

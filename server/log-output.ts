@@ -1,20 +1,20 @@
 import type { Writable } from "node:stream";
 
-/** Lines that wait for whoever reads the log, in characters. What comes while more wait is lost. */
+/** The most characters of lines that wait for the log's reader. Further lines are lost. */
 const MAX_WAITING = 1024 * 1024;
 
-/** How long the end of the process waits for the last lines to be read. */
+/** How long the process waits at its end for the last lines to be read. */
 const LAST_LINES_MS = 500;
 
-/** Where pino writes to. */
+/** The destination for pino. */
 export interface LogOutput {
   write(line: string): void;
 }
 
 /**
- * Lines on standard output, in their shape, for which nobody waits: on a pipe that is full some wait to be written, and further
- * ones are lost. `tell` gets their number once there is room again. (pino's own destination waits in the kernel, and so does
- * everybody else then.)
+ * Writes lines to standard output without making anybody wait. On a full pipe some lines wait and
+ * further ones are lost; `tell` gets their number once there is room again. (pino's own destination
+ * blocks in the kernel, and the whole server with it.)
  */
 export function createLogOutput(
   stdout: Writable,
@@ -32,7 +32,7 @@ export function createLogOutput(
       tell(told);
     }
   };
-  // As each line of it is told.
+  // Each failed line reports it already.
   stdout.on("error", () => {});
   return {
     write(line) {
@@ -45,7 +45,7 @@ export function createLogOutput(
   };
 }
 
-/** To be called when all is done: lines that nobody reads do not hold up the end of the process. */
+/** Call it last: unread lines do not hold up the end of the process. */
 export function endLogOutput({ stdout } = process): void {
   if (stdout.writableLength > 0) {
     setTimeout(() => process.exit(), LAST_LINES_MS).unref();

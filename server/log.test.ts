@@ -21,7 +21,10 @@ const SLOW = { timeout: 60_000 };
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const EXISTS = "/prism.interfaces.keyvalue.KeyValueBasicInterface/Exists";
 
-/** What a terminal obeys, or shows where it is not: CSI of C1, DEL, a line separator, a direction override, an isolate. */
+/**
+ * What a terminal obeys, or shows where it is not: CSI of C1, DEL, a line separator, a direction
+ * override, an isolate.
+ */
 const UNSAFE = "\u009b\u007f\u2028\u202e\u2066";
 const ESCAPED = "\\u009b\\u007f\\u2028\\u202e\\u2066";
 

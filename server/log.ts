@@ -3,20 +3,20 @@ import type { Config } from "./config/config.ts";
 import { createLogOutput } from "./log-output.ts";
 
 /**
- * What the log has as an escape, because a terminal obeys it, or shows what follows in another order or on another line: controls,
- * C1 and DEL included, separators of lines and paragraphs, and the controls of direction (Unicode 16, chapter 23). In JSON those of C0
- * are escapes already, and "\n" is the end of a line.
+ * Characters that the log escapes, because a terminal obeys them, or shows what follows in another
+ * order or on another line: controls with C1 and DEL, line and paragraph separators, and direction
+ * controls (Unicode 16, chapter 23). JSON already escapes those of C0, and "\n" ends a line.
  */
 const UNSAFE = /[[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]--[\n\t]]/gv;
 
-/** How the log is written where nothing says so: for people, on a terminal. */
+/** The default format: for people, on a terminal. */
 export function formatOf(format: Config["logging"]["format"], isTerminal: boolean): "json" | "pretty" {
   return format === "auto" ? (isTerminal ? "pretty" : "json") : format;
 }
 
 /**
- * The server's log, on standard output: one JSON object a line, or text for people. Nobody waits for whoever reads it: see
- * {@link createLogOutput}.
+ * The server's log on standard output: one JSON object a line, or text for people. Nobody waits for
+ * its reader: see {@link createLogOutput}.
  */
 export async function createLog({ level, format }: Config["logging"]): Promise<Logger> {
   const { stdout } = process;
@@ -34,7 +34,10 @@ export async function createLog({ level, format }: Config["logging"]): Promise<L
   return log;
 }
 
-/** A text with escapes for what is not safe to show; a line of JSON, where that can be in strings only, still means the same. */
+/**
+ * The text with unsafe characters escaped. A line of JSON keeps its meaning, because such
+ * characters can only be in strings.
+ */
 export function escaped(text: string): string {
   return text.replace(UNSAFE, escapeOf);
 }

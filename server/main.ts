@@ -10,7 +10,9 @@ import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
 import { endLogOutput } from "./log-output.ts";
 
-/** Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong. */
+/**
+ * Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong.
+ */
 const FAILED = 1;
 const MISUSED = 2;
 
@@ -35,7 +37,7 @@ async function main(argv: readonly string[]): Promise<void> {
 
 async function serve(file: string | undefined, flags: Flags): Promise<void> {
   const config = loadConfig({ file, env: process.env, flags, cwd: process.cwd() });
-  // Only now: the other commands need no server, and answer at once.
+  // Imported late: the other commands need no server and answer at once.
   const { createApp } = await import("./app.ts");
   const { createLog } = await import("./log.ts");
   const log = await createLog(config.logging);
@@ -56,10 +58,16 @@ async function stop(app: App, signal: NodeJS.Signals, log: Logger): Promise<void
   log.info("stopped");
 }
 
-/** A supervisor that signals the process and its group sends one signal twice: for so long the second is none. */
+/**
+ * A supervisor may signal both the process and its group, so the second signal within this time is
+ * an echo.
+ */
 const ECHO_MS = 200;
 
-/** Resolves with the first SIGTERM or SIGINT. The second ends the process at once, as a shell expects: 128 + its number. */
+/**
+ * Resolves with the first SIGTERM or SIGINT. The second one ends the process at once with 128 + its
+ * number, as shells expect.
+ */
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
@@ -80,7 +88,7 @@ function hostPort({ address, port }: { address: string; port: number }): string 
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** Two lines for whoever started the server by hand. */
+/** Two lines for somebody who started the server by hand. */
 function tryThis(config: Config, port: number): string {
   const namespace = config.namespaces[0]?.name ?? "";
   const scheme = config.server.tls === undefined ? "http" : "https";
@@ -91,7 +99,7 @@ function tryThis(config: Config, port: number): string {
   return `Try this:  ${curl("Set", { key: "hello", value })}\n           ${curl("Get", { key: "hello" })}\n`;
 }
 
-/** From package.json, which is one folder up in a checkout and two in the built package. */
+/** From package.json, one folder up in a checkout and two in the built package. */
 function version(): string {
   for (const path of ["../package.json", "../../package.json"]) {
     try {
@@ -100,13 +108,13 @@ function version(): string {
         return String(parsed.version);
       }
     } catch {
-      // Not there: the next.
+      // Not there; try the next.
     }
   }
   return "unknown";
 }
 
-/** What went wrong, for the operator on standard error; a stack only for a defect. */
+/** Reports an error to the operator on standard error, with a stack only for a defect. */
 function report(error: unknown): number {
   if (error instanceof UsageError || error instanceof ConfigError) {
     process.stderr.write(`${error.message}\n`);

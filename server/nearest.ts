@@ -1,15 +1,15 @@
-/** More edits than this between two words make a suggestion a guess. */
+/** With more edits between two words a suggestion would be a guess. */
 const MAX_EDITS = 2;
 
-/** A longer list of names is not read to its end. */
+/** The most names in a list; more are not read. */
 const MAX_LISTED = 20;
 
-/** A word of so many letters can stand for a longer one that begins with it. */
+/** The least letters of a word that can stand for a longer one that begins with it. */
 const MIN_BEGINNING = 3;
 
 /**
- * The word of `known` that `word` most likely means, or `undefined`: one that is two typing errors away at most, else
- * one that begins with it.
+ * The word of `known` that `word` most likely means: at most two typing errors away, or else
+ * beginning with it. `undefined` = none.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   // A short word is within two edits of everything.
@@ -28,7 +28,10 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best ?? known.find((candidate) => word.length >= MIN_BEGINNING && candidate.startsWith(word));
 }
 
-/** `expected one of: a, b` (the first of them, where they are many), after a suggestion where `word` is nearly one of them. */
+/**
+ * `expected one of: a, b` (only the first ones of many), after a suggestion if `word` is close to
+ * one of them.
+ */
 export function oneOf(known: readonly string[], word: string): string {
   const meant = nearest(word, known);
   const suggestion = meant === undefined ? "" : `did you mean "${meant}"? `;
@@ -36,7 +39,10 @@ export function oneOf(known: readonly string[], word: string): string {
   return `${suggestion}expected one of: ${known.slice(0, MAX_LISTED).join(", ")}${more}`;
 }
 
-/** Levenshtein's distance, row by row, with two neighbours that changed places as one edit more (optimal string alignment). */
+/**
+ * Levenshtein distance, row by row; swapping two neighbors counts as one edit (optimal string
+ * alignment).
+ */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -1,9 +1,12 @@
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** A file's bytes, or in an operator's words why there are none. */
+/** A file's bytes, or an error in the operator's words. */
 export type FileRead = { readonly bytes: Uint8Array } | { readonly error: string };
 
-/** Reads a file or a pipe (`--config <(...)`), whose size nothing tells in advance. A larger one is an error. */
+/**
+ * Reads a file or a pipe (`--config <(...)`), whose size is not known in advance. A larger one is
+ * an error.
+ */
 export function readFileAtMost(path: string, maxBytes: number): FileRead {
   const buffer = new Uint8Array(maxBytes + 1);
   try {

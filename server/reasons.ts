@@ -1,30 +1,33 @@
 import { Code } from "@connectrpc/connect";
 import { Reason as WireReason } from "../gen/prism/common/errors_pb.ts";
 
-/** What is told of a call that fails for one reason. */
+/** What is reported of a call that fails for one reason. */
 export interface ReasonRow {
   /**
-   * The number in `prism.common.Error`. Two reasons can share a number, and their status codes tell them apart;
-   * who reads the number takes the reason that stands first.
+   * The number in `prism.common.Error`. Two reasons can share a number, and their status codes tell
+   * them apart. A reader of the number gets the reason that stands first.
    */
   readonly wire: WireReason;
   /** The status code. gRPC numbers its codes as Connect does. */
   readonly code: Code;
-  /** The HTTP status of a single answer of Connect, where the status code's own would be wrong. */
+  /** The HTTP status of Connect's single answer, if the status code's own would be wrong. */
   readonly httpStatus?: number;
   /**
-   * How long to wait before the same call is sent again, in milliseconds; 0 = no advice. Absent: the same call
+   * Milliseconds to wait before the same call is sent again; 0 = no advice. Absent: the same call
    * would fail again, or could take effect twice.
    */
   readonly retryAfterMs?: number;
   /**
-   * The level of its line in the log: a defect is an error, trouble of the server or a store warns, a fault of the
-   * caller is information. A missing key is an answer like others, so it is for debugging only.
+   * The level of its log line: error for a defect, warn for trouble of the server or a store, info
+   * for the caller's fault. A missing key is a normal answer, so it is debug.
    */
   readonly level: "debug" | "info" | "warn" | "error";
 }
 
-/** The one table of reasons. A new reason is a row here and a value of `prism.common.Reason` in the proto. */
+/**
+ * The one table of reasons. A new reason is a row here and a value of `prism.common.Reason` in the
+ * proto.
+ */
 const rows = {
   /** The request cannot be read: broken framing, encoding, JSON or protobuf. */
   malformed_request: {
@@ -32,25 +35,31 @@ const rows = {
     code: Code.InvalidArgument,
     level: "info",
   },
-  /** A message is compressed, and the request names no compression. The protocols want INTERNAL for it. */
+  /**
+   * A message is compressed, but the request names no compression. The protocols demand INTERNAL
+   * for this.
+   */
   compression_unnamed: {
     wire: WireReason.MALFORMED_REQUEST,
     code: Code.Internal,
     level: "info",
   },
-  /** The request uses what this server does not do: an unknown compression, or other than one message. */
+  /**
+   * The request uses something that this server lacks: an unknown compression, or a number of
+   * messages other than one.
+   */
   request_unsupported: {
     wire: WireReason.REQUEST_UNSUPPORTED,
     code: Code.Unimplemented,
     level: "info",
   },
-  /** A field of the request is out of bounds or, in JSON, is none of the message or not in base64. */
+  /** A field of the request is out of bounds. In JSON also: it is unknown or not valid base64. */
   invalid_field: {
     wire: WireReason.INVALID_FIELD,
     code: Code.InvalidArgument,
     level: "info",
   },
-  /** The key holds nothing. Raised by handlers only: inside the contract a missing key is a value. */
+  /** The key has no value. Only handlers raise it: in the contract a missing key is an answer. */
   key_not_found: {
     wire: WireReason.KEY_NOT_FOUND,
     code: Code.NotFound,
@@ -62,13 +71,15 @@ const rows = {
     code: Code.NotFound,
     level: "info",
   },
-  /** The health of a service was asked for that this server does not have. */
+  /** The health of an unknown service was asked for. */
   service_not_found: {
     wire: WireReason.SERVICE_NOT_FOUND,
     code: Code.NotFound,
     level: "info",
   },
-  /** No service or method of that name. HTTP 404 (RFC 9110 section 15.5.5): nothing is at that path. */
+  /**
+   * No service or method of that name. HTTP 404 (RFC 9110 section 15.5.5): nothing is at that path.
+   */
   method_not_found: {
     wire: WireReason.METHOD_NOT_FOUND,
     code: Code.Unimplemented,
@@ -93,7 +104,7 @@ const rows = {
     code: Code.ResourceExhausted,
     level: "warn",
   },
-  /** Too much waits already, in the server or for the store; a later try can succeed. */
+  /** Too much waits already, in the server or for the store. A later try can succeed. */
   overloaded: {
     wire: WireReason.OVERLOADED,
     code: Code.ResourceExhausted,
@@ -107,8 +118,8 @@ const rows = {
     level: "warn",
   },
   /**
-   * The request did not come in whole within the time that the server gives it. That is its sender's matter, HTTP 408
-   * (RFC 9110 section 15.5.9), and not that of a server behind this one, 504.
+   * The request did not arrive in time. Its sender is at fault, so HTTP 408 (RFC 9110 section
+   * 15.5.9), and not 504, which blames a server behind this one.
    */
   request_too_slow: {
     wire: WireReason.DEADLINE_EXCEEDED,
@@ -122,33 +133,33 @@ const rows = {
     code: Code.Canceled,
     level: "info",
   },
-  /** The store cannot be reached or is not open; the call had no effect. */
+  /** The store cannot be reached or is not open. The call had no effect. */
   store_unavailable: {
     wire: WireReason.STORE_UNAVAILABLE,
     code: Code.Unavailable,
     retryAfterMs: 1000,
     level: "warn",
   },
-  /** The store went away during a write: it may or may not have taken effect. */
+  /** The store went away during a write, which may or may not have taken effect. */
   outcome_unknown: {
     wire: WireReason.OUTCOME_UNKNOWN,
     code: Code.Unavailable,
     level: "warn",
   },
-  /** The server is going down; the call had no effect, or a stream was cut. */
+  /** The server is shutting down. The call had no effect, or a stream was cut. */
   shutting_down: {
     wire: WireReason.SHUTTING_DOWN,
     code: Code.Unavailable,
     retryAfterMs: 0,
     level: "warn",
   },
-  /** Stored data does not read back as what was written. */
+  /** Stored data is not what was written. */
   corrupt_data: {
     wire: WireReason.CORRUPT_DATA,
     code: Code.DataLoss,
     level: "error",
   },
-  /** A defect of Prism. The message says nothing more; the log has the cause. */
+  /** A defect of Prism. The message tells no more; the log has the cause. */
   internal: {
     wire: WireReason.INTERNAL,
     code: Code.Internal,
@@ -156,20 +167,20 @@ const rows = {
   },
 } as const satisfies Readonly<Record<string, ReasonRow>>;
 
-/** Why a call failed, as a closed set: each is a row of {@link REASONS}. */
+/** Why a call failed: a closed set, one row of {@link REASONS} each. */
 export type Reason = keyof typeof rows;
 
-/** What is told of each reason. */
+/** The row of each reason. */
 export const REASONS: Readonly<Record<Reason, ReasonRow>> = rows;
 
 const BY_WIRE = new Map<number, Reason>(
   Object.entries(rows)
-    // Of those that share a number the first counts.
+    // Reversed, so that the first of those with one number wins.
     .reverse()
     .map(([reason, { wire }]) => [wire, reason as Reason]),
 );
 
-/** The reason that a `prism.common.Error` tells; `undefined` where this version does not know it. */
+/** The reason of a `prism.common.Error`; `undefined` = this version does not know it. */
 export function reasonOf(wire: number): Reason | undefined {
   return BY_WIRE.get(wire);
 }

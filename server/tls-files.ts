@@ -3,20 +3,20 @@ import { z } from "zod";
 import { StartError } from "./errors.ts";
 import { readFileAtMost } from "./read-file.ts";
 
-/** Larger than the well-known authorities all together. */
+/** Larger than all well-known authorities together. */
 export const MAX_PEM_BYTES = 4 * 1024 * 1024;
 
-/** The PEM files of one end of TLS, by name. */
+/** The PEM files of one end of a TLS connection. */
 export interface TlsFiles {
-  /** The chain, its own certificate first. */
+  /** The chain, the end's own certificate first. */
   readonly cert?: string | undefined;
   /** The private key of `cert`. */
   readonly key?: string | undefined;
-  /** Authorities that the other end's certificate must come from. */
+  /** The authorities that must have signed the other end's certificate. */
   readonly ca?: string | undefined;
 }
 
-/** What {@link TlsFiles} hold, as node:tls takes it. What has no file is absent. */
+/** The contents of {@link TlsFiles} for node:tls. What has no file is absent. */
 export interface TlsPem {
   readonly cert?: string;
   readonly key?: string;
@@ -28,9 +28,9 @@ const fileNameSchema = z.string().min(1);
 /** TLS to a store. File names are relative to the configuration file's folder. */
 export const tlsFilesSchema = z
   .strictObject({
-    /** Authority that signed the server's certificate. Absent = the well-known ones. */
+    /** The authority that signed the server's certificate. Absent = the well-known ones. */
     ca: fileNameSchema.optional(),
-    /** What to show where the server asks for a certificate: the chain, and its private key. */
+    /** The chain and its private key, shown if the server asks for a certificate. */
     cert: fileNameSchema.optional(),
     key: fileNameSchema.optional(),
   })
@@ -38,7 +38,7 @@ export const tlsFilesSchema = z
     error: "expected cert and key together",
   });
 
-/** The same files, by absolute names. Relative names start at `folder`. */
+/** Makes the file names absolute. Relative ones start at `folder`. */
 export function locateTlsFiles({ ca, cert, key }: TlsFiles, folder: string): TlsFiles {
   return {
     ...(ca !== undefined && { ca: resolve(folder, ca) }),
@@ -48,8 +48,8 @@ export function locateTlsFiles({ ca, cert, key }: TlsFiles, folder: string): Tls
 }
 
 /**
- * Reads the files. Throws {@link StartError} where one cannot be read or is larger than {@link MAX_PEM_BYTES}.
- * It does not look into them: `config/check-tls.ts` does.
+ * Reads the files. Throws {@link StartError} if one cannot be read or is larger than {@link
+ * MAX_PEM_BYTES}. `config/check-tls.ts` checks their content.
  */
 export function readTlsFiles({ ca, cert, key }: TlsFiles): TlsPem {
   return {

@@ -1,4 +1,4 @@
-/** Requests that reach no method: each is answered in the protocol that it speaks, and logged once. */
+/** Requests that reach no method. Each is answered in its own protocol and logged once. */
 import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -15,15 +15,19 @@ import { mediaType } from "./wire/content-type.ts";
 import { DIRECT_FORMS } from "./wire/forms.ts";
 import { errorForm, errorResponse } from "./wire/wire-error.ts";
 
-/** In the place of a host that a request need not name. Connect builds a URL with it, of which only path and query count. */
+/**
+ * Stands for the host of a request that may leave it out. Connect builds a URL with it and uses
+ * only the path and query.
+ */
 const ANY_HOST = "localhost";
 
 /**
- * For `onRequest`, before all else: puts the headers that routing depends on into the one form that all behind it know. A request whose
- * host is none is answered here, because Connect builds a URL of host and path, and has no answer where that fails.
+ * An `onRequest` hook, the first one: puts the headers that routing depends on into the one form
+ * that everything behind it expects. A request with a malformed host is answered here: Connect
+ * would build a URL of host and path, and has no answer if that fails.
  */
 export function createRequestCheck(failures: FailureLog) {
-  // Of the last request: mostly those of all.
+  // The last request's values, which most requests share.
   let good = { host: "", url: "" };
 
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
@@ -47,7 +51,10 @@ export function createRequestCheck(failures: FailureLog) {
   };
 }
 
-/** The host of a request, which is written where Connect looks for it; `undefined` where there must be one (RFC 9112 section 3.2). */
+/**
+ * The host of a request, also written where Connect looks for it. `undefined` = a required host is
+ * missing (RFC 9112 section 3.2).
+ */
 function hostOf({ headers, httpVersion, httpVersionMajor }: IncomingMessage): string | undefined {
   if (httpVersionMajor === 2) {
     const authority = String(headers[":authority"] ?? "") || headers.host || ANY_HOST;
@@ -65,8 +72,8 @@ function hostOf({ headers, httpVersion, httpVersionMajor }: IncomingMessage): st
 }
 
 /**
- * Tells of a call that reached no handler, with the fields of `calls/policies/log.ts`. Those that fail with one code and one
- * HTTP status are alike: any number of paths can be made up.
+ * Logs a call that reached no handler, with the fields of `calls/policies/log.ts`. Failures with
+ * the same code and HTTP status are one kind, because callers can make up any number of paths.
  */
 function tell(
   failures: FailureLog,
@@ -107,8 +114,9 @@ function pathOf({ url }: FastifyRequest): string {
 }
 
 /**
- * An unknown path: UNIMPLEMENTED, in the protocol that the request speaks, and HTTP 404 where that has a status for it. A look at the
- * admin port's `/health` is told where that is; `adminPort` answers its number.
+ * An unknown path: UNIMPLEMENTED in the request's protocol, with HTTP 404 where the protocol has a
+ * status for it. A request for the admin port's `/health` is told the port, which `adminPort`
+ * answers.
  */
 export function answerNotFound(failures: FailureLog, adminPort: () => number) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
@@ -131,7 +139,7 @@ async function refuse(
   const { reason, message } = error;
   const row = REASONS[reason];
   const code = codeToString(row.code);
-  // For unary calls of Connect, and for what is no RPC.
+  // For Connect's unary calls, and for requests that are no RPC.
   const status = row.httpStatus ?? codeToHttpStatus(row.code);
   tell(failures, request, reply, "info", { code, reason, error: message });
   const contentType = request.headers["content-type"] ?? "";
@@ -146,14 +154,14 @@ async function refuse(
   try {
     await universalResponseToNodeResponse(errorResponse(form, contentType, failure, status), reply.raw);
   } catch (thrown) {
-    // Who left does not read it.
+    // A caller who left does not read the answer.
     if (!(thrown instanceof ConnectError) || thrown.code !== Code.Aborted) {
       throw thrown;
     }
   }
 }
 
-/** What Fastify itself refuses before a route is entered. */
+/** Answers what Fastify itself refuses before a route is entered. */
 export function answerUnread(failures: FailureLog) {
   return async (
     error: Error & { statusCode?: number },

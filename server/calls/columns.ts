@@ -1,10 +1,10 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { Values } from "../backend/values.ts";
 
-/** The values of one field, for each message of a batch. */
+/** The values of one field, one for each message of a batch. */
 type Column<T> = readonly Exclude<T, undefined>[] | (Uint8Array extends T ? Values : never);
 
-/** Which fields a batch has; the others are zero in all its messages. */
+/** The fields that a batch has. The others are zero in all its messages. */
 export type ColumnFields<T> = {
   readonly [K in keyof T as K extends `$${string}` ? never : K]?: Column<T[K]>;
 };
@@ -13,8 +13,8 @@ export type ColumnFields<T> = {
 export type AnyColumn = readonly unknown[] | Values;
 
 /**
- * A batch of messages, field by field in place of message by message: the direct path's encoder needs no object for any of them.
- * Whoever does, gets them by iterating.
+ * A batch of messages stored field by field: the direct path's encoder needs no object for a
+ * message. Iterating makes the objects.
  */
 export class Columns<T> implements Iterable<T> {
   readonly length: number;
@@ -36,8 +36,8 @@ export class Columns<T> implements Iterable<T> {
   }
 }
 
-/** Responses of a stream that are there at once. */
+/** Responses of a stream that are ready together. */
 export type Batch<O extends DescMessage> = readonly MessageInitShape<O>[] | Columns<MessageInitShape<O>>;
 
-/** The same of any type. */
+/** A batch of any type. */
 export type AnyBatch = readonly object[] | Columns<object>;

@@ -1,63 +1,70 @@
 import type { Logger } from "pino";
 
-/** Failures of one kind are written so often at most; those in between are counted. */
+/** Failures of one kind are written at most once in this time. The others are counted. */
 const PERIOD_MS = 1_000;
 
-/** Kinds that are told apart at each level. What comes beside them counts as one kind. */
+/** The most kinds that are kept apart at each level. All further kinds count as one. */
 const MAX_KINDS = 64;
 
-/** The key of those. */
+/** The key of all further kinds. */
 const OTHERS = "";
 
-/** A kind is forgotten after so many periods without a failure; the next one has its stack again. */
+/**
+ * A kind is forgotten after this many periods without a failure. The next failure has its stack
+ * again.
+ */
 const FORGET_PERIODS = 60;
 
-/** The causes of an error that are told, each the cause of the one before. */
+/** The most causes that are written, each the cause of the one before. */
 const MAX_CAUSES = 4;
 const MAX_CAUSE_CHARACTERS = 300;
 
 const LEVELS = ["info", "warn", "error"] as const;
 
-/** How bad a failure is: not for us, of the server or a store, or a defect. */
+/** How bad a failure is: not our fault, trouble of the server or a store, or a defect. */
 export type FailureLevel = (typeof LEVELS)[number];
 
-/** A failure as the log is to have it. */
+/** A failure to log. */
 export interface Failure {
   readonly level: FailureLevel;
   readonly message: string;
-  /** Failures with one message and one kind are alike. */
+  /** Failures with the same kind and message are grouped. */
   readonly kind: string;
-  /** What the line has beside its message. Asked only where it is written, or is the first that is counted. */
+  /**
+   * The fields of the line besides its message. Called only if the line is written or is the first
+   * that is counted.
+   */
   readonly fields: () => object;
-  /** The error behind it, whose stack is written once. */
+  /** The error behind it. Its stack is written once. */
   readonly cause?: unknown;
 }
 
-/** Writes failures: one line for each kind and second, however many there are. */
+/** Writes failures: at most one line each second for each kind. */
 export interface FailureLog {
   readonly log: Logger;
   /**
-   * Writes the first failure of its kind at once. Those that follow within a second become one line, with what the
-   * first of them has and with `count`, where they are more; `mixed` says that they are not all alike, because there are
-   * too many kinds. At level debug each is written, and nothing is counted.
+   * Writes the first failure of its kind at once. Those of the next second become one line, with
+   * the fields of the first and a `count` if there are several. `mixed` marks a line of different
+   * kinds, which happens when there are too many kinds. At level debug every failure is written and
+   * nothing is counted.
    */
   tell(failure: Failure): void;
-  /** Writes what is counted. Later failures are written one by one. */
+  /** Writes the counted failures. Later failures are written one by one. */
   close(): void;
 }
 
-interface Kind {
+interface FailureGroup {
   /** Failures since the last line. */
   count: number;
-  /** The line of the first of them. */
+  /** The line of the first failure among them. */
   first: { readonly message: string; readonly fields: object } | undefined;
-  /** Periods since the last line. */
+  /** Periods in a row without a failure. */
   quiet: number;
 }
 
-/** Makes the one log of failures of a server; it owns a timer while there are any. */
+/** Makes a server's log of failures. It runs a timer while it has failures to count. */
 export function createFailureLog(log: Logger): FailureLog {
-  const kinds: Readonly<Record<FailureLevel, Map<string, Kind>>> = {
+  const kinds: Readonly<Record<FailureLevel, Map<string, FailureGroup>>> = {
     info: new Map(),
     warn: new Map(),
     error: new Map(),
@@ -72,7 +79,7 @@ export function createFailureLog(log: Logger): FailureLog {
       for (const [key, kind] of known) {
         kind.quiet++;
         writeCounted(level, kind);
-        // Of a table that fills up the quiet ones go first.
+        // When the table fills up, the quiet kinds go first.
         if (kind.quiet >= FORGET_PERIODS || (kind.quiet > 0 && known.size > MAX_KINDS / 2)) {
           known.delete(key);
         }
@@ -85,7 +92,7 @@ export function createFailureLog(log: Logger): FailureLog {
     }
   }
 
-  function writeCounted(level: FailureLevel, kind: Kind): void {
+  function writeCounted(level: FailureLevel, kind: FailureGroup): void {
     const { first, count } = kind;
     if (first !== undefined) {
       log[level]({ ...first.fields, ...(count > 1 && { count }) }, first.message);
@@ -141,7 +148,7 @@ export function createFailureLog(log: Logger): FailureLog {
   };
 }
 
-/** What an error and its causes say, without where they came from. */
+/** The messages of an error and its causes, without stacks. */
 function textOf(error: unknown): string {
   const texts: string[] = [];
   for (let each = error; each !== undefined && texts.length < MAX_CAUSES; ) {

@@ -21,8 +21,9 @@ import { toConnectError } from "./status.ts";
 import { type AnyStream, StreamCall } from "./stream-call.ts";
 
 /**
- * A handler of one method: takes the request, answers or throws {@link PrismError}. It knows no protocol. A stream is answered
- * in batches, because what is done for each message on its own costs more than the message.
+ * A handler of one method. It takes the request and answers, or throws {@link PrismError}. It knows
+ * no protocol. A stream is answered in batches, because work for each single message would cost
+ * more than the message.
  */
 export type Handler<Method extends DescMethod> =
   Method extends DescMethodUnary<infer I, infer O>
@@ -40,24 +41,27 @@ export type Handlers<Service extends DescService> = {
   [K in keyof Service["method"]]: Handler<Service["method"][K]>;
 };
 
-/** What is done around every handler. */
+/** What surrounds every handler. */
 export interface CallSettings {
   /** In the order in which they begin. */
   readonly policies: readonly Policy[];
-  /** Most that any call may take, whatever it asks for, in milliseconds; 0 = no such bound. */
+  /** The most milliseconds that any call may take, whatever its deadline; 0 = no such bound. */
   readonly maxTimeoutMs: number;
-  /** When answers that are large are made, and whether. */
+  /** Decides when large answers are made, and whether. */
   readonly large: LargeAnswers;
-  /** Told what a policy throws once a call has ended. */
+  /** Called with what a policy throws after a call has ended. */
   readonly onDefect: (cause: unknown) => void;
 }
 
-/** An answer with a value of this size or less is made at once, and so is the first page of a stream. */
+/** An answer with values up to this size is made at once. So is the first page of a stream. */
 const SMALL_ANSWER_BYTES = 16 * 1024;
 
 type AnyUnary = (request: object, call: Call) => Promise<object>;
 
-/** Puts what every call is under around the handlers of a service: deadline, cancellation, errors to codes, policies. */
+/**
+ * Surrounds the handlers of a service with what every call needs: deadline, cancellation, status
+ * codes for errors, policies.
+ */
 export function implement<Service extends DescService>(
   service: Service,
   handlers: Handlers<Service>,
@@ -112,7 +116,10 @@ function wrapUnary(
   };
 }
 
-/** Waits for a large answer's turn. Throws {@link PrismError} where there is no memory for it then. */
+/**
+ * Waits until a large answer may be made. Throws {@link PrismError} if there is no memory for it
+ * then.
+ */
 async function admit(bytes: number, large: LargeAnswers): Promise<void> {
   await large.turn(bytes);
   if (!large.unsent.hasRoom(bytes)) {
@@ -120,7 +127,7 @@ async function admit(bytes: number, large: LargeAnswers): Promise<void> {
   }
 }
 
-/** The bytes of the values in a response, which are what can be large in it. */
+/** Makes a function that sums the bytes of a response's values: only values can be large. */
 function valueBytesOf({ fields }: DescMessage): (response: object) => number {
   const names = fields
     .filter((field) => field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES)

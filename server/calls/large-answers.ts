@@ -1,15 +1,15 @@
-/** Memory of the answers that wait for their callers. */
+/** The memory of answers that wait for their callers. */
 export interface UnsentMemory {
-  /** False = an answer of this size finds none now. */
+  /** False = there is no room for an answer of this size now. */
   hasRoom(bytes: number): boolean;
 }
 
-/** So much of large answers is made in one turn of the event loop, or one of them that is larger. */
+/** One turn of the event loop makes this much of large answers, or one larger answer. */
 const TURN_BYTES = 1024 * 1024;
 
 /**
- * When large answers are made: a few in each turn of the event loop, in the order of coming. A hundred of them that are asked
- * for at once would else keep everybody waiting for as long as it takes to make them all.
+ * Spreads the making of large answers over turns of the event loop, in order of arrival. A hundred
+ * of them made at once would keep all other callers waiting.
  */
 export class LargeAnswers {
   readonly unsent: UnsentMemory;
@@ -20,7 +20,7 @@ export class LargeAnswers {
     this.unsent = unsent;
   }
 
-  /** Whose turn it is to make an answer of this size; `undefined` = now. */
+  /** Resolves when an answer of this size may be made; `undefined` = now. */
   turn(bytes: number): Promise<void> | undefined {
     if (this.#madeBytes === 0) {
       setImmediate(() => this.#nextTurn());

@@ -1,9 +1,9 @@
-/** Names and values of header or trailer fields: name, value, name, value; names in lower case. */
+/** Header or trailer fields: name, value, name, value. Names are in lower case. */
 export type FieldPairs = readonly string[];
 
-/** What an answer tells beside its messages. */
+/** What an answer carries besides its messages. */
 export interface Metadata {
   readonly header: FieldPairs;
-  /** Behind the messages: where a protocol has no trailers it has another place for them. */
+  /** Sent after the messages. A protocol without trailers has another place for them. */
   readonly trailer: FieldPairs;
 }

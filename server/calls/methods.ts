@@ -9,39 +9,42 @@ import {
   timeout_ms,
 } from "../../gen/prism/options_pb.ts";
 
-/** What the proto says of a method, read once. `proto/prism/options.proto` says what each option means. */
+/** What the proto says of a method, read once. `proto/prism/options.proto` explains each option. */
 export interface MethodRow {
   readonly desc: DescMethod;
   /** `/package.Service/Method`. */
   readonly path: string;
-  /** Whether there are many requests, many responses, both or neither. */
+  /** Whether the method streams its requests, its responses, both or neither. */
   readonly kind: DescMethod["methodKind"];
-  /** Most time for a call, in milliseconds: the shorter of its option and the operator's bound; 0 = no bound. */
+  /**
+   * The most milliseconds for a call: the shorter of the method's option and the operator's bound;
+   * 0 = no bound.
+   */
   readonly timeoutMs: number;
-  /** Whether a call may change what is stored; so may that of a method that states no idempotency_level. */
+  /** Whether a call may change stored data. True also for a method without an idempotency_level. */
   readonly writes: boolean;
-  /** Whether a call that is run twice leaves the same state as one that is run once. */
+  /** Whether running a call twice leaves the same state as running it once. */
   readonly idempotent: boolean;
-  /** Whether a client may use an earlier reply again. */
+  /** Whether a client may reuse an earlier reply. */
   readonly cacheable: boolean;
-  /** For so many seconds; 0 = the client decides. */
+  /** How long a client may reuse it, in seconds; 0 = the client decides. */
   readonly cacheTtlSeconds: number;
-  /** All that the caller must have; [] = none. */
+  /** The permissions that the caller must have; [] = none. */
   readonly permissions: readonly string[];
-  /** Whether the caller must say who it is, where authentication is configured. */
+  /** Whether the caller must authenticate, if authentication is configured. */
   readonly requireAuth: boolean;
-  /** Calls a second that the service is meant to take from one caller; 0 = no limit of its own. */
+  /** The calls a second that one caller may make; 0 = no limit for this method. */
   readonly rateLimitRps: number;
-  /** The request's field that names the namespace; `undefined` = none, or there are many requests. */
+  /** The request field with the namespace. `undefined` = none, or a stream of requests. */
   readonly namespaceField: string | undefined;
-  /** The request's field that has the one key; `undefined` = none, or there are many requests. */
+  /** The request field with the single key. `undefined` = none, or a stream of requests. */
   readonly keyField: string | undefined;
 }
 
-/** The names in the proto of a field that has the one key of a request: of an entry, of a list. */
+/** The proto names of fields with a request's single key: of an entry, of a list. */
 const KEY_FIELDS: readonly string[] = ["key", "list_key"];
 
-/** Reads the row of a method. `maxTimeoutMs` bounds every call; 0 = no such bound. */
+/** Reads a method's row. `maxTimeoutMs` bounds every call; 0 = no bound. */
 export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
   const { parent, name, methodKind: kind, input } = desc;
   const single = kind === "unary" || kind === "server_streaming";
@@ -68,7 +71,7 @@ function isText({ fieldKind, scalar }: DescField): boolean {
   return fieldKind === "scalar" && scalar === ScalarType.STRING;
 }
 
-/** The shorter of two bounds of which 0 means none. */
+/** The shorter of two bounds; 0 means no bound. */
 function shortest(a: number, b: number): number {
   return a === 0 || b === 0 ? Math.max(a, b) : Math.min(a, b);
 }

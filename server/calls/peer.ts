@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 
 /**
- * The address at the other end of a connection, as the log has it; `undefined` = it is not known. `socket` is one of
- * Node's, or what stands for it. Node remembers the address of one that is closed where it was asked before.
+ * The peer's address for the log; `undefined` = unknown. `socket` is a socket of Node or a
+ * stand-in. For a closed socket Node knows the address only if it was asked before.
  */
 export function peerOf(socket: object): string | undefined {
   const address = property(socket, "remoteAddress");
@@ -10,8 +10,8 @@ export function peerOf(socket: object): string | undefined {
 }
 
 /**
- * The certificate with which the other end of a TLS connection was let in; `undefined` = it was asked for none, or the
- * connection is closed. Made anew by each call: who asks often keeps it.
+ * The peer's TLS certificate, which the server has verified. `undefined` = none was asked for, or
+ * the connection is closed. Every call makes a new object, so keep it if you need it often.
  */
 export function certificateOf(socket: object): X509Certificate | undefined {
   const get = property(socket, "getPeerX509Certificate");

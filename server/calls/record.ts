@@ -4,31 +4,34 @@ import type { Metadata } from "./metadata.ts";
 import type { MethodRow } from "./methods.ts";
 import { certificateOf, peerOf } from "./peer.ts";
 
-/** A request, where its headers and its peer are looked up if anybody asks for them. */
+/** Gives a request's headers and peer on demand. */
 export interface RequestSource {
   header(name: string): string | undefined;
-  /** For {@link peerOf} and {@link certificateOf}. */
+  /** The argument for {@link peerOf} and {@link certificateOf}. */
   readonly socket: object;
-  /** Path and query; absent where the path alone says which call it is. */
+  /** Path and query. Absent if the path alone names the call. */
   readonly url?: string;
 }
 
 /**
- * What is known of one RPC while it runs: made when its headers arrive, and told to the policies around it. Nothing is
- * copied from the request before somebody asks for it.
+ * What is known of one RPC while it runs. Made when the headers arrive, and passed to the policies.
+ * It copies nothing from the request before somebody asks.
  */
 export class CallRecord {
   readonly row: MethodRow;
   readonly requestId: string;
-  /** From `performance.now()`, in milliseconds. */
+  /** In milliseconds, on the clock of `performance.now()`. */
   readonly startedAtMs = performance.now();
-  /** What a handler wants to be told beside its messages; it counts until the first of them is sent. */
+  /** What a handler sends besides its messages. It must be set before the first message is sent. */
   metadata: Metadata | undefined = undefined;
-  /** Who calls, once a policy has found out. */
+  /** The caller's identity, once a policy has found it out. */
   principal: string | undefined = undefined;
-  /** How many of the policies have run `begin` to its end. Only the chain of policies changes it, and the next. */
+  /**
+   * How many policies have completed `begin`. Changed only by the chain of policies, like the next
+   * one.
+   */
   begun = 0;
-  /** Whether the policies were told how the call ended. */
+  /** Whether the policies know how the call ended. */
   finished = false;
   readonly #request: RequestSource;
   #entered = false;
@@ -40,17 +43,19 @@ export class CallRecord {
     this.#request = request;
   }
 
-  /** The caller's address; `undefined` = it is not known. */
+  /** The caller's address; `undefined` = unknown. */
   get peer(): string | undefined {
     return peerOf(this.#request.socket);
   }
 
-  /** The caller's certificate, which the server's `client_ca` has signed; `undefined` = none was asked for. */
+  /**
+   * The caller's certificate, signed by the server's `client_ca`. `undefined` = none was asked for.
+   */
   get peerCertificate(): X509Certificate | undefined {
     return certificateOf(this.#request.socket);
   }
 
-  /** Path and query of the request; `undefined` where the path alone says which call it is. */
+  /** Path and query of the request. `undefined` = the path alone names the call. */
   get url(): string | undefined {
     return this.#request.url;
   }
@@ -60,14 +65,17 @@ export class CallRecord {
     return this.#request.header(name);
   }
 
-  /** Whether the call got as far as its policies and handler; what fails before that, the protocol layer answers. */
+  /**
+   * Whether the call reached its policies and handler. The protocol layer answers calls that fail
+   * earlier.
+   */
   get entered(): boolean {
     return this.#entered;
   }
 
   /**
-   * The one that the request named; "" until the request was read, and where that is no valid name. Judged here and
-   * not in `enter`: most calls end well, and nobody asks.
+   * The namespace that the request named. "" = the request was not read, or the name is invalid.
+   * Computed here and not in `enter`, because nobody asks for most calls.
    */
   get namespace(): string {
     if (this.#named === "") {
@@ -76,7 +84,7 @@ export class CallRecord {
     return typeof this.#named === "string" && NAMESPACE_PATTERN.test(this.#named) ? this.#named : "";
   }
 
-  /** The request was read. */
+  /** Called when the request is read. */
   enter(request: object): void {
     this.#entered = true;
     const { namespaceField } = this.row;

@@ -2,22 +2,25 @@ import type { AbortEvents, Call, CallUse } from "../backend/contract.ts";
 import { abortError, PrismError } from "../errors.ts";
 import { MAX_TIMER_MS } from "../limits.ts";
 
-/** One call while it runs: ends its work when the deadline passes, the caller leaves or the server goes down. */
+/**
+ * One running call. It ends the work when the deadline passes, the caller leaves or the server
+ * shuts down.
+ */
 export class CallScope implements Call, AbortEvents {
-  /** Made when somebody asks for it. */
+  /** Made on demand. */
   #controller: AbortController | undefined;
   #reason: PrismError | undefined;
   #onAbort: ((reason: PrismError) => void) | undefined;
-  /** Most calls have one listener at the most; further ones use the signal. */
+  /** Most calls have at most one listener; further ones use the signal. */
   #listener: { handleEvent(): void } | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
-  /** What the call uses. Most calls use one thing. */
+  /** What the call uses; mostly it is one thing. */
   #use: CallUse | undefined;
   #furtherUses: CallUse[] | undefined;
   #isOver = false;
   readonly deadlineMs: number | undefined;
 
-  /** `timeoutMs` 0 = no deadline of its own. */
+  /** `timeoutMs`: 0 = no deadline. */
   constructor(timeoutMs: number) {
     if (timeoutMs > 0) {
       this.deadlineMs = performance.now() + timeoutMs;
@@ -67,7 +70,9 @@ export class CallScope implements Call, AbortEvents {
     }
   }
 
-  /** The caller went away; no effect where the call is over, as most are when their exchange closes. */
+  /**
+   * The caller went away. Does nothing if the call is over, as most are when their exchange closes.
+   */
   leave(): void {
     if (this.#reason === undefined) {
       this.abort(new PrismError("canceled", "the caller left"));
@@ -84,7 +89,7 @@ export class CallScope implements Call, AbortEvents {
     }
   }
 
-  /** Aborts when `signal` does, with what it says of the reason; until the call of what it answers. */
+  /** Aborts when `signal` does, with its reason. Call the returned function to stop following. */
   follow(signal: AbortSignal): () => void {
     const onAbort = () => this.abort(abortError(signal));
     if (signal.aborted) {
@@ -94,7 +99,10 @@ export class CallScope implements Call, AbortEvents {
     return () => signal.removeEventListener("abort", onAbort);
   }
 
-  /** Calls `done` with the reason when the call is aborted, or now if it is; until the next call of this or of `race`. */
+  /**
+   * Calls `done` with the reason when the call aborts, or now if it has. The next call of this or
+   * of `race` replaces `done`.
+   */
   whenAborted(done: (reason: PrismError) => void): void {
     if (this.#reason === undefined) {
       this.#onAbort = done;
@@ -104,8 +112,8 @@ export class CallScope implements Call, AbortEvents {
   }
 
   /**
-   * Settles as `work` does, or rejects when the call is aborted, whichever is first: a stuck store holds up no
-   * caller. One at a time.
+   * Settles like `work`, or rejects when the call aborts, whichever comes first: a stuck store
+   * holds up no caller. One at a time.
    */
   race<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -127,7 +135,7 @@ export class CallScope implements Call, AbortEvents {
     }
   }
 
-  /** Stops the clock and ends what the call uses. The call is over; nothing aborts it any more. */
+  /** Stops the timer and ends the call's use. Nothing aborts the call any more. */
   close(): void {
     clearTimeout(this.#timer);
     this.#reason ??= CLOSED;
@@ -144,7 +152,10 @@ export class CallScope implements Call, AbortEvents {
   }
 }
 
-/** The scope of a call whose caller set a deadline: 0 = it has passed already. `boundMs` is the method's own, 0 = none. */
+/**
+ * The scope of a call whose caller set a deadline; `timeoutMs` 0 = it has passed already. `boundMs`
+ * is the method's bound; 0 = none.
+ */
 export function createDeadlineScope(timeoutMs: number, boundMs: number): CallScope {
   const scope = new CallScope(Math.min(timeoutMs, boundMs || MAX_TIMER_MS, MAX_TIMER_MS));
   if (timeoutMs === 0) {
@@ -153,10 +164,10 @@ export function createDeadlineScope(timeoutMs: number, boundMs: number): CallSco
   return scope;
 }
 
-/** Stands for the end in good order, which nobody waits for. */
+/** Marks a normal end, which nobody waits for. */
 const CLOSED = new PrismError("canceled", "the call is over");
 
-/** The deadline of the call, or the one that its method has, passed. */
+/** The deadline of the call or the bound of its method passed. */
 function deadlineExceeded(): PrismError {
   return new PrismError("deadline_exceeded", "the deadline of the call passed");
 }

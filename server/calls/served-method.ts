@@ -7,16 +7,20 @@ import type { CallScope } from "./scope.ts";
 
 interface AnyMethod {
   readonly row: MethodRow;
-  /** Told by `run` and `open` how the call ended; where a call does not get as far, by whoever answers it. */
+  /**
+   * `run` and `open` tell it how the call ended. If a call does not get that far, whoever answers
+   * it does.
+   */
   readonly policies: PolicyChain;
 }
 
-/** A unary method with its handler in the policies, ready to be called by whoever has read a request. */
+/** A unary method: its handler within the policies, ready to be called with a request. */
 export interface UnaryMethod extends AnyMethod {
   readonly kind: "unary";
   /**
-   * Runs the handler within the policies, and makes of its response what `encode` does; closes the scope. Throws
-   * ConnectError, ready for the wire; a response that cannot be encoded is an internal error.
+   * Runs the handler within the policies, passes the response to `encode` and closes the scope.
+   * Throws ConnectError, ready for the wire. A response that cannot be encoded is an internal
+   * error.
    */
   run<T>(
     request: object,
@@ -26,10 +30,13 @@ export interface UnaryMethod extends AnyMethod {
   ): Promise<T>;
 }
 
-/** The same with a stream of responses. */
+/** A method with a stream of responses. */
 export interface StreamMethod extends AnyMethod {
   readonly kind: "stream";
-  /** Starts the handler. The policies are told once when the stream ends; then the scope is closed. `encode` as for `run`. */
+  /**
+   * Starts the handler. When the stream ends the policies are told once and the scope is closed.
+   * `encode` as for `run`.
+   */
   open<T>(
     request: object,
     record: CallRecord,
@@ -38,16 +45,18 @@ export interface StreamMethod extends AnyMethod {
   ): Batches<T>;
 }
 
-/** A method of either kind. */
+/** A method of either type. */
 export type ServedMethod = UnaryMethod | StreamMethod;
 
-/** The responses of a call as they come, encoded. */
+/** The encoded responses of a call, batch by batch. */
 export interface Batches<T> {
-  /** The next ones; `undefined` = that was all. Throws ConnectError, ready for the wire. One at a time. */
+  /**
+   * The next batch; `undefined` = the end. Throws ConnectError, ready for the wire. One at a time.
+   */
   next(): Promise<T | undefined>;
-  /** Waits for the reader. Throws as `next` does, when the call is aborted before. */
+  /** Waits for the reader. Throws as `next` does if the call aborts first. */
   wait(work: Promise<void>): Promise<void>;
-  /** Nobody reads on; ends the handler too. No effect where the stream has ended. */
+  /** Ends the handler because nobody reads on. Does nothing if the stream has ended. */
   close(): void;
 }
 

@@ -4,13 +4,15 @@ import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
 import type { PrismError } from "../errors.ts";
 import { REASONS } from "../reasons.ts";
 
-/** The error as it goes on the wire: code, message, and a `prism.common.Error` detail. The cause stays behind. */
+/**
+ * The error for the wire: code, message and a `prism.common.Error` detail. The cause stays here.
+ */
 export function toConnectError(
   error: PrismError,
   call: { readonly requestId: string; readonly namespace: string },
 ): ConnectError {
   const { wire, code, retryAfterMs } = REASONS[error.reason];
-  // What cannot be told in UTF-8 would fail on its way out.
+  // A lone surrogate has no UTF-8 form and would fail when it is sent.
   const message = error.message.toWellFormed();
   const detail = create(ErrorSchema, {
     reason: wire,

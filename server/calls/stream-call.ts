@@ -8,15 +8,15 @@ import type { CallScope } from "./scope.ts";
 import type { Batches } from "./served-method.ts";
 import { toConnectError } from "./status.ts";
 
-/** The handler of a stream, of whatever types. */
+/** The handler of a stream of any types. */
 export type AnyStream = (request: object, call: Call) => AsyncIterable<AnyBatch>;
 
-/** What the calls of one method share. */
+/** What all calls of one method share. */
 export interface StreamSettings {
   readonly handler: AnyStream;
   readonly policies: PolicyChain;
   readonly large: LargeAnswers;
-  /** How large the next batch is expected to be, encoded. */
+  /** The expected size of the next batch, encoded. */
   batchBytes: number;
 }
 
@@ -43,7 +43,7 @@ export class StreamCall<T> implements Batches<T> {
     this.#scope = scope;
     this.#encode = encode;
     record.enter(request);
-    // A reader that leaves while it owes us room may never ask for more.
+    // A reader that leaves without making room may never ask for more.
     scope.signal.addEventListener("abort", () => this.#end(abortError(scope.signal)));
   }
 
@@ -65,7 +65,7 @@ export class StreamCall<T> implements Batches<T> {
     }
   }
 
-  /** A batch itself is forgotten here, before a slow reader takes its time. */
+  /** Forgets the batch itself before a slow reader takes its time. */
   async #nextBatch(): Promise<T | undefined> {
     const { policies, large, handler, batchBytes } = this.#settings;
     if (this.#iterator === undefined) {
@@ -76,7 +76,7 @@ export class StreamCall<T> implements Batches<T> {
       // The call ended meanwhile, and nobody waits for this.
       return undefined;
     }
-    // A handler may throw before it answers with a stream.
+    // A handler may throw before it returns a stream.
     this.#iterator ??= handler(this.#request, this.#scope)[Symbol.asyncIterator]();
     const { done, value } = await this.#iterator.next();
     if (done === true) {
@@ -84,13 +84,13 @@ export class StreamCall<T> implements Batches<T> {
     }
     const encoded = await this.#encode(value);
     if (encoded instanceof Uint8Array) {
-      // One that is larger than expected counts at once: the next may be as large.
+      // A larger batch counts in full at once, because the next may be as large.
       this.#settings.batchBytes = Math.max(encoded.length, batchBytes + (encoded.length - batchBytes) / 8);
     }
     return encoded;
   }
 
-  /** Settles as `work` does, or fails when the call is aborted before; a failure ends the call. */
+  /** Settles like `work`, or fails when the call aborts first. A failure ends the call. */
   async #guard<R>(work: Promise<R>): Promise<R> {
     try {
       return await this.#scope.race(work);
@@ -106,7 +106,7 @@ export class StreamCall<T> implements Batches<T> {
       this.#open = false;
       this.#settings.policies.finish(this.#record, error);
       this.#scope.close();
-      // Not awaited: a `next()` that hangs would hold this up for ever.
+      // Not awaited: a hanging `next()` would block this for ever.
       this.#iterator?.return?.().catch(() => {});
     }
   }

@@ -8,21 +8,21 @@ export interface Address {
   readonly port: number;
 }
 
-/** The last of TCP's ports. */
+/** The largest TCP port. */
 export const MAX_PORT = 65_535;
 
-/** What a port looks like, for messages. */
+/** The form of a port, for messages. */
 export const PORT_FORMAT = "expected a port from 0 to 65535";
 
-/** What {@link parseAddress} takes, for messages. */
+/** The form that {@link parseAddress} takes, for messages. */
 export const ADDRESS_FORMAT = '"host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535';
 
 const HOST_NAME = /^[a-z0-9_]([a-z0-9_.-]{0,252})$/i;
 const DOTTED_NUMBERS = /^[\d.]+$/;
 
 /**
- * Reads "host:port", "[::1]:port" or ":port"; the last means every IPv4 interface, as 0.0.0.0 does
- * ("[::]:port" adds IPv6, where the machine has it). Anything else is `undefined`.
+ * Parses "host:port", "[::1]:port" or ":port". The last one means every IPv4 interface, like
+ * 0.0.0.0 ("[::]:port" adds IPv6 if the machine has it). `undefined` = anything else.
  */
 export function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[(?<ipv6>[^\]]*)\]|(?<name>[^:]*)):(?<port>\d{1,5})$/.exec(text);

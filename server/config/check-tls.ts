@@ -4,7 +4,7 @@ import { readFileAtMost } from "../read-file.ts";
 import { MAX_PEM_BYTES, type TlsFiles } from "../tls-files.ts";
 import type { Finding } from "./check.ts";
 
-/** Which settings name the files. */
+/** The settings that name the files. */
 export type TlsPaths = Readonly<Record<keyof TlsFiles, readonly PropertyKey[]>>;
 
 const CERTIFICATE =
@@ -12,8 +12,9 @@ const CERTIFICATE =
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
 
 /**
- * Whether TLS can be had with these files: each is there and is what it should be, and key and certificate
- * belong together. OpenSSL itself takes an EC certificate with an RSA key, and no handshake works.
+ * Checks that TLS works with these files: each exists and has the right content, and key and
+ * certificate belong together. OpenSSL would accept an EC certificate with an RSA key, and then
+ * every handshake fails.
  */
 export function checkTlsFiles(files: TlsFiles, paths: TlsPaths): readonly Finding[] {
   const findings: Finding[] = [];
@@ -69,7 +70,7 @@ function readKey(pem: string): { pem: string; key: KeyObject } | string {
       ? "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)"
       : "holds a certificate and no private key; are cert and key swapped?";
   }
-  // Of PKCS #8, and of the older form with its own header lines.
+  // Encrypted, by PKCS #8 or in the older form with header lines.
   if (/-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pem)) {
     return 'the key is encrypted, and nobody could be asked for its passphrase; "openssl pkey -in KEY -out PLAIN" decrypts it';
   }
@@ -80,7 +81,10 @@ function readKey(pem: string): { pem: string; key: KeyObject } | string {
   }
 }
 
-/** "error:0A00018F:SSL routines::ee key too small" less what only OpenSSL's authors need. */
+/**
+ * Drops the parts that only OpenSSL's authors need: "error:0A00018F:SSL routines::ee key too small"
+ * becomes "ee key too small".
+ */
 function opensslReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.slice(message.lastIndexOf(":") + 1).trim();

@@ -2,18 +2,18 @@ import { z } from "zod";
 import { oneOf } from "../nearest.ts";
 import { renderPath } from "./problem.ts";
 
-/** One objection of {@link check} or {@link checkNames}: a setting and what is wrong with it. */
+/** A finding of {@link check} or {@link checkNames}: a setting and what is wrong with it. */
 export interface Finding {
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
 
-/** The outcome of {@link check}. */
+/** The result of {@link check}. */
 export type Checked<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
-/** Gives what the operator wrote at a path, to be quoted in messages; "" = nothing that may be quoted. */
+/** The operator's text at a path, to be quoted in messages; "" = there is nothing to quote. */
 export type SourceOf = (path: readonly PropertyKey[]) => string;
 
 /** Enough of a value to find it by. */
@@ -22,9 +22,8 @@ const MAX_QUOTED = 60;
 const NO_SOURCE: SourceOf = () => "";
 
 /**
- * Runs a schema and puts its objections into words: what was expected and what was found. A message that the
- * schema gives itself is taken as it is. Values are quoted through `sourceOf` only,
- * so none comes from the environment.
+ * Runs a schema and words its issues: what was expected and what was found. A message of the schema
+ * itself is kept. Values are quoted only through `sourceOf`, so none comes from the environment.
  */
 export function check<T>(schema: z.ZodType<T>, value: unknown, sourceOf: SourceOf = NO_SOURCE): Checked<T> {
   const knownKeys = new Map<string, readonly string[]>();
@@ -34,7 +33,7 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, sourceOf: SourceO
       if (issue.code === "unrecognized_keys" && issue.inst instanceof z.ZodObject) {
         knownKeys.set(renderPath(issue.path ?? []), Object.keys(issue.inst.shape));
       }
-      // Empty = no message of the schema's own; `describe` finds the words.
+      // Empty = the schema has no message of its own; `describe` words it.
       return "";
     },
   });
@@ -67,7 +66,8 @@ function describe(issue: z.core.$ZodIssue, source: string): string {
     case "invalid_value":
       return `expected one of: ${issue.values.join(", ")}; ${found(issue.input, source)}`;
     case "invalid_union": {
-      // A union of backends is told apart by `type`; the issue's path ends with it, its input is the whole mapping.
+      // The stores' schemas are told apart by `type`. The issue's path ends with it; its input is
+      // the whole mapping.
       const { discriminator, options } = issue as { discriminator?: string; options?: unknown[] };
       const type = (issue.input as Record<string, unknown>)[discriminator ?? ""];
       return `expected one of: ${options?.join(", ")}; ${found(type, source)}`;
@@ -97,12 +97,15 @@ function wrongType(expected: string, input: unknown): string {
   if (input === undefined) {
     return `missing; expected ${expected}`;
   }
-  // YAML made `8980` a number before anyone looked at what the setting wants.
+  // YAML made `8980` a number before the schema asked for text.
   const hint = expected === "text" && typeof input !== "object" ? "; put it in quotes to make it text" : "";
   return `expected ${expected}, ${found(input, "")}${hint}`;
 }
 
-/** Units that operators write, by the last word of the setting's name, in the setting's own unit. */
+/**
+ * Units that operators write, by the last word of the setting's name. Each is given in the
+ * setting's own unit.
+ */
 const UNITS: Readonly<
   Record<string, { readonly unit: string; readonly sizes: Readonly<Record<string, number>> }>
 > = {
@@ -127,7 +130,10 @@ const UNITS: Readonly<
   },
 };
 
-/** For `10s` and `4MB` the number to write in their place; `undefined` = it is no amount with a unit, or takes none. */
+/**
+ * The number to write instead of `10s` or `4MB`. `undefined` = the text is no amount with a unit,
+ * or the setting has none.
+ */
 function withUnit(path: readonly PropertyKey[], source: string): string | undefined {
   const kind = UNITS[String(path.at(-1)).split("_").at(-1) ?? ""];
   const [, amount, unit = ""] = /^(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)$/i.exec(source) ?? [];
@@ -160,7 +166,7 @@ function found(value: unknown, source: string): string {
   return `found ${typeof value === "string" ? quote(source) : source}`;
 }
 
-/** `source` in double quotes, on one line and cut to a readable length. */
+/** `source` in double quotes, on one line, shortened. */
 export function quote(source: string): string {
   return JSON.stringify(source.length <= MAX_QUOTED ? source : `${source.slice(0, MAX_QUOTED)}...`);
 }

@@ -4,17 +4,20 @@ import type { Address } from "./address.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
 import type { Override } from "./settings.ts";
 
-/** TLS on the data port. File names are absolute; nothing is read yet. */
+/** TLS on the data port. File names are absolute; the files are not read yet. */
 export interface TlsConfig {
-  /** Certificate chain, PEM. */
+  /** The certificate chain, PEM. */
   readonly certFile: string;
-  /** Private key, PEM. */
+  /** The private key, PEM. */
   readonly keyFile: string;
-  /** Certificate authority, PEM, that every client's certificate must come from; `undefined` = clients show none. */
+  /**
+   * The authority, PEM, that must have signed every client's certificate; `undefined` = clients
+   * show none.
+   */
   readonly clientCaFile: string | undefined;
 }
 
-/** One data set that callers can name. */
+/** A data set with a name for callers. */
 export interface NamespaceConfig {
   readonly name: string;
   readonly pattern: "keyvalue";
@@ -22,7 +25,7 @@ export interface NamespaceConfig {
   readonly backend: string;
 }
 
-/** The keys of `T` in the words of code: `max_value_bytes` is `maxValueBytes`. */
+/** The keys of `T` in camel case: `max_value_bytes` becomes `maxValueBytes`. */
 type CamelCased<T> = { readonly [K in keyof T as CamelCase<K & string>]: T[K] };
 type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelCase<Tail>>}`
@@ -31,11 +34,12 @@ type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
 type Server = CamelCased<CheckedFile["server"]>;
 
 /**
- * Everything that an operator decides, checked, complete and frozen throughout. `schema.ts` says what the
- * values mean; a key that is declared there is here without further ado, unless something else is made of it.
+ * All decisions of the operator: checked, complete and deeply frozen. `schema.ts` explains the
+ * values. A key declared there is here under its camel-case name, unless something else is made of
+ * it.
  */
 export interface Config {
-  /** Absolute name of the file it comes from; `undefined` = there is none. */
+  /** The absolute name of its file; `undefined` = there is no file. */
   readonly file: string | undefined;
   readonly server: Omit<Server, "listenAddress" | "tls" | "cors"> & {
     readonly listen: Address;
@@ -45,17 +49,20 @@ export interface Config {
     readonly corsOrigins: "*" | readonly string[];
   };
   readonly admin: { readonly listen: Address };
-  /** Every store by name, the default one under "database" and each namespace's plugin included; file names absolute, no prototype. A store may have no namespace. */
+  /**
+   * Every store by name, including the default one ("database") and each namespace's plugin. File
+   * names are absolute; the object has no prototype. A store may have no namespace.
+   */
   readonly backends: Readonly<Record<string, BackendConfig>>;
-  /** At least one, in the file's order. */
+  /** At least one, in the order of the file. */
   readonly namespaces: readonly NamespaceConfig[];
   readonly logging: CamelCased<CheckedFile["logging"]>;
   readonly limits: CamelCased<CheckedFile["limits"]> & { readonly maxConnectionsPerPeer: number };
 }
 
 /**
- * Makes the value that the rest of the server sees. `folder` (absolute) is where relative file names of the
- * file start; overrides have none.
+ * Makes the configuration for the rest of the server. `folder` (absolute) is where the file's
+ * relative file names start. Overrides have none.
  */
 export function compile(
   file: CheckedFile,
@@ -73,7 +80,7 @@ export function compile(
     if (plugin === undefined) {
       return { name, pattern, backend };
     }
-    // Of a form that no backend's name in the file has.
+    // No backend's name in the file can have this form.
     const own = `plugin:${name}`;
     backends[own] = locate(plugin, folder);
     return { name, pattern, backend: own };
@@ -103,7 +110,10 @@ export function compile(
   });
 }
 
-/** A copy with the value in its place. Its type stays: the setting's own schema made the value. */
+/**
+ * A copy with the value in its place. The type stays the same, because the setting's own schema
+ * made the value.
+ */
 function overridden<T extends object>(whole: T, { path: [key = "", ...path], value }: Override): T {
   return {
     ...whole,

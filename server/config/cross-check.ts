@@ -8,8 +8,8 @@ import type { Config } from "./config.ts";
 import { DATABASE } from "./schema.ts";
 
 /**
- * What only shows in the whole configuration and in the files that it names: certificates and keys that cannot be
- * used, two planes on one port, two stores in one file. Reads files; opens no store and no port.
+ * Finds what shows only in the whole configuration and its files: unusable certificates and keys,
+ * two planes on one port, two stores in one file. Reads files; opens no store and no port.
  */
 export function crossCheck(config: Config): readonly Finding[] {
   return [...checkPorts(config), ...checkTls(config), ...checkStores(config)];
@@ -26,7 +26,7 @@ function checkPorts({ server, admin }: Config): readonly Finding[] {
     : [];
 }
 
-/** Whether the second could not listen beside the first. Port 0 picks a free one. */
+/** Whether the second cannot listen beside the first. Port 0 picks a free one. */
 function overlap(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) {
     return false;
@@ -70,10 +70,10 @@ function checkTls({ server, backends, namespaces }: Config): readonly Finding[] 
   return [...own, ...ofStores];
 }
 
-/** What rooms say of several of their stores. */
+/** The rooms' findings about several of their stores. */
 function checkStores({ backends, namespaces, file }: Config): readonly Finding[] {
   const inUse = Object.entries(backends).filter(
-    // The default store is there without being asked for; it is opened only for a namespace.
+    // The default store always exists, but is opened only for a namespace.
     ([name]) =>
       name !== DATABASE || file === undefined || namespaces.some((namespace) => namespace.backend === name),
   );

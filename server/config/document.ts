@@ -12,29 +12,34 @@ interface Position {
   readonly column: number;
 }
 
-/** Where a setting stands in the file: the position of its key or, for an item of a list, of the item. */
+/** The place of a setting in the file: the position of its key, or of the item in a list. */
 export interface Place extends Position {
-  /** What the file says there, before substitution and therefore free of secrets from the environment; "" for a collection. */
+  /**
+   * The file's text there, before substitution and so without secrets from the environment; "" for
+   * a collection.
+   */
   readonly source: string;
 }
 
-/** A configuration file, read. */
+/** A parsed configuration file. */
 export interface ConfigDocument {
-  /** Plain values, lists and prototype-less objects. An empty file is an empty mapping. */
+  /** Plain values, lists and objects without prototypes. An empty file is an empty mapping. */
   readonly value: unknown;
-  /** The place of a setting or, where the file does not have it, of the nearest thing around it. */
+  /**
+   * The place of a setting. If the file does not have it, the place of the nearest enclosing one.
+   */
   placeOf(path: readonly PropertyKey[]): Place;
-  /** What {@link Place.source} says of the setting itself; "" where the file does not have it. */
+  /** {@link Place.source} of the setting itself; "" = the file does not have it. */
   sourceOf(path: readonly PropertyKey[]): string;
 }
 
 /**
- * Parses YAML 1.2 (one document, string keys, no aliases, no tags of its own) and puts the environment into
- * its scalars. It works on parsed values, so a variable can hold no YAML; a plain scalar gets its type
- * afterwards (`${N}` may be a number), a quoted one stays text.
+ * Parses YAML 1.2 (one document, string keys, no aliases, no custom tags) and puts the environment
+ * into its scalars. It substitutes in parsed values, so a variable cannot add YAML. A plain scalar
+ * gets its type afterwards (`${N}` may be a number); a quoted one stays text.
  *
- * What is wrong goes to `problems`. `undefined` = the file is no YAML, and nothing more can be said of it;
- * a single value that cannot be read becomes `undefined` in the value.
+ * Faults go to `problems`. `undefined` = the file is no YAML, and nothing more can be said of it. A
+ * single unreadable value becomes `undefined` in the result.
  */
 export function readDocument(
   text: string,
@@ -48,12 +53,12 @@ export function readDocument(
     prettyErrors: false,
     stringKeys: true,
     resolveKnownTags: false,
-    // Looked for below: the parser compares each key with every other.
+    // Checked below, because the parser compares each key with every other.
     uniqueKeys: false,
   });
   const positionAt = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
-    // An empty file has no first line to LineCounter.
+    // LineCounter has no first line for an empty file.
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const faults = syntaxFaults(yaml, file, positionAt);
@@ -124,7 +129,7 @@ function startOf(node: unknown, otherwise: number): number {
   return (node as Node | null)?.range?.[0] ?? otherwise;
 }
 
-/** The value that `text` has as a plain scalar: the rule that the parser itself goes by. */
+/** The value of `text` as a plain scalar, by the parser's own rule. */
 function typed(yaml: Document.Parsed, text: string): unknown {
   const tag = yaml.schema.tags.find(
     (tag): tag is ScalarTag => tag.default === true && tag.test?.test(text) === true,
@@ -136,7 +141,7 @@ function typed(yaml: Document.Parsed, text: string): unknown {
   return isScalar(value) ? value.value : value;
 }
 
-/** What makes the file no YAML at all: one fault a line, because the first brings the others of its line about. */
+/** Syntax faults, one for each line, because the first causes the others of its line. */
 function syntaxFaults(
   yaml: Document.Parsed,
   file: string,

@@ -9,27 +9,30 @@ import { ConfigError, type Problem, renderPath } from "./problem.ts";
 import { configSchema } from "./schema.ts";
 import { configFileOf, type Env, type Flags, readOverrides } from "./settings.ts";
 
-/** Largest configuration file. */
+/** The largest configuration file. */
 export const MAX_CONFIG_FILE_BYTES = 1024 * 1024;
 
 /** Where {@link loadConfig} looks. */
 export interface LoadOptions {
-  /** The file, as the operator named it. Absent: the one of PRISM_CONFIG, else none. */
+  /** The file as the operator named it. Absent: PRISM_CONFIG's; if that is not set, none. */
   readonly file?: string | undefined;
   readonly env: Env;
   readonly flags: Flags;
-  /** Absolute. Where the file, and relative folders in flags and variables, start; without a file relative names too. */
+  /**
+   * An absolute folder. The file's name starts here, and so do relative folders in flags and
+   * variables. Without a file relative names do too.
+   */
   readonly cwd: string;
-  /** False leaves certificates, keys and the places of databases unread. Absent = true. */
+  /** False skips certificates, keys and the places of databases. Absent = true. */
   readonly checkFiles?: boolean;
 }
 
 /**
- * Reads, checks and compiles the configuration: flag over environment variable over file over default.
- * The file is checked whole, also what something stronger overrides, and the certificates and keys that it names
- * are. Opens no store and no port.
+ * Reads, checks and compiles the configuration. A flag wins over a variable, that over the file,
+ * and that over the default. The whole file is checked, including overridden settings and the
+ * certificates and keys that it names. Opens no store and no port.
  *
- * @throws {ConfigError} with every problem there is.
+ * @throws {ConfigError} with all problems.
  */
 export function loadConfig({ file: fileGiven, env, flags, cwd, checkFiles = true }: LoadOptions): Config {
   const problems: Problem[] = [];
@@ -57,7 +60,10 @@ export function loadConfig({ file: fileGiven, env, flags, cwd, checkFiles = true
   return config;
 }
 
-/** Puts findings with their places in the file; one for each setting: what could not be read is not also missing. */
+/**
+ * Adds findings with their places in the file, at most one for each setting: an unreadable setting
+ * is not also missing.
+ */
 function tell(
   problems: Problem[],
   file: string | undefined,

@@ -4,7 +4,7 @@ import { type Finding, quote, type SourceOf } from "./check.ts";
 import { MAX_RENDERED } from "./problem.ts";
 import { DATABASE } from "./schema.ts";
 
-// Takes what it can use and lets the rest pass: the schema itself objects to that.
+// Picks what it can use. The schema itself reports the rest.
 const namesSchema = z.object({
   backends: z.record(z.string(), z.unknown()).catch({}),
   namespaces: z
@@ -20,8 +20,8 @@ const namesSchema = z.object({
 });
 
 /**
- * What names in a configuration file say of each other: no two namespaces have one name, and every namespace's
- * backend is there. `value` is the unchecked file, so that these objections are told together with the schema's.
+ * Checks how names in the file relate: namespaces have different names, and their backends exist.
+ * `value` is the unchecked file, so that these findings come together with the schema's.
  */
 export function checkNames(value: unknown, sourceOf: SourceOf): readonly Finding[] {
   const { data } = namesSchema.safeParse(value);
@@ -47,7 +47,8 @@ export function checkNames(value: unknown, sourceOf: SourceOf): readonly Finding
     }
     if (backend !== undefined && !backends.has(backend)) {
       const path = ["namespaces", index, "backend"];
-      // To find the nearest name takes long among thousands, and nobody reads more findings than are shown.
+      // Suggestions among thousands of names take long, and nobody sees more findings than are
+      // shown.
       const advice = findings.length < MAX_RENDERED ? `; ${oneOf(backendNames, backend)}` : "";
       findings.push({ path, message: `no backend ${quote(sourceOf(path))}${advice}` });
     }

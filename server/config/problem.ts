@@ -1,21 +1,28 @@
-/** One thing that is wrong with the configuration, and where. */
+/** A fault of the configuration and its place. */
 export interface Problem {
-  /** The file as the operator named it; `undefined` where a flag or an environment variable is at fault. */
+  /** The file as the operator named it; `undefined` = the fault is in a flag or a variable. */
   readonly file: string | undefined;
-  /** From 1; `undefined` where the fault has no place in the file (it cannot be read, say). */
+  /**
+   * From 1; `undefined` = the fault has no place in the file, for example because it is unreadable.
+   */
   readonly line: number | undefined;
   /** From 1, in UTF-16 units; `undefined` together with `line`. */
   readonly column: number | undefined;
-  /** The setting (`namespaces[1].backend`), variable (`PRISM_LISTEN`) or flag (`--listen`); "" = the file as a whole. */
+  /**
+   * The setting (`namespaces[1].backend`), variable (`PRISM_LISTEN`) or flag (`--listen`); "" = the
+   * whole file.
+   */
   readonly path: string;
-  /** What is wrong and what was expected. Never holds the value of an environment variable. */
+  /** What is wrong and what was expected. Never contains the value of an environment variable. */
   readonly message: string;
 }
 
-/** So many problems a report shows: a longer one helps nobody. The rest is counted. */
+/** The most problems in a report; the rest is counted. */
 export const MAX_RENDERED = 50;
 
-/** The configuration cannot be used. Its message is one line per problem, in the order of the file. */
+/**
+ * The configuration is unusable. The message has a line for each problem, in the order of the file.
+ */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly Problem[];
@@ -33,13 +40,18 @@ export class ConfigError extends Error {
   }
 }
 
-/** `prism.yaml:7:5: namespaces[1].backend: no backend "pg"`, less the parts that the problem does not have. */
+/**
+ * `prism.yaml:7:5: namespaces[1].backend: no backend "pg"`, without the parts that the problem
+ * lacks.
+ */
 export function renderProblem({ file, line, column, path, message }: Problem): string {
   const place = [file, line, column].filter((part) => part !== undefined).join(":");
   return [place, path, message].filter((part) => part !== "").join(": ");
 }
 
-/** `["namespaces", 1, "backend"]` as `namespaces[1].backend`; a key that is no plain word is put in quotes. */
+/**
+ * `["namespaces", 1, "backend"]` as `namespaces[1].backend`. A key that is no plain word is quoted.
+ */
 export function renderPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>(extendPath, "");
 }

@@ -1,10 +1,11 @@
 /**
- * What a configuration file may say, in the operator's words. Everything has a default: `{}` is a working
- * configuration. Times are in milliseconds, sizes in bytes, file names relative to the folder of the file.
+ * The format of a configuration file, in the operator's words. Everything has a default: `{}` is a
+ * working configuration. Times are in milliseconds, sizes in bytes, and file names are relative to
+ * the file's folder.
  *
- * A setting is one declaration here: its key, default and bounds, its text, and the flag and the variable
- * that can give it. The type of the compiled configuration, the command line, its help text and
- * docs/configuration.md are made of these declarations.
+ * A setting is one declaration here: key, default, bounds, text, flag and variable. The type of the
+ * compiled configuration, the command line, its help text and docs/configuration.md derive from
+ * these declarations.
  */
 import { resolve } from "node:path";
 import { z } from "zod";
@@ -13,10 +14,10 @@ import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
 import { setting } from "./setting.ts";
 
-/** The name under which a namespace finds the store that `database` describes. */
+/** The name of the store that `database` describes. */
 export const DATABASE = "database";
 
-/** `database` where the file does not have it. */
+/** The value of `database` if the file does not have it. */
 const DEFAULT_DATABASE = { type: "sqlite", path: "./data/prism.db" } as const;
 
 /** An address to listen on. */
@@ -25,13 +26,13 @@ const addressSchema = z.unknown().transform((given, context) => {
   if (address !== undefined) {
     return address;
   }
-  // YAML makes a number of a bare port.
+  // YAML reads a bare port as a number.
   const port = /^\d{1,5}$/.test(String(given)) ? '; a port alone is written ":8980"' : "";
   context.addIssue({ code: "custom", message: `expected ${ADDRESS_FORMAT}${port}` });
   return z.NEVER;
 });
 
-/** A port alone, as a flag or a variable has it: in text. */
+/** A port alone, as text from a flag or a variable. */
 const portSchema = z
   .string()
   .regex(/^\d{1,5}$/, { error: PORT_FORMAT, abort: true })
@@ -48,7 +49,7 @@ const nameSchema = z.string().regex(NAMESPACE_PATTERN, {
 });
 
 function whole(minimum: number, maximum: number) {
-  // The bounds first: of two objections to one setting only the first is told.
+  // The bounds come first: only the first issue of a setting is reported.
   return z.number().min(minimum).max(maximum).int();
 }
 
@@ -100,7 +101,7 @@ const serverSchema = z
       },
     ),
     tls: setting(tlsSchema.optional(), "TLS on the port of the data plane. Absent = plaintext."),
-    // What speaks HTTP/2. Node's is there for tests and for comparison, so no text offers it.
+    // The implementation of HTTP/2. Node's is for tests and comparison, so no text offers it.
     http2: z.enum(["engine", "node"]).default("engine"),
     json_unknown_fields: setting(
       z.enum(["reject", "ignore"]).default("reject"),
@@ -269,5 +270,5 @@ export const configSchema = z.strictObject({
   limits: limitsSchema.prefault({}),
 });
 
-/** A checked file with its defaults filled in, still in the operator's words. */
+/** A checked file with its defaults, still in the operator's words. */
 export type CheckedFile = z.output<typeof configSchema>;

@@ -1,46 +1,55 @@
 import { z } from "zod";
 
-/** A way to give a setting outside the file. It wins over the file, and a flag wins over a variable. */
+/** Another way to give a setting. It wins over the file, and a flag wins over a variable. */
 export interface Source {
-  /** The command-line flag with its dashes. Absent = there is none. */
+  /** The command-line flag with its dashes. Absent = none. */
   readonly flag?: `--${string}`;
-  /** The environment variable. Empty counts as not set. */
+  /** The environment variable. Empty = not set. */
   readonly env: `PRISM_${string}`;
-  /** What stands for the flag's value in the help text. Absent = the flag takes none. */
+  /** The placeholder for the flag's value in the help text. Absent = the flag takes no value. */
   readonly argument?: string;
-  /** For the help text, where it does something else than the setting: what, and its default. Absent = the setting's own text. */
+  /**
+   * The help text, and the default, if the flag does something else than the setting. Absent = the
+   * setting's own text.
+   */
   readonly help?: string;
-  /** What the text may be. Absent = what the setting itself may be. */
+  /** The type of the text. Absent = the setting's own type. */
   readonly schema?: z.ZodType<string | number>;
   /** The part of the setting that it replaces. Absent = all of it. */
   readonly part?: string;
-  /** Makes of the checked text what the setting's own schema would. `undefined` = nothing is replaced. Folders start at `cwd`. */
+  /**
+   * Converts the checked text to the result of the setting's own schema. `undefined` = it replaces
+   * nothing. Folders start at `cwd`.
+   */
   readonly toValue?: (text: string, cwd: string) => unknown;
 }
 
-/** What a setting declares beside its schema, which has its default and its bounds. */
+/** A setting's declaration, besides its schema, which has its default and bounds. */
 interface Declaration {
-  /** What it does, and what its zero means. The reference in docs/configuration.md has this text. */
+  /** What the setting does, and what 0 means. This text is in docs/configuration.md. */
   readonly help: string;
   readonly sources: readonly Source[];
 }
 
-/** A declared setting and where it stands in the file. */
+/** A declared setting and its place in the file. */
 export interface Setting extends Declaration {
-  /** `["limits", "max_value_bytes"]`; the items of a list are the step `namespaces[]`. */
+  /** `["limits", "max_value_bytes"]`. The items of a list are the step `namespaces[]`. */
   readonly path: readonly string[];
   readonly schema: z.ZodType;
 }
 
 const declarations = new WeakMap<z.ZodType, Declaration>();
 
-/** Declares a setting, a schema that is no other's: the schema itself, its text for the reference, and how else it can be given. */
+/**
+ * Declares a setting. The schema must belong to no other setting. Adds the text for the reference
+ * and the other ways to give it.
+ */
 export function setting<S extends z.ZodType>(schema: S, help: string, ...sources: readonly Source[]): S {
   declarations.set(schema, { help, sources });
   return schema;
 }
 
-/** Every declared setting in `schema`, in its order. */
+/** Every declared setting in `schema`, in order. */
 export function settingsOf(schema: z.ZodType, path: readonly string[] = []): readonly Setting[] {
   const declaration = declarations.get(schema);
   const own = declaration === undefined ? [] : [{ ...declaration, path, schema }];
@@ -55,14 +64,14 @@ export function settingsOf(schema: z.ZodType, path: readonly string[] = []): rea
   return own;
 }
 
-/** The default as the file would have it; `undefined` = there is none. */
+/** The default in the file's form; `undefined` = none. */
 export function defaultOf(schema: z.ZodType): unknown {
   return schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
     ? schema.def.defaultValue
     : undefined;
 }
 
-/** Without its default, and without being optional. */
+/** The schema without its default and its optionality. */
 export function unwrap(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     const inner = schema.unwrap();

@@ -4,7 +4,7 @@ import { type Problem, renderPath } from "./problem.ts";
 import { configSchema } from "./schema.ts";
 import { defaultOf, type Setting, type Source, settingsOf, unwrap } from "./setting.ts";
 
-/** Where the file is, which no file can say. */
+/** The name of the file itself, which no file can set. */
 const CONFIG_FILE = {
   flag: "--config",
   env: "PRISM_CONFIG",
@@ -12,10 +12,10 @@ const CONFIG_FILE = {
   help: "configuration file (YAML); without one everything has its default",
 } as const satisfies Source;
 
-/** Every setting of a configuration file that has a text, in the file's order. */
+/** Every setting of the file that has a text, in the file's order. */
 export const SETTINGS: readonly Setting[] = settingsOf(configSchema);
 
-/** Everything that can be given by a flag or a variable, with its whole help text. */
+/** Every flag and variable, with its whole help text. */
 export const SOURCES: readonly (Source & { readonly help: string })[] = [
   CONFIG_FILE,
   ...SETTINGS.flatMap((setting) =>
@@ -39,24 +39,28 @@ function helpOf({ path, schema, help }: Setting, source: Source): string {
 /** Environment variables, as `process.env` has them. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** What the flags of `prism serve` said, by their names without dashes; `--config` apart. True = a flag without a value is there. */
+/**
+ * The flags of `prism serve` by name without dashes, except `--config`. True = a flag without a
+ * value is given.
+ */
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
-/** A value that takes the place of the file's. */
+/** A value that replaces the file's. */
 export interface Override {
   readonly path: readonly string[];
-  /** What the setting's schema makes. */
+  /** The result of the setting's schema. */
   readonly value: unknown;
 }
 
-/** The file that PRISM_CONFIG names, or `undefined`. */
+/** The file in PRISM_CONFIG, or `undefined`. */
 export function configFileOf(env: Env): string | undefined {
   return env[CONFIG_FILE.env] || undefined;
 }
 
 /**
- * Reads and checks flags and environment variables; every one that is given is checked, also where a stronger one
- * wins. Of the answer the later wins. What is wrong goes to `problems`, by flag or variable and without its value.
+ * Reads and checks flags and environment variables, including those that a stronger one overrides.
+ * In the result a later entry wins. Faults go to `problems` with the flag or variable, without its
+ * value.
  */
 export function readOverrides(env: Env, flags: Flags, cwd: string, problems: Problem[]): readonly Override[] {
   const fromEnv = (source: Source) => given(source.env, env[source.env] || undefined);
@@ -76,7 +80,7 @@ function given(label: string, value: string | boolean | undefined): Given | unde
   return value === undefined || value === false ? undefined : { label, text: String(value) };
 }
 
-/** What flags alone, or variables alone, say of a setting. */
+/** Reads a setting from the flags alone, or from the variables alone. */
 function readSetting(
   { path, schema, sources }: Setting,
   find: (source: Source) => Given | undefined,
@@ -114,7 +118,7 @@ function readSetting(
   return overrides;
 }
 
-/** A flag's or a variable's text as the file would have it: digits are a number where one is wanted. */
+/** A flag's or variable's text in the file's form: digits become a number where one is wanted. */
 function numberOrText(schema: z.ZodType, text: string): string | number {
   return unwrap(schema) instanceof z.ZodNumber && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }

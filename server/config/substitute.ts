@@ -1,15 +1,17 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: "${NAME}" is what operators write, not a template.
-/** The outcome of {@link substitute}. */
+/** The result of {@link substitute}. */
 export type Substituted = { readonly text: string } | { readonly error: string };
 
-// In this order: an escape, a reference, and a "${" that is neither. A default holds no "${": each search for
-// its "}" ends at the next reference at the latest, so that many that are not closed take no longer than others.
+// In this order: an escape, a reference, and a "${" that is neither. A default contains no "${", so
+// each search for its "}" ends at the next reference at the latest: many unclosed references take
+// no longer than others.
 const REFERENCE = /\$\$\{|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(?<otherwise>:-(?:[^}$]|\$(?!\{))*)?\}|\$\{/g;
 
 /**
- * Puts environment variables into one value of the configuration: `${NAME}`, `${NAME:-default}` (the default
- * also stands in for an empty variable, as in a shell, and holds no further `${`) and `$${`, which is a literal `${`. What a variable
- * holds is not looked at again. The error names the variable and never holds a value.
+ * Puts environment variables into one value of the configuration: `${NAME}`, `${NAME:-default}` and
+ * `$${`, which is a literal `${`. The default also replaces an empty variable, as in a shell, and
+ * contains no `${`. A variable's value is not substituted again. The error names the variable and
+ * never contains a value.
  */
 export function substitute(text: string, env: Readonly<Record<string, string | undefined>>): Substituted {
   let error: string | undefined;

@@ -1,28 +1,33 @@
 import type { Backend, CallUse, EntryStore, ListStore, ScanStore } from "../backend/contract.ts";
 import type { OpenStore } from "./open-stores.ts";
 
-/** A namespace and the store that answers for it. Several namespaces may share one store. */
+/** A namespace and the store that serves it. Several namespaces may share a store. */
 export interface Namespace {
   readonly name: string;
   readonly backend: Backend;
 }
 
-/** Where a call goes: the store, and the name to pass to it. */
+/** The destination of a call: the store, and the name to pass to it. */
 export interface Route<Store> {
   /** The namespace's name, never empty. */
   readonly namespace: string;
   readonly store: Store;
 }
 
-/** A namespace while it takes calls, and until the last of them has ended. It is on one store for all its life. */
+/**
+ * A namespace from its first call to the end of its last. It stays on one store for all its life.
+ */
 export class LiveNamespace implements Namespace, CallUse {
   readonly name: string;
   readonly store: OpenStore;
-  /** Made once here, so that routing a call makes nothing. `undefined` = the store lacks the interface, or the namespace is drained. */
+  /**
+   * Made once here, so that routing a call allocates nothing. `undefined` = the store lacks the
+   * interface, or the namespace is drained.
+   */
   entries: Route<EntryStore> | undefined;
   scans: Route<ScanStore> | undefined;
   lists: Route<ListStore> | undefined;
-  /** True: it takes no new calls, and never will again. */
+  /** True: it takes no new calls any more. */
   isDrained = false;
   callsUnderWay = 0;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -40,7 +45,7 @@ export class LiveNamespace implements Namespace, CallUse {
     return this.store.backend;
   }
 
-  /** Takes no new calls from now on. */
+  /** Refuses new calls from now on. */
   drain(): void {
     this.isDrained = true;
     this.entries = undefined;
@@ -57,12 +62,12 @@ export class LiveNamespace implements Namespace, CallUse {
     return this.#idle.promise;
   }
 
-  /** A call began to use it. */
+  /** A call starts to use it. */
   begin(): void {
     this.callsUnderWay++;
   }
 
-  /** That call is over. */
+  /** A call that used it is over. */
   end(): void {
     this.callsUnderWay--;
     if (this.callsUnderWay === 0) {

@@ -65,7 +65,10 @@ interface Tally {
   refused: number;
 }
 
-/** One lane of calls until `isDone`. Throws at the first that is lost, refused without reason, or answered by another store. */
+/**
+ * One lane of calls until `isDone`. Throws at the first that is lost, refused without reason, or
+ * answered by another store.
+ */
 async function callAtRandom(
   registry: NamespaceRegistry,
   ledger: Ledger,
@@ -110,7 +113,10 @@ async function callAtRandom(
   }
 }
 
-/** Changes namespaces at random, two or three at once at times, and compares them with the model after each step. */
+/**
+ * Changes namespaces at random, two or three at once at times, and compares them with the model
+ * after each step.
+ */
 async function changeAtRandom(
   registry: NamespaceRegistry,
   ledger: Ledger,

@@ -1,39 +1,39 @@
 import type { Backend } from "../backend/contract.ts";
 
 /**
- * Where a store comes from. Namespaces with the same source, the same object, share one store; another
- * source makes another store, also where it has the same name.
+ * Makes a store. Namespaces with the same source object share one store. Another source makes
+ * another store, even under the same name.
  */
 export interface StoreSource {
-  /** What the operator calls it. */
+  /** The operator's name for it. */
   readonly name: string;
-  /** Makes a store and opens it. Throws {@link PrismError}, and leaves nothing open then. */
+  /** Makes a store and opens it. Throws {@link PrismError} and leaves nothing open then. */
   open(): Promise<Backend>;
 }
 
-/** A store that is open, or on its way to be closed. */
+/** A store that is open or closing. */
 export interface OpenStore {
   readonly source: StoreSource;
   readonly backend: Backend;
-  /** Namespaces on it, those included whose calls have yet to end. */
+  /** The namespaces on it, including those whose calls have yet to end. */
   users: number;
-  /** Resolves when it is closed, also where that failed; `undefined` = it is open. */
+  /** Resolves when it is closed, even if closing failed. `undefined` = it is open. */
   closing: Promise<void> | undefined;
 }
 
-/** The stores that namespaces are on. Each is opened with its first user and closed once, after the last. */
+/** The stores in use. Each is opened for its first namespace and closed once, after the last. */
 export class OpenStores {
   readonly #stores = new Map<StoreSource, OpenStore>();
   readonly #onCloseFailed: (source: StoreSource, error: unknown) => void;
 
-  /** `onCloseFailed` hears of each store that could not be closed. */
+  /** `onCloseFailed` is called for each store that could not be closed. */
   constructor(onCloseFailed: (source: StoreSource, error: unknown) => void) {
     this.#onCloseFailed = onCloseFailed;
   }
 
   /**
-   * A store for each source, in their order, each with one user more for each time that it is there. All or
-   * none: throws what the first source does that cannot be opened. One at a time.
+   * One store for each source, in order, with a user added each time. All or nothing: if a source
+   * cannot be opened this throws its error. One at a time.
    */
   async acquireAll(sources: readonly StoreSource[]): Promise<readonly OpenStore[]> {
     const results = await Promise.allSettled(
@@ -57,7 +57,7 @@ export class OpenStores {
     });
   }
 
-  /** One user less. Resolves, where that was the last, when the store is closed. */
+  /** Removes a user. After the last user it closes the store, and resolves when that is done. */
   async release(store: OpenStore): Promise<void> {
     store.users--;
     if (store.users === 0) {
@@ -65,7 +65,7 @@ export class OpenStores {
     }
   }
 
-  /** Closes all, whoever uses them. Throws what the first does that cannot be closed. */
+  /** Closes all stores, used or not. Throws the first error of a store that cannot be closed. */
   async closeAll(): Promise<void> {
     const failures: unknown[] = [];
     await Promise.all([...this.#stores.values()].map((store) => this.#close(store, failures)));
@@ -80,7 +80,7 @@ export class OpenStores {
       there.users++;
       return there;
     }
-    // What it holds, a lock for example, the next one needs.
+    // The next one may need what this one still holds, for example a lock.
     await there?.closing;
     const store: OpenStore = { source, backend: await source.open(), users: 1, closing: undefined };
     this.#stores.set(source, store);

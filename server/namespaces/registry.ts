@@ -4,18 +4,18 @@ import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
 import { OpenStores, type StoreSource } from "./open-stores.ts";
 
-/** A namespace and the store to put it on. */
+/** A namespace and the source of its store. */
 export interface NamespaceSettings {
   readonly name: string;
   readonly source: StoreSource;
 }
 
 /**
- * From a namespace's name on the wire ("" means `default`) to the store that answers. Each method counts
- * `call` as under way until it is over, and throws {@link PrismError}:
- * - `namespace_not_found`, or `invalid_field` where it is no name at all;
- * - `interface_unsupported` where the store lacks that interface;
- * - `store_unavailable` while the namespace is drained: a later try finds it served again, or gone.
+ * Finds the store for a namespace's name on the wire ("" = `default`). Each method counts `call` as
+ * under way until it is over. Each throws {@link PrismError}:
+ * - `namespace_not_found`, or `invalid_field` for an invalid name;
+ * - `interface_unsupported` if the store lacks the interface;
+ * - `store_unavailable` while the namespace is drained: a later call finds it served again or gone.
  */
 export interface NamespaceRouter {
   entries(name: string, call: Call): Route<EntryStore>;
@@ -23,30 +23,30 @@ export interface NamespaceRouter {
   lists(name: string, call: Call): Route<ListStore>;
 }
 
-/** What was taken out of use. */
+/** A namespace taken out of service. */
 export interface Retired {
-  /** Resolves when the calls that began on it have ended and, if nobody else uses its store, that is closed. */
+  /** Resolves when its calls have ended, and its store is closed if nobody else uses it. */
   readonly ended: Promise<void>;
 }
 
 /**
- * Every namespace, and the stores that they are on. A store is opened with its first namespace, and closed
- * when the last one that uses it is gone and the calls on it have ended. All of it can change while calls
- * come: a call ends on the store that it began with.
+ * All namespaces and their stores. A store is opened with its first namespace. It is closed when no
+ * namespace uses it and the calls on it have ended. Changes are possible while calls come: a call
+ * ends on the store where it began.
  *
- * Changes are made one after the other, in the order in which they were asked for. One that fails leaves
- * everything as it was: it throws what `StoreSource.open` does, or {@link PrismError} `namespace_not_found`,
- * `invalid_field` for a name that is taken or none, or `shutting_down` after `close`.
+ * Changes run one after another, in the order of the requests. A failed change leaves everything as
+ * it was. It throws the error of `StoreSource.open`, or {@link PrismError}: `namespace_not_found`,
+ * `invalid_field` for a name that is taken or invalid, `shutting_down` after `close`.
  */
 export class NamespaceRegistry implements NamespaceRouter {
   readonly #live = new Map<string, LiveNamespace>();
   readonly #stores: OpenStores;
-  /** Each ends the wait of a `drain`. */
+  /** Each function ends the wait of one `drain`. */
   readonly #waits = new Set<() => void>();
   #lastChange: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  /** An empty one. `onCloseFailed` hears of each store that could not be closed. */
+  /** Starts empty. `onCloseFailed` is called for each store that could not be closed. */
   constructor(onCloseFailed: (source: StoreSource, error: unknown) => void) {
     this.#stores = new OpenStores(onCloseFailed);
   }
@@ -86,7 +86,7 @@ export class NamespaceRegistry implements NamespaceRouter {
     return [...this.#live.values()];
   }
 
-  /** Adds all of them or none. Their stores are opened side by side. */
+  /** Adds all or none. Their stores are opened at the same time. */
   add(settings: readonly NamespaceSettings[]): Promise<void> {
     return this.#change(async () => {
       checkNew(settings, this.#live);
@@ -100,7 +100,10 @@ export class NamespaceRegistry implements NamespaceRouter {
     });
   }
 
-  /** Puts a namespace on another store. One that was drained takes calls again, also where the store is the same. */
+  /**
+   * Moves a namespace to another store. A drained namespace takes calls again, also on the same
+   * store.
+   */
   change({ name, source }: NamespaceSettings): Promise<Retired> {
     return this.#change(async () => {
       const before = this.#existing(name);
@@ -114,8 +117,9 @@ export class NamespaceRegistry implements NamespaceRouter {
   }
 
   /**
-   * Refuses new calls, waits for those under way, but no longer than `maxMs`, and answers how many are left.
-   * A scan between two pages is under way. The namespace stays drained until it is changed or dropped.
+   * Refuses new calls and waits for those under way, at most `maxMs`. Answers how many are left. A
+   * scan between two pages is under way. The namespace stays drained until it is changed or
+   * dropped.
    */
   async drain(name: string, maxMs: number): Promise<number> {
     const namespace = await this.#change(async () => {
@@ -123,7 +127,7 @@ export class NamespaceRegistry implements NamespaceRouter {
       found.drain();
       return found;
     });
-    // Not a part of the change: others do not wait for it.
+    // Waiting is not part of the change, so it holds up no other change.
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, Math.min(maxMs, MAX_TIMER_MS));
     this.#waits.add(resolve);
@@ -133,7 +137,7 @@ export class NamespaceRegistry implements NamespaceRouter {
     return namespace.callsUnderWay;
   }
 
-  /** Takes a namespace away. Its data stays in the store. */
+  /** Removes a namespace. Its data stays in the store. */
   drop(name: string): Promise<Retired> {
     return this.#change(async () => {
       const namespace = this.#existing(name);
@@ -143,8 +147,8 @@ export class NamespaceRegistry implements NamespaceRouter {
   }
 
   /**
-   * Takes every namespace away and closes every store, each once it has answered what it was asked. Throws
-   * what the first store does that cannot be closed.
+   * Removes every namespace and closes every store, each after its calls have ended. Throws the
+   * first error of a store that cannot be closed.
    */
   close(): Promise<void> {
     return this.#serially(async () => {
@@ -196,7 +200,7 @@ export class NamespaceRegistry implements NamespaceRouter {
     });
   }
 
-  /** Runs steps one after another; one that fails does not stop the next. */
+  /** Runs steps one after another. A failed step does not stop the next. */
   #serially<T>(step: () => Promise<T>): Promise<T> {
     const current = this.#lastChange.then(step);
     this.#lastChange = current.catch(() => {});
@@ -204,7 +208,7 @@ export class NamespaceRegistry implements NamespaceRouter {
   }
 }
 
-/** Throws where a name is none, is taken, or is there twice. */
+/** Throws if a name is invalid, taken or repeated. */
 function checkNew(settings: readonly NamespaceSettings[], live: ReadonlyMap<string, unknown>): void {
   const names = new Set<string>();
   for (const { name } of settings) {

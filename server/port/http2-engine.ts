@@ -12,7 +12,7 @@ import {
 } from "../../http2/index.ts";
 import type { Http2, PortOptions } from "./options.ts";
 
-/** HTTP/2 by the engine in `http2/`; each call goes to `onStream`. */
+/** HTTP/2 by the engine in `http2/`. Each call goes to `onStream`. */
 export function createEngineHttp2(onStream: OnStream, options: PortOptions): Http2 {
   const connections = new Set<ServerConnection>();
   let draining = false;
@@ -21,7 +21,7 @@ export function createEngineHttp2(onStream: OnStream, options: PortOptions): Htt
     maxHeaderListBytes: options.maxHeaderBytes,
     streamWindowBytes: options.streamWindowBytes ?? STREAM_WINDOW_BYTES,
     connectionWindowBytes: options.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES,
-    // An answer of the largest size is written at once, with room for its trailers.
+    // The largest answer is written at once, with room for its trailers.
     maxStreamBufferedBytes: Math.max(MAX_STREAM_BUFFERED_BYTES, 2 * options.maxMessageBytes),
     stallBytes: Math.max(STALL_BYTES, 2 * options.maxMessageBytes),
     prefaceTimeoutMs: options.headerTimeoutMs,

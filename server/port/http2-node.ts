@@ -10,14 +10,14 @@ import {
 import type { Http2, PortOptions } from "./options.ts";
 
 /**
- * Megabytes that node:http2 may hold for one connection; above the connection window, or it would
- * refuse streams.
+ * The megabytes that node:http2 may hold for one connection. More than the connection window, or
+ * node:http2 would refuse streams.
  */
 const MAX_SESSION_MEMORY_MB = 32;
 
-/** HTTP/2 by node:http2; each call goes to `handler` as a request and a response. */
+/** HTTP/2 by node:http2. Each call goes to `handler` as a request and a response. */
 export function createNodeHttp2(handler: http.RequestListener, options: PortOptions): Http2 {
-  // It never listens: connections are handed to it.
+  // It never listens: it is handed connections.
   const server = http2.createServer(
     {
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
@@ -29,8 +29,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
         enablePush: false,
       },
     },
-    // The compatibility API gives requests and responses with the parts of http's that Fastify
-    // uses.
+    // The compatibility API's requests and responses have the parts of http's that Fastify uses.
     handler as unknown as (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void,
   );
   const sessions = new Set<http2.ServerHttp2Session>();
@@ -46,7 +45,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
       calls++;
       stream.once("close", () => calls--);
       // What comes after the answer is read and dropped, or its sender would wait for room for
-      // ever. (A reset, as in RFC 9113 section 8.1, is no way out: Node 26 aborts if trailers are
+      // ever. (A reset as in RFC 9113 section 8.1 does not work: Node 26 aborts if trailers are
       // still to be sent.)
       stream.once("finish", () => stream.removeAllListeners("data").resume());
     });
@@ -60,7 +59,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
       if (calls === 0) {
         session.close();
       } else {
-        // A quiet stream, or a dead peer: a ping tells.
+        // A quiet stream or a dead peer: a ping tells.
         ping(session, options.pingTimeoutMs);
       }
     });
@@ -71,7 +70,7 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
 
   return {
     accept(socket) {
-      // http.Server leaves its end open when the peer closes: the calls of a client that is gone
+      // http.Server leaves its end open when the peer closes, so the calls of a client that is gone
       // would go on.
       socket.once("end", () => socket.destroy());
       server.emit("connection", socket);
@@ -79,16 +78,15 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
     drain() {
       draining = true;
       for (const session of sessions) {
-        // GOAWAY names the last call that was taken; a client knows that later ones were not, and
-        // may send them elsewhere (RFC 9113 section 6.8). nghttp2 takes none after a GOAWAY,
-        // whatever it names.
+        // GOAWAY names the last call that was taken, so a client knows that it may send later ones
+        // elsewhere (RFC 9113 section 6.8). nghttp2 takes none after a GOAWAY, whatever it names.
         session.close();
       }
     },
   };
 }
 
-/** An answer whose stream did not take it at once. */
+/** An answer that its stream did not take at once. */
 class WaitingAnswer implements UnsentHolder {
   countedBytes = 0;
   readonly #stream: http2.ServerHttp2Stream;
@@ -124,7 +122,7 @@ class WaitingAnswer implements UnsentHolder {
   }
 }
 
-/** The response that node:http2 makes for each request. It counts what waits to be sent. */
+/** Makes node:http2's response class count what waits to be sent. */
 function countedResponse(budget: UnsentBudget) {
   return class extends http2.Http2ServerResponse {
     #waiting: WaitingAnswer | undefined = undefined;

@@ -3,8 +3,8 @@ import { PREFACE } from "../../http2/index.ts";
 import type { PortOptions } from "./options.ts";
 
 /**
- * Reads the few bytes that tell the protocol, and puts them back. A peer that does not send them in
- * time is cut off.
+ * Reads the few bytes that tell the protocol, and puts them back. Cuts off a peer that does not
+ * send them in time.
  */
 export function peek(
   socket: net.Socket,
@@ -32,7 +32,7 @@ export function peek(
     if (seen.length > 0) {
       giveUp("ECONNRESET", "closed within the first bytes");
     }
-    // With nothing sent, it only looked whether the port is open, as health checkers do.
+    // A peer that sent nothing only checked that the port is open, as health checkers do.
     socket.destroy();
   };
   const read = () => {

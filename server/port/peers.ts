@@ -1,6 +1,6 @@
 import type net from "node:net";
 
-/** Owns how many connections each peer address has. */
+/** Counts the connections of each peer address. */
 export class Peers {
   readonly #max: number;
   readonly #connections = new Map<string, number>();

@@ -60,7 +60,10 @@ function connectTo({ port }: net.AddressInfo, certificate: PortOptions["tls"]): 
   return certificate === undefined ? net.connect(to) : tls.connect({ ...to, ca: CERT });
 }
 
-/** A peer that asks for an answer of 64 MiB and reads none of it, until the port is told why it failed. */
+/**
+ * A peer that asks for an answer of 64 MiB and reads none of it, until the port is told why it
+ * failed.
+ */
 async function withLargeAnswer(
   options: Partial<PortOptions>,
   use: (socket: net.Socket, failed: Promise<string | undefined>, url: string) => Promise<void>,

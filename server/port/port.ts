@@ -8,33 +8,39 @@ import type { Http2, PortOptions } from "./options.ts";
 import { peek } from "./peek.ts";
 import { Peers } from "./peers.ts";
 
-/** How often connections that are alive but silent are looked at while draining. */
+/** How often silent connections are checked while draining. */
 const DRAIN_TICK_MS = 50;
 
-/** While draining, an idle HTTP/1.1 connection stays open this long for the request that may be on its way. */
+/**
+ * While draining, an idle HTTP/1.1 connection stays open this long, because a request may be on its
+ * way.
+ */
 const DRAIN_LINGER_MS = 150;
 
-/** How long a connection is silent before the kernel asks whether the peer is still there. */
+/** How long a connection is silent before the kernel probes whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** One TCP port that answers HTTP/1.1 and HTTP/2 with the same request handler. */
+/** A TCP port that serves HTTP/1.1 and HTTP/2. */
 export interface Port {
-  /** The HTTP/1.1 server, which owns the socket that listens. Fastify is given this one. */
+  /** The HTTP/1.1 server, which owns the listening socket. Fastify gets this one. */
   readonly server: http.Server;
-  /** Starts to listen and answers where; port 0 takes a free one. Rejects with Node's own error (`EADDRINUSE`). */
+  /**
+   * Starts to listen and answers the address; port 0 takes a free one. Rejects with Node's own
+   * error (`EADDRINUSE`).
+   */
   listen(host: string, port: number): Promise<net.AddressInfo>;
   /**
-   * Takes no new connections, tells every client to open no new calls here, and resolves when the last
-   * connection has ended its calls and is closed.
+   * Takes no new connections and tells every client to open no new calls here. Resolves when the
+   * last connection has ended its calls and is closed.
    */
   drain(): Promise<void>;
-  /** Cuts every connection that is left. */
+  /** Cuts all remaining connections. */
   destroy(): void;
 }
 
 /**
- * Makes the port; it does not listen yet. `handler` gets the calls of HTTP/1.1, `h2` the connections of HTTP/2. Plaintext: the
- * first bytes of a connection tell HTTP/2 (with prior knowledge) from HTTP/1.1. TLS: ALPN does.
+ * Makes the port without listening. `handler` gets HTTP/1.1 calls, `h2` gets HTTP/2 connections. On
+ * plaintext the first bytes tell HTTP/2 (with prior knowledge) from HTTP/1.1; on TLS ALPN does.
  */
 export function createPort(handler: http.RequestListener, h2: Http2, options: PortOptions): Port {
   const server = createHttp1(onRequest, options);
@@ -56,7 +62,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   server.removeAllListeners("connection");
   server.on("connection", (socket: net.Socket) => {
     if (socket.remoteAddress === undefined) {
-      // Gone already.
+      // It is gone already.
       socket.destroy();
       return;
     }
@@ -71,7 +77,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     sockets.add(socket);
     rememberAddress(socket);
     socket.setNoDelay(true);
-    // A peer that vanished without a word is found by the kernel.
+    // The kernel finds a peer that vanished silently.
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.once("close", () => sockets.delete(socket));
     startAll(accept, server, socket);
@@ -79,7 +85,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
 
   server.on("clientError", (error: Error & { code?: string }, socket: Duplex) => {
     if (http1.of(socket).requests > 0) {
-      // In the middle of a request: its call is answered and logged in its own way.
+      // It closed within a request, whose call is answered and logged on its own.
       socket.destroy();
       return;
     }
@@ -97,7 +103,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     if (draining) {
       response.setHeader("connection", "close");
     }
-    // Of a connection that closes in the middle of it: whoever answers it knows by then, or does not read it.
+    // The connection closed within the request. Whoever answers it knows by then, or does not read
+    // it.
     request.on("error", () => {});
     response.once("finish", () => discard(request));
     response.once("close", () => {
@@ -114,7 +121,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     connection.run(request, response);
   }
 
-  // By what it takes, and not by the socket's own clock: a peer that goes on sending would never be found.
+  // Measured by what the peer takes. The socket's own timer would never find a peer that keeps
+  // sending.
   server.once("listening", () => {
     const unwatch = http1.watch(options.stallTimeoutMs, (socket) => {
       options.onConnectionError(
@@ -125,7 +133,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
     });
     server.once("close", unwatch);
   });
-  // After an answer, `idleTimeoutMs` later. Node would close it even where that answer's request still comes.
+  // `idleTimeoutMs` after an answer. Node would close it even while the request of that answer
+  // still arrives.
   server.on("timeout", (socket: net.Socket) => {
     if (http1.of(socket).requests === 0) {
       socket.destroy();
@@ -160,7 +169,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
             server.closeIdleConnections();
           }
         }, DRAIN_TICK_MS);
-        // Not http.Server's own close: that cuts idle connections now, with requests on their way.
+        // Not http.Server's own close, which would cut idle connections now, while requests may be
+        // on their way.
         net.Server.prototype.close.call(server, () => {
           clearInterval(tick);
           resolve();
@@ -176,7 +186,10 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   };
 }
 
-/** Takes over the event with which the HTTP/1.1 server starts on a connection, and hands HTTP/2's to the other half. */
+/**
+ * Intercepts the event with which the HTTP/1.1 server takes a connection, and passes HTTP/2
+ * connections to the other half.
+ */
 function routeConnections(server: http.Server, h2: Http2, options: PortOptions): void {
   const event = options.tls === undefined ? "connection" : "secureConnection";
   const starters = server.listeners(event);
@@ -200,7 +213,7 @@ function routeConnections(server: http.Server, h2: Http2, options: PortOptions):
   });
 }
 
-/** Has Node remember it for when the peer has left: the log names those too. */
+/** Makes Node remember the address after the peer has left, so that the log can name it. */
 function rememberAddress(socket: net.Socket): void {
   void socket.remoteAddress;
 }

@@ -2,8 +2,8 @@ import { PrismError } from "../errors.ts";
 import { MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
 
 /**
- * The checks of request fields, as pure functions. Each throws {@link PrismError} `invalid_field` (or
- * `value_too_large`) that names the field in the proto's spelling and says what would be right.
+ * Checks of request fields, as pure functions. Each throws {@link PrismError} `invalid_field` (or
+ * `value_too_large`) with the field's proto name and what would be right.
  */
 
 /** A key of an entry or a list: 1 to MAX_KEY_BYTES bytes of UTF-8. */
@@ -14,7 +14,7 @@ export function checkKey(field: "key" | "list_key", key: string): void {
   checkText(field, key);
 }
 
-/** A prefix to scan: as a key, but empty means all. */
+/** A prefix to scan. Like a key, but "" means all. */
 export function checkPrefix(prefix: string): void {
   checkText("prefix", prefix);
 }
@@ -30,7 +30,7 @@ export function checkValue(value: Uint8Array, maxValueBytes: number): void {
   }
 }
 
-/** A limit on how much to return: 0 = all. Answers the number, Infinity for all. */
+/** A limit on the number of results; 0 = all. Answers the number, Infinity for all. */
 export function checkLimit(limit: number): number {
   if (limit < 0) {
     throw invalid("limit", "limit must be 0 (all) or positive");
@@ -38,7 +38,7 @@ export function checkLimit(limit: number): number {
   return limit === 0 ? Number.POSITIVE_INFINITY : limit;
 }
 
-/** A time to live in seconds, absent or 0 = never expires. Answers milliseconds, 0 for never. */
+/** A time to live in seconds; absent or 0 = never expires. Answers milliseconds, 0 for never. */
 export function checkTtlSeconds(ttlSeconds: bigint | undefined): number {
   if (ttlSeconds === undefined) {
     return 0;
@@ -49,7 +49,7 @@ export function checkTtlSeconds(ttlSeconds: bigint | undefined): number {
   return Number(ttlSeconds) * 1000;
 }
 
-/** JSON can carry lone surrogates, which have no UTF-8 form; protobuf's binary form cannot. */
+/** JSON can carry lone surrogates, which have no UTF-8 form. Protobuf's binary form cannot. */
 function checkText(field: string, text: string): void {
   if (text.length > MAX_KEY_BYTES || Buffer.byteLength(text) > MAX_KEY_BYTES) {
     throw invalid(field, `${field} must be at most ${MAX_KEY_BYTES} bytes of UTF-8`);

@@ -6,17 +6,17 @@ import type { Call } from "../backend/contract.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { abortError, PrismError } from "../errors.ts";
 
-/** Whether the server takes calls, and who waits to hear of a change. */
+/** Whether the server takes calls, and who waits for a change. */
 export interface HealthState {
-  /** The services that health can be asked for; "" stands for the whole server. */
+  /** The services that have health; "" stands for the whole server. */
   readonly services: ReadonlySet<string>;
   readonly serving: boolean;
   set(serving: boolean): void;
-  /** Resolves at the next change; rejects when the call ends first. */
+  /** Resolves at the next change. Rejects if the call ends first. */
   changed(call: Call): Promise<void>;
 }
 
-/** Starts out not serving. One state for all services: they stand and fall together. */
+/** Starts as not serving. All services share one state. */
 export function createHealthState(serviceNames: readonly string[]): HealthState {
   const services = new Set(["", ...serviceNames]);
   const waiting = new Set<() => void>();
@@ -59,7 +59,7 @@ export function createHealthState(serviceNames: readonly string[]): HealthState 
   };
 }
 
-/** grpc.health.v1.Health, as gRPC's health checking protocol (grpc/doc/health-checking.md) has it. */
+/** grpc.health.v1.Health, by gRPC's health checking protocol (grpc/doc/health-checking.md). */
 export function createHealth(state: HealthState): Handlers<typeof Health> {
   const status = () => (state.serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
   return {
@@ -78,7 +78,8 @@ export function createHealth(state: HealthState): Handlers<typeof Health> {
 
     async *watch({ service }, call) {
       if (!state.services.has(service)) {
-        // The protocol keeps the stream open: a service could come. None does before a restart.
+        // The protocol keeps the stream open, because the service could appear. Here none appears
+        // before a restart.
         yield [{ status: ServingStatus.SERVICE_UNKNOWN }];
       }
       for (;;) {
@@ -90,7 +91,7 @@ export function createHealth(state: HealthState): Handlers<typeof Health> {
           // A watcher would hold up the shutdown that it was just told of.
           throw new PrismError("shutting_down", "the server is shutting down");
         }
-        // It may have changed while the reader took what it was told.
+        // It may have changed while the reader took the last message.
         if (state.serving) {
           await state.changed(call);
         }

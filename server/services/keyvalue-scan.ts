@@ -40,7 +40,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
   };
 }
 
-/** What a scan goes over. */
+/** The range of a scan. */
 interface ScanRange {
   readonly prefix: string;
   /** Infinity = all. */
@@ -49,8 +49,9 @@ interface ScanRange {
 }
 
 /**
- * The pages of a whole scan, as responses. The next is fetched when the reader wants it, so memory stays that of one page. No
- * generator, because that would hold on to the last page for as long as a slow reader takes for it.
+ * The pages of a whole scan, as responses. The next page is fetched when the reader wants it, so
+ * memory stays at one page. Not a generator: that would hold the last page as long as a slow reader
+ * takes.
  */
 function pages<B>(
   { namespace, store }: Route<ScanStore>,

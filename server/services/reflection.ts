@@ -1,11 +1,14 @@
 import { createRegistry, type DescFile, type DescService, type Registry, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** gRPC's numbers for the two errors that reflection answers with, inside its own responses. */
+/** gRPC's codes for the two errors that reflection answers within its own responses. */
 const GRPC_INVALID_ARGUMENT = 3;
 const GRPC_NOT_FOUND = 5;
 
-/** A ServerReflectionRequest of either version of the protocol: they differ in their package's name only. */
+/**
+ * A ServerReflectionRequest of either version of the protocol. They differ only in their package
+ * name.
+ */
 interface Request {
   readonly host: string;
   readonly messageRequest: Question;
@@ -23,7 +26,7 @@ type Answer =
   | { case: "listServicesResponse"; value: { service: { name: string }[] } }
   | { case: "errorResponse"; value: { errorCode: number; errorMessage: string } };
 
-/** What is asked about: the files that the services are defined in, and all that these import. */
+/** What can be asked about: the files that define the services, and all that these import. */
 interface Schema {
   readonly types: Registry;
   readonly files: ReadonlyMap<string, DescFile>;
@@ -31,9 +34,9 @@ interface Schema {
 }
 
 /**
- * grpc.reflection: tells grpcurl, `buf curl` and the like what `services` there are and how their messages
- * look, and those of `others`: files that no service imports, such as that of the error detail.
- * One implementation serves both versions of the protocol, v1 and v1alpha.
+ * grpc.reflection: tells grpcurl, `buf curl` and the like the `services` and their messages. Also
+ * describes `others`, files that no service imports, such as the error detail's. Serves both
+ * versions of the protocol, v1 and v1alpha.
  */
 export function createReflection(services: readonly DescService[], others: readonly DescFile[]) {
   const all = allFiles([...services.map((service) => service.file), ...others]);
@@ -89,7 +92,7 @@ function answer(question: Question, { types, files, services }: Schema): Answer 
   }
 }
 
-/** The file and all that it imports, which every client would ask for next. */
+/** The file and all that it imports, because clients would ask for these next. */
 function fileAnswer(file: DescFile | undefined, name: string): Answer {
   if (file === undefined) {
     return notFound(name);
@@ -105,7 +108,10 @@ function notFound(name: string): Answer {
   };
 }
 
-/** The file of a message, enum, extension, service, or of a method (`package.Service.Method`) or field of one. */
+/**
+ * The file of a message, enum, extension or service, or of a method (`package.Service.Method`) or
+ * field in one.
+ */
 function fileOfSymbol(types: Registry, symbol: string): DescFile | undefined {
   const parent = symbol.slice(0, Math.max(0, symbol.lastIndexOf(".")));
   const member = symbol.slice(parent.length + 1);
@@ -130,7 +136,7 @@ function extensionsOf(types: Registry, typeName: string) {
   );
 }
 
-/** The files and everything that they import, each once, a file before those that it imports. */
+/** The files and everything that they import, each once and after its own imports. */
 function allFiles(roots: readonly DescFile[]): DescFile[] {
   const seen = new Map<string, DescFile>();
   const visit = (file: DescFile) => {

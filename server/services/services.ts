@@ -15,7 +15,7 @@ import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createListBasic } from "./list-basic.ts";
 import { createReflection } from "./reflection.ts";
 
-/** Every service of the data port. Reflection lists them, and health answers for each. */
+/** Every service of the data port. Reflection lists them, and each has health. */
 export const SERVICES = [
   KeyValueBasicInterface,
   KeyValueScanInterface,
@@ -30,7 +30,7 @@ export interface ServiceOptions {
   readonly router: NamespaceRouter;
   readonly health: HealthState;
   readonly limits: { readonly maxValueBytes: number };
-  /** What is around every handler. */
+  /** What surrounds every handler. */
   readonly calls: CallSettings;
 }
 

@@ -5,7 +5,7 @@ import type { MethodRow } from "../calls/methods.ts";
 import { CallScope, createDeadlineScope } from "../calls/scope.ts";
 import type { ErrorForm } from "./wire-error.ts";
 
-/** How a form of request tells the caller's deadline. */
+/** How a form of request carries the caller's deadline. */
 export interface TimeoutHeader {
   readonly name: string;
   readonly parse: (
@@ -17,7 +17,7 @@ export interface TimeoutHeader {
 const CONNECT: TimeoutHeader = { name: "connect-timeout-ms", parse: parseConnectTimeout };
 const GRPC: TimeoutHeader = { name: "grpc-timeout", parse: parseGrpcTimeout };
 
-/** The header with the deadline, of each form. */
+/** The deadline's header in each form. */
 export const TIMEOUT_HEADERS: Readonly<Record<ErrorForm, TimeoutHeader>> = {
   grpc: GRPC,
   "grpc-web": GRPC,
@@ -26,8 +26,8 @@ export const TIMEOUT_HEADERS: Readonly<Record<ErrorForm, TimeoutHeader>> = {
 };
 
 /**
- * The scope of a call from its arrival on, on every path: within the caller's deadline and the method's. `undefined`
- * where the caller's cannot be read; Connect's own handlers say so.
+ * The scope of a call from its arrival, on every path, with the caller's deadline and the method's
+ * bound. `undefined` = the caller's deadline is unreadable; Connect's own handlers answer that.
  */
 export function scopeOf(
   { timeoutMs: boundMs }: MethodRow,

@@ -11,13 +11,16 @@ export interface ConnectCall {
   readonly target: ServedMethod;
   readonly record: CallRecord;
   readonly scope: CallScope;
-  /** How its failure is told; `undefined` = its Content-Type is that of no RPC. */
+  /** The form of its errors. `undefined` = its Content-Type is no RPC's. */
   readonly form: ErrorForm | undefined;
 }
 
 const callKey = createContextKey<ConnectCall | undefined>(undefined);
 
-/** Begins a call. The request of what it answers carries it. Its deadline is kept here, so Connect is told of none. */
+/**
+ * Begins a call. The returned request carries it. This keeps the deadline, so Connect is not told
+ * of it.
+ */
 export function beginConnectCall(
   target: ServedMethod,
   requestId: string,
@@ -25,7 +28,7 @@ export function beginConnectCall(
   request: UniversalServerRequest,
 ): UniversalServerRequest {
   const { method, header } = request;
-  // A GET has no Content-Type; its errors are those of a unary call.
+  // A GET has no Content-Type. Its errors are those of a unary call.
   const form = method === "GET" ? "connect-unary" : errorForm(header.get("content-type"));
   const timeout = TIMEOUT_HEADERS[form ?? "connect-unary"];
   const scope = scopeOf(target.row, timeout, source);
@@ -41,7 +44,7 @@ export function beginConnectCall(
   return { ...request, contextValues: createContextValues().set(callKey, call) };
 }
 
-/** The call that a request carries. Throws if it was not begun with {@link beginConnectCall}. */
+/** The call of a request. Throws if {@link beginConnectCall} did not begin it. */
 export function connectCall({ contextValues }: Pick<UniversalServerRequest, "contextValues">): ConnectCall {
   const call = contextValues?.get(callKey);
   if (call === undefined) {

@@ -19,23 +19,23 @@ import { noRoom, type ReceivingBudget } from "./unpack.ts";
 import { type ErrorForm, errorResponse, readError } from "./wire-error.ts";
 import { UNNAMED_COMPRESSION } from "./wire-format.ts";
 
-/** What the protocol layer does around Connect's handlers. */
+/** The protocol layer's settings around Connect's handlers. */
 export interface ProtocolPolicy {
-  /** Most time to receive the request message of a call that sends one, in milliseconds; 0 = any time. */
+  /** The most milliseconds to receive the message of a call with one request; 0 = no limit. */
   readonly requestTimeoutMs: number;
-  /** Memory that the requests of all calls share while they come in. */
+  /** The memory that incoming requests of all calls share. */
   readonly bodies: ReceivingBudget;
-  /** What the requests are read with. */
+  /** The readers for the requests. */
   readonly readerOf: RequestReaders;
-  /** Ends what is not received by then, with its reason. */
+  /** Ends requests that are still being received, with its reason. */
   readonly shutdownSignal: AbortSignal;
 }
 
 /**
- * Puts a layer around every handler of a router, for the calls that never reach a handler of ours: a body
- * that is broken, too large, too slow or in an unknown encoding. Their policies are told once, and they are answered with the
- * same error detail as all others. (Connect answers broken protobuf with INTERNAL; the fault is the caller's,
- * so here it is INVALID_ARGUMENT, as in connect-go.)
+ * Adds a layer around every handler of a router, for calls that never reach a handler of ours: the
+ * body is broken, too large, too slow or in an unknown encoding. Their policies are told once, and
+ * their error has the usual detail. (Connect answers broken protobuf with INTERNAL. The caller is
+ * at fault, so this answers INVALID_ARGUMENT, like connect-go.)
  */
 export function applyProtocolPolicy(router: ConnectRouter, policy: ProtocolPolicy): void {
   for (const [i, handler] of router.handlers.entries()) {
@@ -46,7 +46,7 @@ export function applyProtocolPolicy(router: ConnectRouter, policy: ProtocolPolic
 function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandler {
   const kind = handler.method.methodKind;
   const single = kind === "unary" || kind === "server_streaming";
-  // Connect says that a stream without side effects can be had by GET, which its protocol does not have.
+  // Connect would allow GET for a stream without side effects, which its protocol does not have.
   const allowed = kind === "unary" ? handler.allowedMethods : ["POST"];
 
   async function handle(request: UniversalServerRequest): Promise<UniversalServerResponse> {
@@ -89,7 +89,7 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
     }
   }
 
-  /** A request that no protocol here knows: what Connect answers it, and why. */
+  /** Answers a request of no known protocol: Connect's answer, and the reason. */
   function refuseUnread(
     { target, record, form }: ConnectCall,
     { method, header }: UniversalServerRequest,
@@ -105,7 +105,7 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
   return Object.assign(handle, handler);
 }
 
-/** What to send in place of a request that no protocol here knows. */
+/** What to send for a request of no known protocol. */
 function helpWith(
   { method }: UniversalHandler,
   allowed: readonly string[],
@@ -136,8 +136,9 @@ function helpWith(
 }
 
 /**
- * Connect's answer with its reason: as JSON to who speaks Connect, and else as text. Clients of all protocols take the code `unknown`
- * from these statuses (connectrpc.com/docs/protocol, "Error Codes"; grpc.github.io, "HTTP to gRPC Status Code Mapping").
+ * Connect's answer with the reason: as JSON for a Connect client, otherwise as text. Clients of all
+ * protocols read these statuses as the code `unknown` (connectrpc.com/docs/protocol, "Error Codes";
+ * grpc.github.io, "HTTP to gRPC Status Code Mapping").
  */
 function helpResponse(
   allowed: readonly string[],
@@ -159,15 +160,15 @@ function helpResponse(
   return { status, header, ...(httpMethod !== "HEAD" && { body: createAsyncIterable([body]) }) };
 }
 
-/** Messages of parsers can echo what they read; the caller knows what it sent. */
+/** A parser's message can quote what it read; the caller knows the rest. */
 const MAX_MESSAGE_CHARACTERS = 256;
 
-/** What Connect tells of an error that is not its own, such as of bad base64. */
+/** Connect's message for errors that are not its own, such as bad base64. */
 const MASKED = "internal error";
 
 /**
- * Why a request could not be read, from what Connect says of it: the error of ours where one is within, and where it is too large, in our
- * words if its limits are known.
+ * Why a request was unreadable, from Connect's error. Gives our own error if there is one inside.
+ * For a request that is too large it gives our words if the limits are known.
  */
 export function requestError(error: ConnectError, limits?: MessageLimits): PrismError {
   if (error.rawMessage === UNNAMED_COMPRESSION) {
@@ -208,8 +209,9 @@ function requestReason(code: Code): Reason {
 }
 
 /**
- * The body of a request, which must be received in time and find memory: a request that dribbles in holds a stream no longer, and
- * many large ones do not add up. Left early it is not destroyed, so that `port/` can drop the rest and keep the connection.
+ * The body of a request. It must arrive in time and find memory: a slow request holds its stream no
+ * longer, and many large ones do not add up. If left early it is not destroyed, so that `port/` can
+ * drop the rest and keep the connection.
  */
 function bounded(
   { body }: UniversalServerRequest,
@@ -222,7 +224,10 @@ function bounded(
     : body;
 }
 
-/** What is begun here, with the first read, ends here; the scope is its owner's. A request that Connect refuses unread begins nothing. */
+/**
+ * Begins with the first read and ends here; the scope belongs to its owner. A request that Connect
+ * refuses unread begins nothing.
+ */
 async function* receive(
   body: AsyncIterable<Uint8Array>,
   scope: CallScope,
@@ -234,7 +239,7 @@ async function* receive(
   const late = () => scope.abort(tooSlow(requestTimeoutMs));
   const timer = requestTimeoutMs > 0 ? setTimeout(late, requestTimeoutMs) : undefined;
   const aborted = new Promise<never>((_, reject) => scope.whenAborted((reason) => reject(refused(reason))));
-  // Without a reader between two chunks the rejection would be unhandled.
+  // Between two chunks nobody awaits it, so the rejection would be unhandled.
   aborted.catch(() => {});
   let taken = 0;
   try {
@@ -257,7 +262,7 @@ async function* receive(
   }
 }
 
-/** The request did not come in whole within `timeoutMs`. */
+/** The request did not arrive whole within `timeoutMs`. */
 export function tooSlow(timeoutMs: number): PrismError {
   return new PrismError("request_too_slow", `the request was not received within ${timeoutMs} ms`);
 }

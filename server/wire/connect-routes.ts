@@ -6,8 +6,9 @@ import type { ServedMethod } from "../calls/served-method.ts";
 import { beginConnectCall } from "./connect-call.ts";
 
 /**
- * A route for each of Connect's handlers, as @connectrpc/connect-fastify makes them, with two differences: a call whose caller left
- * has its line in the log and nothing on standard error, and Fastify never looks at what a request is made of.
+ * A route for each of Connect's handlers, as @connectrpc/connect-fastify makes them, with two
+ * differences. A call whose caller left has its line in the log and nothing on standard error.
+ * Fastify never looks at a request's body.
  */
 export function addConnectRoutes(
   app: FastifyInstance,
@@ -30,12 +31,15 @@ export function addConnectRoutes(
         reply.raw.destroy();
       });
     };
-    // Before Fastify reads the body, for which it wants a parser of the Content-Type.
+    // Runs before Fastify reads the body, which would need a parser for the Content-Type.
     app.all(handler.requestPath, { onRequest }, () => {});
   }
 }
 
-/** A request left in the middle is not destroyed, as Connect would, so that `port/` can drop the rest and keep the connection. */
+/**
+ * Connect would destroy a request that is left early. This keeps it, so that `port/` can drop the
+ * rest and keep the connection.
+ */
 const KEPT = { destroyOnReturn: false };
 
 async function answer(
@@ -54,14 +58,17 @@ async function answer(
   await universalResponseToNodeResponse(response, reply.raw);
 }
 
-/** Puts what Fastify and its plugins want to be told (X-Request-Id, CORS) on a response that they do not send. */
+/**
+ * Adds the headers of Fastify and its plugins (X-Request-Id, CORS) to a response that they do not
+ * send.
+ */
 export function tellHeaders(reply: FastifyReply): void {
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     reply.raw.setHeader(name, value ?? "");
   }
 }
 
-/** Whether an answer failed because nobody is there any more to read it. */
+/** Whether an answer failed because its reader is gone. */
 function hasLeft({ raw, request }: FastifyReply, error: unknown): boolean {
   const { socket } = request.raw;
   return (

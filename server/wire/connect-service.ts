@@ -15,7 +15,7 @@ export function registerMethods(
   readerOf: RequestReaders,
 ): void {
   for (const each of methods) {
-    // Connect goes by the kind of the method, whatever the type says.
+    // Connect looks at the method's kind, whatever the type says.
     connect.rpc(
       each.row.desc as DescMethodUnary,
       (each.kind === "unary" ? connectUnary(each) : connectStream(each)) as MethodImpl<DescMethodUnary>,
@@ -63,7 +63,7 @@ function connectStream({ row, open }: StreamMethod) {
   };
 }
 
-/** A stream of requests as a handler reads it: what Connect cannot read of it is an error of ours. */
+/** A stream of requests for a handler. What Connect cannot read becomes an error of ours. */
 async function* readable(requests: AsyncIterable<unknown>): AsyncGenerator<unknown> {
   try {
     yield* requests;
@@ -72,7 +72,7 @@ async function* readable(requests: AsyncIterable<unknown>): AsyncGenerator<unkno
   }
 }
 
-/** Hands to Connect what the answer tells beside its messages. */
+/** Passes the answer's metadata to Connect. */
 function tellMetadata({ metadata }: CallRecord, context: HandlerContext): void {
   if (metadata !== undefined) {
     appendFields(context.responseHeader, metadata.header);

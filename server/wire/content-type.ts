@@ -1,10 +1,14 @@
-/** A parameter of RFC 9110 section 5.6.6: a token, or a quoted string, in which a backslash says that the next character is meant. */
+/**
+ * A parameter of RFC 9110 section 5.6.6: a token or a quoted string, in which a backslash escapes
+ * the next character.
+ */
 const PARAMETER =
   /^[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?(?:;|$)/;
 
 /**
- * The media type of a Content-Type field, in lower case and without its parameters (RFC 9110 section 8.3.1), which say nothing that
- * a protocol here has a use for. `undefined` where the field is no media type, or names a charset other than UTF-8.
+ * The media type of a Content-Type field, in lower case and without parameters (RFC 9110 section
+ * 8.3.1), which no protocol here uses. `undefined` = the field is no media type, or names a charset
+ * other than UTF-8.
  */
 export function mediaType(field: string): string | undefined {
   const end = field.indexOf(";");

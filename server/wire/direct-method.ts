@@ -20,15 +20,16 @@ import { endOfStream, errorAnswer, headWith } from "./wire-error.ts";
 import { COMPRESSED_FLAG } from "./wire-format.ts";
 
 /*
- * The direct path: calls with one request in a body, from bytes to bytes. Connect's own handlers are the reference, and take every other
- * call; they spend most of their time on async iterables, Headers and URLs that such a call has no use for.
+ * The direct path: calls with a single request in the body, from bytes to bytes. Connect's own
+ * handlers are the reference and take every other call. They spend most of their time on async
+ * iterables, Headers and URLs, which such a call does not need.
  */
 
 /** One call on the direct path. */
 export interface DirectCall {
   readonly exchange: Exchange;
   readonly form: DirectForm;
-  /** Whether the request is in gzip, or in envelopes can be. */
+  /** Whether the request is compressed with gzip; in envelopes, whether it may be. */
   readonly zipped: boolean;
   /** Whether the caller can read gzip. */
   readonly gzip: boolean;
@@ -38,18 +39,24 @@ export interface DirectCall {
   drained(): Promise<void>;
 }
 
-/** A method on the direct path. Its functions answer the call, tell its policies and close its scope; they throw for defects only. */
+/**
+ * A method on the direct path. Its functions answer the call, tell its policies and close its
+ * scope. They throw only for defects.
+ */
 export interface DirectMethod {
   readonly row: MethodRow;
-  /** Of its requests. */
+  /** The limits of its requests. */
   readonly limits: MessageLimits;
-  /** Whether this method is called in this form: Connect has one for single answers and one for streams. */
+  /**
+   * Whether the method can be called in this form: Connect has one for single answers and one for
+   * streams.
+   */
   takes(form: DirectForm): boolean;
-  /** From a request's whole body to the answer. */
+  /** Answers a request whose whole body is there. */
   answer(call: DirectCall, body: Uint8Array): Promise<void>;
-  /** The answer to a request that was not received whole. */
+  /** Answers a request that was not received whole. */
   refuse(call: DirectCall, error: PrismError): void;
-  /** Nobody waits for an answer to it: a connection that ends may have a thousand such calls. */
+  /** Ends a call whose answer nobody awaits: a connection that ends may have a thousand. */
   abandon(call: DirectCall, error: PrismError): void;
 }
 
@@ -164,12 +171,13 @@ async function answerStream(
   let failure: ConnectError | undefined;
   try {
     for (let bytes = await batches.next(); bytes !== undefined; bytes = await batches.next()) {
-      // Not before: a call that fails at once is told so in one piece.
+      // Only now, so that a call that fails at once is answered in one piece.
       if (!begun) {
         begun = true;
         begin(call);
       }
-      // A store that answers at once and a socket that takes all would else leave no turn to any other call.
+      // Yields, because a fast store and a socket that takes everything would leave other calls no
+      // turn.
       await batches.wait(exchange.write(bytes) ? nextTurn() : call.drained());
     }
   } catch (error) {
@@ -200,7 +208,7 @@ function replyError(call: DirectCall, error: ConnectError, status?: number): voi
   exchange.reply(errorAnswer(form.form, gzip ? form.gzipHead : form.head, error, status, record.metadata));
 }
 
-/** What the policies throw is ready for the wire; anything else is a defect of theirs, and thrown on. */
+/** The policies' errors are ready for the wire. Anything else is a defect, and thrown on. */
 function wireError(error: unknown): ConnectError {
   if (error instanceof ConnectError) {
     return error;

@@ -11,22 +11,24 @@ import type { RequestReaders } from "./request-reader.ts";
 /** Bounds of the direct path. */
 export interface DirectPathOptions {
   readonly readerOf: RequestReaders;
-  /** To receive a whole request; 0 = any time. */
+  /** The time limit to receive a whole request; 0 = none. */
   readonly requestTimeoutMs: number;
   readonly onDefect: (error: unknown) => void;
-  /** Ends the calls that are open, with its reason. */
+  /** Ends the open calls with its reason. */
   readonly shutdownSignal: AbortSignal;
 }
 
-/** Answers the calls that it can, in front of Connect's own handlers, which get the others. */
+/** Answers the calls that it can before Connect's own handlers, which get the others. */
 export interface DirectPath {
-  /** Whether a request of this HTTP method and path could be one for {@link DirectPath.take}; cheap. */
+  /**
+   * Whether a request with this HTTP method and path may be one for {@link DirectPath.take}; cheap.
+   */
   knows(httpMethod: string, path: string): boolean;
-  /** Takes the exchange and answers it, or leaves it alone: false = it is for Connect. */
+  /** Takes the exchange and answers it. False = it is untouched and belongs to Connect. */
   take(exchange: Exchange, path: string): boolean;
 }
 
-/** Puts those of the methods on the path that take one request. */
+/** Makes the direct path of the methods with a single request. */
 export function createDirectPath(served: readonly ServedMethod[], options: DirectPathOptions): DirectPath {
   const { readerOf, requestTimeoutMs, onDefect, shutdownSignal } = options;
   const methods = new Map<string, DirectMethod>();
@@ -44,7 +46,7 @@ export function createDirectPath(served: readonly ServedMethod[], options: Direc
     }
   });
 
-  /** A query behind the path says nothing in a POST. */
+  /** A query after the path means nothing in a POST. */
   const methodOf = (path: string) => {
     const end = path.indexOf("?");
     return methods.get(end < 0 ? path : path.slice(0, end));
@@ -76,7 +78,7 @@ export function createDirectPath(served: readonly ServedMethod[], options: Direc
   };
 }
 
-/** Who says nothing can read what it sends. */
+/** A caller that does not say can read what it sends. */
 function acceptsGzip(accepted: string | undefined, zipped: boolean): boolean {
   return accepted === undefined || accepted === "" ? zipped : /(^|,)\s*gzip\s*(,|$)/.test(accepted);
 }

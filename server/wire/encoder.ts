@@ -3,12 +3,13 @@ import type { AnyColumn, Columns } from "../calls/columns.ts";
 import type { MessageWriter } from "./message-writer.ts";
 
 /*
- * Encoders compiled from descriptors, once per message type. They write the same bytes as protobuf-es, whose
- * `toBinary` makes a writer and two arrays per message; these write one message after the other into one buffer
- * (`bench/encoder.ts`). What they do not know (groups, proto2, the JSON-like well-known types) goes to `toBinary`.
+ * Encoders compiled from descriptors, once for each message type. They write the same bytes as
+ * protobuf-es. Its `toBinary` makes a writer and two arrays for each message; these write all
+ * messages into one buffer (`bench/encoder.ts`). Types with features that they lack (groups,
+ * proto2, the JSON-like well-known types) go to `toBinary`.
  */
 
-/** Writes a message, or what `create` would make one of: fields that are absent are zero. */
+/** Writes a message, or an argument of `create` for one: absent fields are zero. */
 export type Encoder = (message: object, writer: MessageWriter) => void;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -19,7 +20,7 @@ type ValueEncoder = (value: unknown, writer: MessageWriter) => void;
 
 const encoders = new WeakMap<DescMessage, Encoder>();
 
-/** The encoder of a message type; every call for one type gives the same. */
+/** The encoder of a message type; the same for every call. */
 export function encoderOf(desc: DescMessage): Encoder {
   const known = encoders.get(desc);
   if (known !== undefined) {
@@ -34,7 +35,7 @@ export function encoderOf(desc: DescMessage): Encoder {
         writeUnknown(message, writer);
       }
     : (message, writer) => writer.raw(toBinary(desc, create(desc, message as Fields)));
-  // Before its fields, so that a type that contains itself finds it.
+  // Stored before its fields are compiled, so that a recursive type finds it.
   encoders.set(desc, encoder);
   if (isCompilable(desc)) {
     for (const field of desc.fields.toSorted((a, b) => a.number - b.number)) {
@@ -45,8 +46,8 @@ export function encoderOf(desc: DescMessage): Encoder {
 }
 
 /**
- * Encodes the messages of a batch by their place in it, without making them. Throws TypeError for a column that is no scalar
- * field.
+ * Encodes the messages of a batch by index, without making objects. Throws TypeError for a column
+ * that is no scalar field.
  */
 export function columnsEncoder(
   { fields }: DescMessage,
@@ -94,7 +95,7 @@ function columnWriter(
   };
 }
 
-/** proto3 outside of google.protobuf, whose types have forms of their own in `create`. */
+/** proto3 outside google.protobuf, whose types have special forms in `create`. */
 function isCompilable({ file, typeName, fields }: DescMessage): boolean {
   return (
     file.proto.syntax === "proto3" &&
@@ -103,7 +104,7 @@ function isCompilable({ file, typeName, fields }: DescMessage): boolean {
   );
 }
 
-/** As protobuf-es keeps what it read and does not know. */
+/** How protobuf-es stores unknown fields. */
 interface Unknown {
   readonly $unknown?: readonly {
     readonly no: number;
@@ -148,7 +149,8 @@ function singularEncoder(field: DescField & { fieldKind: "scalar" | "enum" | "me
       }
     };
   }
-  // Without presence a zero is not on the wire; a message and an `optional` field are, once they are there.
+  // Without presence a zero is not on the wire. A message or an `optional` field is on the wire
+  // whenever it is set.
   const implicit = field.fieldKind !== "message" && !field.proto.proto3Optional;
   return (message, writer) => {
     const value = message[name];
@@ -204,7 +206,7 @@ function mapEncoder(field: DescField & { fieldKind: "map" }): FieldEncoder {
   };
 }
 
-/** Keys of a map are properties of an object, so text, whatever their type is. */
+/** A map's keys are property names, so they are text for every key type. */
 function mapKeyParser(type: ScalarType): (key: string) => unknown {
   switch (type) {
     case ScalarType.STRING:
@@ -222,13 +224,13 @@ function mapKeyParser(type: ScalarType): (key: string) => unknown {
   }
 }
 
-/** The values of a field, as protobuf-es describes them. */
+/** The type of a field's values, in protobuf-es's terms. */
 interface ValueDesc {
   readonly scalar?: ScalarType | undefined;
   readonly message?: DescMessage | undefined;
 }
 
-/** How a value goes behind a field's number. What is neither scalar nor message is an enum. */
+/** Writes a value with its field's tag. A value that is neither scalar nor message is an enum. */
 function taggedValue(number: number, { scalar, message }: ValueDesc): { tag: number; write: ValueEncoder } {
   if (message !== undefined) {
     const encode = encoderOf(message);
@@ -279,7 +281,7 @@ const SCALARS: Readonly<Record<ScalarType, { readonly wireType: number; readonly
   [ScalarType.DOUBLE]: scalar<number>(WireType.BITS_64, (value, writer) => writer.double(value)),
 };
 
-/** -0 is a number of its own, and on the wire. */
+/** -0 is not zero: it is on the wire. */
 function isZero(value: unknown): boolean {
   return value instanceof Uint8Array
     ? value.length === 0

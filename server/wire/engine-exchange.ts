@@ -78,7 +78,7 @@ export class EngineExchange implements Exchange {
   }
 }
 
-// One function for all streams: a call needs no closures of its own.
+// One function for all streams, so that a call needs no closures.
 const listenerOf = (stream: Stream) => stream.context as ExchangeListener;
 const onBody = (stream: Stream, body: Uint8Array | NoBody) => listenerOf(stream).onBody(body);
 const onDrain = (stream: Stream) => listenerOf(stream).onDrain();
@@ -88,7 +88,7 @@ function trailerBlock(trailer: FieldPairs): EncodedHeaders {
   return trailer === OK_TRAILER ? OK_TRAILER_BLOCK : encodeHeaders(trailer);
 }
 
-/** The encoded block of each head, for the current second: the next second has another date. */
+/** The encoded block of each head for the current second. The next second has another date. */
 const heads = new Map<AnswerHead, ReturnType<typeof encodeHeaders>>();
 let secondOfHeads = 0;
 

@@ -5,20 +5,20 @@ import { mediaType } from "./content-type.ts";
 import type { AnswerHead } from "./exchange.ts";
 import type { ErrorForm } from "./wire-error.ts";
 
-/** How a request on the direct path is framed and encoded, and its answer like it. */
+/** The framing and encoding of a request on the direct path; its answer has the same. */
 export interface DirectForm {
   readonly form: ErrorForm;
-  /** Whether messages are protobuf; else they are JSON. */
+  /** True: messages are protobuf. False: JSON. */
   readonly binary: boolean;
-  /** Names the compression of the request. */
+  /** The header with the request's compression. */
   readonly encodingHeader: string;
-  /** Names the compressions that the caller can read. */
+  /** The header with the compressions that the caller can read. */
   readonly acceptHeader: string;
-  /** Carries the caller's deadline. */
+  /** The header with the caller's deadline. */
   readonly timeout: TimeoutHeader;
-  /** Of an answer that went well. */
+  /** The head of a successful answer. */
   readonly head: AnswerHead;
-  /** The same where messages are compressed, or (in envelopes) can be. */
+  /** The same head for compressed messages; in envelopes they may be compressed. */
   readonly gzipHead: AnswerHead;
 }
 
@@ -57,7 +57,7 @@ const GRPC = {
 const GRPC_PROTO = define("grpc", true, grpc.contentTypeProto, GRPC);
 const GRPC_WEB_PROTO = define("grpc-web", true, grpcWeb.contentTypeProto, GRPC);
 
-/** Those of the direct path, by the Content-Types that most callers send. */
+/** The forms of the direct path, by the most common Content-Types. */
 export const DIRECT_FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map<
   string | undefined,
   DirectForm
@@ -75,8 +75,8 @@ export const DIRECT_FORMS: ReadonlyMap<string | undefined, DirectForm> = new Map
 ]);
 
 /**
- * The form that a request's Content-Type asks for; `undefined` where it is none of ours. It takes all that Connect's own handlers take, and
- * so leaves no large message to them.
+ * The form for a request's Content-Type; `undefined` = none of ours. Covers everything that
+ * Connect's own handlers take, so that no large message is left to them.
  */
 export function directForm(contentType: string | undefined): DirectForm | undefined {
   const form = DIRECT_FORMS.get(contentType);
@@ -89,7 +89,7 @@ export function directForm(contentType: string | undefined): DirectForm | undefi
   return last.form;
 }
 
-/** Of the last Content-Type that had to be looked into: mostly that of all calls which have one. */
+/** A cache of the last unusual Content-Type, which mostly all such calls share. */
 let last: { readonly contentType: string; readonly form: DirectForm | undefined } = {
   contentType: "",
   form: undefined,

@@ -100,7 +100,8 @@ describe("refuses what JSON does not allow", () => {
         for (const text of [pieces.join(""), `{"key":${pieces.join("")}}`, `{"no":${pieces.join("")}}`]) {
           const theirs = outcome(() => fromJsonString(setRequest, text, { ignoreUnknownFields: true }));
           const ours = outcome(() => read(setRequest, text, "ignore"));
-          // Base64 apart, which protobuf-es takes in more forms, and names that stand twice in what is ignored.
+          // Base64 apart, which protobuf-es takes in more forms, and names that stand twice in what
+          // is ignored.
           if (ours !== undefined || !/"value"|"no"/.test(text)) {
             expect(ours === undefined || (theirs !== undefined && equals(setRequest, ours, theirs))).toBe(
               true,

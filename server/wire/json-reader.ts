@@ -14,13 +14,15 @@ import type { MessageLimits } from "./message-limits.ts";
 import { JSON_OPTIONS } from "./wire-format.ts";
 
 /*
- * Requests in JSON. The text is read along the descriptor: what the message does not have is refused where it begins, base64 is taken at
- * its word, and no more is made of a request than its type has room for. What then is a plain object with the fields of the message
- * becomes one by protobuf-es, which knows the JSON of each type. (Its own reader takes any base64 with white space, parses all before it
- * looks at any, and looks for names that stand twice character by character, which takes ten times as long as all else.)
+ * Requests in JSON. The text is read along the descriptor: unknown fields are refused where they
+ * begin, base64 is checked strictly, and no more is built than the type has room for. The result is
+ * a plain object with the message's fields. protobuf-es turns it into a message, because it knows
+ * the JSON of each type. (Its own reader allows white space in base64, parses everything before it
+ * checks anything, and looks for repeated names character by character, which takes ten times as
+ * long as all else.)
  */
 
-/** What becomes of fields that a message does not have. */
+/** What to do with fields that a message does not have. */
 export type UnknownFields = "reject" | "ignore";
 
 /** Reads a message. Throws PrismError, or an Error of protobuf-es for a value of the wrong type. */
@@ -39,26 +41,26 @@ export function createJsonReader(
     const json = new JsonText(JSON_OPTIONS.textDecoder.decode(bytes), limits);
     const plain = readMessage(shape, { json, ignore, path: [] });
     json.end();
-    // `bytes` are bytes already, which protobuf-es takes as well.
+    // `bytes` fields hold bytes already, which protobuf-es accepts.
     return fromJson(desc, plain as JsonValue, options);
   };
 }
 
 const { QUOTE, COMMA, COLON, OPEN_LIST, CLOSE_LIST, N, OPEN_OBJECT, CLOSE_OBJECT } = JsonCode;
 
-/** One reading of one text. */
+/** The state of reading one text. */
 interface Reading {
   readonly json: JsonText;
   readonly ignore: boolean;
-  /** Fields and places in lists that lead to the message that is read. */
+  /** The fields and list indexes that lead to the current message. */
   readonly path: (string | number)[];
 }
 
 type ReadValue = (reading: Reading) => unknown;
 
-/** A field, as JSON has it. */
+/** A field as it appears in JSON. */
 interface Slot {
-  /** One of the two names that JSON can have for it. */
+  /** One of the field's two names in JSON. */
   readonly name: string;
   readonly read: ReadValue;
 }
@@ -75,7 +77,7 @@ function shapeOf(desc: DescMessage): Shape {
   let shape = shapes.get(desc);
   if (shape === undefined) {
     shape = { desc, slots: new Map() };
-    // Before its fields, so that a type that contains itself finds it.
+    // Stored before its fields are read, so that a recursive type finds it.
     shapes.set(desc, shape);
     for (const field of desc.fields) {
       const slot = { name: field.jsonName, read: fieldReader(field) };
@@ -122,7 +124,10 @@ function readUnknown(desc: DescMessage, name: string, { json, ignore, path }: Re
 /** Enough of a name to find it by. */
 const MAX_QUOTED = 60;
 
-/** A caller's text on one line, in quotes: what cannot be seen, or turns what is around it, is escaped. */
+/**
+ * A caller's text in quotes on one line. Characters that are invisible or change the text direction
+ * are escaped.
+ */
 function escaped(text: string): string {
   return JSON.stringify(text)
     .slice(1, -1)
@@ -153,7 +158,7 @@ function fieldReader(field: DescField): ReadValue {
   }
 }
 
-/** Of a field's values, each for itself. */
+/** Reads one of a field's values. */
 function valueReader({ scalar, message }: DescField): ReadValue {
   if (scalar === ScalarType.BYTES) {
     return readBytes;
@@ -161,7 +166,7 @@ function valueReader({ scalar, message }: DescField): ReadValue {
   if (message === undefined) {
     return ({ json }) => json.scalar();
   }
-  // They have a JSON of their own.
+  // They have special forms in JSON.
   if (message.typeName.startsWith("google.protobuf.")) {
     return ({ json }) => json.any();
   }
@@ -169,7 +174,7 @@ function valueReader({ scalar, message }: DescField): ReadValue {
   return (reading) => readMessage(shape, reading);
 }
 
-/** What null means is protobuf-es' matter. */
+/** protobuf-es decides what null means. */
 function within(field: string, read: ReadValue): ReadValue {
   return (reading) => {
     if (reading.json.peek() === N) {
@@ -213,7 +218,7 @@ function readList(readItem: ReadValue, reading: Reading): unknown[] {
 
 function readMap(readItem: ReadValue, reading: Reading): Record<string, unknown> {
   const { json, path } = reading;
-  // Any key is possible, and one of them is __proto__.
+  // Any key is possible, even __proto__.
   const entries: Record<string, unknown> = Object.create(null);
   json.enter(OPEN_OBJECT);
   if (json.peek() !== CLOSE_OBJECT) {

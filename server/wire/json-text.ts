@@ -2,7 +2,7 @@ import { PrismError } from "../errors.ts";
 import { MAX_MESSAGE_DEPTH, MIN_ITEM_BYTES } from "../limits.ts";
 import { aroundTooLarge, type MessageLimits } from "./message-limits.ts";
 
-/** The characters that JSON is made of, as codes. */
+/** The characters of JSON's syntax, as codes. */
 export const JsonCode = {
   QUOTE: 0x22,
   COMMA: 0x2c,
@@ -19,7 +19,7 @@ export const JsonCode = {
 
 const { QUOTE, OPEN_LIST, BACKSLASH, CLOSE_LIST, F, N, T, OPEN_OBJECT, CLOSE_OBJECT } = JsonCode;
 
-/** RFC 8259, section 6; no number of a field has more digits. */
+/** RFC 8259, section 6. No field's number has more digits. */
 const NUMBER = /-?(?:0|[1-9]\d{0,399})(?:\.\d{1,400})?(?:[eE][+-]?\d{1,9})?/y;
 
 /** What stands in a string only escaped (section 7). */
@@ -27,14 +27,15 @@ const NUMBER = /-?(?:0|[1-9]\d{0,399})(?:\.\d{1,400})?(?:[eE][+-]?\d{1,9})?/y;
 const CONTROL = /[\u0000-\u001f]/;
 
 /**
- * JSON, read piece by piece by somebody who knows what is to come. All but the content of values counts against the limits before it is
- * looked at, so a request costs no more than its limits allow. Throws PrismError.
+ * A JSON text, read piece by piece by a caller who knows what to expect. Everything except the
+ * content of values counts against the limits before it is read, so a request costs no more than
+ * its limits allow. Throws PrismError.
  */
 export class JsonText {
   readonly #text: string;
   readonly #limits: MessageLimits;
   #at = 0;
-  /** Where the next backslash is, from the last place on at which that mattered. */
+  /** The place of the next backslash, as of the last place where it mattered. */
   #backslash = -1;
   /** Characters of values so far. */
   #values = 0;
@@ -47,7 +48,7 @@ export class JsonText {
     this.#limits = limits;
   }
 
-  /** The next character that is no white space, as a code; NaN at the end. */
+  /** The next character that is not white space, as a code; NaN = the end. */
   peek(): number {
     let code = this.#text.charCodeAt(this.#at);
     while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) {
@@ -57,7 +58,7 @@ export class JsonText {
     return code;
   }
 
-  /** Goes past the next character if it is this one. */
+  /** Skips the next character if it is this one. */
   takes(code: number): boolean {
     if (this.peek() !== code) {
       return false;
@@ -66,20 +67,20 @@ export class JsonText {
     return true;
   }
 
-  /** Goes past the next character, which must be this one. */
+  /** Skips the next character, which must be this one. */
   expect(code: number): void {
     if (!this.takes(code)) {
       throw this.#unexpected(JSON.stringify(String.fromCharCode(code)));
     }
   }
 
-  /** Goes into an object or a list. */
+  /** Enters an object or a list. */
   enter(open: number): void {
     this.expect(open);
     this.#deeper(++this.#depth);
   }
 
-  /** Goes out of it again. */
+  /** Leaves an object or a list. */
   leave(close: number): void {
     this.expect(close);
     this.#depth--;
@@ -104,7 +105,7 @@ export class JsonText {
     return literal;
   }
 
-  /** The same of a string that is a value, in base64: it has no control characters then. */
+  /** The next string as a value in base64, which contains no control characters. */
   value(): string {
     const literal = this.#literal(Number.POSITIVE_INFINITY);
     this.#values += literal.length;
@@ -127,7 +128,7 @@ export class JsonText {
     }
   }
 
-  /** Whatever comes next. */
+  /** The next value of any kind. */
   any(): unknown {
     const code = this.peek();
     if (code !== OPEN_OBJECT && code !== OPEN_LIST) {
@@ -161,7 +162,7 @@ export class JsonText {
     return this.#parse(this.#text.slice(start, this.#at));
   }
 
-  /** There must be nothing more. */
+  /** Expects the end of the text. */
   end(): void {
     if (!Number.isNaN(this.peek())) {
       throw this.#unexpected("nothing more");
@@ -169,8 +170,8 @@ export class JsonText {
   }
 
   /**
-   * What is between the quotes of the next string; with them where something in it is escaped, and
-   * then its end is looked for no further than `maxLength`.
+   * The text between the quotes of the next string. If something in it is escaped, the quotes are
+   * included, and its end is searched for no further than `maxLength`.
    */
   #literal(maxLength: number): string {
     if (this.peek() !== QUOTE) {

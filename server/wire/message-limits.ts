@@ -4,19 +4,20 @@ import { PrismError } from "../errors.ts";
 import { MAX_AROUND_BYTES, MAX_AROUND_ITEMS_BYTES, MAX_MESSAGE_DEPTH, MIN_ITEM_BYTES } from "../limits.ts";
 
 /*
- * How large a request may be follows from its type. What it costs to read one grows with all that is not a value: a few KB of
- * gzip can hold millions of fields. So a type without values has a small bound, and the others may be as large as their values.
+ * The bounds of a request follow from its type. Reading costs grow with everything that is not a
+ * value: a few KB of gzip can hold millions of fields. So a type without values has a small bound,
+ * and other types may be as large as their values.
  */
 
 /** The bounds of the messages of a type. */
 export interface MessageLimits {
-  /** Of the whole message, in JSON or protobuf, unpacked. */
+  /** Of the whole message, in JSON or protobuf, uncompressed. */
   readonly maxBytes: number;
-  /** Of all that is not the content of a `bytes` field. */
+  /** Of everything except the content of `bytes` fields. */
   readonly maxAroundBytes: number;
 }
 
-/** The bounds of a type, where a value has at most `maxValueBytes`. */
+/** The bounds of a type whose values have at most `maxValueBytes`. */
 export function messageLimits(desc: DescMessage, maxValueBytes: number): MessageLimits {
   const { values, items } = contentsOf(desc, new Set());
   const maxAroundBytes = items ? MAX_AROUND_ITEMS_BYTES : MAX_AROUND_BYTES;
@@ -24,12 +25,15 @@ export function messageLimits(desc: DescMessage, maxValueBytes: number): Message
   return { maxBytes, maxAroundBytes: Math.min(maxBytes, maxAroundBytes) };
 }
 
-/** Of any message: the largest value in it, as base64 in JSON, and room for keys and names. */
+/** The bound of any message: the largest value as base64 in JSON, and room for keys and names. */
 export function maxMessageBytes(maxValueBytes: number): number {
   return Math.ceil(maxValueBytes / 3) * 4 + 64 * 1024;
 }
 
-/** Whether a type has `bytes` fields, and repeated ones, in itself or in the messages in it. `known` are the types above it. */
+/**
+ * Whether a type has `bytes` fields, and repeated fields, directly or in its messages. `known` are
+ * the types above it.
+ */
 function contentsOf(desc: DescMessage, known: Set<DescMessage>): { values: boolean; items: boolean } {
   const found = { values: false, items: false };
   if (known.has(desc)) {
@@ -48,7 +52,7 @@ function contentsOf(desc: DescMessage, known: Set<DescMessage>): { values: boole
   return found;
 }
 
-/** The error of a message above {@link MessageLimits.maxBytes}. */
+/** The error for a message above {@link MessageLimits.maxBytes}. */
 export function messageTooLarge({ maxBytes, maxAroundBytes }: MessageLimits): PrismError {
   const kind =
     maxBytes > maxAroundBytes ? "one whose value has limits.max_value_bytes, in JSON" : "one without a value";
@@ -58,7 +62,7 @@ export function messageTooLarge({ maxBytes, maxAroundBytes }: MessageLimits): Pr
   );
 }
 
-/** The error of a message above {@link MessageLimits.maxAroundBytes}. */
+/** The error for a message above {@link MessageLimits.maxAroundBytes}. */
 export function aroundTooLarge({ maxAroundBytes }: MessageLimits): PrismError {
   return new PrismError(
     "value_too_large",
@@ -67,13 +71,13 @@ export function aroundTooLarge({ maxAroundBytes }: MessageLimits): PrismError {
 }
 
 /**
- * What checks that a protobuf message which is large is so by its values, before it is decoded.
- * Throws {@link aroundTooLarge}, and Error where it meets what is no protobuf.
+ * Makes a check, before decoding, that a large protobuf message is large because of its values.
+ * Throws {@link aroundTooLarge}, and Error for what is no protobuf.
  */
 export function createAroundCheck(desc: DescMessage, limits: MessageLimits): (message: Uint8Array) => void {
   const layout = layoutOf(desc);
   return (message) => {
-    // Most messages are too small to be looked at.
+    // Most messages are too small to matter.
     if (message.byteLength > limits.maxAroundBytes) {
       const reader = new BinaryReader(message);
       walk(layout, reader, reader.len, { values: 0, items: 0, depth: 0, limits });
@@ -81,7 +85,7 @@ export function createAroundCheck(desc: DescMessage, limits: MessageLimits): (me
   };
 }
 
-/** What a message has where, as far as it matters here. */
+/** The fields of a message that matter here. */
 type Layout = Map<number, FieldLayout>;
 
 interface FieldLayout {
@@ -96,12 +100,12 @@ function layoutOf(desc: DescMessage): Layout {
   let layout = layouts.get(desc);
   if (layout === undefined) {
     layout = new Map();
-    // Before its fields, so that a type that contains itself finds it.
+    // Stored before its fields are read, so that a recursive type finds it.
     layouts.set(desc, layout);
     for (const { fieldKind, number, scalar, message } of desc.fields) {
       const isMap = fieldKind === "map";
       layout.set(number, {
-        // An entry of a map is no message of the map's type: all of it counts.
+        // An entry of a map is not a message of a known type, so all of it counts.
         isValue: scalar === ScalarType.BYTES && !isMap,
         isItem: isMap || fieldKind === "list",
         message: message === undefined || isMap ? undefined : layoutOf(message),
@@ -112,9 +116,9 @@ function layoutOf(desc: DescMessage): Layout {
 }
 
 interface Walk {
-  /** Bytes of values so far. */
+  /** The bytes of values so far. */
   values: number;
-  /** Items of repeated fields so far. */
+  /** The items of repeated fields so far. */
   items: number;
   depth: number;
   readonly limits: MessageLimits;
@@ -124,7 +128,7 @@ function walk(layout: Layout, reader: BinaryReader, end: number, state: Walk): v
   if (++state.depth > MAX_MESSAGE_DEPTH) {
     throw new Error(`messages lie in each other more than ${MAX_MESSAGE_DEPTH} deep`);
   }
-  // Groups are of no type that is known; what is in them is counted like what is around them.
+  // Groups have no known type; their content counts like the fields around them.
   let groups = 0;
   while (reader.pos < end) {
     const [number, wireType] = reader.tag();

@@ -2,23 +2,22 @@ import type { Values } from "../backend/values.ts";
 import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
 
 /**
- * The first size of a writer. It grows by doubling, and keeps up to MAX_KEPT_BYTES for the next
+ * A writer's first size. It doubles when it must, and keeps up to MAX_KEPT_BYTES for the next
  * message.
  */
 const START_BYTES = 16 * 1024;
 const MAX_KEPT_BYTES = 1024 * 1024;
 
 /**
- * A loop writes text up to this many characters. Longer text goes to Node's own encoder, whose call
- * costs more.
+ * The most characters that a loop writes. Node's own encoder is faster for longer text, but its
+ * call costs more.
  */
 const SHORT_TEXT = 64;
 
 const TWO_TO_32 = 0x1_0000_0000;
 
 /**
- * Writes Protobuf's wire format (protobuf.dev/programming-guides/encoding) into one buffer that is
- * used again and again.
+ * Writes Protobuf's wire format (protobuf.dev/programming-guides/encoding) into one reused buffer.
  */
 export class MessageWriter {
   #buffer = Buffer.allocUnsafeSlow(START_BYTES);
@@ -29,10 +28,10 @@ export class MessageWriter {
     return this.#at;
   }
 
-  /** Takes what was written. The writer is empty then. */
+  /** Takes the written bytes and leaves the writer empty. */
   take(): Buffer {
     if (this.#buffer.length > MAX_KEPT_BYTES) {
-      // It would not be kept.
+      // A buffer this large is not kept.
       const taken = this.#buffer.subarray(0, this.#at);
       this.clear();
       return taken;
@@ -43,7 +42,7 @@ export class MessageWriter {
     return copy;
   }
 
-  /** Forgets what was written. */
+  /** Drops the written bytes. */
   clear(): void {
     this.#at = 0;
     if (this.#buffer.length > MAX_KEPT_BYTES) {
@@ -51,7 +50,10 @@ export class MessageWriter {
     }
   }
 
-  /** Room for the five bytes in front of a message in gRPC and Connect; `endEnvelope` fills them in. */
+  /**
+   * Leaves room for the five bytes before a message in gRPC and Connect; `endEnvelope` fills them
+   * in.
+   */
   beginEnvelope(): number {
     this.#reserve(ENVELOPE_HEAD_BYTES);
     const start = this.#at;
@@ -64,7 +66,7 @@ export class MessageWriter {
     this.#buffer.writeUInt32BE(this.#at - start - ENVELOPE_HEAD_BYTES, start + 1);
   }
 
-  /** What follows has its length in front, which `finish` fills in. */
+  /** Leaves room for the length of what follows; `finish` fills it in. */
   begin(): number {
     this.#reserve(1);
     return this.#at++;
@@ -101,7 +103,7 @@ export class MessageWriter {
     this.#at = at;
   }
 
-  /** A negative one takes ten bytes, as one of 64 bits. */
+  /** A negative one takes ten bytes, like one of 64 bits. */
   int32(value: number): void {
     if (value >= 0) {
       this.varint(value);
@@ -155,7 +157,7 @@ export class MessageWriter {
     this.#at += bytes.length;
   }
 
-  /** One of a page's values, which has so many bytes. */
+  /** Writes one value of a page, of this many bytes. */
   value(values: Values, index: number, bytes: number): void {
     this.#reserve(bytes);
     values.copyTo(index, this.#buffer, this.#at);
@@ -173,7 +175,9 @@ export class MessageWriter {
     this.#at += this.#buffer.write(text, this.#at, "utf8");
   }
 
-  /** Short text in ASCII, as most keys are; false = it is not, and nothing was written. */
+  /**
+   * Writes short ASCII text, as most keys are. False = it is not ASCII, and nothing was written.
+   */
   #ascii(text: string): boolean {
     const { length } = text;
     this.#reserve(length + 1);

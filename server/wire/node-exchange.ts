@@ -6,22 +6,21 @@ import type { Answer, AnswerHead, Exchange, ExchangeListener } from "./exchange.
 import { TurnQueue } from "./turn-queue.ts";
 
 /**
- * A body up to this size is handed over as text of one character for each byte. node:http then
- * writes it in one piece with the headers; a write of two pieces costs twice as much as all else in
- * a call.
+ * A body up to this size is passed as text with one character for each byte: node:http then writes
+ * it together with the headers. Two writes would cost twice as much as all else in a call.
  */
 const MAX_TEXT_BYTES = 16 * 1024;
 
 const NOTHING = Buffer.alloc(0);
 
-/** As node:http takes them. */
+/** Headers as node:http takes them. */
 type HeaderFields = Record<string, string | string[] | number | undefined>;
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A request that came through Fastify: HTTP/1.1, or what has the shape of node:http's requests. */
+/** A request that came through Fastify: HTTP/1.1, or one shaped like node:http's requests. */
 export class NodeExchange implements Exchange {
   readonly requestId: string;
   readonly #request: IncomingMessage;
@@ -49,7 +48,7 @@ export class NodeExchange implements Exchange {
   }
 
   collect(maxBytes: number, listener: ExchangeListener): void {
-    // From here on we answer, and Fastify does not.
+    // From here on this answers, not Fastify.
     this.#reply.hijack();
     this.#listener = listener;
     const request = this.#request;
@@ -57,7 +56,7 @@ export class NodeExchange implements Exchange {
       request.off("data", onData).off("end", onEnd);
       listener.onBody(body);
     });
-    // With a Content-Length the last chunk is known, and a body of one chunk is not copied.
+    // A Content-Length tells the last chunk, so a body of one chunk is not copied.
     let left = Number(request.headers["content-length"]);
     const onData = (chunk: Buffer) => {
       left -= chunk.length;
@@ -76,7 +75,7 @@ export class NodeExchange implements Exchange {
     answers.push(this);
   }
 
-  /** Sends the answer that waits. */
+  /** Sends the waiting answer. */
   send(): void {
     const answer = this.#answer;
     if (answer !== undefined && !this.#response.destroyed) {
@@ -130,7 +129,7 @@ export class NodeExchange implements Exchange {
   }
 }
 
-/** Adds fields. A name that is there already gets one more value. */
+/** Adds fields. A name that is already there gets another value. */
 function addFields(headers: HeaderFields, fields: FieldPairs): void {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
@@ -141,8 +140,7 @@ function addFields(headers: HeaderFields, fields: FieldPairs): void {
 }
 
 /**
- * The answers of a turn are sent together at its end. Sent one by one, each would wake a peer that
- * has gone to sleep, which costs more than all else in a call: only half as many calls would be
- * answered.
+ * Sends the answers of a turn together at its end. Sent one by one, each would wake a sleeping
+ * peer, which costs more than all else in a call: only half as many calls would be answered.
  */
 const answers = new TurnQueue<NodeExchange>((exchange) => exchange.send());

@@ -4,9 +4,9 @@ import type { DirectPath } from "./direct-path.ts";
 import { EngineExchange } from "./engine-exchange.ts";
 
 /**
- * Decides where a stream of the engine goes: to the direct path if that takes it, else to Fastify
- * (`handler`), as a request and a response of node:http2's shape. Calls from pages of other origins
- * go to Fastify too, because CORS is a plugin of it.
+ * Sends a stream of the engine to the direct path if that takes it. Otherwise it goes to Fastify
+ * (`handler`), as a request and a response shaped like node:http2's. Calls from pages of other
+ * origins go to Fastify too, because CORS is one of its plugins.
  */
 export function createOnStream(
   options: { readonly directPath: boolean; readonly corsOrigins: "*" | readonly string[] },
@@ -16,7 +16,7 @@ export function createOnStream(
   handler: http.RequestListener,
 ): (stream: Stream) => void {
   const hasCors = options.corsOrigins.length > 0;
-  // The authority of the last call, which mostly all calls share.
+  // The authority of the last call, which most calls share.
   let goodAuthority = "";
 
   function isOrdinary(stream: Stream): boolean {
@@ -39,7 +39,7 @@ export function createOnStream(
       }
     }
     const { request, response } = createCompat(stream);
-    // They have the parts of http's requests and responses that Fastify and Connect use.
+    // The objects have the parts of http's requests and responses that Fastify and Connect use.
     handler(
       request as unknown as http.IncomingMessage,
       response as unknown as http.ServerResponse<http.IncomingMessage> & { req: http.IncomingMessage },

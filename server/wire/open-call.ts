@@ -11,12 +11,12 @@ import { TurnQueue } from "./turn-queue.ts";
 import { noRoom } from "./unpack.ts";
 import { ENVELOPE_HEAD_BYTES } from "./wire-format.ts";
 
-/** Where calls are kept while they are open, and the bounds of receiving one. */
+/** The open calls, and the bounds of receiving one. */
 export interface CallBounds {
   readonly open: OpenCalls<OpenCall>;
-  /** To receive a whole request; 0 = any time. */
+  /** The time limit to receive a whole request; 0 = none. */
   readonly requestTimeoutMs: number;
-  /** Told of what must not happen; the call is broken off. */
+  /** Called with defects; the call is broken off. */
   readonly onDefect: (error: unknown) => void;
 }
 
@@ -31,7 +31,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   readonly scope: CallScope;
   readonly #method: DirectMethod;
   readonly #bounds: CallBounds;
-  /** Received whole, or refused. */
+  /** True: it was received whole or refused. */
   #received = false;
   #timer: NodeJS.Timeout | undefined = undefined;
   #whenDrained: (() => void) | undefined = undefined;
@@ -56,10 +56,10 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
     this.#bounds = bounds;
   }
 
-  /** Reads the request, and has it answered once it is whole. */
+  /** Reads the request, and answers it once it is whole. */
   receive(): void {
     this.#bounds.open.add(this);
-    // What is too large by less is found when it is read.
+    // Smaller excesses are found when it is read.
     this.exchange.collect(this.#method.limits.maxBytes + ENVELOPE_HEAD_BYTES, this);
     if (this.#received) {
       return;
@@ -91,7 +91,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
 
   onClose(): void {
     this.#bounds.open.delete(this);
-    // An error is not made for nothing: it takes longer than the call.
+    // Creating an error takes longer than the call, so it is made only if needed.
     if (!this.#received) {
       this.#received = true;
       clearTimeout(this.#timer);
@@ -106,7 +106,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
     });
   }
 
-  /** Starts the clock of a request that is not there yet. */
+  /** Starts the timer of a request that has not arrived. */
   arm(): void {
     if (!this.#received) {
       const { requestTimeoutMs } = this.#bounds;
@@ -115,7 +115,7 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
     }
   }
 
-  /** Answers without the request; no effect where that was received or refused. */
+  /** Answers without the request. Does nothing if that was received or refused. */
   #refuse(error: PrismError): void {
     if (!this.#received) {
       this.#received = true;
@@ -125,5 +125,5 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
   }
 }
 
-/** Most requests are whole before the turn is over in which they came, and need no timer. */
+/** Most requests are whole in the turn in which they came, and need no timer. */
 const young = new TurnQueue<OpenCall>((call) => call.arm());

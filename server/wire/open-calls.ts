@@ -1,12 +1,13 @@
-/** What {@link OpenCalls} keeps of its items. */
+/** What {@link OpenCalls} stores in its items. */
 export interface Indexed {
-  /** Where the collection has it; -1 = nowhere. Only the collection changes it. */
+  /** The item's place in the collection; -1 = not in it. Only the collection changes it. */
   index: number;
 }
 
 /**
- * The calls that are open. Not a Set: V8's tables of a Set that changes all the time form a chain, and once one of them is old
- * the garbage collector keeps all that the later ones held until its next full run, which cost JSON calls a third of their speed.
+ * The open calls. Not a Set: V8 chains the tables of a Set that changes all the time. Once one of
+ * them is old, the garbage collector keeps everything in the later ones until its next full run,
+ * which cost JSON calls a third of their speed.
  */
 export class OpenCalls<T extends Indexed> {
   readonly #items: T[] = [];
@@ -20,7 +21,7 @@ export class OpenCalls<T extends Indexed> {
     item.index = this.#items.push(item) - 1;
   }
 
-  /** No effect on an item that is not in. */
+  /** Does nothing for an item that is not in it. */
   delete(item: T): void {
     if (item.index < 0) {
       return;

@@ -12,27 +12,29 @@ import { JSON_OPTIONS } from "./wire-format.ts";
 /** Reads the requests of one type, within its limits. */
 export interface RequestReader {
   readonly limits: MessageLimits;
-  /** A message from protobuf or JSON. Throws PrismError, or an Error that says what is wrong with it. */
+  /**
+   * Reads a message from protobuf or JSON. Throws PrismError, or an Error that says what is wrong.
+   */
   read(message: Uint8Array, binary: boolean): Message;
-  /** A message out of gzip. Throws PrismError. `call` is the one that it belongs to, where that is known. */
+  /** Decompresses a message. Throws PrismError. `call` is the message's call, if it is known. */
   unpack(gzip: Uint8Array, call?: Call): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** The reader of a type; every call for one type gives the same. */
+/** The reader of a type; the same for every call. */
 export type RequestReaders = (desc: DescMessage) => RequestReader;
 
 /** How requests are read. */
 export interface ReadingOptions {
   readonly maxValueBytes: number;
-  /** Of JSON. */
+  /** For JSON. */
   readonly unknownFields: UnknownFields;
   readonly budget: ReceivingBudget;
 }
 
-/** Nobody asks for fields that are not known, and to keep them costs more than to pass over them. */
+/** Nobody asks for unknown fields, and keeping them costs more than skipping them. */
 const BINARY_OPTIONS = { readUnknownFields: false } as const;
 
-/** Makes the readers of all types, one by one as they are asked for. */
+/** Makes the readers of all types on demand. */
 export function createRequestReaders(options: ReadingOptions): RequestReaders {
   const readers = new Map<DescMessage, RequestReader>();
   return (desc) => {
@@ -62,12 +64,15 @@ function createRequestReader(desc: DescMessage, options: ReadingOptions): Reques
   };
 }
 
-/** No call is known where Connect reads; the protocol layer around it tells the error anew. */
+/**
+ * When Connect reads, the call is unknown; the protocol layer around it reports the error with its
+ * call.
+ */
 const NO_CALL = { requestId: "", namespace: "" };
 
 /**
- * What makes Connect's own handlers read with this reader. They are told of JSON as text, so the reader goes first where the bytes become
- * text. Large messages come on the direct path.
+ * Options that make Connect's own handlers use this reader. They pass JSON as text, so the reader
+ * runs earlier, where the bytes become text. Large messages come on the direct path.
  */
 export function connectOptions(reader: RequestReader): Partial<ConnectRouterOptions> {
   const textDecoder = {
@@ -92,7 +97,7 @@ export function connectOptions(reader: RequestReader): Partial<ConnectRouterOpti
     readMaxBytes: reader.limits.maxBytes,
     binaryOptions: BINARY_OPTIONS,
     jsonOptions,
-    // Brotli at its default level costs milliseconds for kilobytes.
+    // Brotli at its default level takes milliseconds for kilobytes.
     acceptCompression: [gzip],
   };
 }

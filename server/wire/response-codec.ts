@@ -5,30 +5,30 @@ import { columnsEncoder, encoderOf } from "./encoder.ts";
 import { MessageWriter } from "./message-writer.ts";
 import { COMPRESSED_FLAG, envelope, JSON_OPTIONS } from "./wire-format.ts";
 
-/** Messages below this size are not compressed, as in Connect. */
+/** Smaller messages are not compressed, as in Connect. */
 const COMPRESS_MIN_BYTES = 1024;
 
 /**
- * From here on a value goes into the JSON piece by piece: as text it would be in memory three times,
- * and take three times as long or more.
+ * Larger values go into the JSON piece by piece: as text they would be in memory three times, and
+ * take at least three times as long.
  */
 const LARGE_VALUE_BYTES = 64 * 1024;
 
-/** A multiple of three: only the last piece of base64 may have padding. */
+/** A multiple of three, so that only the last piece of base64 can have padding. */
 const PIECE_BYTES = 48 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
-/** Shared by all calls: what is written into it is taken out in the same turn. */
+/** Shared by all calls, because what is written is taken out in the same turn. */
 const writer = new MessageWriter();
 
-/** From responses, or what `create` makes them of, to bytes. */
+/** Encodes responses, or arguments of `create` for them. */
 export interface ResponseCodec {
   /** One response, in protobuf or JSON. */
   message(response: object, binary: boolean): Uint8Array;
-  /** Each response in an envelope of its own, and `suffix` behind them. */
+  /** Each response in its own envelope, followed by `suffix`. */
   envelopes(responses: AnyBatch, binary: boolean, suffix?: Uint8Array): Uint8Array;
-  /** The same, with what is large enough compressed. */
+  /** The same, with large enough messages compressed. */
   gzipEnvelopes(responses: AnyBatch, binary: boolean, suffix?: Uint8Array): Promise<Uint8Array>;
 }
 
@@ -58,7 +58,7 @@ export function createResponseCodec(output: DescMessage): ResponseCodec {
     message,
 
     envelopes(responses, binary, suffix = NOTHING) {
-      // Where writing threw before, something is left.
+      // A write that threw may have left something.
       writer.clear();
       if (binary && responses instanceof Columns) {
         const encodeRow = columnsEncoder(output, responses);
@@ -97,7 +97,7 @@ function createJsonWriter(output: DescMessage): (response: object) => Buffer {
     return (response) => Buffer.from(text(response));
   }
   const { localName } = field;
-  // No text in JSON can have this in it: its quotes are escaped.
+  // No JSON string can contain this, because its quotes would be escaped.
   const empty = `"${field.jsonName}":""`;
   return (response) => {
     const value: unknown = Reflect.get(response, localName);
@@ -122,7 +122,7 @@ function withBase64(before: string, { buffer, byteOffset, length }: Uint8Array, 
   return json;
 }
 
-/** Compresses a message that is worth it; `undefined` where it is not. */
+/** Compresses a message if that is worth it; `undefined` = it is not. */
 export async function gzipped(message: Uint8Array): Promise<Uint8Array | undefined> {
   return message.length < COMPRESS_MIN_BYTES ? undefined : await compressionGzip.compress(message);
 }

@@ -3,8 +3,9 @@ import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 import { COMPRESSED_FLAG, ENVELOPE_HEAD_BYTES, UNNAMED_COMPRESSION } from "./wire-format.ts";
 
 /**
- * The message of a body that must hold exactly one envelope. Its flags are 0 or, where `compression` is in use, COMPRESSED_FLAG. Throws
- * PrismError where it is too large, and ConnectError in Connect's words; `kind` is that of the method.
+ * The message of a body that must hold exactly one envelope. Its flags are 0 or, with
+ * `compression`, COMPRESSED_FLAG. Throws PrismError if it is too large, otherwise ConnectError in
+ * Connect's words. `kind` is the method's kind.
  */
 export function readSingleEnvelope(
   body: Uint8Array,
@@ -39,7 +40,7 @@ export function readSingleEnvelope(
   return body.subarray(ENVELOPE_HEAD_BYTES);
 }
 
-/** The length that an envelope promises; Infinity where not even its head is whole. */
+/** The envelope's declared length; Infinity = its head is incomplete. */
 function envelopeLength(bytes: Uint8Array): number {
   return bytes.byteLength < ENVELOPE_HEAD_BYTES
     ? Number.POSITIVE_INFINITY

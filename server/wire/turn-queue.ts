@@ -1,9 +1,9 @@
-/** Items that wait for the end of this turn of the event loop, when all that it brought is read. */
+/** Items that wait for the end of this turn of the event loop, when all its input is read. */
 export class TurnQueue<T> {
   readonly #run: (item: T) => void;
   #items: T[] = [];
 
-  /** `run` gets each item, in the order of coming. */
+  /** `run` is called for each item, in order of arrival. */
   constructor(run: (item: T) => void) {
     this.#run = run;
   }

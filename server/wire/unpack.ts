@@ -4,19 +4,19 @@ import { createLane } from "../backend/lane.ts";
 import { PrismError } from "../errors.ts";
 import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 
-/** Memory that the requests of all calls share while they come in and are unpacked. */
+/** The memory that all requests share while they arrive and are decompressed. */
 export interface ReceivingBudget {
-  /** False = there is not so much left. */
+  /** False = not so much is left. */
   take(bytes: number): boolean;
   give(bytes: number): void;
 }
 
-/** Up to this size a message is unpacked at once: to have it done by another thread costs more. */
+/** Smaller messages are decompressed at once: another thread would cost more. */
 const AT_ONCE_BYTES = 64 * 1024;
 
 /**
- * Large messages that are unpacked at the same time; the others wait in order, packed. Where hundreds shared the time, none
- * of them would be done for seconds.
+ * The most large messages decompressed at a time; the others wait compressed, in order. If hundreds
+ * ran at once, none would be done for seconds.
  */
 const MAX_UNPACKING = 4;
 
@@ -25,8 +25,8 @@ const unpacking = createLane(MAX_UNPACKING);
 const NOTHING = new Uint8Array(0);
 
 /**
- * Unpacks a message in gzip, no further than to the limit, and within the budget. Nothing in gzip is nothing, as in Connect.
- * Throws PrismError, also where `call` ends while its message waits.
+ * Decompresses a gzip message, up to the limit and within the budget. An empty one stays empty, as
+ * in Connect. Throws PrismError, also if `call` ends while its message waits.
  */
 export async function unpack(
   gzip: Uint8Array,
@@ -58,7 +58,7 @@ async function unpackInTurn(
   budget: ReceivingBudget,
   call: Call | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // What waits is memory too.
+  // Waiting messages take memory too.
   if (!budget.take(gzip.byteLength)) {
     throw noRoom();
   }
@@ -82,7 +82,7 @@ async function unpackInPieces(
   const pieces: Buffer[] = [];
   let taken = 0;
   try {
-    // Left early, it is destroyed.
+    // Leaving the loop early destroys it.
     for await (const piece of createGunzip({ chunkSize: AT_ONCE_BYTES }).end(gzip) as AsyncIterable<Buffer>) {
       if (!budget.take(piece.length)) {
         throw noRoom();
@@ -99,7 +99,7 @@ async function unpackInPieces(
   }
 }
 
-/** The requests that are coming in are too large together. */
+/** The requests under way are too large together. */
 export function noRoom(): PrismError {
   return new PrismError("overloaded", "the server receives more than it has memory for");
 }

@@ -9,18 +9,18 @@ import type { FieldPairs, Metadata } from "../calls/metadata.ts";
 import type { Answer, AnswerHead } from "./exchange.ts";
 import { envelope, JSON_OPTIONS } from "./wire-format.ts";
 
-/** How a failed call is told, by the form of the request. */
+/** The form of an error, by the form of the request. */
 export type ErrorForm =
-  /** Trailers after no message. */
+  /** Trailers without a message. */
   | "grpc"
   /** The same trailers in the body. */
   | "grpc-web"
   /** An HTTP status and JSON. */
   | "connect-unary"
-  /** HTTP 200 and a last envelope of JSON. */
+  /** HTTP 200 and a last envelope with JSON. */
   | "connect-stream";
 
-/** The form that a request's Content-Type asks for; `undefined` where it is no RPC of ours. */
+/** The form for a request's Content-Type; `undefined` = it is no RPC of ours. */
 export function errorForm(contentType: string | null | undefined): ErrorForm | undefined {
   const type = contentType ?? "";
   if (grpcWeb.contentTypeRegExp.test(type)) {
@@ -36,8 +36,8 @@ export function errorForm(contentType: string | null | undefined): ErrorForm | u
 }
 
 /**
- * The answer that tells `error` and no message. `head` is that of an answer in the request's own form. `status` counts in the one
- * form that has a status of HTTP for it.
+ * The answer with `error` and no message. `head` is the head of an answer in the request's own
+ * form. `status` is used only by the form that has an HTTP status for errors.
  */
 export function errorAnswer(
   form: ErrorForm,
@@ -53,7 +53,10 @@ export function errorAnswer(
   return { head: headWith(form, head, metadata), ...endOfStream(form, error, metadata?.trailer) };
 }
 
-/** The head with what is told beside the messages. A single answer of Connect's has nothing behind it, so all goes in front. */
+/**
+ * The head with the metadata. Connect's single answer has no end part, so it gets the trailers as
+ * headers too.
+ */
 export function headWith(form: ErrorForm, head: AnswerHead, metadata: Metadata | undefined): AnswerHead {
   if (metadata === undefined) {
     return head;
@@ -67,7 +70,7 @@ export function headWith(form: ErrorForm, head: AnswerHead, metadata: Metadata |
   return { ...head, fields };
 }
 
-/** One for each status: there are few. */
+/** One for each status; there are few. */
 const unaryErrorHeads = new Map<number, AnswerHead>();
 
 function unaryErrorHead(status: number): AnswerHead {
@@ -79,7 +82,10 @@ function unaryErrorHead(status: number): AnswerHead {
   return head;
 }
 
-/** What ends an answer: bytes behind the last envelope, or trailers, or (for a single message) nothing. `undefined` = it went well. */
+/**
+ * The end of an answer: bytes after the last envelope, trailers, or nothing (for a single message).
+ * `error` undefined = success.
+ */
 export function endOfStream(
   form: ErrorForm,
   error: ConnectError | undefined,
@@ -103,7 +109,7 @@ export function endOfStream(
   }
 }
 
-/** Of a gRPC call that went well. */
+/** The trailers of a successful gRPC call. */
 export const OK_TRAILER: FieldPairs = ["grpc-status", grpc.grpcStatusOk];
 
 const NO_FIELDS: FieldPairs = [];
@@ -125,7 +131,10 @@ function connectEnd(metadata: Headers, error: ConnectError | undefined): Uint8Ar
   return envelope(connect.endStreamFlag, encode(connect.endStreamToJson(metadata, error, JSON_OPTIONS)));
 }
 
-/** {@link errorAnswer} as Connect's adapters take it. `contentType` is the request's, and is answered in kind. */
+/**
+ * {@link errorAnswer} for Connect's adapters. `contentType` is the request's; the answer has the
+ * same.
+ */
 export function errorResponse(
   form: ErrorForm,
   contentType: string,
@@ -152,14 +161,16 @@ function toHeaders(fields: FieldPairs): Headers {
   return headers;
 }
 
-/** Adds header fields to those that are there. */
+/** Adds header fields to the existing ones. */
 export function appendFields(headers: Headers, fields: FieldPairs): void {
   for (let i = 0; i < fields.length; i += 2) {
     headers.append(fields[i] ?? "", fields[i + 1] ?? "");
   }
 }
 
-/** The error that a response tells, if it has no message before it; `undefined` where it tells none. Consumes the body. */
+/**
+ * The error in a response that has no message before it; `undefined` = no error. Consumes the body.
+ */
 export async function readError(
   form: ErrorForm,
   response: UniversalServerResponse,
@@ -184,7 +195,10 @@ export async function readError(
   }
 }
 
-/** The data of the first envelope, unzipped where it is compressed (flag 1); `undefined` where there is none. */
+/**
+ * The data of the first envelope, decompressed if it has flag 1; `undefined` = there is no
+ * envelope.
+ */
 async function readEnvelope(response: UniversalServerResponse): Promise<Uint8Array | undefined> {
   const body = await readBody(response);
   const [flags] = body;

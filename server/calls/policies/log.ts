@@ -6,8 +6,8 @@ import type { CallRecord } from "../record.ts";
 import type { Policy, PolicyHooks } from "./policy.ts";
 
 /**
- * One line for each call: a failure at its reason's level, to `failures`, and success as debug, to its log. Never values,
- * keys or tokens. The cause of an internal error is logged here and nowhere else.
+ * Writes one line for each call: a failure to `failures` at its reason's level, a success to the
+ * log as debug. Never values, keys or tokens. The cause of an internal error is logged only here.
  */
 export function createLogPolicy(failures: FailureLog): Policy {
   const { log } = failures;
@@ -22,7 +22,7 @@ export function createLogPolicy(failures: FailureLog): Policy {
         return;
       }
       const { reason, field = "", cause } = error;
-      // A name that is no namespace's would make as many kinds as there are names.
+      // Any caller can make up names of namespaces; each would be its own kind of failure.
       const namespace = reason === "namespace_not_found" ? "" : record.namespace;
       failures.tell({
         level,
@@ -36,7 +36,7 @@ export function createLogPolicy(failures: FailureLog): Policy {
   return { on: () => hooks };
 }
 
-/** What the log has in place of a message that can hold keys and values. */
+/** Replaces a message that can contain keys and values. */
 const UNREAD = "the request was not read; the answer says why";
 
 function fieldsOf(record: CallRecord, error: PrismError | undefined) {

@@ -3,43 +3,51 @@ import type { PrismError } from "../../errors.ts";
 import type { MethodRow } from "../methods.ts";
 import type { CallRecord } from "../record.ts";
 
-/** Something that is done around every call of the methods that it concerns, such as the line in the log. */
+/** Work around every call of the methods that it concerns, for example the line in the log. */
 export interface Policy {
-  /** Asked once for each method, when the services are made; `undefined` = none of the policy runs for its calls. */
+  /**
+   * Called once for each method when the services are made. `undefined` = the policy does nothing
+   * for its calls.
+   */
   on(row: MethodRow): PolicyHooks | undefined;
 }
 
-/** What a policy does around one call. Both are synchronous, unless `begin` must wait. */
+/** A policy's work around one call. Both hooks are synchronous, unless `begin` must wait. */
 export interface PolicyHooks {
   /**
-   * Before the handler, once the request was read, so that its namespace is known; of a stream of requests before the
-   * first of them. Throws PrismError to refuse the call; anything else thrown is an internal error. One that waits has
-   * to look at `call.aborted` before it takes anything: a call can end meanwhile, and `finish` does not wait for it.
+   * Runs before the handler. The request is read by then, so its namespace is known; with a stream
+   * of requests this runs before the first one. Throws PrismError to refuse the call; any other
+   * error is an internal one. A `begin` that waits must check `call.aborted` before it takes
+   * anything: the call can end meanwhile, and `finish` does not wait for `begin`.
    */
   begin?(record: CallRecord, call: Call): Promise<void> | undefined;
   /**
-   * After every call, once, whatever became of it: before the answer of a unary call, and after the last message of a
-   * stream. `error` is what the caller is told; `undefined` = it went well. `begun` says whether this policy's `begin`
-   * ran to its end: it did not where the request could not be read, or where this policy or one before it refused. So
-   * what `begin` takes is to be given back where `begun` is true. What it throws is logged and changes nothing.
+   * Runs once after every call, whatever happened: before the answer of a unary call, and after the
+   * last message of a stream. `error` is the caller's error; `undefined` = success. `begun` tells
+   * whether this policy's `begin` completed. It did not if the request was unreadable, or if this
+   * policy or one before it refused. So release what `begin` took only if `begun` is true. An error
+   * thrown here is logged and changes nothing.
    */
   finish?(record: CallRecord, error: PrismError | undefined, begun: boolean): void;
 }
 
-/** The policies that concern one method, in their order. */
+/** The policies of one method, in order. */
 export class PolicyChain {
   readonly #hooks: readonly PolicyHooks[];
   readonly #hasBegin: boolean;
   readonly #onDefect: (cause: unknown) => void;
 
-  /** `onDefect` is told what a `finish` throws. */
+  /** `onDefect` receives the errors thrown by `finish`. */
   constructor(row: MethodRow, policies: readonly Policy[], onDefect: (cause: unknown) => void) {
     this.#hooks = policies.flatMap((policy) => policy.on(row) ?? []);
     this.#hasBegin = this.#hooks.some(({ begin }) => begin !== undefined);
     this.#onDefect = onDefect;
   }
 
-  /** Before the handler. Throws, now or later, what refuses the call; `undefined` = nobody waits. */
+  /**
+   * Runs before the handler. Throws or rejects with the refusal of the call. `undefined` = nothing
+   * to wait for.
+   */
   begin(record: CallRecord, call: Call): Promise<void> | undefined {
     return this.#hasBegin ? this.#beginFrom(0, record, call) : undefined;
   }
@@ -63,7 +71,7 @@ export class PolicyChain {
     }
   }
 
-  /** After the call, in the opposite order; only the first time counts. */
+  /** Runs after the call, in reverse order. Only the first call counts. */
   finish(record: CallRecord, error: PrismError | undefined): void {
     if (record.finished) {
       return;
