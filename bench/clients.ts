@@ -20,7 +20,7 @@ await fill(prism);
 const run = promisify(execFile);
 const file = fileURLToPath(new URL("./peers/client.ts", import.meta.url));
 
-/** Each in a process of its own, so that none meets what another left. */
+/** Each client runs in its own process, so that none suffers from what another left. */
 async function measure(client: string, inFlight: number): Promise<{ rate: number; cpuMicros: number }> {
   const { stdout } = await run(process.execPath, [file, client, String(prism.port), String(inFlight)]);
   return JSON.parse(stdout) as { rate: number; cpuMicros: number };

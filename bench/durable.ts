@@ -1,4 +1,4 @@
-/** How much of the speed of a memory store does a durable one keep, over gRPC? */
+/** How much of a memory store's speed does a durable store keep, over gRPC? */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { openWriter } from "../server/backend/sqlite/database.ts";
@@ -30,7 +30,7 @@ for (const method of ["Get", "Set"] as const) {
   report(title, partsOfFirst(runs, "calls/s"), runs);
 }
 
-/** Sets with no gateway around them, so many to a commit: what SQLite and the disk leave of a core. */
+/** Sets per commit without a gateway: this shows what SQLite and the disk leave of a core. */
 const GROUP = 32;
 const GROUPS = 1_000;
 
@@ -45,7 +45,7 @@ const GROUPS = 1_000;
       apply(Array.from({ length: GROUP }, someSet), 0);
     }
     const { user, system } = process.cpuUsage(from.cpu);
-    // The first writes the keys.
+    // The first round writes the keys.
     if (round === 0) {
       continue;
     }

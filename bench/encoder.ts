@@ -1,4 +1,4 @@
-/** How long does it take to encode a message, compiled from its descriptor and by protobuf-es? */
+/** How long does encoding a message take, with a compiled encoder and with protobuf-es? */
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";

@@ -1,6 +1,7 @@
 /**
- * Are Get, Set and a Scan of 100 as fast among 5,000,000 entries as among 1,000? Over gRPC, and straight at the stores (SQLite there with
- * 1,000,000). How long does the event loop stand still while they are written, scanned and expire? Random keys, in turn, medians of five.
+ * Are Get, Set and a Scan of 100 as fast among 5,000,000 entries as among 1,000? Over gRPC, and
+ * directly at the stores (SQLite there with 1,000,000). How long does the event loop pause while
+ * they are written, scanned and expire? Random keys, interleaved, medians of five.
  */
 import { join } from "node:path";
 import { type Backend, createCall } from "../server/backend/contract.ts";
@@ -12,19 +13,19 @@ import { type Pauses, pausesOf } from "./harness/pauses.ts";
 import { startPrism } from "./harness/peers.ts";
 import { interleaved, median, partsOfFirst, report, rounded, spread, writeReport } from "./harness/report.ts";
 
-/** SQLite has fewer: to fill it with keys in no order takes minutes else. */
+/** SQLite gets fewer, because filling it with unordered keys takes minutes. */
 const COUNT = { memory: 5_000_000, sqlite: 1_000_000 } as const;
 const FEW = 1_000;
 const ROUNDS = 5;
 const IN_FLIGHT = 64;
 const RUN_MS = 500;
-/** Entries of one Set while a store is filled. */
+/** The entries in one Set while a store is filled. */
 const BATCH = { memory: 64, sqlite: 1_000 } as const;
 const VALUE = Buffer.alloc(100, "v");
 const CALL = createCall();
 const HOUR_MS = 3_600_000;
 
-/** 16 bytes. Neighbours in number are not neighbours in order. */
+/** 16 bytes. Consecutive numbers are far apart in key order. */
 function keyOf(i: number): string {
   return `key:${String((i * 7_368_787) % 1_000_000_007).padStart(12, "0")}`;
 }
@@ -42,7 +43,7 @@ const OPERATIONS: Record<string, Operation> = {
     ),
 };
 
-/** Writes so many entries; answers the longest pauses, and the entries a second. */
+/** Writes `count` entries. Answers the longest pauses and the entries a second. */
 async function fill(backend: Backend, namespace: string, count: number, batch: number, ttlMs = 0) {
   let next = 0;
   const startedAtMs = performance.now();
@@ -94,7 +95,7 @@ const pauseRow = ({ wallMs, cpuMs, gcMs }: Pauses) => ({
 const MANY = 5_000_000;
 const SHAPE = { connections: 4, streams: 16 };
 
-/** Over gRPC, with a server for the few and one for the many. */
+/** Over gRPC, with one server for few entries and one for many. */
 async function askGateways(
   name: string,
   databases: { readonly few: BackendConfig; readonly many: BackendConfig },

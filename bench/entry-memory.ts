@@ -1,6 +1,7 @@
 /**
- * How much memory does an entry take, beside Redis? 1,000,000 entries of 16-byte keys and 100-byte values, written over each one's own
- * protocol; what the resident memory of the whole process grew by, as the kernel counts it, from just after the start on.
+ * How much memory does an entry take, beside Redis? Writes 1,000,000 entries of 16-byte keys and
+ * 100-byte values over each server's own protocol. Measures the growth of the whole process's
+ * resident memory since just after the start, as the kernel counts it.
  */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -18,14 +19,14 @@ const ENTRIES = 1_000_000;
 const ROUNDS = 3;
 const IN_FLIGHT = 256;
 const VALUE = Buffer.alloc(100, "v");
-/** A process has so long to come to rest before it is measured. */
+/** How long a process rests before it is measured. */
 const REST_MS = 3_000;
 
 if (!hasRedis()) {
   process.exit(1);
 }
 
-/** 16 bytes. Neighbours in number are not neighbours in order. */
+/** 16 bytes. Consecutive numbers are far apart in key order. */
 function keyOf(i: number): string {
   return `key:${String((i * 7_368_787) % 1_000_000_007).padStart(12, "0")}`;
 }
@@ -73,7 +74,7 @@ async function residentBytes({ pid }: Peer): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
 }
 
-/** Bytes that the process grew by for each entry. */
+/** The bytes that the process grew by for each entry. */
 async function measured(start: () => Promise<Peer>, fill: (peer: Peer) => Promise<void>): Promise<number> {
   await using peer = await start();
   const emptyBytes = await residentBytes(peer);

@@ -1,4 +1,4 @@
-/** How much memory does a server hold for an HTTP/2 connection on which nothing happens? */
+/** How much memory does a server hold for an idle HTTP/2 connection? */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
@@ -12,7 +12,7 @@ import { compared, type Runs, report, writeReport } from "./harness/report.ts";
 
 const CONNECTIONS = 2_000;
 const ROUNDS = 5;
-/** The preface of a client, and SETTINGS that ask for nothing (RFC 9113 section 3.4). */
+/** A client's preface and empty SETTINGS (RFC 9113 section 3.4). */
 const START = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1"),
   Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
@@ -26,7 +26,7 @@ async function open({ port }: Peer): Promise<net.Socket> {
   const socket = net.connect({ host: "127.0.0.1", port });
   await once(socket, "connect");
   socket.write(START);
-  // Its SETTINGS: the connection is set up.
+  // The server's SETTINGS: the connection is set up.
   await once(socket, "data");
   return socket;
 }
@@ -39,7 +39,7 @@ async function openMany(peer: Peer, count: number): Promise<net.Socket[]> {
   return sockets;
 }
 
-/** A few calls, as any server has had, so that its code is loaded and its heap has its size. */
+/** Makes a few calls, so that the code is loaded and the heap has its usual size. */
 async function warmUp({ port }: Peer): Promise<void> {
   const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
   const health = createClient(Health, transport);
@@ -49,7 +49,7 @@ async function warmUp({ port }: Peer): Promise<void> {
   transport.close();
 }
 
-/** Bytes a connection, in a server of its own. */
+/** The bytes for a connection, in a new server. */
 async function measure(http2: "engine" | "node"): Promise<number> {
   await using peer = await startPrism({ http2 });
   await warmUp(peer);

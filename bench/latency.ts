@@ -1,4 +1,7 @@
-/** How long does a gRPC call take while calls come at a fixed rate (open loop, no coordinated omission)? */
+/**
+ * How long does a gRPC call take while calls come at a fixed rate (open loop, no coordinated
+ * omission)?
+ */
 import { setTimeout as pause } from "node:timers/promises";
 import { fill, grpcGet } from "./harness/calls.ts";
 import { type Latencies, type OpenLoopCall, openLoop, quantile } from "./harness/open-loop.ts";
@@ -33,7 +36,7 @@ for (const rate of [10_000, 30_000]) {
       keepUp.push([name, peer]);
     }
   }
-  // Those that cannot work off what they owe before the others are measured.
+  // Waits for servers that still work off what they owe, before the others are measured.
   await pause(3000);
   const rounds: Record<string, Latencies[]> = Object.fromEntries(keepUp.map(([name]) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,4 +1,7 @@
-/** Are Length, push and pop on a list of 1,000,000 as fast as on one of 10? Straight at the stores, in turn, medians of five. */
+/**
+ * Are Length, push and pop on a list of 1,000,000 as fast as on one of 10? Directly at the stores,
+ * interleaved, medians of five.
+ */
 import { join } from "node:path";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";

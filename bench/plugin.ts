@@ -1,6 +1,7 @@
 /**
- * What does it cost to have the store in another process? Gets through a proxy to its plugin, beside Gets straight to a plugin. What
- * is called has the server's core for itself; the proxy's plugin shares that of the load, which has room for both.
+ * What does a store in another process cost? Gets through a proxy to its plugin, beside Gets
+ * directly to a plugin. The called server has its core for itself; the proxy's plugin shares the
+ * load's core, which has room for both.
  */
 import { contender, fill, grpcGet } from "./harness/calls.ts";
 import { hasH2load } from "./harness/h2load.ts";

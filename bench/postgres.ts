@@ -41,7 +41,7 @@ async function rate(run: () => Promise<unknown>): Promise<number> {
   return calls / ((performance.now() - startedAtMs) / 1000);
 }
 
-/** Single calls through the contract, and the same as single statements through the pool. */
+/** Single calls through the contract, and single statements through the pool. */
 async function askContract(): Promise<void> {
   const backend = await createBackend(database);
   await backend.open();
@@ -89,7 +89,7 @@ async function askContract(): Promise<void> {
   await backend.close();
 }
 
-/** What the writes before left to do would share the two cores with what is measured. */
+/** Waits, because work left over from the writes would share the two cores. */
 async function settle(): Promise<void> {
   const client = new pg.Client({ connectionString: server.url });
   await client.connect();
@@ -98,7 +98,7 @@ async function settle(): Promise<void> {
   await client.end();
 }
 
-/** The same over gRPC, and how long a call takes at a fixed rate. */
+/** The same over gRPC, and the latency of a call at a fixed rate. */
 async function askGateway(): Promise<void> {
   await using prism = await startPrism({ database });
   const shape = { connections: 4, streams: 16 };
@@ -111,7 +111,7 @@ async function askGateway(): Promise<void> {
     const nextBody = () => Buffer.from(bodies.next());
     const call = { path: keyedPath(name), contentType: GRPC, nextBody, sleeps: true };
     await settle();
-    // Once before it counts: this process makes such calls for the first time.
+    // Once before it counts, because this process makes such calls for the first time.
     await openLoop(prism, call, OPEN_LOOP_RATE, OPEN_LOOP_SECONDS);
     const p99s: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {

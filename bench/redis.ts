@@ -1,6 +1,6 @@
 /**
- * How much of the speed of a memory store does Redis keep, over gRPC? The gateway has the server's core for itself; Redis shares that of
- * the load, which has room for both.
+ * How much of a memory store's speed does Redis keep, over gRPC? The gateway has the server's core
+ * for itself; Redis shares the load's core, which has room for both.
  */
 import { backendSchema } from "../server/backend/rooms.ts";
 import { fillKeys, KEYS, manyKeysContender } from "./harness/many-keys.ts";

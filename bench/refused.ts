@@ -1,4 +1,4 @@
-/** What do the others lose where one write of 64 in flight is refused? */
+/** What do the other writes lose when one of 64 in flight is refused? */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
@@ -16,10 +16,13 @@ const VALUE = Buffer.alloc(100, "v");
 const CALL = createCall();
 const NAMESPACE = "default";
 
-/** Deletes what the list "damaged" holds, and not the list. */
+/** Deletes the items of the list "damaged", and keeps the list. */
 const DAMAGE = "DELETE FROM list_item";
 
-/** Pushes and pops of 63 callers, each on a list of its own, and of one more; writes a second of the 63. */
+/**
+ * Pushes and pops of 63 callers, each on its own list, and of one more. Answers the writes a second
+ * of the 63.
+ */
 async function rate({ lists }: Backend, last: "well" | "refused"): Promise<number> {
   if (lists === undefined) {
     throw new Error("no lists");

@@ -1,4 +1,7 @@
-/** Runs the benches that are named, or a group of them, one after the other: `make bench`, `make bench ARGS=stores`, `make bench ARGS="unary scan"`. */
+/**
+ * Runs the named benches, or a group, one after another: `make bench`, `make bench ARGS=stores`,
+ * `make bench ARGS="unary scan"`.
+ */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,6 +1,6 @@
 /**
- * How much does a server's memory grow while one slow reader scans 1,000,000 entries?
- * Fills a store, serves it in a process of its own, and reads a tenth, then the whole, in bursts with pauses.
+ * How much does a server's memory grow while one slow reader scans 1,000,000 entries? Fills a store
+ * and serves it in its own process. Reads a tenth, then the whole, in bursts with pauses.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import http2 from "node:http2";
@@ -37,7 +37,7 @@ async function fill(config: BackendConfig): Promise<void> {
   await backend.close();
 }
 
-/** Scans over gRPC, with HTTP/2's own flow control; answers how many bytes came. `limit` 0 = all. */
+/** Scans over gRPC with HTTP/2's own flow control. Answers the bytes received. `limit` 0 = all. */
 async function scan(address: string, limit: number, restMs: number): Promise<number> {
   const session = http2.connect(`http://${address}`);
   const stream = session.request({
@@ -69,7 +69,7 @@ async function residentMib(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
 
-/** Scans with pauses and answers what was read, how long it took, and the most memory meanwhile. */
+/** Scans with pauses. Answers what was read, the time, and the most memory meanwhile. */
 async function watched(pid: number, address: string, limit: number) {
   let peak = 0;
   let scanning = true;
@@ -102,7 +102,8 @@ async function ask(config: BackendConfig): Promise<void> {
   if (pid === undefined) {
     throw new Error("the server has no pid");
   }
-  // The first scan shows what a cold server grows by, the second what ten times the entries add to that.
+  // The first scan shows the growth of a cold server; the second shows what ten times the entries
+  // add.
   const cold = Math.round(await residentMib(pid));
   const tenth = await watched(pid, server.address, ENTRIES / 10);
   const whole = await watched(pid, server.address, 0);

@@ -1,4 +1,6 @@
-/** How fast does a whole scan of 1,000,000 entries of 100 bytes arrive, over gRPC, one at a time? */
+/**
+ * How fast does a whole scan of 1,000,000 entries of 100 bytes arrive, over gRPC, one at a time?
+ */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "../client/node.ts";
@@ -16,7 +18,7 @@ if (!hasH2load()) {
   process.exit(1);
 }
 
-/** Sets as many entries as the scans of the others make up. */
+/** Sets as many entries as the other servers' scans have. */
 async function fill({ port }: Peer, entries: number): Promise<void> {
   const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
   const client = createClient(KeyValueBasicInterface, transport);
@@ -36,7 +38,7 @@ const request = toBinary(scan.input, create(scan.input));
 const head = Buffer.alloc(5);
 head.writeUInt32BE(request.length, 1);
 
-/** Entries a second of one scan. */
+/** The entries a second of one scan. */
 function scanner({ port }: Peer, entries: number): () => Promise<number> {
   return async () => {
     const scansPerSecond = await h2load({
@@ -54,7 +56,7 @@ function scanner({ port }: Peer, entries: number): () => Promise<number> {
 
 await using prism = await startPrism();
 await using prismNode = await startPrism({ http2: "node" });
-// A tenth for those that would take minutes: their speed does not depend on it.
+// A tenth for servers that would take minutes; their speed does not depend on the number.
 const tenth = { SCAN_ENTRIES: String(ENTRIES / 10) };
 await using grpcJs = await startOther("grpc-js", [], tenth);
 await using connectFastify = await startOther("connect-fastify", ["http2"], tenth);

@@ -1,4 +1,6 @@
-/** How long does `prism serve` take from start to ready? Ten starts each, memory and SQLite in turn. */
+/**
+ * How long does `prism serve` take from start to ready? Ten starts each, memory and SQLite in turn.
+ */
 
 import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { median, report, writeReport } from "./harness/report.ts";

@@ -1,6 +1,6 @@
 /**
- * The demo of RFC-026: entries with a time to live, scans, and lists as queue and as stack, against the gateway at
- * PRISM_ADDRESS (default localhost:8980). It leaves the namespace `default` as it found it.
+ * The demo of RFC-026: entries with a time to live, scans, and lists as queue and stack, against
+ * the gateway at PRISM_ADDRESS (default localhost:8980). It restores the namespace `default`.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -50,7 +50,7 @@ async function demoList(): Promise<void> {
   console.log("\n\n=== List Pattern Demo ===\n");
   await using client = new PrismClient(ADDRESS);
   const { list } = client;
-  // Lists of this run alone: the loops below take all that they hold.
+  // Lists of this run alone, because the loops below empty them.
   const queue = `queue:${randomUUID()}`;
   const stack = `stack:${randomUUID()}`;
 
@@ -75,7 +75,10 @@ async function demoList(): Promise<void> {
   }
 }
 
-/** Remembers what some keys hold. Disposing puts it back (without a time to live that it had), and deletes the others. */
+/**
+ * Remembers the values of some keys. Disposing restores them (without their time to live) and
+ * deletes the other keys.
+ */
 async function keep({ keyvalue }: PrismClient, keys: readonly string[]): Promise<AsyncDisposable> {
   const before = new Map<string, Uint8Array | undefined>();
   for (const key of keys) {

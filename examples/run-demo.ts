@@ -1,6 +1,6 @@
 /**
- * Runs the demo against the gateway at PRISM_ADDRESS, or, where that is not set, against RFC-026's two processes, which it starts for
- * itself: a proxy, and the plugin that holds the data.
+ * Runs the demo against the gateway at PRISM_ADDRESS. If that is not set it starts RFC-026's two
+ * processes itself: a proxy, and the plugin that holds the data.
  */
 import { fileURLToPath } from "node:url";
 import { spawnServer } from "../tests/helpers/process.ts";

@@ -1,4 +1,4 @@
-/** A store that is not there at the start, or is away later. */
+/** A store that is away at the start, or later. */
 import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { postgresSchema } from "../server/backend/postgres/config.ts";

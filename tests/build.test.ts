@@ -9,10 +9,10 @@ import { NODE_FLAGS, spawnServer, temporaryFolder } from "./helpers/process.ts";
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The oldest Node that the client says it runs on. */
+/** The oldest Node that the client supports. */
 const OLD_NODE = 22;
 
-/** The first block of TypeScript in README.md, which is about the client. */
+/** The first TypeScript block in README.md, which is about the client. */
 async function readmeSnippet(): Promise<string> {
   const [, snippet = ""] = /```ts\n([\s\S]*?)```/.exec(await readFile(join(ROOT, "README.md"), "utf8")) ?? [];
   return snippet;
@@ -26,7 +26,7 @@ describe("what `make build` makes", () => {
 
   beforeAll(async () => {
     folder = await temporaryFolder();
-    // As the Dockerfile lays it out: package.json, node_modules and dist side by side.
+    // The Dockerfile's layout: package.json, node_modules and dist side by side.
     gateway = join(folder.path, "gateway");
     const dist = join(gateway, "dist");
     const distClient = join(folder.path, "dist-client");

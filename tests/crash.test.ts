@@ -8,14 +8,16 @@ import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.t
 import { spawnServer, temporaryFolder } from "./helpers/process.ts";
 
 /**
- * kill -9 in the middle of concurrent writes, on one and the same SQLite file, round after round. Each writer
- * has keys and a list of its own, so it knows what must be there: what its last answered call left, or, if a
- * call was under way, what that one leaves.
+ * kill -9 during concurrent writes to one SQLite file, round after round. Each writer has its own
+ * keys and list, so it knows what must be there: the state after its last answered call, or after
+ * the call under way.
  */
 const ROUNDS = Number(process.env.PRISM_CRASH_ROUNDS ?? 10);
 const WRITERS = 8;
 const KEYS_PER_WRITER = 4;
-/** The kill comes after this many answers and a few more, so that it hits every phase of a commit. */
+/**
+ * The kill comes after this many answers and a few more, so that it hits every phase of a commit.
+ */
 const ANSWERS_BEFORE_KILL = 80;
 
 type Clients = ReturnType<typeof connect>;
@@ -32,13 +34,16 @@ function connect(address: string) {
   };
 }
 
-/** What one writer owns: values by key ("" = none), and a list, as numbers of which each value is made. */
+/**
+ * One writer's data: values by key ("" = none), and a list as the numbers from which its values are
+ * made.
+ */
 interface Owned {
   readonly entries: ReadonlyMap<string, number>;
   readonly list: readonly number[];
 }
 
-/** A value of 8 bytes to 40 kB that any torn write would show in. */
+/** A value of 8 bytes to 40 kB in which any torn write would show. */
 function bytesOf(seed: number): Uint8Array {
   const pattern = createHash("sha256").update(String(seed)).digest();
   const size = seed % 7 === 0 ? 40_000 : 8 + (seed % 200);
@@ -53,9 +58,9 @@ function seedOf(value: Uint8Array): number {
 
 class Writer {
   readonly name: string;
-  /** What the answered calls left. */
+  /** The state after the answered calls. */
   certain: Owned = { entries: new Map(), list: [] };
-  /** What the call under way leaves, if it takes effect. */
+  /** The state if the call under way takes effect. */
   possible: Owned | undefined;
   #count = 0;
 
@@ -63,7 +68,7 @@ class Writer {
     this.name = name;
   }
 
-  /** Writes until the server is gone. `answered` is told of each answer. */
+  /** Writes until the server is gone. Calls `answered` after each answer. */
   async write(clients: Clients, answered: () => void): Promise<void> {
     for (;;) {
       const seed = Number(this.name) * 1_000_000 + this.#count++;
@@ -104,7 +109,7 @@ class Writer {
     }
   }
 
-  /** Reads everything back, compares, and goes on from what is there, with an empty list. */
+  /** Reads everything back, compares, and goes on from there with an empty list. */
   async verify({ keyValue, scan, list }: Clients): Promise<void> {
     const entries = new Map<string, number>();
     for await (const { key, value } of scan.scan({ prefix: `${this.name}/` })) {

@@ -13,8 +13,9 @@ const PROBE = new URL("helpers/turn-probe.ts", import.meta.url).href;
 const KEYVALUE = "/prism.interfaces.keyvalue.KeyValueBasicInterface";
 
 /**
- * What a flood may take of one turn, in milliseconds of processor: most turns, and the first ones, whose code is cold, or in which
- * a connection with a thousand calls ends. A caller who keeps to the rules waits for two or three turns.
+ * The most milliseconds of processor time that a flood may take of one turn: of most turns, and of
+ * the first ones. The first turns run cold code, or end a connection with a thousand calls. A
+ * well-behaved caller waits for two or three turns.
  */
 const MAX_MEDIAN_MS = 50;
 const MAX_TURN_MS = 250;
@@ -24,11 +25,11 @@ const MIN_FLOOD_MS = 300;
 
 let server: ServerProcess;
 let attacker: ChildProcess;
-/** What it prints. */
+/** The program's output. */
 let begun: Interface;
 let session: http2.ClientHttp2Session;
 
-/** The caller who keeps to the rules, in another process than the attacker. */
+/** The well-behaved caller, in another process than the attacker. */
 async function call(method: string, body: object): Promise<void> {
   const stream = session.request({
     ":method": "POST",
@@ -41,7 +42,7 @@ async function call(method: string, body: object): Promise<void> {
   await once(stream.resume(), "close");
 }
 
-/** The processor time of the server's turns since it was last asked. */
+/** The processor time of the server's turns since the last question. */
 async function turns(): Promise<{ median_turn_ms: number; longest_turn_ms: number }> {
   const before = server.lines.length;
   server.child.kill("SIGUSR2");
@@ -53,7 +54,7 @@ async function turns(): Promise<{ median_turn_ms: number; longest_turn_ms: numbe
 beforeAll(async () => {
   server = await spawnServer(["--memory"], undefined, ["--import", PROBE]);
   session = http2.connect(`http://${server.address}`);
-  // So many that a scan has several pages.
+  // Enough for a scan of several pages.
   const value = Buffer.alloc(100).toString("base64");
   for (let i = 0; i < 20; i++) {
     await Promise.all(Array.from({ length: 100 }, (_, j) => call("Set", { key: `k${i * 100 + j}`, value })));

@@ -1,4 +1,7 @@
-/** The contract and the wire say the same of what writes: the rows of the operations, and the methods that are served with them. */
+/**
+ * The contract and the wire agree on what writes: the rows of the operations, and the methods that
+ * serve them.
+ */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -17,7 +20,7 @@ const entries = KeyValueBasicInterface.method;
 const scans = KeyValueScanInterface.method;
 const lists = ListBasicInterface.method;
 
-/** The methods that each operation serves. */
+/** The methods that serve each operation. */
 const METHODS: Methods = {
   entries: { get: [entries.get], exists: [entries.exists], set: [entries.set], delete: [entries.delete] },
   scans: { scanPage: [scans.scan, scans.scanKeys], count: [scans.count] },

@@ -15,13 +15,16 @@ const GET = "/prism.interfaces.keyvalue.KeyValueBasicInterface/Exists";
 const SET = "/prism.interfaces.keyvalue.KeyValueBasicInterface/Set";
 const HEADERS = { "content-type": "application/json" };
 
-/** How many calls a client had answered, and each failure of a call that it had sent on an open connection. */
+/** The number of answered calls, and each failure of a call that was sent on an open connection. */
 interface Tally {
   answered: number;
   readonly failed: unknown[];
 }
 
-/** Calls without a pause on one HTTP/2 connection, `width` at a time, until the server says to go away. */
+/**
+ * Makes calls without a pause on one HTTP/2 connection, `width` at a time, until the server says
+ * GOAWAY.
+ */
 async function loadHttp2(address: string, width: number, tally: Tally): Promise<void> {
   const session = http2.connect(`http://${address}`);
   session.on("error", (error) => tally.failed.push(error));
@@ -36,7 +39,8 @@ async function loadHttp2(address: string, width: number, tally: Tally): Promise<
         }
       });
       stream.on("error", (error) => {
-        // Sent while GOAWAY was on its way: the server says that it did not take the call.
+        // It was sent while GOAWAY was on its way: the server reports that it did not take the
+        // call.
         if (stream.rstCode !== http2.constants.NGHTTP2_REFUSED_STREAM) {
           tally.failed.push(error);
         }
@@ -53,7 +57,7 @@ async function loadHttp2(address: string, width: number, tally: Tally): Promise<
   await Promise.all(Array.from({ length: width }, lane));
 }
 
-/** The same on keep-alive connections of HTTP/1.1, each until an answer says `Connection: close`. */
+/** The same on kept-alive HTTP/1.1 connections, each until an answer says `Connection: close`. */
 async function loadHttp1(address: string, width: number, tally: Tally): Promise<void> {
   const [host, port] = address.split(":");
   const lane = async () => {
@@ -184,7 +188,7 @@ test("a stream that outlives the grace time ends with UNAVAILABLE", async () => 
   expect(await server.exited).toBe(0);
 });
 
-/** A server that stops for a minute, because a stream is open, and was told so by `signal`. */
+/** A server that takes a minute to stop because a stream is open. `signal` told it to stop. */
 async function startStopping(folder: string, signal: NodeJS.Signals) {
   const server = await spawnServer(["--config", await configFile(folder, 60_000)]);
   const health = clientOf(server, (transport) => createClient(Health, transport));
@@ -219,7 +223,7 @@ test("so does the same signal again, but not its echo", { timeout: 60_000 }, asy
   await using folder = await temporaryFolder();
   {
     await using server = await spawnServer(["--memory"]);
-    // Of equal signals that wait the kernel delivers one, so that two may be one already.
+    // The kernel merges equal waiting signals, so two may arrive as one.
     for (let i = 0; i < 20; i++) {
       server.child.kill("SIGTERM");
     }
@@ -236,7 +240,7 @@ test("so does the same signal again, but not its echo", { timeout: 60_000 }, asy
   expect(await server.exited).toBe(128 + 15);
 });
 
-/** A stream whose client asks one thing and then keeps it open. */
+/** A stream whose client asks once and then keeps it open. */
 function endlessStream(client: Client<typeof ServerReflection>) {
   async function* questions() {
     yield { messageRequest: { case: "listServices" as const, value: "" } };

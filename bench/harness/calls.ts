@@ -5,13 +5,13 @@ import type { Peer } from "./process.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
 
-/** How many calls are under way at once, and on how many connections. */
+/** The number of calls at a time, and of connections. */
 export interface Shape {
   readonly connections: number;
   readonly streams: number;
 }
 
-/** A call that load is made of. */
+/** A call that makes up the load. */
 export interface BenchCall {
   readonly path: string;
   readonly contentType: string;
@@ -19,14 +19,14 @@ export interface BenchCall {
   readonly http1: boolean;
 }
 
-/** Values that are read and written, by the names that `bench/peers/store.ts` gives them. */
+/** The sizes of the values, by their names in `bench/peers/store.ts`. */
 export const VALUE_BYTES = { small: 100, large: 10_000 } as const;
 export type ValueSize = keyof typeof VALUE_BYTES;
 
 /** The content type of every gRPC call here. */
 export const GRPC = "application/grpc+proto";
 
-/** Where a method is called. */
+/** The path of a method. */
 export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
@@ -63,7 +63,7 @@ export function jsonGet(size: ValueSize): BenchCall {
   return { path: pathOf(get), contentType: "application/json", body, http1: true };
 }
 
-/** Puts the values into a Prism that was just started. */
+/** Writes the values to a new Prism. */
 export async function fill({ port }: Peer): Promise<void> {
   for (const size of Object.keys(VALUE_BYTES) as ValueSize[]) {
     const response = await fetch(`http://127.0.0.1:${port}${pathOf(set)}`, {
@@ -77,11 +77,14 @@ export async function fill({ port }: Peer): Promise<void> {
   }
 }
 
-/** How long a run takes, and how many calls the first, which only warms up, makes. */
+/** The length of a run, and the number of calls in the first, warming run. */
 const RUN_SECONDS = 0.5;
 const WARM_UP_CALLS = 2_000;
 
-/** A contender: calls a second of a peer. It is warmed up first, and then each run is about as long, however fast it is. */
+/**
+ * A contender: the calls a second of a peer. After a warm-up every run takes about the same time,
+ * however fast the peer is.
+ */
 export async function contender(peer: Peer, call: BenchCall, shape: Shape): Promise<() => Promise<number>> {
   const inFlight = shape.connections * shape.streams;
   const run = (calls: number) =>

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isThere, runLoad } from "./process.ts";
 
-/** nghttp2's load generator: so fast that no server here waits for it. */
+/** Settings for nghttp2's load generator, which is so fast that no server here waits for it. */
 export interface Load {
   readonly port: number;
   readonly path: string;
@@ -13,16 +13,16 @@ export interface Load {
   /** Calls in flight on each connection. */
   readonly streams: number;
   readonly calls: number;
-  /** HTTP/1.1 in place of HTTP/2. */
+  /** True: HTTP/1.1 instead of HTTP/2. */
   readonly http1?: boolean;
 }
 
-/** Whether h2load is there; if not, says how to get it. */
+/** Whether h2load is there; prints how to get it if not. */
 export function hasH2load(): boolean {
   return isThere("h2load", "nghttp2-client");
 }
 
-/** Makes the calls; answers how many a second there were. Throws where one failed. */
+/** Makes the calls and answers the calls a second. Throws if a call failed. */
 export async function h2load(load: Load): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const file = join(folder, "body");
@@ -31,7 +31,7 @@ export async function h2load(load: Load): Promise<number> {
     const said = await runLoad("h2load", [
       ...(load.http1 === true ? ["--h1"] : []),
       ...["-n", String(load.calls), "-c", String(load.connections), "-m", String(load.streams)],
-      // Windows of 16 MiB: that of 64 KiB would be measured, and not the server.
+      // Windows of 16 MiB: with 64 KiB the window would be measured, and not the server.
       ...["-w", "24", "-W", "24"],
       ...["-H", `content-type: ${load.contentType}`, "-H", "te: trailers", "-d", file],
       `http://127.0.0.1:${load.port}${load.path}`,

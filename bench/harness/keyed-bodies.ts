@@ -6,33 +6,36 @@ import { envelope, pathOf, VALUE_BYTES } from "./calls.ts";
 const { get, set } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
 
-/** What is called; `Scan` reads a hundred entries that follow each other. */
+/** The method to call. `Scan` reads a hundred consecutive entries. */
 export type KeyedMethod = "Get" | "Set" | "Scan";
 
 const METHODS = { Get: get, Set: set, Scan: scan } satisfies Record<KeyedMethod, DescMethod>;
 
-/** The keys are `key:` and a number, so those with the same digits but for the last two follow each other. */
+/** Keys are `key:` and a number. Keys that differ only in the last two digits are consecutive. */
 const DIGITS = 12;
 const SCAN_DIGITS = DIGITS - 2;
 
-/** Where a method is called. */
+/** The path of a method. */
 export function keyedPath(method: KeyedMethod): string {
   return pathOf(METHODS[method]);
 }
 
-/** The bodies of gRPC calls, each with a key of 16 bytes, and each write with a value of its own. */
+/** Bodies of gRPC calls. Each has a key of 16 bytes; each write has a new value. */
 export class KeyedBodies {
   readonly #body: Buffer;
   readonly #digits: number;
   readonly #digitsAt: number;
-  /** Where the value is, -1 = there is none. */
+  /** The offset of the value; -1 = none. */
   readonly #valueAt: number;
   readonly #keys: number;
   readonly #inOrder: boolean;
-  /** How many were made. */
+  /** The number of bodies made. */
   count = 0;
 
-  /** `keys`: out of so many. In order: one after the other from the first, and again; else any. */
+  /**
+   * `keys`: the number of keys. In order: one after the other and again from the first; otherwise
+   * random.
+   */
   constructor(
     method: KeyedMethod,
     { keys, inOrder = false }: { readonly keys: number; readonly inOrder?: boolean },
@@ -47,7 +50,7 @@ export class KeyedBodies {
     this.#inOrder = inOrder;
   }
 
-  /** The next body. A later call of this changes it. */
+  /** The next body. The next call of this changes it. */
   next(): Buffer {
     let key = this.#inOrder ? this.count % this.#keys : Math.floor(Math.random() * this.#keys);
     this.count++;
@@ -58,7 +61,7 @@ export class KeyedBodies {
       this.#body[at] = 0x30 + (key % 10);
       key = Math.floor(key / 10);
     }
-    // Another value than any call before had, also those of an earlier run.
+    // Different from every earlier value, including those of earlier runs.
     if (this.#valueAt >= 0) {
       this.#body.writeDoubleBE(performance.timeOrigin, this.#valueAt);
       this.#body.writeDoubleBE(this.count, this.#valueAt + Float64Array.BYTES_PER_ELEMENT);

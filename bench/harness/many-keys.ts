@@ -1,8 +1,10 @@
 /**
- * Calls of which each has a key, and writes a value, of its own. Calls on one key that come together are one to some stores, and SQLite
- * writes no page in which nothing is new: a load that is one call again and again says little of a store that keeps things.
+ * Calls on different keys and with different values. Some stores merge simultaneous calls on one
+ * key, and SQLite writes no unchanged page: repeating one call says little about a store that keeps
+ * data.
  *
- * Run as a program it makes the calls. It knows as much of HTTP/2 as that takes; a whole client would be slower than what it measures.
+ * Run as a program it makes the calls. It implements only the HTTP/2 that it needs, because a full
+ * client would be slower than what it measures.
  */
 import { once } from "node:events";
 import net from "node:net";
@@ -21,18 +23,18 @@ import { GRPC, type Shape } from "./calls.ts";
 import { KeyedBodies, type KeyedMethod, keyedPath } from "./keyed-bodies.ts";
 import { type Peer, runLoad } from "./process.ts";
 
-/** Where nothing else is said. */
+/** The default number of keys. */
 export const KEYS = 10_000;
 const RUN_SECONDS = 0.5;
 const WARM_UP_SECONDS = 1;
-/** A run goes on for so long before it counts. */
+/** How long a run goes on before it counts. */
 const START_MS = 300;
 
 interface Load extends Shape {
   readonly port: number;
   readonly method: KeyedMethod;
   readonly keys: number;
-  /** How long to go on with any keys; 0 = until each was called, in order. */
+  /** How long to call random keys; 0 = call each key once, in order. */
   readonly seconds: number;
 }
 
@@ -41,7 +43,7 @@ export async function fillKeys({ port }: Peer, keys: number, shape: Shape): Prom
   await call({ ...shape, port, method: "Set", keys, seconds: 0 });
 }
 
-/** A contender, after the method was warmed up: calls a second of a peer that has the keys. */
+/** A contender, after warming up the method: the calls a second of a peer that has the keys. */
 export async function manyKeysContender(
   { port }: Peer,
   method: KeyedMethod,
@@ -58,7 +60,10 @@ async function call(load: Load): Promise<number> {
   return Number(await runLoad(process.execPath, program));
 }
 
-/** A field that the peer's HPACK is to keep (https://www.rfc-editor.org/rfc/rfc7541): by its number in the static table, or by its name. */
+/**
+ * A header field that the peer's HPACK table keeps (https://www.rfc-editor.org/rfc/rfc7541), by its
+ * number in the static table or by name.
+ */
 function kept(name: number | string, value: string): Buffer {
   const text = (of: string) => Buffer.concat([Buffer.of(of.length), Buffer.from(of)]);
   const key =
@@ -68,10 +73,10 @@ function kept(name: number | string, value: string): Buffer {
 
 /** `:method: POST` and `:scheme: http`. */
 const POST = Buffer.of(0x83, 0x86);
-/** The same and the four fields that the peer kept last. */
+/** The same, and the four fields that the peer kept last. */
 const POST_AS_BEFORE = Buffer.of(0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe);
 
-/** Makes calls on one connection, `streams` at a time, until `endMs`. Rejects where one failed. */
+/** Makes calls on one connection, `streams` at a time, until `endMs`. Rejects if one failed. */
 async function callOn(
   socket: net.Socket,
   { port, method, keys, seconds, streams }: Load,
@@ -88,7 +93,7 @@ async function callOn(
   let head = Buffer.concat([POST, ...fields]);
   let nextStream = 1;
   let underWay = 0;
-  /** Streams that a message has come on. */
+  /** The streams that have received a message. */
   const answered = new Set<number>();
   const out = Buffer.alloc(65_536);
 
@@ -104,7 +109,7 @@ async function callOn(
     return end;
   }
 
-  /** Answers where the reply to the frame ends in `out`. */
+  /** Handles a frame and writes its reply to `out`. Answers where the reply ends. */
   function take(type: number, flags: number, stream: number, at: number): number {
     switch (type) {
       case FrameType.DATA:
@@ -122,7 +127,7 @@ async function callOn(
           break;
         }
         underWay--;
-        // One that fails has no message.
+        // A failed call has no message.
         if (!answered.delete(stream)) {
           throw new Error("a call failed");
         }
@@ -186,7 +191,7 @@ async function run(load: Load): Promise<number> {
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
   const endMs = performance.now() + START_MS + load.seconds * 1000;
   const done = Promise.all(sockets.map((socket) => callOn(socket, load, bodies, endMs)));
-  // What this program does before V8 has compiled it is not what the peer can do.
+  // Before V8 has compiled this program, its speed says nothing about the peer.
   if (load.seconds > 0) {
     await setTimeout(START_MS);
   }

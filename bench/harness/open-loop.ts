@@ -9,16 +9,19 @@ import {
 import { type Peer, pinThisProcess } from "./process.ts";
 
 const CONNECTIONS = 8;
-/** A peer that owes so many answers cannot keep up, and its latency has no meaning. */
+/** A peer that owes this many answers cannot keep up; its latency is meaningless. */
 const MAX_OWED = 20_000;
 
-/** What is called. */
+/** The call to make. */
 export interface OpenLoopCall {
   readonly path: string;
   readonly contentType: string;
-  /** The body of the next call, which nobody changes. */
+  /** Makes the body of the next call; nobody changes it. */
   readonly nextBody: () => Uint8Array;
-  /** Waits for the next call that is due asleep, a millisecond at a time: others need the core too. Else it keeps the core busy. */
+  /**
+   * True: sleeps a millisecond at a time until the next call is due, because others need the core.
+   * Otherwise keeps the core busy.
+   */
   readonly sleeps?: boolean;
 }
 
@@ -26,8 +29,9 @@ export interface OpenLoopCall {
 export type Latencies = Float64Array | undefined;
 
 /**
- * Makes calls at a fixed rate, whatever became of the earlier ones, and times each from the moment at which it was due: a peer
- * (or this process) that stalls is charged for all the calls that wait meanwhile.
+ * Makes calls at a fixed rate, whatever became of the earlier ones. Times each from the moment at
+ * which it was due: a stall of the peer (or of this process) counts for all calls that wait
+ * meanwhile.
  */
 export async function openLoop(
   peer: Peer,
@@ -56,7 +60,7 @@ export async function openLoop(
   };
   const drop = () => {};
 
-  // Beforehand, so that the first calls are not those that open connections and tables.
+  // Opened first, so that the first calls do not pay for connections and tables.
   const startMs = performance.now() + 50;
   let sent = 0;
   const pump = () => {
@@ -87,7 +91,7 @@ export async function openLoop(
   }
   pump();
   const keptUp = await promise;
-  // What the connections still owe ends with them.
+  // Unanswered calls end with their connections.
   for (const connection of connections) {
     connection.onClose = undefined;
     connection.destroy();

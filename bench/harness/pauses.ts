@@ -1,17 +1,20 @@
 import { PerformanceObserver } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** The longest that the event loop did not turn, in milliseconds. */
+/** The longest pauses of the event loop, in milliseconds. */
 export interface Pauses {
-  /** By the clock: what else the machine does meanwhile is in it. */
+  /** By the clock, so it includes other work of the machine. */
   wallMs: number;
-  /** By the main thread's own time on the processor. */
+  /** By the main thread's processor time. */
   cpuMs: number;
   /** The longest pause that V8 reports of its garbage collector. */
   gcMs: number;
 }
 
-/** Runs steps, a turn of the event loop for each, until one answers false; answers the longest turn. */
+/**
+ * Runs steps, one in each turn of the event loop, until one answers false. Answers the longest
+ * turn.
+ */
 export async function pausesOf(step: () => Promise<boolean>): Promise<Pauses> {
   const pauses: Pauses = { wallMs: 0, cpuMs: 0, gcMs: 0 };
   const observer = new PerformanceObserver((list) => {
@@ -23,7 +26,7 @@ export async function pausesOf(step: () => Promise<boolean>): Promise<Pauses> {
   let wallMs = performance.now();
   let cpuMs = threadMs();
   let more = true;
-  // Beside the steps, of which some wait for another thread while the event loop turns.
+  // Runs beside the steps, because some of them wait for another thread while the event loop turns.
   const watch = (async () => {
     while (more) {
       await nextTurn();

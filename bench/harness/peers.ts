@@ -10,8 +10,8 @@ import { type Core, type Peer, startPeer } from "./process.ts";
 const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
 /**
- * Starts Prism, whole, on free ports, with the given store (a memory store unless said), or the plugin on that port; `args` go to
- * `prism serve`.
+ * Starts a whole Prism on free ports, with the given store (default: memory) or the plugin on that
+ * port. `args` go to `prism serve`.
  */
 export async function startPrism(
   settings: {

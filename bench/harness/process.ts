@@ -4,31 +4,31 @@ import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
-/** Servers run on one core and what loads them on another, where there are two and `taskset` to keep them apart. */
+/** Servers run on one core and their load on another, if there are two cores and `taskset`. */
 const CAN_PIN = availableParallelism() >= 2 && spawnSync("taskset", ["--version"]).status === 0;
 const CORES = { server: "0", load: "1" } as const;
-/** Where a process runs. */
+/** The core of a process. */
 export type Core = keyof typeof CORES;
 
-/** How processes are laid out, for the report. */
+/** The layout of the processes, for the report. */
 export const LAYOUT = CAN_PIN ? "server on one core, load on another" : "server and load share the cores";
 
-/** Keeps this process on the core of the load. */
+/** Moves this process to the core of the load. */
 export function pinThisProcess(): void {
   if (CAN_PIN) {
     spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", CORES.load, String(process.pid)]);
   }
 }
 
-/** A server under load, in a process of its own. */
+/** A server under load, in its own process. */
 export interface Peer extends AsyncDisposable {
   readonly pid: number;
   readonly port: number;
 }
 
 /**
- * Starts a server, on the server's core unless told otherwise; `portOf` finds in a line of its output that it is ready, and where. Throws with what it said if
- * it ends before.
+ * Starts a server, by default on the server's core. `portOf` finds its port in the line of output
+ * that says it is ready. Throws with the output if it ends first.
  */
 export async function startPeer(
   command: string,
@@ -76,7 +76,7 @@ async function readyPort(
 
 const run = promisify(execFile);
 
-/** Runs a program that makes load, on the load's core; answers what it printed. */
+/** Runs a load program on the load's core. Answers its output. */
 export async function runLoad(command: string, args: readonly string[]): Promise<string> {
   const { stdout } = CAN_PIN
     ? await run("taskset", ["--cpu-list", CORES.load, command, ...args], { maxBuffer: 2 ** 28 })
@@ -84,7 +84,7 @@ export async function runLoad(command: string, args: readonly string[]): Promise
   return stdout;
 }
 
-/** Whether a program is there; if not, says how to get it. */
+/** Whether a program is there; prints how to get it if not. */
 export function isThere(program: string, debianPackage: string): boolean {
   const there = spawnSync(program, ["--version"]).error === undefined;
   if (!there) {

@@ -1,6 +1,6 @@
 import { isThere, type Peer, runLoad } from "./process.ts";
 
-/** Whether a Redis server and its load generator are there; if not, says how to get them. */
+/** Whether a Redis server and its load generator are there; prints how to get them if not. */
 export function hasRedis(): boolean {
   return isThere("redis-server", "redis-server") && isThere("redis-benchmark", "redis-tools");
 }

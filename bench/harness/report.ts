@@ -4,10 +4,10 @@ import { cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { LAYOUT } from "./process.ts";
 
-/** Every run of every contender, in the order in which they were made. */
+/** All runs of each contender, in order. */
 export type Runs = Record<string, number[]>;
 
-/** Measures the contenders in turn, so that whatever the machine does meets them all. */
+/** Measures the contenders in turn, so that disturbances of the machine hit all of them. */
 export async function interleaved(
   contenders: Readonly<Record<string, () => Promise<number>>>,
   rounds: number,
@@ -21,17 +21,17 @@ export async function interleaved(
   return runs;
 }
 
-/** The middle one. */
+/** The middle value. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-/** How far apart the least and the largest are, as a part of the median. */
+/** The distance between the smallest and the largest value, as a part of the median. */
 export function spread(values: readonly number[]): string {
   return `${Math.round(((Math.max(...values) - Math.min(...values)) / median(values)) * 100)}%`;
 }
 
-/** Rounded so that no digit pretends. */
+/** Rounded to significant digits. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(3));
 }
@@ -66,14 +66,14 @@ function besideFirst(
 
 const results: Record<string, unknown> = {};
 
-/** Prints a table under its question, and keeps it and its runs for {@link writeReport}. */
+/** Prints a table under its question, and stores it and its runs for {@link writeReport}. */
 export function report(question: string, table: Readonly<Record<string, object>>, runs: unknown): void {
   console.log(`\n${question}`);
   console.table(table);
   results[question] = { table, runs };
 }
 
-/** Writes bench/results/NAME.json: the tables, every run, the machine and the versions. */
+/** Writes bench/results/NAME.json: tables, all runs, machine and versions. */
 export function writeReport(name: string): void {
   const folder = fileURLToPath(new URL("../results/", import.meta.url));
   mkdirSync(folder, { recursive: true });

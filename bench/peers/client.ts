@@ -1,4 +1,7 @@
-/** A client that makes Gets for a second: `client.ts NAME PORT IN_FLIGHT`. Prints its rate, and its CPU time a call. */
+/**
+ * A client that makes Gets for a second: `client.ts NAME PORT IN_FLIGHT`. Prints its rate and its
+ * CPU time for a call.
+ */
 import { createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport as createConnectNodeTransport } from "@connectrpc/connect-node";
 import { Client, credentials } from "@grpc/grpc-js";

@@ -1,4 +1,6 @@
-/** The stock plugin of Connect for Fastify with a Map, as its documentation shows it; `http1` or `http2`. */
+/**
+ * Connect's stock plugin for Fastify with a Map, as its documentation shows it: `http1` or `http2`.
+ */
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { type FastifyInstance, fastify } from "fastify";
@@ -27,7 +29,7 @@ function routes(router: ConnectRouter): void {
   });
 }
 
-// The two differ in the types of their requests, which nobody here looks at.
+// The two differ in the types of their requests, which nothing here uses.
 const app =
   process.argv[2] === "http2" ? (fastify({ http2: true }) as unknown as FastifyInstance) : fastify();
 await app.register(fastifyConnectPlugin, { routes });

@@ -1,4 +1,4 @@
-/** A Fastify route that answers a key with its value as JSON: what a JSON service without Prism would be. */
+/** A Fastify route that answers a key with its value as JSON: a JSON service without Prism. */
 import { fastify } from "fastify";
 import { listening, VALUES } from "./store.ts";
 

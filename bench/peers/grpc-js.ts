@@ -1,4 +1,4 @@
-/** A server of @grpc/grpc-js with a Map: what a Node service without Prism would be. */
+/** A server of @grpc/grpc-js with a Map: a Node service without Prism. */
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { listening, scanEntries, VALUES } from "./store.ts";

@@ -1,4 +1,4 @@
-/** node:http2 with an answer that is always the same: the most that any server on it can do. */
+/** node:http2 with a constant answer: the most that any server on it can do. */
 import http2 from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { GetResponseSchema } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";

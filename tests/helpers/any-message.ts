@@ -1,4 +1,4 @@
-/** Random messages of any type, for what reads or writes them. */
+/** Random messages of any type, for tests of readers and writers. */
 import { create, createFileRegistry, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import {
   FileDescriptorSetSchema,
@@ -9,14 +9,17 @@ import fc from "fast-check";
 
 const SCALAR_TYPES = Object.values(ScalarType).filter((type) => typeof type === "number");
 
-/** A message type with fields of every kind: singular, optional, repeated (packed or not), oneof and map. */
+/**
+ * A message type with every kind of field: singular, optional, repeated (packed or not), oneof and
+ * map.
+ */
 export function everyKind(): DescMessage {
   const types = [...SCALAR_TYPES.map((type) => type as number as Type), Type.ENUM, Type.MESSAGE];
   const named = (type: Type) => ({
     ...(type === Type.ENUM && { typeName: ".t.Choice" }),
     ...(type === Type.MESSAGE && { typeName: ".t.Every" }),
   });
-  // Numbers far apart, and not in order, so that tags of every length come and sorting matters.
+  // Numbers far apart and out of order, so that tags have every length and sorting matters.
   const field = (prefix: string, type: Type, number: number, more: object) => ({
     name: `${prefix}_${type}`,
     jsonName: `${prefix}${type}`,
@@ -81,7 +84,7 @@ export function everyKind(): DescMessage {
                   {
                     name: "value",
                     number: 2,
-                    // Every kind of value at some kind of key.
+                    // Every kind of value with some kind of key.
                     type: types[(i * 5) % types.length] ?? Type.MESSAGE,
                     label: Label.OPTIONAL,
                     ...named(types[(i * 5) % types.length] ?? Type.MESSAGE),
@@ -160,7 +163,7 @@ function anyField(field: DescField, depth: number): fc.Arbitrary<unknown> {
   }
 }
 
-/** What `create` takes: any of the fields, and at most one of a oneof. */
+/** An argument for `create`: any of the fields, and at most one of a oneof. */
 export function anyInit(desc: DescMessage, depth: number): fc.Arbitrary<Record<string, unknown>> {
   const plain = desc.fields.filter(({ oneof }) => oneof === undefined);
   const fields = fc

@@ -3,25 +3,25 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** A program that runs. */
+/** A running program. */
 export interface Child {
   readonly process: ChildProcess;
-  /** Rejects with what it printed if it ends before. */
+  /** Rejects with the program's output if it ends first. */
   readonly ready: Promise<void>;
-  /** Resolves when it is gone, however it ended. */
+  /** Resolves when the program is gone, however it ended. */
   readonly exited: Promise<void>;
 }
 
-/** Programs that refuse to run as root can be started as this. It is "nobody" on every Linux. */
+/** A user for programs that refuse to run as root: "nobody" on every Linux. */
 export const NOBODY = 65534;
 
-/** The first folder of the path, or of `more`, that has all of these programs; `undefined` = none has. */
+/** The first folder of the path, or of `more`, with all of these programs; `undefined` = none. */
 export function folderOnPath(programs: readonly string[], more: readonly string[] = []): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), ...more];
   return folders.find((folder) => programs.every((program) => existsSync(join(folder, program))));
 }
 
-/** Starts a program, which is ready when it prints a line with `readyText` in it. */
+/** Starts a program. It is ready when it prints a line with `readyText`. */
 export function spawnChild(
   readyText: string,
   program: string,
@@ -33,7 +33,7 @@ export function spawnChild(
   const ready = Promise.withResolvers<void>();
   const lines: string[] = [];
   let isReady = false;
-  // Read to the end, since a pipe that is full would stop the program.
+  // Read to the end, because a full pipe would stop the program.
   const onLine = (line: string) => {
     if (isReady) {
       return;

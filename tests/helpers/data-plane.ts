@@ -1,4 +1,4 @@
-/** The data plane alone, with services of a test's own: for what Prism has no method of. */
+/** The data plane alone, with a test's own services, for what no method of Prism does. */
 import {
   create,
   createFileRegistry,
@@ -16,7 +16,7 @@ import { pino } from "pino";
 import { createDataPlane, type DataPlaneOptions } from "../../server/data-plane.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../server/limits.ts";
 
-/** A service `test.Service` of methods that all take `input` and answer with `output`. */
+/** A service `test.Service` whose methods all take `input` and answer `output`. */
 export function describeService(
   input: DescMessage,
   output: DescMessage,
@@ -48,7 +48,7 @@ export function describeService(
   return service;
 }
 
-/** A file behind those that it imports. */
+/** The file after its imports. */
 function filesOf(file: DescFile): DescFile[] {
   return [...file.dependencies.flatMap(filesOf), file];
 }

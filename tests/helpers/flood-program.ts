@@ -1,15 +1,16 @@
 /**
- * Floods a server: `node flood-program.ts HOST:PORT CONNECTIONS`. Each line of standard input is the name of a flood, which takes the
- * place of the one before; it is said again when its connections are there. Those that are cut off connect again.
+ * Floods a server: `node flood-program.ts HOST:PORT CONNECTIONS`. Each line of standard input names
+ * a flood, which replaces the one before. The name is printed when its connections are there.
+ * Connections that are cut off connect again.
  */
 import net from "node:net";
 import { createInterface } from "node:readline";
 import { FLOODS, type Flood, OPENING } from "./floods.ts";
 
-/** So much goes out before `later` follows, and again. */
+/** The bytes of `each` before `later` follows; then both repeat. */
 const ROUND_BYTES = 64 * 1024;
 const MAX_ROUND_STREAMS = 1000;
-/** Those before it are for `first`. */
+/** Lower ids are for `first`. */
 const FIRST_STREAM = 2001;
 
 const [address = "", connections = ""] = process.argv.slice(2);
@@ -18,8 +19,9 @@ const sockets = new Set<net.Socket>();
 let current: Flood | undefined;
 
 /**
- * Writes a round, to be called again when the socket takes more. Where it takes all at once the next round comes a turn later: a loop
- * would never hear of another flood, of answers, or of the end of its connection.
+ * Makes a function that writes a round; call it again when the socket drains. If the socket takes
+ * all at once, the next round comes a turn later: a loop would never notice another flood, answers
+ * or the end of its connection.
  */
 function createSender(socket: net.Socket, { each, later }: Flood): () => void {
   let id = FIRST_STREAM;
@@ -52,7 +54,7 @@ function connect(flood: Flood, connected: () => void): void {
     socket.write(Buffer.concat([OPENING, ...(flood.first === undefined ? [] : [flood.first])]));
     send();
   });
-  // Answers are read, and no more.
+  // Answers are read and dropped.
   socket.on("drain", send).on("data", () => {});
   socket.on("error", () => {});
   socket.on("end", () => socket.destroy());

@@ -1,15 +1,15 @@
 /**
- * A worker that sends one request again and again, over HTTP/2 on several connections, each with many calls at the same time. It posts
- * the number of its answers when it is told to stop.
+ * A worker that repeats one request over several HTTP/2 connections, each with many calls at a
+ * time. It posts the number of its answers when it is told to stop.
  */
 import http2 from "node:http2";
 import { parentPort, workerData } from "node:worker_threads";
 
-/** What the worker is started with. */
+/** The worker's start data. */
 export interface Flood {
   readonly address: string;
   readonly connections: number;
-  /** Calls at the same time on each of them. */
+  /** The calls at a time on each connection. */
   readonly calls: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;

@@ -1,13 +1,21 @@
-/** What peers without manners send over HTTP/2, as data: each row is one way to make a server work for nothing. */
+/**
+ * Floods that ill-behaved peers send over HTTP/2, as data: each row is one way to make a server
+ * work for nothing.
+ */
 import { gzipSync } from "node:zlib";
 import { END_HEADERS, END_STREAM, frame, HTTP2_START, headerBlock } from "../protocol/socket.ts";
 
-/** One flood. Its connection opens with `first`, and then sends `each` with one stream id after the other. */
+/**
+ * One flood. Its connection opens with `first` and then sends `each` with increasing stream ids.
+ */
 export interface Flood {
   readonly name: string;
   readonly first?: Buffer;
   readonly each: (streamId: number) => Buffer;
-  /** Sent after a whole round of `each`, for every stream of it: what comes when the work has begun. */
+  /**
+   * Sent for every stream of a round, after the whole round of `each`: follows when the work has
+   * begun.
+   */
   readonly later?: (streamId: number) => Buffer;
 }
 
@@ -24,7 +32,7 @@ function u32(value: number): Buffer {
   return bytes;
 }
 
-/** A request of one message, in its two frames. */
+/** A request with one message, in its two frames. */
 interface Call {
   readonly head: Buffer;
   readonly body: Buffer;
@@ -38,7 +46,7 @@ const GET_CALL: Call = {
   head: fields(`${BASIC}/Exists`, { "content-type": "application/grpc", te: "trailers" }),
   body: Buffer.from([0, 0, 0, 0, 3, 0x12, 1, 0x61]),
 };
-/** For Connect's own handlers: the direct path takes no compressed requests. */
+/** For Connect's own handlers, because the direct path takes no compressed requests. */
 const GZIP_CALL: Call = {
   head: fields(`${BASIC}/Exists`, { "content-type": "application/json", "content-encoding": "gzip" }),
   body: gzipSync('{"key":"a"}'),
@@ -55,7 +63,7 @@ const reset = (id: number) => frame("RST_STREAM", 0, id, u32(8));
 const windowUpdate = (id: number, bytes: number) => frame("WINDOW_UPDATE", 0, id, u32(bytes));
 const initialWindow = (bytes: number) =>
   frame("SETTINGS", 0, 0, Buffer.concat([Buffer.of(0, 4), u32(bytes)]));
-/** A frame of a type that nobody knows. */
+/** A frame of an unknown type. */
 const unknownFrame = Buffer.from([0, 0, 0, 99, 0, 0, 0, 0, 0]);
 /** Priority fields that name the stream itself. */
 const onItself = (id: number) => Buffer.concat([u32(id), Buffer.of(1)]);
@@ -66,7 +74,7 @@ function range(length: number): number[] {
   return Array.from({ length }, (_, i) => i);
 }
 
-/** Resets by the peer, and what makes us reset, on each kind of call. */
+/** Resets by the peer, and frames that make the server reset, on each kind of call. */
 function thrownAway(name: string, each: Call): Flood[] {
   return [
     { name: `${name}: reset at once`, each: (id) => Buffer.concat([call(id, each), reset(id)]) },
@@ -90,7 +98,7 @@ function thrownAway(name: string, each: Call): Flood[] {
   ];
 }
 
-/** All of them. */
+/** All floods. */
 export const FLOODS: readonly Flood[] = [
   ...thrownAway("scan", SCAN_CALL),
   ...thrownAway("gzip call", GZIP_CALL),
@@ -179,5 +187,5 @@ export const FLOODS: readonly Flood[] = [
   { name: "frames that are too large", each: () => frame("PING", 0, 0, Buffer.alloc(8), 0xffffff) },
 ];
 
-/** What every connection starts with. */
+/** The start of every connection. */
 export const OPENING = HTTP2_START;

@@ -12,7 +12,7 @@ import { onTestFinished } from "vitest";
 type Unary = grpc.ServerUnaryCall<Message, Message>;
 type Streaming = grpc.ServerWritableStream<Message, Message>;
 
-/** Handlers by method name, `Get` and the like; what there is none for never answers. */
+/** Handlers by method name, such as `Get`. A method without a handler never answers. */
 export type ForeignHandlers = Readonly<
   Record<
     string,
@@ -25,8 +25,8 @@ export type ForeignHandlers = Readonly<
 >;
 
 /**
- * Starts a plugin that shares nothing with Prism but the schema: grpc-js's server, without reflection and health, with these services
- * only. Answers its address; it stops when the test is over.
+ * Starts a plugin that shares only the schema with Prism: a grpc-js server with only these
+ * services, without reflection and health. Answers its address. It stops when the test is over.
  */
 export async function startForeignPlugin(
   services: readonly DescService[],

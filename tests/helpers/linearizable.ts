@@ -1,25 +1,29 @@
-/** What a thing does, one operation after the other. States are not changed but replaced. */
+/** A sequential specification. States are immutable. */
 export interface Model<State, Input, Output> {
   readonly initial: State;
   apply(state: State, input: Input): { readonly state: State; readonly output: Output };
-  /** Tells two states apart, and two outputs. */
+  /** A text that tells states apart, and outputs. */
   identify(value: State | Output): string;
 }
 
 /** One operation of a history. */
 export interface Operation<Input, Output> {
   readonly input: Input;
-  /** `undefined` = nobody knows whether it took effect. */
+  /** `undefined` = it may or may not have taken effect. */
   readonly outcome: { readonly output: Output } | undefined;
-  /** When it was asked for and answered, in one order for all; without an outcome it may take effect at any time after `calledAt`. */
+  /**
+   * The moments of call and answer, in one order for all. Without an outcome it may take effect at
+   * any time after `calledAt`.
+   */
   readonly calledAt: number;
   readonly returnedAt: number;
 }
 
 /**
- * Whether a history could be one of `model` whose operations each took effect at one moment between its call and its return (Herlihy
- * and Wing, "Linearizability", 1990). Searches as Wing and Gong's "Testing and Verifying Concurrent Objects" (1993) does, and
- * passes over what it has met before (Lowe, 2017); for histories of hundreds of operations, few at a time.
+ * Whether `model` explains a history in which each operation takes effect at one moment between its
+ * call and its return (Herlihy and Wing, "Linearizability", 1990). It searches like Wing and Gong's
+ * "Testing and Verifying Concurrent Objects" (1993) and skips states that it has seen (Lowe, 2017).
+ * For hundreds of operations, few at a time.
  */
 export function isLinearizable<State, Input, Output>(
   history: readonly Operation<Input, Output>[],
@@ -34,7 +38,7 @@ export function isLinearizable<State, Input, Output>(
       return false;
     }
     met.add(key);
-    // Whoever took effect next had to be called before any of those that are left returned.
+    // The next operation to take effect was called before any remaining one returned.
     let firstReturn = Number.POSITIVE_INFINITY;
     let left = 0;
     operations.forEach(({ outcome, returnedAt }, i) => {
@@ -60,7 +64,7 @@ export function isLinearizable<State, Input, Output>(
   return search(0n, model.initial);
 }
 
-/** What is asked of one key of a store. */
+/** An operation on one key. */
 export type KeyInput = { readonly kind: "set"; readonly value: string } | { readonly kind: "get" | "delete" };
 export type KeyOutput = string | boolean | undefined;
 
@@ -80,7 +84,7 @@ export const ENTRY: Model<string | undefined, KeyInput, KeyOutput> = {
   identify: String,
 };
 
-/** What is asked of one list. */
+/** An operation on one list. */
 export type ListInput = { readonly kind: "push"; readonly value: string } | { readonly kind: "pop" };
 export type ListOutput = number | string | undefined;
 
@@ -96,7 +100,7 @@ export const LIST: Model<readonly string[], ListInput, ListOutput> = {
   identify: String,
 };
 
-/** Notes what is asked and answered, in the order in which it happens. */
+/** Records calls and answers in the order in which they happen. */
 export class History<Input, Output> {
   readonly #operations: Operation<Input, Output>[] = [];
   #now = 0;
@@ -105,7 +109,10 @@ export class History<Input, Output> {
     return this.#operations;
   }
 
-  /** Does `work` and notes it. An error that `isMaybe` says yes to leaves it open whether it took effect; with others it did not. */
+  /**
+   * Runs `work` and records it. After an error that `isMaybe` accepts it may have taken effect;
+   * after any other it did not.
+   */
   async note(input: Input, work: () => Promise<Output>, isMaybe: (error: unknown) => boolean): Promise<void> {
     const calledAt = this.#now++;
     try {

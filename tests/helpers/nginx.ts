@@ -7,19 +7,19 @@ import { freePort } from "./port.ts";
 
 /** An nginx in front of a server. Disposing stops it. */
 export interface Nginx extends AsyncDisposable {
-  /** `127.0.0.1:PORT`, which takes HTTP/2 without TLS. */
+  /** `127.0.0.1:PORT`, for HTTP/2 without TLS. */
   readonly address: string;
 }
 
-/** Debian has it where only root looks. */
+/** Debian installs it in a folder that is only on root's path. */
 const folder = folderOnPath(["nginx"], ["/usr/sbin"]);
 
-/** Whether tests can start an nginx; says so loudly where not. */
+/** Whether tests can start an nginx; reports it if not. */
 export const canStartNginx = () => isThere("nginx", folder !== undefined, "Debian: apt-get install nginx");
 
 /**
- * Starts an nginx that hands gRPC calls to the server at `upstream`, `host:port`. `keepaliveRequests` is how many calls it takes from
- * a connection before it ends it.
+ * Starts an nginx that passes gRPC calls to the server at `upstream`, `host:port`. It ends a
+ * connection after `keepaliveRequests` calls.
  */
 export async function startNginx(upstream: string, keepaliveRequests: number): Promise<Nginx> {
   if (folder === undefined) {

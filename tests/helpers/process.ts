@@ -12,20 +12,20 @@ const LAUNCHER = fileURLToPath(new URL("../../server/prism.cts", import.meta.url
 
 const FIRST_LINE = (/^#!.*/.exec(readFileSync(LAUNCHER, "utf8"))?.[0] ?? "").split(" ");
 
-/** What Node is started with, as the first line of the program says. */
+/** Node's flags, as the program's first line gives them. */
 export const NODE_FLAGS: readonly string[] = FIRST_LINE.filter((word) => word.startsWith("--"));
 
-/** The environment variables that it is started with, as `NAME=value`. */
+/** The environment variables from that line, as `NAME=value`. */
 export const NODE_VARIABLES: readonly string[] = FIRST_LINE.filter((word) => word.includes("=")).filter(
   (word) => !word.startsWith("--"),
 );
 
-/** The environment of a program that is started as `prism` is. */
+/** The environment of a program that is started like `prism`. */
 export function nodeEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, ...Object.fromEntries(NODE_VARIABLES.map((each) => each.split("="))) };
 }
 
-/** `prism` in a process of its own. Disposing kills it. */
+/** `prism` in its own process. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {
   readonly child: ChildProcess;
   /** `127.0.0.1:PORT` of the data plane. */
@@ -34,13 +34,13 @@ export interface ServerProcess extends AsyncDisposable {
   readonly readyMs: number;
   /** Every line of standard output so far. */
   readonly lines: readonly string[];
-  /** Resolves with the exit code, or the name of the signal that ended it. */
+  /** Resolves with the exit code, or with the name of the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
 }
 
 /**
- * Runs `prism serve` with `args` on free ports of loopback and waits until it is ready. `nodeFlags` are for Node, behind its usual ones.
- * Throws with what it printed if it ends before.
+ * Runs `prism serve` with `args` on free ports of loopback and waits until it is ready. `nodeFlags`
+ * are added to Node's usual ones. Throws with its output if it ends first.
  */
 export async function spawnServer(
   args: readonly string[],
@@ -81,7 +81,7 @@ export async function spawnServer(
   };
 }
 
-/** A folder that goes when it is disposed. */
+/** A temporary folder. Disposing removes it. */
 export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), "prism-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };

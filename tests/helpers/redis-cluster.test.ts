@@ -4,14 +4,14 @@ import { present } from "../../server/backend/conformance/harness.ts";
 import { askRedis, canStartRedis, type RedisProcess, withRedis } from "./redis.ts";
 import { type RedisCluster, startRedisCluster } from "./redis-cluster.ts";
 
-/** It is gone when the test is over. */
+/** Stopped when the test is over. */
 async function start(options: Parameters<typeof startRedisCluster>[0]): Promise<RedisCluster> {
   const cluster = await startRedisCluster(options);
   onTestFinished(() => cluster[Symbol.asyncDispose]());
   return cluster;
 }
 
-/** A client as those who use a cluster have one. */
+/** A client as users of a cluster have one. */
 function connect({ urls }: RedisCluster): Cluster {
   const client = new Cluster([...urls], { redisOptions: { maxRetriesPerRequest: 5 } });
   client.on("error", () => {});
@@ -22,10 +22,10 @@ function connect({ urls }: RedisCluster): Cluster {
 const keysIn = async (slot: number, { url }: RedisProcess) =>
   Number(await askRedis(url, "CLUSTER", "COUNTKEYSINSLOT", slot));
 
-/** What a replica of this master says of itself. */
+/** What a replica of this master reports of itself. */
 const replicating = ({ port }: RedisProcess) => ["slave", "127.0.0.1", port, "connected", expect.any(Number)];
 
-/** Every slot has one owner, and these are the masters. */
+/** Checks that every slot has one owner. Answers the masters. */
 async function ownersOf(cluster: RedisCluster): Promise<RedisProcess[]> {
   return await Promise.all([0, 5460, 5461, 10922, 10923, 16383].map(cluster.ownerOf));
 }
@@ -49,7 +49,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       isMidway = true;
       expect([await keysIn(slot, from), await keysIn(slot, to)]).toEqual([38, 37]);
       expect(await cluster.ownerOf(slot)).toBe(from);
-      // What is moved and what is new is asked for where the slot goes.
+      // Moved and new keys are asked for at the slot's destination.
       const missing = withRedis(from.url, (direct) => direct.get("{moves}new"));
       await expect(missing).rejects.toThrow(`ASK ${slot} 127.0.0.1:${to.port}`);
       await client.set("{moves}new", "new");
@@ -64,7 +64,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       "new",
       "1",
     ]);
-    // And back, with nobody in between; where it is already nothing happens.
+    // And back, without a call in between; moving it where it is does nothing.
     await cluster.moveSlot(slot, from);
     await cluster.moveSlot(slot, from);
     expect([await keysIn(slot, from), await keysIn(slot, to)]).toEqual([76, 0]);
@@ -94,7 +94,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
     await cluster.settled();
     expect(await askRedis(second.url, "ROLE")).toEqual(replicating(master));
 
-    // The rest of the cluster is as it was; one that is frozen is not waited for.
+    // The rest of the cluster is unchanged; a frozen node is not awaited.
     present(replica).signal("SIGSTOP");
     expect(new Set(await ownersOf(cluster))).toEqual(new Set([master, ...others]));
     await expect(cluster.failover(present(replica))).rejects.toThrow();

@@ -2,58 +2,74 @@ import { freePorts } from "./port.ts";
 import { askRedis, type RedisProcess, startRedis, withRedis } from "./redis.ts";
 import { until } from "./until.ts";
 
-/** Hash slots of any cluster. */
+/** The number of hash slots of a cluster. */
 const SLOTS = 16384;
 
 const MASTERS = 3;
 
-/** A master that answers nobody for longer is taken for dead; less would do so on a busy machine. */
+/**
+ * A master that does not answer for this long counts as dead. A shorter time would fail on a busy
+ * machine.
+ */
 const NODE_TIMEOUT_MS = 1000;
 
-/** Keys that one step of a migration moves. */
+/** The keys that one step of a migration moves. */
 const BATCH_KEYS = 10;
 
 const MIGRATE_TIMEOUT_MS = 5000;
 
-/** A node that is frozen is passed over after it. */
+/** A node that does not answer within this time is skipped. */
 const ASK_TIMEOUT_MS = 500;
 
-/** A Redis Cluster of its own, of three masters that share the slots evenly. Disposing stops it and removes its data. */
+/**
+ * A Redis Cluster of three masters with equal shares of the slots. Disposing stops it and removes
+ * its data.
+ */
 export interface RedisCluster extends AsyncDisposable {
-  /** Every node: first those that start as masters, in the order of their slots, then their replicas in the same order. */
+  /**
+   * Every node: first the initial masters in the order of their slots, then their replicas in the
+   * same order.
+   */
   readonly nodes: readonly RedisProcess[];
-  /** Of every node. */
+  /** The URLs of all nodes. */
   readonly urls: readonly string[];
   /** The slot of a key. */
   slotOf(key: string | Buffer): Promise<number>;
-  /** The master of a slot. Waits until all nodes that answer agree. */
+  /** The master of a slot. Waits until all answering nodes agree. */
   ownerOf(slot: number): Promise<RedisProcess>;
   /**
-   * Moves a slot and its keys as an operator does, while it is in use. `midway` runs when the slot is migrating and half of its keys are
-   * moved. Resolves when every node that answers knows the new owner.
+   * Moves a slot and its keys as an operator does, while it is in use. `midway` runs when the slot
+   * is migrating and half of its keys are moved. Resolves when every answering node knows the new
+   * owner.
    */
   moveSlot(slot: number, to: RedisProcess, midway?: () => Promise<void> | void): Promise<void>;
   /**
-   * Kills a master, or with `isPlanned` lets it hand over to its replica. Resolves with the new master, when every node that answers
-   * knows it. One that was killed is its replica when it is started again.
+   * Kills a master, or with `isPlanned` hands over to its replica. Resolves with the new master
+   * when every answering node knows it. A killed master becomes its replica when it is started
+   * again.
    */
   failover(master: RedisProcess, options?: { readonly isPlanned?: boolean }): Promise<RedisProcess>;
-  /** Waits until all nodes that answer say the same, that all is well, and their replicas follow their masters. */
+  /** Waits until all answering nodes agree that all is well and replicas follow their masters. */
   settled(): Promise<void>;
 }
 
-/** A node as another sees it: a line of CLUSTER NODES (redis.io/docs/latest/commands/cluster-nodes). */
+/**
+ * A node as another sees it: a line of CLUSTER NODES (redis.io/docs/latest/commands/cluster-nodes).
+ */
 interface SeenNode {
   readonly id: string;
   readonly port: number;
   readonly flags: readonly string[];
-  /** "-" of a master. */
+  /** "-" = it is a master. */
   readonly masterId: string;
-  /** First and last of each range. */
+  /** The first and the last slot of each range. */
   readonly slots: readonly (readonly [number, number])[];
 }
 
-/** Starts a cluster, in some three seconds. `args` are settings of every node. Not to be called where canStartRedis said no. */
+/**
+ * Starts a cluster, in some three seconds. `args` are settings of every node. Only if
+ * canStartRedis.
+ */
 export async function startRedisCluster({
   replicas = 0,
   args = [],
@@ -63,11 +79,12 @@ export async function startRedisCluster({
 } = {}): Promise<RedisCluster> {
   const count = MASTERS * (1 + replicas);
   const ports = await freePorts(2 * count);
-  // By default the bus of a node has its port + 10,000, which may be another's.
+  // The default bus port is the node's port + 10,000, which may be taken.
   const busPorts = ports.slice(count);
   const settings = [
     ["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS)],
-    // A replica that lost sight of its master for long takes over all the same, and none changes its master by itself.
+    // A replica takes over even if it lost sight of its master for long, and none changes its
+    // master by itself.
     ["--cluster-replica-validity-factor", "0", "--cluster-allow-replica-migration", "no"],
     args,
   ].flat();
@@ -93,12 +110,12 @@ export async function startRedisCluster({
   }
 }
 
-/** Makes one cluster of nodes that do not know each other. */
+/** Joins nodes that do not know each other into one cluster. */
 async function join(nodes: readonly RedisProcess[], busPorts: readonly number[]): Promise<void> {
   await Promise.all(
     nodes.map((node, at) =>
       withRedis(node.url, async (client) => {
-        // All different from the start, else nodes would have to find out that they are not.
+        // Different from the start; otherwise nodes would first have to resolve the conflict.
         await client.call("CLUSTER", "SET-CONFIG-EPOCH", at + 1);
         if (at < MASTERS) {
           await client.call("CLUSTER", "ADDSLOTSRANGE", firstSlot(at), firstSlot(at + 1) - 1);
@@ -181,7 +198,7 @@ function createCluster(nodes: readonly RedisProcess[]): RedisCluster {
       await moveKeys(slot, from, to, Math.floor(total / 2));
       await midway?.();
       await moveKeys(slot, from, to, Number.POSITIVE_INFINITY);
-      // The new owner first: between the two the slot would be nobody's.
+      // The new owner first, or the slot would have no owner for a moment.
       for (const node of [to, from]) {
         await askRedis(node.url, "CLUSTER", "SETSLOT", slot, "NODE", toId);
       }
@@ -209,7 +226,7 @@ function createCluster(nodes: readonly RedisProcess[]): RedisCluster {
   };
 }
 
-/** Moves keys of a migrating slot until there are none, or this many are moved. */
+/** Moves keys of a migrating slot, up to this many. */
 async function moveKeys(slot: number, from: RedisProcess, to: RedisProcess, most: number): Promise<void> {
   await withRedis(from.url, async (client) => {
     for (let moved = 0; moved < most; ) {
@@ -226,7 +243,7 @@ async function moveKeys(slot: number, from: RedisProcess, to: RedisProcess, most
 
 const idOf = async ({ url }: RedisProcess) => String(await askRedis(url, "CLUSTER", "MYID"));
 
-/** How those of the nodes that answer see the cluster. */
+/** The cluster as the answering nodes see it. */
 async function viewsOf(nodes: readonly RedisProcess[]): Promise<SeenNode[][]> {
   const answers = await Promise.all(
     nodes.map(({ url }) =>
@@ -243,7 +260,7 @@ function parseView(text: string): SeenNode[] {
     .map((line) => {
       const [id = "", address = "", flags = "", masterId = "", , , , , ...slots] = line.split(" ");
       const [, port] = /:(\d+)@/.exec(address) ?? [];
-      // Others say which slots are on their way.
+      // The other entries tell which slots are moving.
       const ranges = slots
         .filter((range) => !range.startsWith("["))
         .map((range) => range.split("-").map(Number));
@@ -260,7 +277,7 @@ function parseView(text: string): SeenNode[] {
 const ownerIn = (seen: readonly SeenNode[], slot: number) =>
   seen.find(({ slots }) => slots.some(([first, last]) => first <= slot && slot <= last));
 
-/** What all nodes see the same of one, when they have heard all news. */
+/** The part of a node that all nodes see alike once they have all news. */
 function toText({ id, flags, masterId, slots }: SeenNode): string {
   return [id, flags.filter((flag) => flag !== "myself"), masterId, slots].join(" ");
 }

@@ -6,43 +6,55 @@ import { until } from "./until.ts";
 
 const SENTINELS = 3;
 
-/** Sentinels that have to agree that the master is gone. */
+/** The number of sentinels that must agree that the master is gone. */
 const QUORUM = 2;
 
-/** A master that answers nobody for longer is taken for dead; less would do so on a busy machine. */
+/**
+ * A master that does not answer for this long counts as dead. A shorter time would fail on a busy
+ * machine.
+ */
 const DOWN_AFTER_MS = 1000;
 
-/** What takes longer is tried again. */
+/** A failover that takes longer is tried again. */
 const FAILOVER_TIMEOUT_MS = 3000;
 
-/** A sentinel that is frozen is passed over after it. */
+/** A sentinel that does not answer within this time is skipped. */
 const ASK_TIMEOUT_MS = 500;
 
-/** How often sentinels look and talk, in milliseconds: some of it is every ten seconds else. */
+/** How often sentinels look and talk, in milliseconds. Some of these are ten seconds by default. */
 const PERIODS = ["INFO-PERIOD", 200, "PUBLISH-PERIOD", 200, "ASK-PERIOD", 200];
 
-/** What the sentinels call the master. */
+/** The master's name at the sentinels. */
 const NAME = "prism";
 
-/** A master, its replica, and three sentinels that replace one by the other. Disposing stops all and removes their data. */
+/**
+ * A master, its replica, and three sentinels that swap them. Disposing stops all and removes their
+ * data.
+ */
 export interface RedisSentinel extends AsyncDisposable {
-  /** What the sentinels call the master, whichever it is. */
+  /** The master's name at the sentinels, whichever node it is. */
   readonly name: string;
-  /** First the one that starts as the master, then its replica. */
+  /** First the initial master, then its replica. */
   readonly nodes: readonly RedisProcess[];
   readonly sentinels: readonly RedisProcess[];
-  /** The one that the sentinels say is the master. Waits until all that answer agree. */
+  /** The current master by the sentinels. Waits until all answering sentinels agree. */
   master(): Promise<RedisProcess>;
   /**
-   * Kills the master; resolves with the one that took its place. The one that was killed becomes its replica some time after it is started
-   * again.
+   * Kills the master; resolves with its successor. The killed one becomes its replica some time
+   * after it is started again.
    */
   failover(): Promise<RedisProcess>;
-  /** Waits until all sentinels that answer know each other, and a master with a replica that follows it. */
+  /**
+   * Waits until all answering sentinels know each other, and a master with a replica that follows
+   * it.
+   */
   settled(): Promise<void>;
 }
 
-/** Starts them, in some two seconds. `args` are settings of master and replica. Not to be called where canStartRedis said no. */
+/**
+ * Starts them, in some two seconds. `args` are settings of master and replica. Only if
+ * canStartRedis.
+ */
 export async function startRedisSentinel({
   args = [],
 }: {
@@ -72,7 +84,7 @@ export async function startRedisSentinel({
   }
 }
 
-/** A sentinel keeps what it knows in its configuration, which therefore has to be a file. */
+/** A sentinel stores what it knows in its configuration, so that must be a file. */
 async function startSentinel(port: number, masterPort: number): Promise<RedisProcess> {
   const sentinel = await startRedisServer(port, "+monitor master", async (directory) => {
     const file = join(directory, "sentinel.conf");
@@ -119,12 +131,12 @@ function createSentinel(nodes: readonly RedisProcess[], sentinels: readonly Redi
     async failover() {
       const killed = await master();
       await killed.kill();
-      // They say so only when the replica says of itself that it is one.
+      // The sentinels report it only when the replica itself says that it is one.
       await until("there is a new master", async () => (await master()) !== killed);
       return await master();
     },
     async [Symbol.asyncDispose]() {
-      // First those who would start a failover.
+      // First the sentinels, which would start a failover.
       for (const those of [sentinels, nodes]) {
         await Promise.all(those.map((one) => one[Symbol.asyncDispose]()));
       }
@@ -132,7 +144,7 @@ function createSentinel(nodes: readonly RedisProcess[], sentinels: readonly Redi
   };
 }
 
-/** What those of the sentinels that answer know of the master, by name. */
+/** What the answering sentinels know of the master, by name. */
 async function viewsOf(sentinels: readonly RedisProcess[]): Promise<Map<string, string>[]> {
   const answers = await Promise.all(
     sentinels.map(({ url }) =>

@@ -10,14 +10,14 @@ import {
   withRedis,
 } from "./redis.ts";
 
-/** It is gone when the test is over. */
+/** Stopped when the test is over. */
 async function start(options?: RedisOptions) {
   const redis = await startRedis(options);
   onTestFinished(() => redis[Symbol.asyncDispose]());
   return redis;
 }
 
-/** Where it keeps its data. */
+/** The folder of its data. */
 async function folderOf(url: string): Promise<string> {
   const answer = await askRedis(url, "CONFIG", "GET", "dir");
   return Array.isArray(answer) ? String(answer[1]) : "";

@@ -6,44 +6,47 @@ import { type Child, folderOnPath, spawnChild } from "./child.ts";
 import { isThere } from "./is-there.ts";
 import { freePort } from "./port.ts";
 
-/** A server on loopback that takes longer for one of these commands is not going to answer. */
+/** A server on loopback that takes longer for one of these commands will not answer. */
 const COMMAND_TIMEOUT_MS = 5000;
 
-/** Keys that one step of a flush looks at. */
+/** The keys that one step of a flush reads. */
 const SCAN_COUNT = 1000;
 
-/** A Redis of its own, on a port of loopback. Disposing stops it and removes its data. */
+/** A Redis on a port of loopback. Disposing stops it and removes its data. */
 export interface RedisProcess extends AsyncDisposable {
-  /** The same after `start`, as is `port`. */
+  /** `start` keeps it, and `port`. */
   readonly url: string;
   readonly port: number;
   signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it as a crash does; resolves when it is gone. */
+  /** Kills it like a crash; resolves when it is gone. */
   kill(): Promise<void>;
-  /** Starts it again, on the same data and port; resolves when it takes connections and has read its data. */
+  /**
+   * Starts it again with the same data and port; resolves when it takes connections and has loaded
+   * its data.
+   */
   start(): Promise<void>;
 }
 
-/** How a Redis is started. */
+/** The options of a Redis. */
 export interface RedisOptions {
-  /** What it acknowledges is on disk; else it keeps nothing there. */
+  /** True: acknowledged data is on disk. Otherwise nothing is. */
   readonly durable?: boolean;
-  /** Settings as on the command line, `--maxmemory 10mb` and the like: they win over the others. */
+  /** Command-line settings such as `--maxmemory 10mb`; they win over the others. */
   readonly args?: readonly string[];
-  /** Absent = any that is free. */
+  /** Absent = any free port. */
   readonly port?: number | undefined;
 }
 
-/** What a command is made of. */
+/** A part of a command. */
 export type Argument = string | number | Buffer;
 
 const folder = folderOnPath(["redis-server"]);
 
-/** Whether tests can start a Redis; says so loudly where not. */
+/** Whether tests can start a Redis; reports it if not. */
 export const canStartRedis = () =>
   isThere("redis-server", folder !== undefined, "Debian: apt-get install redis-server");
 
-/** Starts a Redis. Not to be called where {@link canStartRedis} said no. */
+/** Starts a Redis. Only if {@link canStartRedis}. */
 export async function startRedis({
   durable = false,
   args = [],
@@ -51,7 +54,7 @@ export async function startRedis({
 }: RedisOptions = {}): Promise<RedisProcess> {
   const listenPort = port ?? (await freePort());
   const append = durable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];
-  // A replica is given the data at once, and not with others that may come in the next five seconds.
+  // A replica gets the data at once, without the default wait of five seconds for other replicas.
   const settings = ["--save", "", ...append, "--repl-diskless-sync-delay", "0"];
   const listen = ["--port", String(listenPort), "--bind", "127.0.0.1"];
   return await startRedisServer(listenPort, "Ready to accept connections", (directory) => [
@@ -63,7 +66,7 @@ export async function startRedis({
   ]);
 }
 
-/** Runs redis-server with a folder of its own; `argsIn` may put files there first. */
+/** Runs redis-server in a new folder; `argsIn` may put files there first. */
 export async function startRedisServer(
   port: number,
   readyText: string,
@@ -108,7 +111,10 @@ export async function startRedisServer(
   };
 }
 
-/** Runs `work` on a connection that is made for it. Rejects if there is nobody, or no answer to a command in time. */
+/**
+ * Runs `work` on a new connection. Rejects if there is no server, or a command is not answered in
+ * time.
+ */
 export async function withRedis<T>(
   url: string,
   work: (client: Redis) => Promise<T>,
@@ -124,7 +130,7 @@ export async function withRedis<T>(
     disableClientInfo: true,
     protocol: 2,
   });
-  // Calls say it too.
+  // The calls report it too.
   client.on("error", () => {});
   try {
     await client.connect();
@@ -134,23 +140,26 @@ export async function withRedis<T>(
   }
 }
 
-/** The answer to one command, over a connection that is made for it. */
+/** Runs one command on a new connection and answers its reply. */
 export const askRedis = (url: string, command: string, ...args: readonly Argument[]): Promise<unknown> =>
   withRedis(url, (client) => client.call(command, ...args));
 
-/** A Redis for tests: that of PRISM_TEST_REDIS_URL, which others may use at the same time, or one that is started. */
+/**
+ * A Redis for tests: the one of PRISM_TEST_REDIS_URL, which others may use at the same time, or a
+ * new one.
+ */
 export interface TestRedis extends AsyncDisposable {
   readonly url: string;
   /** Deletes every key that starts with `prefix`. */
   flush(prefix: string): Promise<void>;
-  /** Runs a command beside the store. */
+  /** Runs a command directly, without the store. */
   query(command: string, ...args: readonly Argument[]): Promise<unknown>;
 }
 
-/** Whether there can be a {@link TestRedis}; says so loudly where not. */
+/** Whether there can be a {@link TestRedis}; reports it if not. */
 export const hasTestRedis = () => process.env.PRISM_TEST_REDIS_URL !== undefined || canStartRedis();
 
-/** Gives a Redis. What a test leaves in one that was there before stays. */
+/** Gives a Redis. In an existing one a test's data stays. */
 export async function createTestRedis(): Promise<TestRedis> {
   const given = process.env.PRISM_TEST_REDIS_URL;
   const server = given === undefined ? await startRedis() : undefined;

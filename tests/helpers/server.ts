@@ -5,7 +5,10 @@ import type { Config } from "../../server/config/config.ts";
 import { loadConfig } from "../../server/config/load.ts";
 import type { NamespaceRegistry } from "../../server/namespaces/registry.ts";
 
-/** A whole server in this process, on free ports of loopback, with a memory store unless configured otherwise. */
+/**
+ * A whole server in this process, on free ports of loopback. It has a memory store unless
+ * configured otherwise.
+ */
 export interface TestServer extends AsyncDisposable {
   /** `127.0.0.1:PORT` of the data plane. */
   readonly address: string;
@@ -20,8 +23,8 @@ export interface TestServer extends AsyncDisposable {
 }
 
 /**
- * Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. At `logLevel` "debug", which is the
- * default, each call has its line.
+ * Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. At
+ * `logLevel` "debug" (the default) every call has a line.
  */
 export async function startTestServer(
   options: { adjust?: (config: Config) => Config; clock?: Clock; logLevel?: "debug" | "info" } = {},
@@ -29,7 +32,8 @@ export async function startTestServer(
   const { adjust = (config) => config, clock, logLevel = "debug" } = options;
   const flags = { memory: true, listen: "127.0.0.1:0", "admin-listen": "127.0.0.1:0" };
   const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
-  // `make test-paths` runs the protocol tests on node:http2, and without the direct path: all have to pass them.
+  // `make test-paths` also runs the protocol tests on node:http2 and without the direct path; both
+  // must pass.
   const http2 = process.env.PRISM_TEST_HTTP2 === "node" ? "node" : "engine";
   const config = adjust({ ...defaults, server: { ...defaults.server, http2 } });
   const lines: Record<string, unknown>[] = [];

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { startTcpProxy } from "./tcp-proxy.ts";
 import { waitFor } from "./until.ts";
 
-/** A server that answers with what it is sent, behind a proxy. */
+/** An echo server behind a proxy. */
 async function startEcho() {
   const received: string[] = [];
   const sockets: Socket[] = [];
@@ -30,7 +30,7 @@ async function startEcho() {
   return { proxy, received, sockets };
 }
 
-/** A client that is connected, and a call on it. */
+/** A connected client, and a call on it. */
 async function connect(port: number) {
   const socket = net.connect(port, "127.0.0.1");
   onTestFinished(() => {

@@ -1,31 +1,34 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Socket } from "node:net";
 
-/** What stands between a client and a server, and can be the network that fails. Disposing cuts everything. */
+/** A proxy between client and server that imitates a failing network. Disposing cuts everything. */
 export interface TcpProxy extends AsyncDisposable {
-  /** Of loopback, for the client. The same all the while. */
+  /** The client's port, on loopback. It never changes. */
   readonly port: number;
-  /** Connections of clients that are there now. */
+  /** The number of open client connections. */
   readonly connections: number;
-  /** What clients have sent so far, including what is held back. */
+  /** The bytes that clients have sent, including held-back ones. */
   readonly bytesFromClients: number;
-  /** Ends every connection with a reset, on both sides. New ones are taken. */
+  /** Resets every connection on both sides. New ones are accepted. */
   cut(): void;
-  /** {@link cut}, and refuses new ones until {@link restore}. */
+  /** Like {@link cut}, and refuses new ones until {@link restore}. */
   refuse(): void;
-  /** Takes connections again; resolves when it does. */
+  /** Accepts connections again; resolves when it does. */
   restore(): Promise<void>;
-  /** Connections stay and new ones are taken, but no byte goes either way, nor an end, until {@link thaw}. */
+  /** Keeps and accepts connections, but passes no byte and no end until {@link thaw}. */
   freeze(): void;
-  /** What was held back goes on. */
+  /** Passes what was held back. */
   thaw(): void;
-  /** From now on no more than about so many bytes a second go either way over each connection. */
+  /** From now on passes at most about this many bytes a second, each way over each connection. */
   slow(bytesPerSecond: number): void;
-  /** Resets each connection that is there now in place of the next answer on it, which the server has done the work for by then. */
+  /**
+   * Resets each open connection instead of passing its next answer. The server has done the work by
+   * then.
+   */
   cutAnswers(): void;
 }
 
-/** A connection of a client, and the one that was made for it. */
+/** A client's connection and the one that was made for it to the server. */
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
@@ -69,7 +72,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       }
     });
     from.on("end", () => to.end());
-    // A reset of one side is one of the other.
+    // A reset on one side is passed to the other.
     from.on("error", () => {});
     from.on("close", (hadError) => {
       if (hadError && !frozen) {

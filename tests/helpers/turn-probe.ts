@@ -1,7 +1,7 @@
 /**
- * For `node --import`: on SIGUSR2 prints how much processor time the main thread has used in one turn of its event loop since the last
- * SIGUSR2, as `{"median_turn_ms":1.2,"longest_turn_ms":3.4}`, of the turns that had something to do. Unlike what a client measures, it is
- * much the same on a machine that is busy otherwise.
+ * For `node --import`. On SIGUSR2 it prints the processor time of the main thread in a turn of its
+ * event loop since the last SIGUSR2, as `{"median_turn_ms":1.2,"longest_turn_ms":3.4}`. Only turns
+ * with work count. Unlike a client's measurement this hardly changes on a busy machine.
  */
 const MIN_TURN_MS = 0.5;
 let turnsMs: number[] = [];

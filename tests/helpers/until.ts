@@ -1,13 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { vi } from "vitest";
 
-/** Between two looks, in milliseconds: what is waited for tells nobody when it happens. */
+/** The milliseconds between two checks: the awaited thing sends no event. */
 const INTERVAL_MS = 20;
 
 /** Far more than what is waited for takes, so that a busy machine fails no test. */
 const TIMEOUT_MS = 30_000;
 
-/** Waits until `isSo`; one that throws is not so yet. Throws if `what`, which a reader of the failed test is told, takes longer. */
+/**
+ * Waits until `isSo` is true; throwing means not yet. Throws if it takes too long; the message has
+ * `what` for the reader of the failed test.
+ */
 export async function until(
   what: string,
   isSo: () => Promise<boolean> | boolean,

@@ -7,9 +7,10 @@ import { createScans } from "../../server/backend/remote/scans.ts";
 import { createStores } from "../../server/backend/remote/stores.ts";
 
 /**
- * The contract on one side, a server's RPCs on the other, so that the conformance suite runs over a protocol: the stores of the remote
- * room over any transport. The wire counts time to live in seconds and the contract in milliseconds: here one stands for one, so
- * the server's clock has to run 1,000 times as fast as the suite's.
+ * The contract on one side, a server's RPCs on the other: runs the conformance suite over a
+ * protocol. It uses the remote room's stores over any transport. The wire counts time to live in
+ * seconds and the contract in milliseconds. Here a second stands for a millisecond, so the server's
+ * clock must run 1,000 times as fast as the suite's.
  */
 export function createWireBackend(transport: Transport): Backend {
   const plugin = new Plugin(transport, { type: "wire" });
@@ -18,7 +19,7 @@ export function createWireBackend(transport: Transport): Backend {
   return {
     type: "wire",
     atomic: "key",
-    // Prism's own transport has written a value when its call returns; others have not.
+    // Only Prism's own transport has written a value when its call returns.
     ...combineItems([createStores(options)], ({ kept }, [run]) => {
       const made = present(run);
       return kept === undefined ? made : (namespace, items, call) => made(namespace, items.map(kept), call);

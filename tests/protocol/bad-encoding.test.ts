@@ -1,4 +1,7 @@
-/** Messages that are no messages: JSON that does not parse or has the wrong types, broken protobuf, text that is not UTF-8; and requests that no method takes. */
+/**
+ * Invalid messages: JSON that does not parse or has wrong types, broken protobuf, text that is not
+ * UTF-8; and requests that no method takes.
+ */
 import { describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
@@ -23,7 +26,7 @@ const malformed: Failure = { code: "invalid_argument", reason: "MALFORMED_REQUES
 const notFound: Failure = { code: "unimplemented", reason: "METHOD_NOT_FOUND", httpStatus: 404 };
 const unsupported: Failure = { code: "unimplemented", reason: "REQUEST_UNSUPPORTED" };
 
-/** In the keys and values of every request; must not be in the log. */
+/** In the keys and values of every request; it must not be in the log. */
 const SECRET = "s3cret";
 const latin1 = (text: string) => Buffer.from(text, "latin1");
 
@@ -46,7 +49,8 @@ const BAD_JSON: readonly [string, Buffer][] = [
   ["surrogate in UTF-8", latin1('{"key":"s3cret\xed\xa0\x80"}')],
   ["lone high surrogate", latin1('{"key":"s3cret\\ud800"}')],
   ["lone low surrogate", latin1('{"key":"\\udc00s3cret"}')],
-  // Long enough that the message of it is cut: one of the two within a pair of surrogates.
+  // Long enough for the error message to be cut, in one of the two cases within a pair of
+  // surrogates.
   ["pairs of surrogates for a number", Buffer.from(`{"ttlSeconds":"${"\u{1f600}".repeat(200)}"}`)],
   [
     "pairs of surrogates for a number, one further",
@@ -75,7 +79,7 @@ const fixture = useServer();
 describe.each([...POST_WIRES, ...GET_WIRES])("$name", (wire) => {
   const method = wire.protocol === "connect-get" ? get : set;
   const bad = wire.codec === "json" ? BAD_JSON : BAD_PROTO;
-  // Of a GetRequest the value and the ttl are unknown fields.
+  // To a GetRequest the value and the ttl are unknown fields.
   const applicable = method === set ? bad : bad.filter(([, bytes]) => !/value|ttl/.test(bytes.toString()));
 
   test.each(applicable)("%s", async (_name, payload) => {
@@ -94,7 +98,7 @@ describe.each([...POST_WIRES, ...GET_WIRES])("$name", (wire) => {
   ])("unknown %s", async (_name, path) => {
     const [, query] = payloadRequest(wire, method, latin1(SECRET)).path.split("?");
     const given = payloadRequest(wire, method, latin1(SECRET));
-    // A GET has no type that would tell its protocol.
+    // A GET has no Content-Type that would tell its protocol.
     const request = {
       ...given,
       path: query === undefined ? path : `${path}?${query}`,

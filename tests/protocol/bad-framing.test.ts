@@ -1,4 +1,7 @@
-/** Requests that cannot be read: frames, compression, messages. They are not run, and told apart from a fault of the server. */
+/**
+ * Requests that cannot be read: frames, compression, messages. They are not run, and their errors
+ * differ from faults of the server.
+ */
 import { gzipSync } from "node:zlib";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
@@ -24,15 +27,18 @@ const { scan } = KeyValueScanInterface.method;
 const { serverReflectionInfo } = ServerReflection.method;
 
 const malformed: Failure = { code: "invalid_argument", reason: "MALFORMED_REQUEST" };
-/** The protocols want this code for it. */
+/** The protocols demand this code. */
 const unnamed: Failure = { code: "internal", reason: "MALFORMED_REQUEST" };
 const unsupported: Failure = { code: "unimplemented", reason: "REQUEST_UNSUPPORTED" };
 const tooLarge: Failure = { code: "resource_exhausted", reason: "VALUE_TOO_LARGE" };
 
-/** The key in every request; must not be in the log. */
+/** The key in every request; it must not be in the log. */
 const SECRET = "s3cret";
 
-/** A message that the method takes. In protobuf it is one for all: where the second field is no text, it is passed over. */
+/**
+ * A message that the method takes. In protobuf one message serves all methods: a second field that
+ * is no text is skipped.
+ */
 function good(wire: Wire, method: DescMethod): Buffer {
   return Buffer.from(
     wire.codec === "proto" ? `\u0012\u0006${SECRET}` : `{"${TEXT_FIELDS.get(method) ?? "key"}":"${SECRET}"}`,
@@ -44,7 +50,7 @@ const TEXT_FIELDS = new Map<DescMethod, string>([
   [serverReflectionInfo, "host"],
 ]);
 
-/** An endless run of zeros, 10 MB of it, in 10 kB. */
+/** 10 MB of zeros in 10 kB. */
 const BOMB = gzipSync(Buffer.alloc(10_000_000));
 const WRONG_CHECKSUM = 8;
 
@@ -78,7 +84,7 @@ const gzipped = (name: string, failure: Failure, payload: (good: Buffer) => Buff
     (wire) => encoded(wire, "gzip"),
   );
 
-/** For calls whose messages travel in envelopes. */
+/** For calls with messages in envelopes. */
 const ENVELOPE_CASES: readonly Case[] = [
   framed("no message", unsupported, () => Buffer.alloc(0)),
   framed("two messages", unsupported, (message) => Buffer.concat([envelope(message), envelope(message)])),
@@ -112,7 +118,7 @@ const ENVELOPE_CASES: readonly Case[] = [
   gzipped("gzip bomb", tooLarge, () => BOMB),
 ];
 
-/** For Connect's unary calls: the body is the message. */
+/** For Connect's unary calls, whose body is the message. */
 const BODY_CASES: readonly Case[] = [
   framed("one byte too many", tooLarge, () => Buffer.alloc(OVER_MESSAGE_BYTES, " ")),
   framed("far too many bytes", tooLarge, () => Buffer.alloc(3_000_000, " ")),
@@ -161,7 +167,7 @@ describe.each(POST_WIRES)("$name", (wire) => {
       await expectService(fixture.on(wire), wire);
     });
 
-    // The protocols give these no meaning; Connect reads on, others refuse.
+    // The protocols give these flags no meaning. Connect reads on, others refuse.
     test.each(isEnveloped(wire, method) ? [0x02, 0x04, 0x40, 0x80] : [])(
       "envelope with flag %i",
       async (flag) => {

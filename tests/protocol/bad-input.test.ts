@@ -1,4 +1,7 @@
-/** Requests that arrive whole and ask for what is not allowed: in every protocol the same code, reason and field, one log line, and the connection goes on. */
+/**
+ * Well-formed requests that ask for something forbidden. In every protocol: the same code, reason
+ * and field, one log line, and a usable connection afterwards.
+ */
 import type { DescMethod, MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
@@ -20,7 +23,7 @@ interface Case {
   readonly failure: Failure;
 }
 
-/** The calls that a case is made with: the first side-effect-free ones also as GET. */
+/** The calls of a case; the first side-effect-free ones also as GET. */
 function cases<M extends DescMethod>(
   name: string,
   method: M,
@@ -39,7 +42,7 @@ const notFound = (reason: Failure["reason"], namespace = "default"): Failure => 
 });
 const tooLarge: Failure = { code: "resource_exhausted", reason: "VALUE_TOO_LARGE", field: "value" };
 
-/** In keys and values of every case; must not be in the log. */
+/** In the keys and values of every case; it must not be in the log. */
 const SECRET = "s3cret";
 const longKey = SECRET.padEnd(1025, "k");
 /** 1,024 bytes in 342 characters, and one byte more. */

@@ -1,4 +1,6 @@
-/** The client for browsers in a real one: over TLS, so over HTTP/2, from a page of another origin. */
+/**
+ * The browsers' client in a real browser: over TLS, so over HTTP/2, from a page of another origin.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFile, stat, writeFile } from "node:fs/promises";
@@ -16,7 +18,7 @@ import { startTestServer, type TestServer } from "../helpers/server.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Packages as a browser finds them without a bundler. */
+/** How a browser finds packages without a bundler. */
 const IMPORT_MAP = {
   imports: Object.fromEntries(
     ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-web"].flatMap((name) => [
@@ -54,7 +56,10 @@ const page = (gateway: string) => `<!doctype html>
   await fetch("/told", { method: "POST", body: JSON.stringify(told) });
 </script>`;
 
-/** Serves the page, and what it imports, from the checkout; TypeScript as JavaScript. Hears what the page tells. */
+/**
+ * Serves the page and its imports from the checkout, with TypeScript turned into JavaScript.
+ * Receives the page's messages.
+ */
 async function startPageServer(gateway: string) {
   const server = http2.createSecureServer({ cert: CERT, key: KEY });
   const { promise: told, resolve: hear } = Promise.withResolvers<unknown>();
@@ -139,7 +144,7 @@ describe("Chromium", () => {
           "--disable-sync",
         ],
         ...["--disable-background-networking", "--disable-component-update", "--ignore-certificate-errors"],
-        // For it to be closed by, at a port of its own choice.
+        // For closing it, on a port of its own choice.
         ...["--remote-debugging-port=0", `--user-data-dir=${profile}`],
         ...[`--log-net-log=${netLog}`, pages.url],
       ],
@@ -168,7 +173,10 @@ describe("Chromium", () => {
   });
 });
 
-/** Ends a browser as its user would, or it would not finish its log (https://chromedevtools.github.io/devtools-protocol/tot/Browser). */
+/**
+ * Ends a browser as its user would; otherwise its log would be incomplete
+ * (https://chromedevtools.github.io/devtools-protocol/tot/Browser).
+ */
 async function closeBrowser(profile: string): Promise<void> {
   const [port, path] = (await readFile(join(profile, "DevToolsActivePort"), "utf8")).trim().split("\n");
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
@@ -176,7 +184,7 @@ async function closeBrowser(profile: string): Promise<void> {
   socket.send(JSON.stringify({ id: 1, method: "Browser.close" }));
 }
 
-/** The hosts to which the browser spoke HTTP/2, by its own log. */
+/** The hosts with which the browser used HTTP/2, by its own log. */
 async function http2Hosts(netLog: string): Promise<string[]> {
   const { constants, events } = JSON.parse(await readFile(netLog, "utf8")) as {
     constants: { logEventTypes: Record<string, number> };

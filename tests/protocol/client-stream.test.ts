@@ -1,4 +1,7 @@
-/** A stream of requests over HTTP/1.1. Prism has no method of that kind, so the data plane is given one. */
+/**
+ * A stream of requests over HTTP/1.1. Prism has no such method, so the test adds one to the data
+ * plane.
+ */
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { implement } from "../../server/calls/implement.ts";
@@ -10,7 +13,7 @@ const sink = describeService(EmptySchema, EmptySchema, [{ name: "Take", clientSt
 
 async function take(requests: AsyncIterable<unknown>) {
   for await (const _request of requests) {
-    // Only counts as read.
+    // Reading is enough.
   }
   return {};
 }

@@ -7,20 +7,20 @@ import { MAX_TTL_SECONDS } from "../../server/limits.ts";
 import { startTestServer } from "../helpers/server.ts";
 import { createWireBackend } from "../helpers/wire-backend.ts";
 
-/** An empty store, and how to empty it again while it is open. */
+/** An empty store, and a way to empty it while it is open. */
 export interface TestStore {
   readonly config: BackendConfig;
   clear(): Promise<void>;
 }
 
-/** Registers the stores' own suite once more, through the whole gateway and gRPC, for a store that lasts. */
+/** Runs the stores' own suite through the whole gateway and gRPC, for a durable store. */
 export function describeBehindGrpc(name: string, create: () => TestStore): void {
   describeBackend({
     name: `${name} behind gRPC`,
     capabilities: ["entries", "scans", "lists"],
     durable: true,
     atomic: "key",
-    // It is that of a server, or of the machine.
+    // The clock is a server's or the machine's.
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS,
     async create() {

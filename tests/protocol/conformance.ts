@@ -9,13 +9,13 @@ import { MAX_TTL_SECONDS } from "../../server/limits.ts";
 import { startTestServer } from "../helpers/server.ts";
 import { createWireBackend } from "../helpers/wire-backend.ts";
 
-/** A transport, and how to end its connections. */
+/** A transport and a way to end its connections. */
 export interface Connection {
   readonly transport: Transport;
   close(): void;
 }
 
-/** Over connections of HTTP/1.1 that are kept alive. */
+/** Over kept-alive HTTP/1.1 connections. */
 export function http1(create: (nodeOptions: { agent: Agent }) => Transport): Connection {
   const agent = new Agent({ keepAlive: true });
   return { transport: create({ agent }), close: () => agent.destroy() };
@@ -30,7 +30,7 @@ export function http2(
   return { transport: create(sessionManager), close: () => sessionManager.abort() };
 }
 
-/** Registers the stores' own suite once more, through the whole server and one protocol. */
+/** Runs the stores' own suite through the whole server and one protocol. */
 export function describeProtocol(name: string, connect: (baseUrl: string) => Connection): void {
   const harness: Harness = {
     name: `memory behind ${name}`,

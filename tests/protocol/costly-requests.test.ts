@@ -1,4 +1,7 @@
-/** Requests that cost much more than they weigh: a few KB of gzip, millions of fields. Each is refused before it costs, and a flood of them leaves others their time. */
+/**
+ * Requests that cost far more than their size: a few KB of gzip, millions of fields. Each is
+ * refused before it costs, and a flood of them leaves time for other calls.
+ */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { gzipSync } from "node:zlib";
@@ -29,7 +32,7 @@ const { serverReflectionInfo } = ServerReflection.method;
 const [, JSON_HTTP2, , , GRPC] = POST_WIRES;
 const GRPC_JSON: Wire = { ...GRPC, name: "grpc json HTTP/2", codec: "json" };
 
-/** As much as a request may have that has a value. */
+/** The most bytes of a request with a value. */
 const BYTES = 5_600_000;
 
 const filled = (piece: string | readonly number[], before = "", after = "") =>
@@ -69,7 +72,7 @@ const PROTO_ATTACKS: readonly Attack[] = [
 
 const attacks = (wire: Wire) => (wire.codec === "json" ? JSON_ATTACKS : PROTO_ATTACKS);
 
-/** The request with its message in gzip. */
+/** The request with its message compressed. */
 function zipped(wire: Wire, method: DescMethod, payload: Buffer): RawRequest {
   const packed = gzipSync(payload, { level: 9 });
   const request = payloadRequest(wire, method, packed);
@@ -79,7 +82,7 @@ function zipped(wire: Wire, method: DescMethod, payload: Buffer): RawRequest {
   return { ...request, body, headers: { ...request.headers, [`${name}-encoding`]: "gzip" } };
 }
 
-/** Generous, for a machine that does much else. */
+/** Generous, for a busy machine. */
 const MAX_P99_MS = 1000;
 const FLOOD_MS = 3000;
 
@@ -127,8 +130,8 @@ describe("a flood of them from four connections", () => {
 });
 
 /**
- * Of the one thread, which has the test's client too. Some of these took seconds. It is the
- * thread's own time, so that it does not matter what else the machine does.
+ * The processor time of this thread, which also runs the test's client. Some requests took seconds.
+ * Other work on the machine does not count.
  */
 const MAX_CPU_MS = 250;
 
@@ -139,7 +142,7 @@ async function cpuMsOf(work: () => Promise<void>): Promise<number> {
   return (user + system) / 1000;
 }
 
-// To Connect's own handlers the direct path leaves no message that can be large.
+// The direct path leaves no potentially large message to Connect's own handlers.
 describe.skipIf(process.env.PRISM_TEST_PATH === "connect").each([JSON_HTTP2, GRPC_JSON, GRPC])(
   "$name",
   (wire) => {
@@ -150,7 +153,7 @@ describe.skipIf(process.env.PRISM_TEST_PATH === "connect").each([JSON_HTTP2, GRP
         using connection = connect(server, 2);
         await connection.call(callRequest(GRPC, exists, { key: "a" }));
         for (const [i, [name, payload]] of attacks(wire).entries()) {
-          // A query is no way around.
+          // A query must not get around it.
           const query = i % 2 === 0 ? "" : "?a=b";
           const { path, ...request } = zipped(wire, method, payload());
           const cpuMs = await cpuMsOf(async () => {

@@ -1,4 +1,4 @@
-/** A deadline ends a call and its work, whoever set it; so does the caller that leaves. */
+/** A deadline ends a call and its work, whoever set it. So does a caller that leaves. */
 import http2 from "node:http2";
 import { setTimeout } from "node:timers/promises";
 import { createClient, type Transport } from "@connectrpc/connect";
@@ -31,7 +31,7 @@ describe("the caller's deadline", () => {
   test.each(POST_WIRES)("$name: ends a stream", async (wire) => {
     const request = callRequest(wire, watch, { service: "" }, timeout(wire, 50));
     const since = performance.now();
-    // A stream that has told something ends with its error all the same.
+    // A stream with messages still ends with its error.
     const failed = await expectFailure(fixture.server, fixture.on(wire), request, exceeded);
     expect(failed.messages).toHaveLength(1);
     expect(performance.now() - since).toBeGreaterThan(45);
@@ -52,7 +52,7 @@ describe("the caller's deadline", () => {
     const calls = far.map((each) => withId(callRequest(wire, watch, { service: "" }, { [name]: each })));
     const connections = calls.map(() => connect(fixture.server, wire.http));
     const ended = connections.map((each, i) => calls[i] && each.call(calls[i]).catch(() => {}));
-    // Of such a timer Node makes one of 1 ms.
+    // Node turns such a timer into one of 1 ms.
     await setTimeout(30);
     await expectService(fixture.on(wire), wire);
     expect(calls.flatMap(({ id }) => linesOf(fixture.server, id))).toEqual([]);
@@ -78,7 +78,7 @@ describe("a scan whose reader is slow", () => {
   /** 40 pages of 1 MiB: far more than sockets and windows hold. */
   async function serverWithMuch(): Promise<{ server: TestServer; pages: () => number }> {
     let reads = 0;
-    // The store asks for the time once per page: that tells how far it went.
+    // The store reads the time once for each page, which tells how far it got.
     const clock = {
       now() {
         reads++;
@@ -138,7 +138,7 @@ describe("a scan whose reader is slow", () => {
       ).rejects.toThrow();
       const canceled = () => server.log.filter(({ call, code }) => call === "Scan" && code === "canceled");
       await waitFor(() => expect(canceled()).toHaveLength(i + 1));
-      // Of 40: under load the news of it takes a while.
+      // Of 40: under load the end is noticed late.
       expect(pages() - before).toBeLessThan(40);
       await createClient(KeyValueBasicInterface, transport).exists({ key: "k0" });
     }

@@ -1,4 +1,4 @@
-/** What every failed call must be like, whatever failed. */
+/** What every failed call must look like. */
 import { expect } from "vitest";
 import { type Reason, ReasonSchema } from "../../gen/prism/common/errors_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -7,17 +7,17 @@ import { waitFor } from "../helpers/until.ts";
 import type { RawAnswer, RawConnection } from "./raw.ts";
 import { callRequest, type RawRequest, readMessage, type Wire } from "./wire.ts";
 
-/** How a call is to fail. */
+/** The expected failure of a call. */
 export interface Failure {
-  /** The status code, in Connect's words. */
+  /** The status code by Connect's name. */
   readonly code: string;
-  /** What the detail says. */
+  /** The detail's reason. */
   readonly reason: keyof typeof Reason;
-  /** The field that the detail blames; `undefined` = none. */
+  /** The field in the detail; `undefined` = none. */
   readonly field?: string | undefined;
-  /** Of a unary Connect call, where it is not that of the code. */
+  /** The HTTP status of a unary Connect call, if it is not the code's usual one. */
   readonly httpStatus?: number | undefined;
-  /** As the log has it; `undefined` = not looked at. */
+  /** The namespace in the log; `undefined` = not checked. */
   readonly namespace?: string | undefined;
 }
 
@@ -35,12 +35,12 @@ const HTTP_STATUS: Readonly<Record<string, number>> = {
 
 let requests = 0;
 
-/** A request id that no other call has, and with it the call's lines in the log. */
+/** A new request id, by which the call's log lines are found. */
 export function nextRequestId(): string {
   return `test-${process.pid}-${++requests}`;
 }
 
-/** The same request under an id of its own. */
+/** The same request with a new id. */
 export function withId(request: RawRequest): RawRequest & { readonly id: string } {
   const id = nextRequestId();
   return { ...request, id, headers: { ...request.headers, "x-request-id": id } };
@@ -52,8 +52,8 @@ export function linesOf(server: TestServer, requestId: string) {
 }
 
 /**
- * Makes the call and expects it to fail so: the status of the protocol, one detail, one log line with what
- * an operator needs and with no data. `secrets` are what the request had in its keys and values.
+ * Makes the call and expects this failure: the protocol's status, one detail, and one log line with
+ * what an operator needs and without data. `secrets` are in the request's keys and values.
  */
 export async function expectFailure(
   server: TestServer,
@@ -83,7 +83,7 @@ export async function expectFailure(
   return answer;
 }
 
-/** One line, with the fields of every call. */
+/** Expects one line with the fields of every call. */
 export async function expectLine(
   server: TestServer,
   requestId: string,
@@ -106,7 +106,7 @@ export async function expectLine(
   ]);
 }
 
-/** A call that goes well. Answers the port that it went over. */
+/** Makes a successful call. Answers the port that it came from. */
 export async function expectService(connection: RawConnection, wire: Wire): Promise<number> {
   const method = KeyValueBasicInterface.method.exists;
   const answer = await connection.call(callRequest(wire, method, { key: "no such key" }));

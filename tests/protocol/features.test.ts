@@ -1,4 +1,7 @@
-/** What the data plane offers beside the calls themselves: CORS, compression, request ids, JSON as people expect it, both HTTP versions on one port. */
+/**
+ * What the data plane offers besides calls: CORS, compression, request ids, readable JSON, both
+ * HTTP versions on one port.
+ */
 import { randomBytes } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -67,7 +70,7 @@ describe("CORS", () => {
     ]) {
       expect(headers).toContain(name);
     }
-    // Both a success, an error, and a path that is not there.
+    // A success, an error, and an unknown path.
     for (const [wire, path] of [
       [JSON_HTTP1, methodPath(exists)],
       [GRPC_WEB, methodPath(exists)],

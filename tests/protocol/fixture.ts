@@ -1,4 +1,7 @@
-/** A server for a whole test file, and a connection of each kind to it that stays open from call to call. */
+/**
+ * A server for a whole test file, and one connection of each kind that stays open from call to
+ * call.
+ */
 import { afterAll, beforeAll, expect } from "vitest";
 import type { Config } from "../../server/config/config.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
@@ -6,10 +9,10 @@ import { withId } from "./expect.ts";
 import { connect, type RawAnswer, type RawConnection } from "./raw.ts";
 import type { Wire } from "./wire.ts";
 
-/** So small that tests of it are quick. */
+/** Small, so that tests at the bound are quick. */
 export const MAX_VALUE_BYTES = 64 * 1024;
 
-/** What no message can reach: the largest value in base64, and 64 KiB for what is around it. */
+/** More than any message may have: the largest value in base64, and 64 KiB around it. */
 export const OVER_MESSAGE_BYTES = Math.ceil(MAX_VALUE_BYTES / 3) * 4 + 64 * 1024 + 1;
 
 /** The running server and its connections. */
@@ -19,13 +22,13 @@ export interface Fixture {
 }
 
 /**
- * A connection whose every call also goes to a twin: a server with the other implementation of HTTP/2. Both have to give the same
- * answer to the byte.
+ * A connection whose calls also go to a twin, a server with the other HTTP/2 implementation. Both
+ * must give the same answer to the byte.
  */
 function twinned(connection: RawConnection, twin: RawConnection): RawConnection {
   return {
     async call(request) {
-      // An id that a server makes is its own, and part of an error's detail.
+      // Each server makes its own ids, and they are part of an error's detail.
       const sent = "x-request-id" in request.headers ? request : withId(request);
       const [answer, other] = await Promise.all([connection.call(sent), twin.call(sent)]);
       expect(onTheWire(answer)).toEqual(onTheWire(other));
@@ -38,7 +41,7 @@ function twinned(connection: RawConnection, twin: RawConnection): RawConnection 
   };
 }
 
-/** All of it but for the time. The body as text, which is compared at once and not byte by byte. */
+/** The whole answer except the time. The body is text, because that compares faster than bytes. */
 function onTheWire({ httpStatus, headers, trailers, body, rstCode }: RawAnswer) {
   const { date, ...others } = headers;
   return {
@@ -50,7 +53,10 @@ function onTheWire({ httpStatus, headers, trailers, body, rstCode }: RawAnswer) 
   };
 }
 
-/** Starts the server before the file's tests and stops it after them; then each call must have had one line in the log. Values are bounded by {@link MAX_VALUE_BYTES}. */
+/**
+ * Starts the server before the file's tests and stops it after them. Then each call must have had
+ * one log line. Values are at most {@link MAX_VALUE_BYTES}.
+ */
 export function useServer(adjust: (config: Config) => Config = (config) => config): Fixture {
   let started:
     | { server: TestServer; twin: TestServer; connections: Record<1 | 2, RawConnection> }
@@ -81,7 +87,7 @@ export function useServer(adjust: (config: Config) => Config = (config) => confi
     connections[1][Symbol.dispose]();
     connections[2][Symbol.dispose]();
     await Promise.all([server.stop(), twin.stop()]);
-    // Now that no line can come any more: none has come twice.
+    // No more lines can come now: each line came once.
     const ids = server.log.map(({ request_id }) => request_id).filter((id) => id !== undefined);
     expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
   });

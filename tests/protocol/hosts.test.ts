@@ -1,4 +1,7 @@
-/** Requests that name no host, or one that is none: who may leave it out is served, and everybody else is told in the protocol of the call. */
+/**
+ * Requests with no host or a malformed one. Requests that may leave it out are served; all others
+ * get an error in their own protocol.
+ */
 import { describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
@@ -24,13 +27,13 @@ const start = (http2: "engine" | "node", directPath: boolean) =>
       server: {
         ...config.server,
         http2,
-        // Where it is, calls with an Origin are not for the engine's direct path.
+        // With CORS the engine's direct path takes no calls with an Origin.
         corsOrigins: directPath ? [] : "*",
       },
     }),
   });
 
-/** How a gRPC call ends, on a connection of its own. */
+/** How a gRPC call ends, on a new connection. */
 async function callOver2(
   server: TestServer,
   fields: Readonly<Record<string, string>>,
@@ -60,7 +63,7 @@ async function callOver2(
   if (frames.some(({ type }) => type === "RST_STREAM")) {
     return "reset";
   }
-  // Header blocks are compressed; whether there is a message tells how it went, too.
+  // The header block is compressed, but the presence of a message tells the outcome.
   return frames.some(({ type }) => type === "DATA") ? "answered" : "failed";
 }
 
@@ -70,7 +73,7 @@ describe.each(["engine", "node"] as const)("HTTP/2 by %s", (http2) => {
     async (direct) => {
       await using server = await start(http2, direct);
       for (const authority of ["", "b", "", "c:1"]) {
-        // nghttp2 takes no empty one.
+        // nghttp2 refuses an empty one.
         const outcome = authority === "" && http2 === "node" ? "reset" : "answered";
         expect(await callOver2(server, { ":authority": authority })).toBe(outcome);
       }

@@ -1,17 +1,17 @@
-/** RFC-026's integration tests, task 5.1, written once for every client. */
+/** RFC-026's integration tests (task 5.1), written once for every client. */
 import { expect, test } from "vitest";
 
-/** A client of whatever make, in the RFC's words. */
+/** Any client, in the RFC's terms. */
 export interface IntegrationClient {
   set(key: string, value: Buffer, ttlSeconds?: number): Promise<void>;
   /** `undefined` = the call failed with NOT_FOUND. */
   get(key: string): Promise<Buffer | undefined>;
-  /** Whether the key was there. */
+  /** Answers whether the key was there. */
   delete(key: string): Promise<boolean>;
   exists(key: string): Promise<boolean>;
   scan(prefix: string): Promise<(readonly [string, Buffer])[]>;
   count(prefix: string): Promise<number>;
-  /** Gives the list's new length. */
+  /** Answers the list's new length. */
   push(end: ListEnd, listKey: string, value: Buffer): Promise<number>;
   /** `undefined` = the list was empty. */
   pop(end: ListEnd, listKey: string): Promise<Buffer | undefined>;
@@ -21,7 +21,7 @@ export interface IntegrationClient {
 /** The left end is the head. */
 export type ListEnd = "Left" | "Right";
 
-/** Registers the tests. `sleep` lets the server's time pass. */
+/** Registers the tests. `sleep` lets time pass on the server. */
 export function testIntegration(client: () => IntegrationClient, sleep: (ms: number) => void): void {
   const bytes = (text: string) => Buffer.from(text);
 
@@ -83,7 +83,7 @@ export function testIntegration(client: () => IntegrationClient, sleep: (ms: num
   });
 }
 
-/** A clock that stands still but for `pass`. */
+/** A clock that only `pass` moves. */
 export function createTestClock(): { now(): number; pass(ms: number): void } {
   let now = Date.now();
   return {

@@ -1,4 +1,7 @@
-/** RFC-026's integration tests, through programs that know nothing of this repository: Python's grpcio, curl and buf. */
+/**
+ * RFC-026's integration tests with programs that do not know this repository: Python's grpcio, curl
+ * and buf.
+ */
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(() => server.stop());
 
-/** A devDependency, on the PATH or not. */
+/** A devDependency, which may not be on the PATH. */
 const BUF = join(import.meta.dirname, "../../node_modules/.bin/buf");
 
 const works = (program: string, ...args: string[]) =>
@@ -57,12 +60,15 @@ test.runIf(hasGrpcio)("Python's grpcio, from the seed's own .proto text", async 
   expect(Buffer.concat(await errors).toString()).toBe("");
   expect(await exited).toBe(0);
   const names = ["set_get", "delete", "ttl", "scan", "list_fifo", "list_stack"].map((name) => `test_${name}`);
-  // Plain, and with gzip.
+  // Once plain and once with gzip.
   expect(passed).toEqual([...names, ...names]);
   rmSync(generated, { recursive: true });
 });
 
-/** One call: service, method, request as JSON; the messages of the answer as JSON, or `undefined` = NOT_FOUND. */
+/**
+ * One call: service, method and request as JSON. Answers the messages as JSON; `undefined` =
+ * NOT_FOUND.
+ */
 type JsonCall = (
   service: string,
   method: string,
@@ -110,7 +116,7 @@ function overJson(call: JsonCall): IntegrationClient {
 describe.runIf(isThere("curl", works("curl", "--version"), "Debian: apt-get install curl")).each([
   ["HTTP/1.1", ["--http1.1"], "1.1"],
   ["HTTP/2 without TLS", ["--http2-prior-knowledge"], "2"],
-  // Asks to upgrade, is answered in HTTP/1.1 and content with that.
+  // Asks to upgrade and accepts an answer in HTTP/1.1.
   ["HTTP/2 by an upgrade", ["--http2"], "1.1"],
 ])("curl, %s", (_name, flags, version) => {
   const call: JsonCall = async (service, method, request) => {

@@ -1,4 +1,4 @@
-/** RFC-026's integration tests, through the clients that JavaScript has. */
+/** RFC-026's integration tests with JavaScript's clients. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";

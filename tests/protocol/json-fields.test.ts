@@ -1,4 +1,6 @@
-/** JSON that says something else than its caller means: it is refused on every way in, and named. */
+/**
+ * JSON that does not say what its caller means. It is refused on every path, with the field's name.
+ */
 import { gzipSync } from "node:zlib";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
@@ -31,7 +33,7 @@ const JSON_WIRES: readonly Wire[] = [
 ];
 const JSON_GET_WIRES = GET_WIRES.filter(({ codec }) => codec === "json");
 
-/** In values and keys; must not be in the log. */
+/** In values and keys; it must not be in the log. */
 const SECRET = "s3cret";
 
 const invalid = (field: string): Failure => ({ code: "invalid_argument", reason: "INVALID_FIELD", field });

@@ -1,4 +1,7 @@
-/** Callers that leave in the middle of an answer from Connect's own handlers: one line in the log, and nothing on standard error. */
+/**
+ * Callers that leave during an answer from Connect's own handlers: one log line, and nothing on
+ * standard error.
+ */
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -30,7 +33,7 @@ test("HTTP/1.1: a scan", async () => {
   for (let i = 0; i < 16; i++) {
     await connection.call(callRequest(JSON_HTTP1, set, { key: `k${i}`, value: randomBytes(1_000_000) }));
   }
-  // Compressed requests are not for the direct path.
+  // The direct path takes no compressed requests.
   const body = envelope(gzipSync("{}"), 1);
   for (let i = 0; i < 5; i++) {
     const id = nextRequestId();

@@ -1,4 +1,4 @@
-/** The bounds on connections, streams and headers, and callers that leave in the middle. */
+/** The bounds on connections, streams and headers, and callers that leave during a call. */
 import http2 from "node:http2";
 import net from "node:net";
 import { expect, test } from "vitest";
@@ -80,7 +80,8 @@ test("max_concurrent_streams: one more is refused, and can be sent again", async
   await using server = await serverWith({ maxConcurrentStreams: 2 });
   using socket = await openSocket(server);
   socket.write(HTTP2_START);
-  // Before it has acknowledged the server's SETTINGS, a client is not to blame (RFC 9113 section 5.1.2).
+  // A client is not at fault before it has acknowledged the server's SETTINGS (RFC 9113 section
+  // 5.1.2).
   socket.write(Buffer.concat([watching(1), watching(3), watching(5)]));
   await socket.until((bytes) => isReset(bytes, 5));
   expect(resetCode(socket.received(), 5)).toBe(NGHTTP2_REFUSED_STREAM);
@@ -141,7 +142,7 @@ test.each([
     using socket = await openSocket(server);
     const id = nextRequestId();
     socket.write(Buffer.concat([HTTP2_START, opened(1, methodPath(method), id)]));
-    // A stream of requests that stays open has to be asked something before it answers.
+    // An open stream of requests gets an answer only after a question.
     socket.write(
       frame("DATA", method === watch ? END_STREAM : 0, 1, envelope(method === watch ? NOTHING : LIST)),
     );

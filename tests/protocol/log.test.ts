@@ -1,4 +1,4 @@
-/** What floods of failures, and those who bring them about, look like in the log of a server that is run as usual. */
+/** The usual server's log during floods of failures, and of their senders. */
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -15,7 +15,7 @@ const { get, set } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
 const [JSON_HTTP1, , , , GRPC] = POST_WIRES;
 
-/** So many lines a flood of one kind may have in a test, which takes a few seconds at most. */
+/** The most lines for a flood of one kind, which takes a few seconds. */
 const FEW = 12;
 
 const PEER = "127.0.0.1";
@@ -23,7 +23,7 @@ const PEER = "127.0.0.1";
 const start = (adjust: (config: Config) => Config = (config) => config): Promise<TestServer> =>
   startTestServer({ adjust, logLevel: "info" });
 
-/** How many failures the lines stand for. */
+/** The number of failures that the lines stand for. */
 const sum = (lines: readonly Readonly<Record<string, unknown>>[]) =>
   lines.reduce((total, { count = 1 }) => total + Number(count), 0);
 
@@ -48,7 +48,7 @@ test("a flood of calls that fail has a line a second, with the peer and how many
     for (let i = 0; i < 50; i++) {
       await connection.call(callRequest(wire, set, { key: "" }));
       await connection.call(callRequest(wire, set, { namespace: `n${i}`, key: "k" }));
-      // Compressed requests are Connect's matter.
+      // Compressed requests go to Connect's handlers.
       const packed = gzipSync("{}");
       const headers = { "content-type": "application/json", "content-encoding": "gzip" };
       await http1.call({ ...callRequest(JSON_HTTP1, set, {}), body: packed, headers });
@@ -114,7 +114,7 @@ test("a call that is reset in the turn in which it came, of whatever path, has n
   await server.stop();
   expect(server.log.length).toBeLessThan(8 * FEW);
   for (const line of server.log) {
-    // node:http2 has forgotten the connection of a stream that is gone.
+    // node:http2 forgets the connection of a stream that is gone.
     const peer = process.env.PRISM_TEST_HTTP2 === "node" ? {} : { peer: PEER };
     expect(line).toMatchObject({ msg: "call failed", ...peer });
     expect(line).not.toHaveProperty("err");
@@ -187,7 +187,7 @@ test.each([
   for (const origin of corsOrigins) {
     await preflight(origin);
   }
-  // A page that this very server is the origin of, through a proxy say.
+  // The origin of the page is this server, as through a proxy.
   await preflight(server.baseUrl);
   const refused = () => server.log.filter(({ msg }) => msg === "cross-origin request refused");
   expect(refused()).toEqual([]);

@@ -1,4 +1,4 @@
-/** Calls over the wire are under way on their namespace for as long as they run, whatever their end. */
+/** A call over the wire counts on its namespace until it ends, whichever way it ends. */
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";

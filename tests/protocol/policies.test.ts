@@ -1,4 +1,7 @@
-/** Policies around calls on the real data plane: over every protocol, on the direct path and on Connect's own handlers. */
+/**
+ * Policies around calls on the real data plane, over every protocol, on the direct path and on
+ * Connect's own handlers.
+ */
 import { gzipSync } from "node:zlib";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { pino } from "pino";
@@ -60,13 +63,13 @@ const handlers = {
   unconcerned: async () => ({ value: VALUE }),
 };
 
-/** What a policy was told of one call. */
+/** What a policy heard of one call. */
 interface Told {
   begins: CallRecord[];
   finishes: { record: CallRecord; error: PrismError | undefined; begun: boolean }[];
 }
 
-/** One that writes down what it is told, of all methods but one. */
+/** A policy that records what it hears, for all methods except one. */
 function createWitness(more: PolicyHooks = {}): Policy & Told & { asked: string[] } {
   const begins: Told["begins"] = [];
   const finishes: Told["finishes"] = [];
@@ -156,7 +159,7 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
         expect(seen).toEqual({
           peer: "127.0.0.1",
           peerCertificate: undefined,
-          // Of a stream of requests none was read yet.
+          // No request of the stream was read yet.
           namespace: manyRequests ? "" : "orders",
           headers: ["acme", undefined],
         });

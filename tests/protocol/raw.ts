@@ -1,4 +1,7 @@
-/** HTTP as far down as Node's clients go: a request with any headers and any body, and everything of the answer. */
+/**
+ * HTTP at the lowest level of Node's clients: a request with any headers and body, and the whole
+ * answer.
+ */
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
@@ -7,29 +10,31 @@ import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { TestServer } from "../helpers/server.ts";
 import { type CallAnswer, type HttpAnswer, type RawRequest, readAnswer } from "./wire.ts";
 
-/** A server that calls can be made to. */
+/** A server to call. */
 export type Listening = Pick<TestServer, "baseUrl">;
 
-/** What came back, as HTTP and as the protocol reads it. */
+/** The answer, as HTTP and as the protocol reads it. */
 export interface RawAnswer extends HttpAnswer, CallAnswer {
-  /** The port that the call came from: the same port is the same connection. */
+  /** The local port of the call; equal ports mean the same connection. */
   readonly localPort: number;
-  /** How the server reset the call (HTTP/2), 0 = it did not. */
+  /** The server's reset code (HTTP/2); 0 = no reset. */
   readonly rstCode: number;
 }
 
-/** One connection of HTTP/1.1 or HTTP/2. HTTP/1.1 connects anew where the server closed it. */
+/** One connection of HTTP/1.1 or HTTP/2. HTTP/1.1 reconnects after the server closed it. */
 export interface RawConnection extends Disposable {
-  /** Rejects where the connection breaks. The second half of the body is not sent before `whole` resolves. */
+  /**
+   * Rejects if the connection breaks. The second half of the body is sent when `whole` resolves.
+   */
   call(request: RawRequest, whole?: Promise<unknown>): Promise<RawAnswer>;
 }
 
-/** Connects to the data plane; with TLS where `tls` says how. */
+/** Connects to the data plane; `tls` = with TLS. */
 export function connect(server: Listening, version: 1 | 2, tls?: ConnectionOptions): RawConnection {
   return version === 1 ? connectHttp1(server, tls) : connectHttp2(server, tls);
 }
 
-/** Where the data plane listens, as node:net wants it. */
+/** The data plane's address for node:net. */
 export function addressOf({ baseUrl }: Listening): {
   readonly host: string;
   readonly port: number;
@@ -38,7 +43,7 @@ export function addressOf({ baseUrl }: Listening): {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
 }
 
-/** One call on a connection of its own. */
+/** Makes one call on a new connection. */
 export async function rawCall(server: Listening, request: RawRequest): Promise<RawAnswer> {
   using connection = connect(server, request.wire.http);
   return await connection.call(request);
@@ -109,7 +114,7 @@ function connectHttp2(server: Listening, tls: ConnectionOptions | undefined): Ra
         { endStream: body === undefined },
       );
       const answer = collect(stream);
-      // Whoever is answered need not send the rest.
+      // After its answer a caller need not send the rest.
       stream.once("end", () => stream.end());
       if (body !== undefined) {
         send(stream, body, whole);

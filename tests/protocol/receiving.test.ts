@@ -1,4 +1,4 @@
-/** Requests that are not there yet: what ends them, and how much memory all of them may take. */
+/** Requests that have not arrived: what ends them, and how much memory all of them may take. */
 import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { startTestServer } from "../helpers/server.ts";
@@ -13,7 +13,7 @@ const [JSON_HTTP1, JSON_HTTP2, , , GRPC] = POST_WIRES;
 const SOME_WIRES = [JSON_HTTP1, JSON_HTTP2, GRPC];
 const NEVER = new Promise<never>(() => {});
 
-/** The same connection, on which no request is sent to its end. */
+/** The same connection, but no request is sent to its end. */
 function halving(connection: RawConnection): RawConnection {
   return { ...connection, call: (request) => connection.call(request, NEVER) };
 }
@@ -39,13 +39,13 @@ test.each(POST_WIRES)("$name: nor does the end of the server", async (wire) => {
     reason: "SHUTTING_DOWN",
   });
   using other = connect(server, wire.http);
-  // Once that is answered, the one before it has been seen.
+  // After this answer the request before it has been seen.
   await expectService(other, wire);
   await server.stop();
   await failed;
 });
 
-/** Of a request that Connect's own handlers read, and one of the direct path. */
+/** A request for Connect's own handlers, and one for the direct path. */
 const PATHS: readonly (readonly [name: string, headers: (wire: Wire) => Record<string, string>])[] = [
   ["read here", () => ({})],
   [
@@ -71,7 +71,7 @@ test.each(PATHS.flatMap(([path, headers]) => SOME_WIRES.map((wire) => ({ path, h
       code: "resource_exhausted",
       details: [{ retryable: true, retryAfterMs: 100 }],
     });
-    // Those that come in one piece need none of it.
+    // Requests in one piece need none of this memory.
     using connection = connect(server, wire.http);
     await expectService(connection, wire);
     const refused = () => server.log.filter(({ reason }) => reason === "overloaded").length;
@@ -96,7 +96,7 @@ test.each(PATHS.flatMap(([path, headers]) => SOME_WIRES.map((wire) => ({ path, h
 test("HTTP/1.1: a request behind another, left in the middle, ends nothing but itself", async () => {
   await using server = await startTestServer();
   const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-  // Reflection needs HTTP/2: its answer closes the connection, and what comes behind is not run.
+  // Reflection needs HTTP/2: its answer closes the connection, and what follows is not run.
   for (const [path, run] of [
     [reflection, 1],
     [methodPath(set), 2],

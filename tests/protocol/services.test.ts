@@ -1,4 +1,4 @@
-/** What tools ask of a server: is it well, and what does it offer. */
+/** What tools ask of a server: its health and its services. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
@@ -63,7 +63,7 @@ describe("grpc.health.v1.Health", () => {
     const statuses = watch[Symbol.asyncIterator]();
     expect(await statuses.next()).toMatchObject({ value: { status: Status.SERVICE_UNKNOWN } });
     const next = statuses.next().catch((error: unknown) => ConnectError.from(error).code);
-    // The server answers another call, and still nothing came.
+    // The server has answered another call, and still no change came.
     await createClient(Health, overGrpc(server)).check({});
     leave.abort();
     expect(await next).toBe(Code.Canceled);
@@ -89,7 +89,7 @@ test("GET /health of the admin plane", async () => {
     message: `no method /health: GET /health is on the admin port, which is ${new URL(url).port}`,
   });
 
-  // A call that is under way holds up the end.
+  // A call under way holds up the end.
   using socket = await openSocket(server);
   socket.write(
     `POST ${methodPath(KeyValueBasicInterface.method.exists)} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n`,
@@ -113,7 +113,7 @@ describe.each([
     ReturnType<typeof createClient<typeof ServerReflection>>["serverReflectionInfo"]
   >[0];
 
-  /** Asks on one stream and gives the answers in order. */
+  /** Asks on one stream and answers the replies in order. */
   async function ask(transport: Transport, questions: Question) {
     const client = createClient(service as typeof ServerReflection, transport);
     return await Array.fromAsync(

@@ -1,4 +1,7 @@
-/** A bare socket, for what no HTTP client would send; and the frames of HTTP/2 (RFC 9113), as far as tests need them. */
+/**
+ * A bare socket, for bytes that no HTTP client would send, and HTTP/2's frames (RFC 9113) as far as
+ * tests need them.
+ */
 import { once } from "node:events";
 import net from "node:net";
 import type { TestServer } from "../helpers/server.ts";
@@ -7,11 +10,11 @@ import { addressOf } from "./raw.ts";
 /** A TCP connection to the data plane. */
 export interface RawSocket extends Disposable {
   write(bytes: string | Uint8Array): void;
-  /** Everything that came so far. */
+  /** Everything received so far. */
   received(): Buffer;
-  /** Resolves when what came makes `test` true; rejects when the connection closes before that. */
+  /** Resolves when the received bytes make `test` true. Rejects if the connection closes first. */
   until(test: (received: Buffer) => boolean): Promise<Buffer>;
-  /** Resolves with all that came, when the connection is closed for whatever reason. */
+  /** Resolves with everything received when the connection has closed, for any reason. */
   closed(): Promise<Buffer>;
   /** Closes the sending side. */
   end(): void;
@@ -69,7 +72,7 @@ const TYPES = [
 ] as const;
 type FrameType = (typeof TYPES)[number];
 
-/** What an HTTP/2 client sends first: preface and an empty SETTINGS. */
+/** The start of an HTTP/2 client: preface and empty SETTINGS. */
 export const HTTP2_START = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
   frame("SETTINGS", 0, 0),
@@ -79,7 +82,7 @@ export const HTTP2_START = Buffer.concat([
 export const END_STREAM = 0x1;
 export const END_HEADERS = 0x4;
 
-/** One frame. `length` is what its head says, where that is not the truth. */
+/** One frame. `length` replaces the true length in its head. */
 export function frame(
   type: FrameType,
   flags: number,
@@ -95,14 +98,17 @@ export function frame(
   return Buffer.concat([head, payload]);
 }
 
-/** A block of header fields: each literal, not indexed, not Huffman-coded (RFC 7541 section 6.2.2). */
+/**
+ * A block of header fields, each literal, not indexed and not Huffman-coded (RFC 7541 section
+ * 6.2.2).
+ */
 export function headerBlock(fields: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat(
     Object.entries(fields).flatMap(([name, value]) => [Buffer.of(0), headerText(name), headerText(value)]),
   );
 }
 
-/** Under 127 bytes the length is one byte. */
+/** Below 127 bytes the length takes one byte. */
 function headerText(text: string): Buffer {
   const bytes = Buffer.from(text, "latin1");
   if (bytes.length > 126) {
@@ -111,7 +117,7 @@ function headerText(text: string): Buffer {
   return Buffer.concat([Buffer.of(bytes.length), bytes]);
 }
 
-/** A frame that came. */
+/** A received frame. */
 export interface Frame {
   readonly type: FrameType | undefined;
   readonly flags: number;
@@ -119,7 +125,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** The whole frames in what came. */
+/** The whole frames among the received bytes. */
 export function parseFrames(received: Buffer): Frame[] {
   const frames: Frame[] = [];
   for (let at = 0; at + 9 <= received.length; ) {

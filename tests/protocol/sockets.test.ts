@@ -1,4 +1,7 @@
-/** What arrives below HTTP: garbage, silence, half a request, broken framing. Each connection gets its status or is cut, leaves one line in the log, and the others are served. */
+/**
+ * Faults below HTTP: garbage, silence, half a request, broken framing. Each connection gets its
+ * status or is cut and leaves one log line; the others are served.
+ */
 import tls from "node:tls";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -31,14 +34,14 @@ const fixture = useServer((config) => ({
 }));
 
 let seenBefore = 0;
-/** The lines of this test that tell of a failure. */
+/** This test's log lines that report a failure. */
 const failures = () => fixture.server.log.slice(seenBefore).filter((line) => line.level !== 20);
 
 beforeEach(() => {
   seenBefore = fixture.server.log.length;
 });
 
-/** Whatever a test did: one line, without data, and everyone else is served. */
+/** After every test: one line without data, and all others are served. */
 afterEach(async () => {
   await waitFor(() => expect(failures()).not.toEqual([]));
   for (const wire of [JSON_HTTP1, GRPC]) {
@@ -137,7 +140,7 @@ describe("closed by the caller", () => {
     socket.end();
     expect(await socket.closed()).toHaveLength(0);
     expect(failures()).toEqual([]);
-    // For the line that every test here leaves.
+    // Causes the line that every test here leaves.
     using other = await openSocket(fixture.server);
     other.write("PRI * HTTP");
     other.end();
@@ -157,7 +160,7 @@ describe("closed by the caller", () => {
   ])("within a body of HTTP/1.1 with %s", async (_name, rest) => {
     const socket = await openSocket(fixture.server);
     socket.write(`POST ${methodPath(set)} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${rest}`);
-    // Once another call is answered, this one has been seen.
+    // After another call's answer this one has been seen.
     await rawCall(fixture.server, callRequest(JSON_HTTP1, exists, { key: "a" }));
     socket[Symbol.dispose]();
   });

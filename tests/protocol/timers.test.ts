@@ -1,4 +1,7 @@
-/** Calls that end early leave no timer behind: with a far deadline it would keep the process for weeks after its last word. */
+/**
+ * Calls that end early leave no timer: one with a far deadline would keep the process alive for
+ * weeks.
+ */
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -11,7 +14,7 @@ import { bodyRequest, callRequest, GET_WIRES, POST_WIRES, type RawRequest, type 
 const { get, set, exists } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
 
-/** Of each kind: more than the timers that the clients in this process start and stop meanwhile. */
+/** For each kind: more than the timers that this process's clients use meanwhile. */
 const CALLS = 20;
 const SPARE_TIMERS = 8;
 const WEEKS = { "connect-timeout-ms": "2000000000", "grpc-timeout": "550H" };

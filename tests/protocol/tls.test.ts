@@ -1,4 +1,7 @@
-/** TLS: ALPN tells HTTP/2 from HTTP/1.1 on one port; with `client_ca`, who has no certificate stays out. */
+/**
+ * TLS: ALPN tells HTTP/2 from HTTP/1.1 on one port. With `client_ca`, callers without a certificate
+ * are refused.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +23,7 @@ function openssl(...args: string[]): void {
   execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
 }
 
-/** A key, and a certificate of `ca` for it; without `ca` it signs itself. */
+/** Makes a key, and a certificate signed by `ca`, or by itself without `ca`. */
 function certificate(name: string, ca: string | undefined): void {
   const key = [
     "-newkey",

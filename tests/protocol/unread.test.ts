@@ -1,4 +1,7 @@
-/** Peers that ask for much and read nothing: what they cost in memory, and what others notice of them. The server is a process of its own. */
+/**
+ * Peers that ask for much and read nothing: their cost in memory, and their effect on others. The
+ * server is a separate process.
+ */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -20,15 +23,21 @@ const { scan } = KeyValueScanInterface.method;
 const MIB = 1024 * 1024;
 const VALUE_BYTES = MIB;
 const MAX_UNSENT_BYTES = 64 * MIB;
-/** For what else a busy server holds: garbage that is not collected yet, above all. Without a bound each of the attacks takes a multiple of it. */
+/**
+ * Room for what a busy server holds besides, above all garbage that is not collected yet. Without a
+ * bound each attack takes a multiple of it.
+ */
 const MARGIN_BYTES = 200 * MIB;
-/** What stays some seconds later: garbage of less than 64 MiB is not looked for (`garbage.ts`), and V8's heap has grown. */
+/**
+ * What remains some seconds later: garbage below 64 MiB is not searched for (`garbage.ts`), and
+ * V8's heap has grown.
+ */
 const REMAINDER_BYTES = 150 * MIB;
 
 const JSON_TYPE = "application/json";
 const GRPC_TYPE = "application/grpc";
 
-/** A server with one value, `big`, and a small bound on what may wait. */
+/** A server with one value, `big`, and a small bound on waiting answers. */
 async function startSmallServer(http2: "engine" | "node", folder: string): Promise<ServerProcess> {
   const file = join(folder, "prism.yaml");
   await writeFile(
@@ -48,7 +57,10 @@ const uint = (bytes: number, value: number) => {
   return out;
 };
 
-/** What an HTTP/2 client sends first, that takes nothing of any answer: SETTINGS_INITIAL_WINDOW_SIZE of 0. */
+/**
+ * The start of an HTTP/2 client that takes nothing of any answer: SETTINGS_INITIAL_WINDOW_SIZE of
+ * 0.
+ */
 const NO_WINDOW = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
   frame("SETTINGS", 0, 0, Buffer.concat([uint(2, 4), uint(4, 0)])),
@@ -82,7 +94,7 @@ function http2Calls(
   );
 }
 
-/** Calls over HTTP/1.1, one behind the other without waiting for answers. */
+/** Pipelined calls over HTTP/1.1. */
 function http1Calls(count: number, path: string, type: string, body: Uint8Array): Buffer {
   const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
   const call = Buffer.concat([Buffer.from(head), body]);
@@ -125,7 +137,7 @@ const ATTACKS: readonly Attack[] = [
     bytes: Buffer.concat([NO_WINDOW, http2Calls(64, methodPath(get), GRPC_TYPE, GRPC_GET)]),
   },
   {
-    // Compressed requests are theirs.
+    // Connect's handlers take the compressed requests.
     name: "HTTP/2, the same on Connect's handlers",
     connections: 10,
     bytes: Buffer.concat([
@@ -146,7 +158,7 @@ const ATTACKS: readonly Attack[] = [
   },
 ];
 
-/** The server's memory that is really there. */
+/** The server's resident memory. */
 function residentBytes({ child }: ServerProcess): number {
   const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8")) ?? [];
   return Number(kib) * 1024;
@@ -160,11 +172,14 @@ async function call(server: ServerProcess, method: string, request: object): Pro
   });
 }
 
-/** Connects and sends. Answers of HTTP/1.1 are not read; those of HTTP/2 are, as far as its windows let any come. */
+/**
+ * Connects and sends. Answers of HTTP/1.1 are not read; those of HTTP/2 are read as far as its
+ * windows allow.
+ */
 async function attack({ address }: ServerProcess, bytes: Buffer, reads: boolean): Promise<net.Socket> {
   const [host, port] = address.split(":");
   const socket = net.connect(Number(port), host);
-  // Cut off, as it should be.
+  // It is cut off, as it should be.
   socket.on("error", () => {});
   await once(socket, "connect");
   if (reads) {
@@ -191,7 +206,7 @@ test.skipIf(process.platform !== "linux").each(ATTACKS)(
     }
     let peak = 0;
     for (let i = 0; i < 60; i++) {
-      // Others are served all the while.
+      // Others are served meanwhile.
       const answer = await call(server, methodPath(get), { key: "small" });
       expect(await answer.json()).toEqual({ value: "AA==" });
       peak = Math.max(peak, residentBytes(server));

@@ -1,4 +1,7 @@
-/** The protocols as bytes: how a request is laid out for the socket, and what an answer says. Written apart from the server's own code, so that it can judge it. */
+/**
+ * The protocols as bytes: the layout of requests, and the content of answers. Independent of the
+ * server's own code, so that it can judge that.
+ */
 import {
   create,
   type DescMethod,
@@ -46,7 +49,7 @@ export const GET_WIRES: readonly Wire[] = [
   wire("connect-get", "proto", 2),
 ];
 
-/** A request as it goes out. */
+/** A request for the socket. */
 export interface RawRequest {
   readonly wire: Wire;
   readonly httpMethod: string;
@@ -55,27 +58,27 @@ export interface RawRequest {
   readonly body: Uint8Array | undefined;
 }
 
-/** What came back over HTTP. */
+/** An answer over HTTP. */
 export interface HttpAnswer {
-  /** `undefined` = the call was reset before it was answered. */
+  /** `undefined` = the call was reset before its answer. */
   readonly httpStatus: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly trailers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
 
-/** What the answer says, in the words of its protocol. */
+/** The content of an answer, in its protocol's terms. */
 export interface CallAnswer {
-  /** Connect's name of the status code; "ok", or `undefined` where the answer has no such thing. */
+  /** Connect's name of the status code, or "ok"; `undefined` = the answer has no status. */
   readonly code: string | undefined;
   readonly message: string;
-  /** Every prism.common.Error that came with it. */
+  /** Every prism.common.Error in the answer. */
   readonly details: readonly ErrorDetail[];
   /** The response messages, undecoded. */
   readonly messages: readonly Buffer[];
 }
 
-/** Five bytes (flags, length) and the payload; `promised` is the length to state where it is not the true one. */
+/** Five bytes (flags, length) and the payload. `promised` replaces the true length. */
 export function envelope(payload: Uint8Array, flags = 0, promised = payload.byteLength): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(flags, 0);
@@ -83,7 +86,7 @@ export function envelope(payload: Uint8Array, flags = 0, promised = payload.byte
   return Buffer.concat([head, payload]);
 }
 
-/** A call with a message that its type allows. */
+/** A call with a valid message. */
 export function callRequest<M extends DescMethod>(
   via: Wire,
   method: M,
@@ -103,7 +106,7 @@ export function timeout(wire: Wire, ms: number): Readonly<Record<string, string>
   return wire.protocol === "connect" ? { "connect-timeout-ms": String(ms) } : { "grpc-timeout": `${ms}m` };
 }
 
-/** A call whose message is these bytes, framed as the protocol wants it. */
+/** A call with these bytes as its message, framed by the protocol. */
 export function payloadRequest(
   via: Wire,
   method: DescMethod,
@@ -122,7 +125,7 @@ export function payloadRequest(
   return bodyRequest(via, method, isEnveloped(via, method) ? envelope(payload) : payload, headers);
 }
 
-/** A call whose body is these bytes, just so. */
+/** A call with exactly these bytes as its body. */
 export function bodyRequest(
   via: Wire,
   method: DescMethod,
@@ -141,7 +144,7 @@ export function methodPath(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-/** Whether messages travel in envelopes: always but for Connect's unary calls. */
+/** Whether messages have envelopes: always except in Connect's unary calls. */
 export function isEnveloped(via: Wire, method: DescMethod): boolean {
   return via.protocol === "grpc" || via.protocol === "grpc-web" || method.methodKind !== "unary";
 }
@@ -158,7 +161,7 @@ export function contentType(via: Wire, method: DescMethod): string {
   }
 }
 
-/** Reads an answer by its own Content-Type. Throws where it breaks its protocol. */
+/** Reads an answer by its own Content-Type. Throws if it violates its protocol. */
 export function readAnswer(answer: HttpAnswer): CallAnswer {
   const type = answer.headers["content-type"] ?? "";
   if (type.startsWith("application/grpc-web")) {
@@ -188,7 +191,7 @@ export function readAnswer(answer: HttpAnswer): CallAnswer {
   return { ...connectAnswer(error ?? {}), messages: [] };
 }
 
-/** The one response message of a call that went well. */
+/** The one message of a successful call. */
 export function readMessage<M extends DescMethod>(
   method: M,
   via: Wire,
@@ -238,7 +241,7 @@ function parseTrailers(block: Buffer): Record<string, string> {
   );
 }
 
-/** The codes of gRPC by number, in Connect's words. */
+/** gRPC's codes by number, by Connect's names. */
 const CODES = [
   "ok",
   "canceled",
