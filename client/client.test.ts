@@ -18,8 +18,8 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
 /**
- * Every client against a whole server: gRPC over HTTP/2 from Node, Connect over HTTP/1.1 as a
- * browser does.
+ * Every client against a whole server: gRPC over HTTP/2 from Node, and Connect over HTTP/1.1 like a
+ * browser.
  */
 describe.each([
   { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
@@ -139,7 +139,7 @@ describe.each([
   test("refuses what the wire cannot carry, and what is no value, before it is sent", async () => {
     const { keyvalue, list } = client;
     const sent = server.log.length;
-    /** What TypeScript would not let through. */
+    /** Values that TypeScript would refuse. */
     const any = (given: unknown) => given as never;
     const transferred = new Uint8Array([1]);
     structuredClone(transferred.buffer, { transfer: [transferred.buffer] });
@@ -267,7 +267,7 @@ describe.each([
       await client.keyvalue.set("bytes", value);
       expect(await client.keyvalue.get("bytes")).toEqual(stored);
     }
-    // What comes back is what the web's own functions take: this has to compile.
+    // The web's own functions take the result: this has to compile.
     const response = new Response(await client.keyvalue.get("bytes"));
     expect((await response.arrayBuffer()).byteLength).toBe(0);
   });
@@ -337,7 +337,7 @@ describe.each([
     await other.stop();
     const failed = { reason: "unspecified", code: 14, requestId: undefined };
     await expect(client.keyvalue.get("key")).rejects.toMatchObject({ ...failed, retryable: true });
-    // It was surely not run.
+    // It surely did not run.
     await expect(client.list.popLeft("key")).rejects.toMatchObject({ ...failed, retryable: true });
   });
 });
@@ -412,7 +412,7 @@ test.each(["localhost:8980", "127.0.0.1:8980", "gateway", "/behind", "//host"])(
   },
 );
 
-/** A gateway of which every key is there, and that shows what it was sent. */
+/** A gateway that has every key, and that records what it was sent. */
 async function startHeaderGateway(
   server: http.Server | http2.Http2Server,
   onHeader: (header: Headers) => void,

@@ -68,7 +68,7 @@ describe("an error of the gateway", () => {
     const unknown = toPrismError(gatewayError(Code.NotFound, WireReason.NAMESPACE_NOT_FOUND), get);
     expect(unknown).toBeInstanceOf(NamespaceNotFoundError);
     expect(unknown).not.toBeInstanceOf(KeyNotFoundError);
-    // A proxy's 404, say.
+    // For example a proxy's 404.
     const bare = toPrismError(new ConnectError("HTTP 404", Code.NotFound), get);
     expect(bare).not.toBeInstanceOf(KeyNotFoundError);
     expect(bare).toMatchObject({ reason: "unspecified", code: Code.NotFound, retryable: false });

@@ -15,13 +15,12 @@ import { parseAddress } from "./address.ts";
 import { PrismClient } from "./node.ts";
 
 /**
- * What a gateway does to connections at bad moments, from a plain HTTP/2 server that can be told
- * to.
+ * A plain HTTP/2 server that treats connections badly on demand, as a gateway might at bad moments.
  */
 class Wayward {
-  /** Pushes that were run. */
+  /** The number of pushes that ran. */
   ran = 0;
-  /** Streams that are refused before one is taken. */
+  /** The number of streams to refuse before one is taken. */
   refusals = 0;
   readonly sessions: http2.ServerHttp2Session[] = [];
   readonly server: http2.Http2Server;
@@ -147,7 +146,7 @@ describe("what listens at the address speaks something else", () => {
       /certificate required|closed the connection/,
       false,
     ],
-    // Node's server closes the connection without a word, OpenSSL's says it.
+    // Node's server closes the connection silently; OpenSSL's tells why.
     [
       "HTTP/2 over TLS",
       "http",
@@ -223,7 +222,7 @@ describe("a call that the server refuses", () => {
     leave.abort();
     await left;
     server.refusals = 0;
-    // Nothing of the two comes later.
+    // Neither of the two calls arrives later.
     expect(await client.list.pushLeft("list", "value")).toBe(1);
   });
 });
@@ -253,7 +252,7 @@ test("calls that race the end of their connection are made on the next one", asy
   for (let i = 0; i < calls; i++) {
     await client.list.pushLeft("list", "value");
     server.sessions.at(-1)?.close();
-    // Now, or some turns of the event loop later, when the news is on its way or has come.
+    // Now, or some turns of the event loop later, when the end of the connection is near or known.
     for (let turn = 0; turn < i % 10; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -14,7 +14,7 @@ import { NODE_FLAGS, spawnServer, temporaryFolder } from "../tests/helpers/proce
 import { until } from "../tests/helpers/until.ts";
 import { createPrettyShape, escaped, formatOf } from "./log.ts";
 
-/** A machine that is busy takes its time until a process is ready. */
+/** A busy machine takes its time to start a process. */
 const PATIENCE_MS = 50_000;
 const SLOW = { timeout: 60_000 };
 
@@ -22,8 +22,8 @@ const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const EXISTS = "/prism.interfaces.keyvalue.KeyValueBasicInterface/Exists";
 
 /**
- * What a terminal obeys, or shows where it is not: CSI of C1, DEL, a line separator, a direction
- * override, an isolate.
+ * Characters that a terminal obeys or shows elsewhere: CSI of C1, DEL, a line separator, a
+ * direction override, an isolate.
  */
 const UNSAFE = "\u009b\u007f\u2028\u202e\u2066";
 const ESCAPED = "\\u009b\\u007f\\u2028\\u202e\\u2066";
@@ -55,7 +55,7 @@ test("what the wire brings reaches the log escaped", SLOW, async () => {
   await using server = await spawnServer(["--memory"]);
   const [host, port] = server.address.split(":");
   const socket = net.connect(Number(port), host);
-  // Node takes such bytes in a path for Latin-1.
+  // Node reads such bytes in a path as Latin-1.
   socket.write(
     Buffer.from(
       "POST /a\u009b1m/b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -77,7 +77,7 @@ test("what the wire brings reaches the log escaped", SLOW, async () => {
   }
 });
 
-/** A server whose standard output is a pipe that nobody reads yet. */
+/** A server whose standard output is a pipe that is not read yet. */
 async function startUnread(folder: string, level: string) {
   const path = join(folder, "stdout");
   execFileSync("mkfifo", [path]);
@@ -99,7 +99,7 @@ async function startUnread(folder: string, level: string) {
   return { child, exited, address, path };
 }
 
-/** Calls one after the other on each of some streams; all have to be answered. */
+/** Makes calls one after the other on each of some streams; all must be answered. */
 async function callAll(address: string, count: number): Promise<void> {
   const session = http2.connect(`http://${address}`);
   let begun = 0;
@@ -123,7 +123,7 @@ async function callAll(address: string, count: number): Promise<void> {
 }
 
 describe("a pipe that nobody reads", SLOW, () => {
-  /** With lines of some 300 bytes: more than the pipe and those that wait. */
+  /** In lines of some 300 bytes: more than the pipe and the waiting lines hold. */
   const CALLS = 6000;
 
   test("holds up no call, and no SIGTERM", async () => {
@@ -153,7 +153,7 @@ describe("a pipe that nobody reads", SLOW, () => {
     const lost = lines.reduce((sum, line) => sum + Number(line.lost ?? 0), 0);
     expect(lost).toBeGreaterThan(0);
     expect(lines.filter(({ msg }) => msg === "call").length + lost).toBe(CALLS + 1);
-    // Before they were lost, and after.
+    // The lines before the loss, and after it.
     expect(lines[0]).toMatchObject({ msg: "ready" });
   });
 });
@@ -176,7 +176,7 @@ test.runIf(hasScript)("a terminal gets lines for people", SLOW, async () => {
   expect(shown).toMatch(/INFO.*ready/);
   expect(shown).not.toContain('"msg"');
   await until("it says what to try", () => shown.includes("Try this"), PATIENCE_MS);
-  // Of the terminal: Control-C.
+  // Control-C on the terminal.
   child.stdin.write("\u0003");
   await exited;
   expect(shown).toContain("stopped");

@@ -21,7 +21,7 @@ function ours(address: string, options: Partial<Parameters<typeof createGrpcTran
 /** An interceptor that does nothing. */
 const intercepted = (address: string) => ours(address, { interceptors: [(next) => next] });
 
-/** The one that the others have to be like. */
+/** The reference for the other transports. */
 function connectNodes(address: string): Transport {
   const baseUrl = `http://${address}`;
   const sessionManager = new connectNode.Http2SessionManager(baseUrl);
@@ -244,7 +244,7 @@ describe.each([
     const calls = client(connect(address));
     const leave = new AbortController();
     const { signal } = leave;
-    // One on each connection that there may be.
+    // One call on each possible connection.
     const holding = Array.from({ length: 8 }, () => failure(calls.unary({}, { signal })));
     await waitFor(() => expect(runs).toBe(8));
     expect((await failure(calls.unary({}, { timeoutMs: 50 }))).code).toBe(Code.DeadlineExceeded);
@@ -281,7 +281,7 @@ const GRPC = [":status", "200", "content-type", "application/grpc+proto"];
 const OK = encodeHeaders(["grpc-status", "0"]);
 const message = (...bytes: number[]) => Buffer.from([0, 0, 0, 0, bytes.length, ...bytes]);
 
-/** Responses that a good server does not send, and what is made of them. */
+/** Responses that a good server does not send, and the expected errors. */
 const BROKEN: readonly [string, (stream: Stream) => void, Code, string][] = [
   [
     "another content type",
@@ -416,7 +416,7 @@ describe.each([
       fill();
     });
     const calls = client(ours(address, { readMaxBytes: 1_000_000, ...(options as object) }));
-    // More than a message can have, or (as Connect reads it) more than one message.
+    // More than a message can have, or (in Connect's reading) more than one message.
     expect([Code.ResourceExhausted, Code.Unimplemented]).toContain((await failure(calls.unary({}))).code);
     await waitFor(() => expect(connections.map(({ streamCount }) => streamCount)).toEqual([0]));
   });
@@ -463,8 +463,8 @@ test.each([
     stream.collect(1000, () => setTimeout(() => stream.reset(ErrorCode.CANCEL), afterMs)),
   );
   const transport = ours(address);
-  // The first call waits for the connection; and as if the timer of the second were late, nobody
-  // watches its deadline.
+  // The first call waits for the connection. Nobody watches the second one's deadline, as if its
+  // timer were late.
   await failure(transport.unary(Echo.method.unary, undefined, undefined, undefined, {}));
   const signal = {
     keepsDeadline: true,
@@ -548,7 +548,7 @@ test.each([
   8000,
 );
 
-/** A server that takes connections and says nothing. */
+/** A server that accepts connections and stays silent. */
 async function startSilent(): Promise<string> {
   const server = net.createServer(() => {});
   server.listen(0, "127.0.0.1");

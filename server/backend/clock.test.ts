@@ -4,7 +4,7 @@ import { type Clock, createSystemClock } from "./clock.ts";
 const HOUR_MS = 3_600_000;
 const START_MS = 1_700_000_000_000;
 
-/** A clock on two sources that a test moves: both by `pass`, the wall clock alone by `set`. */
+/** A clock on two sources that a test moves: `pass` moves both, `set` only the wall clock. */
 function createTime() {
   let monotonicMs = 5000.25;
   let wallMs = START_MS;
@@ -25,8 +25,8 @@ function createTime() {
 }
 
 /**
- * How far the clock goes in `ms`, asked every `everyMs`; each answer is a whole number, and none is
- * less than the one before.
+ * How far the clock advances in `ms`, read every `everyMs`. Each answer is a whole number, and none
+ * is less than the one before.
  */
 function goesBy(clock: Clock, pass: (ms: number) => void, ms: number, everyMs: number): number {
   const startMs = clock.now();

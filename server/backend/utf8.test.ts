@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareUtf8, ordersNatively } from "./utf8.ts";
 
-/** Characters on both sides of every border that the orders could disagree about. */
+/** Characters on both sides of every border where the orders could differ. */
 const character = fc.constantFrom(
   "\0",
   "a",

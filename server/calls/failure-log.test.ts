@@ -22,7 +22,7 @@ const failure = (id: number, more: Partial<Failure> = {}): Failure => ({
   ...more,
 });
 
-/** As pino's numbers of levels are not what these tests are about. */
+/** Without pino's level numbers, which these tests do not check. */
 const told = (lines: readonly Record<string, unknown>[]) => lines.map(({ level, msg, ...rest }) => rest);
 
 test("the first of a kind is written at once, those of the second after it as one line", () => {
@@ -34,7 +34,7 @@ test("the first of a kind is written at once, those of the second after it as on
   expect(told(lines)).toEqual([{ id: 0 }, { id: 5000 }]);
   vi.advanceTimersByTime(1000);
   expect(told(lines.splice(0))).toEqual([{ id: 0 }, { id: 5000 }, { id: 1, count: 999 }]);
-  // A flood that goes on has one line a second; a single failure is no count.
+  // A continuing flood has one line a second; a single failure has no count.
   failures.tell(failure(1000));
   expect(lines).toEqual([]);
   vi.advanceTimersByTime(1000);
@@ -68,7 +68,7 @@ test("however many kinds there are, the lines of a second are bounded, and no fa
   const counts = lines.map(({ count }) => Number(count ?? 1));
   expect(counts.reduce((sum, count) => sum + count, 0)).toBe(20_000);
   expect(lines.filter(({ mixed }) => mixed === true).length).toBeGreaterThan(0);
-  // They take no room from those of other levels.
+  // They take no room from other levels.
   failures.tell(failure(1, { level: "error" }));
   expect(lines.at(-1)).toMatchObject({ level: 50, id: 1 });
 });

@@ -1,4 +1,4 @@
-/** What no store should answer: a response that cannot be encoded. */
+/** Something that no store should answer: a response that cannot be encoded. */
 import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";

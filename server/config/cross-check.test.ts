@@ -34,7 +34,7 @@ beforeAll(() => {
   symlinkSync(folder, join(folder, "here"));
 });
 
-/** The lines of the error with which `yaml` is refused, without the file's name. */
+/** The error's lines for `yaml`, without the file's name. */
 function problemsOf(yaml: string, options: Partial<LoadOptions> = {}): string[] {
   writeFileSync(join(folder, "prism.yaml"), yaml);
   try {
@@ -62,7 +62,7 @@ const SWAPPED_KEY = "holds a certificate and no private key; are cert and key sw
 const NO_CERTIFICATE = "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)";
 const STRANGERS = "the key does not belong to the certificate of cert";
 
-// Certificate, key, and what is said of each.
+// Certificate, key, and the error about each.
 test.each<[string, string, string, string]>([
   ["missing.crt", "server.key", "no such file", ""],
   ["server.crt", "missing.key", "", "no such file"],

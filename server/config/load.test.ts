@@ -15,7 +15,7 @@ function loadYaml(yaml: string | Uint8Array, options: Partial<LoadOptions> = {})
   return loadConfig({ file: "prism.yaml", env: {}, flags: {}, cwd: folder, ...options });
 }
 
-/** The lines of the error that `load` throws. */
+/** The lines of `load`'s error. */
 function problemsOf(load: () => unknown): string[] {
   return refusal(load)?.message.split("\n") ?? [];
 }

@@ -16,7 +16,7 @@ A flag wins over its variable, the variable over the file, and the file over the
 | --- | ----- | ------- | -------------- | ------------ |
 `;
 
-/** What is used of the JSON schema of a setting. */
+/** The used parts of a setting's JSON schema. */
 interface Facts {
   readonly type?: string;
   readonly enum?: readonly string[];
@@ -27,7 +27,7 @@ interface Facts {
 
 const code = (text: string) => `\`${text}\``;
 
-/** Types of JSON in the words of the configuration's messages. */
+/** JSON types in the words of the configuration's messages. */
 const TYPES: Readonly<Record<string, string>> = {
   string: "text",
   object: "a mapping",
@@ -62,7 +62,7 @@ describe("every declaration", () => {
   });
 
   test("of a limit with a flag is all that it takes: help, bounds, text and number", () => {
-    // What `setting` was not called for is no setting.
+    // A schema without a call of `setting` is no setting.
     const undeclared = z.strictObject({ max_things: z.number().default(3) });
     expect(settingsOf(undeclared)).toEqual([]);
     expect(helpText("serve")).toContain("PRISM_MAX_VALUE_BYTES");

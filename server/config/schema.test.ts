@@ -13,7 +13,7 @@ const TYPES = ROOMS.map(({ type }) => type).join(", ");
 const folder = mkdtempSync(join(tmpdir(), "prism-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The lines of the error with which `yaml` is refused. */
+/** The error's lines for `yaml`. */
 function problemsOf(yaml: string, env: Record<string, string> = {}): string[] {
   writeFileSync(join(folder, "prism.yaml"), yaml);
   try {
@@ -35,7 +35,7 @@ const ORIGIN =
 const BYTES = "expected a number of bytes";
 const SECTIONS = "server, admin, database, backends, namespaces, logging, limits";
 
-// The file, and the problems without the file's name.
+// The file, and its problems without the file's name.
 test.each<[string, ...string[]]>([
   ["text", "1:1: expected a mapping, found text"],
   ["- a", "1:1: expected a mapping, found a list"],

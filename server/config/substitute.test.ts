@@ -39,7 +39,7 @@ test.each([
   expect(substitute(text, env)).toEqual({ error: expect.stringMatching(message) });
 });
 
-// A search that went to the end of the text from each of them would take minutes.
+// Searching to the end of the text from each of them would take minutes.
 test("a hundred thousand references that are not closed", () => {
   expect(substitute("${a:-".repeat(100_000), env)).toEqual({ error: expect.stringMatching(/^expected/) });
 });

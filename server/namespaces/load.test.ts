@@ -1,4 +1,4 @@
-/** Namespaces that change at random while calls come, on real stores, against a model. */
+/** Random changes of namespaces during calls, on real stores, compared with a model. */
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -20,19 +20,19 @@ const STEPS = 150;
 /** Entries that a scan finds, in pages of two. */
 const PAGE_KEYS = ["p1", "p2", "p3", "p4", "p5"];
 
-/** What happened to the stores that sources opened. */
+/** Records what happened to the stores that sources opened. */
 class Ledger {
-  /** Which source made a store. */
+  /** The source of each store. */
   readonly origins = new Map<Backend, string>();
   /** How often each store was closed. */
   readonly closes = new Map<Backend, number>();
 
-  /** Stores that are open now. */
+  /** The stores that are open now. */
   get open(): number {
     return [...this.closes.values()].filter((count) => count === 0).length;
   }
 
-  /** A source of stores that tell whose they are. It fails to open where `fails` says so. */
+  /** A source of stores that know their origin. Opening fails if `fails` says so. */
   source(name: string, config: BackendConfig, fails: () => boolean): StoreSource {
     const open = async () => {
       if (fails()) {
@@ -59,15 +59,15 @@ class Ledger {
   }
 }
 
-/** What became of calls so far. */
+/** The results of calls so far. */
 interface Tally {
   answered: number;
   refused: number;
 }
 
 /**
- * One lane of calls until `isDone`. Throws at the first that is lost, refused without reason, or
- * answered by another store.
+ * Makes calls one after the other until `isDone`. Throws at the first call that is lost, refused
+ * without reason, or answered by another store.
  */
 async function callAtRandom(
   registry: NamespaceRegistry,
@@ -98,7 +98,7 @@ async function callAtRandom(
       expect(found).toEqual(PAGE_KEYS.map(() => origin));
       tally.answered++;
     } catch (error) {
-      // Refused at the door, or a failure.
+      // Refused by the registry, or failed.
       if (
         !(error instanceof PrismError) ||
         !["no namespace", "is drained"].some((it) => error.message.includes(it))
@@ -114,7 +114,7 @@ async function callAtRandom(
 }
 
 /**
- * Changes namespaces at random, two or three at once at times, and compares them with the model
+ * Changes namespaces at random, sometimes two or three at once, and compares them with the model
  * after each step.
  */
 async function changeAtRandom(
@@ -143,7 +143,7 @@ async function changeAtRandom(
         expect(model.has(name)).toBe(true);
         model.set(name, source.name);
       } else if (kind < 0.8) {
-        // What comes after it in the queue may be done before its wait is over.
+        // A later change may be done before its wait is over.
         await registry.drain(name, 0);
       } else {
         ends.push((await registry.drop(name)).ended);
@@ -162,7 +162,7 @@ async function changeAtRandom(
     await Promise.all(Array.from({ length: 1 + Math.floor(random() * 3) }, change));
     const now = registry.namespaces.map(({ name, backend }) => [name, ledger.origins.get(backend)] as const);
     expect(new Map(now)).toEqual(model);
-    // So many calls between two changes.
+    // Lets this many calls happen between two changes.
     for (
       const { answered, refused } = { ...tally };
       tally.answered + tally.refused < answered + refused + 3;
@@ -171,7 +171,7 @@ async function changeAtRandom(
     }
   }
   await Promise.all(ends);
-  // Nobody is on its way out: what is open is what is used.
+  // No store is closing: the open ones are those in use.
   await expect.poll(() => ledger.open).toBe(new Set(model.values()).size);
 }
 
@@ -191,7 +191,7 @@ async function run(configs: readonly BackendConfig[]): Promise<void> {
     const changes = changeAtRandom(registry, ledger, sources, tally, random).finally(() => {
       isDone = true;
     });
-    // All of them have to end before the stores go.
+    // All calls have to end before the stores close.
     await Promise.allSettled([changes, ...lanes]);
     await Promise.all([changes, ...lanes]);
     expect(Math.min(tally.answered, tally.refused)).toBeGreaterThan(STEPS / 10);

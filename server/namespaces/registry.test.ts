@@ -9,13 +9,13 @@ import { CallScope } from "../calls/scope.ts";
 import { PrismError } from "../errors.ts";
 import { NamespaceRegistry } from "./registry.ts";
 
-/** A source of memory stores that counts; `without` leaves out an interface. */
+/** A counting source of memory stores; `without` leaves out an interface. */
 function source(name: string, { without }: { readonly without?: "lists" } = {}) {
   const counted = {
     name,
     opened: 0,
     closed: 0,
-    /** Waited for by `open` and by `close`. */
+    /** `open` and `close` wait for it. */
     openGate: Promise.resolve(),
     closeGate: Promise.resolve(),
     async open(): Promise<Backend> {
@@ -43,7 +43,7 @@ function startRegistry() {
   return { failures, registry: new NamespaceRegistry((_, error) => failures.push(error)) };
 }
 
-/** A call under way on a namespace, from its route to its end. */
+/** Starts a call on a namespace; it lasts until its end. */
 function begin(registry: NamespaceRegistry, name: string) {
   const call = new CallScope(0);
   const { namespace, store } = registry.entries(name, call);

@@ -2,19 +2,25 @@ import http from "node:http";
 import type { Duplex } from "node:stream";
 import type { Unsent, UnsentBudget, UnsentHolder } from "../../http2/index.ts";
 
-/** What a request that waits behind another is counted as: node:http makes several objects of it. */
+/** What a waiting request counts as, because node:http makes several objects of it. */
 const HELD_REQUEST_BYTES = 4096;
 
-/** With so many waiting nothing more is read. With none, a peer that leaves would not be noticed. */
+/**
+ * With this many waiting requests nothing more is read. With none read ahead, a peer that leaves
+ * would not be noticed.
+ */
 const READ_AHEAD = 32;
 
-/** So often within the stall time it is looked whether answers move. */
+/** How often within the stall time the progress of answers is checked. */
 const LOOKS = 4;
 
 type Done = (error: Error | null | undefined) => void;
 type Ended = () => void;
 
-/** What node:http makes for each request; it tells its connection where the socket does not take all at once. */
+/**
+ * The response that node:http makes for each request. It tells its connection when the socket does
+ * not take everything at once.
+ */
 export class CountedResponse extends http.ServerResponse {
   owner: Http1Connection | undefined = undefined;
 
@@ -38,15 +44,16 @@ export class CountedResponse extends http.ServerResponse {
 }
 
 /**
- * A connection of HTTP/1.1. Its requests are run one after the other, as their answers leave: node:http hands out all that
- * came together at once, and the answers of those that come after a large one would wait for a peer that may never read.
+ * A connection of HTTP/1.1. It runs its requests one after the other, as their answers leave.
+ * node:http hands out all requests that came together, and the answers after a large one would wait
+ * for a peer that may never read.
  */
 export class Http1Connection implements UnsentHolder {
   readonly socket: Duplex;
   countedBytes = 0;
-  /** Those that are not answered, or not received to their end. */
+  /** The requests that are not answered, or not received whole. */
   requests = 0;
-  /** The last answer that is under way. */
+  /** The last answer under way. */
   response: http.ServerResponse | undefined = undefined;
   readonly #handler: http.RequestListener;
   readonly #budget: UnsentBudget;
@@ -55,8 +62,8 @@ export class Http1Connection implements UnsentHolder {
   #waitsSince = 0;
   #leftBytes = 0;
   /**
-   * Looks in a row at which as much was left as before. No time: a process that stood still itself
-   * would blame its peers.
+   * The checks in a row without progress. Not a time: a process that stood still itself would blame
+   * its peers.
    */
   #looks = 0;
 
@@ -69,10 +76,10 @@ export class Http1Connection implements UnsentHolder {
       this.#waitsSince = performance.now();
       this.count();
     });
-    // node:http resumes it where a request is read to its end.
+    // node:http resumes it when a request is read to its end.
     socket.on("resume", () => this.#pauseWhereFull());
-    // In between node:http ends each request that waits with an error, and reads its stack: for some
-    // thousands of them a second's work.
+    // Between the two listeners node:http ends each waiting request with an error and reads its
+    // stack, which for some thousands takes a second.
     let stackTraceLimit = Error.stackTraceLimit;
     socket.prependOnceListener("close", () => {
       stackTraceLimit = Error.stackTraceLimit;
@@ -100,7 +107,7 @@ export class Http1Connection implements UnsentHolder {
     return [{ bytes: this.unsentBytes, since: this.#waitsSince, end }];
   }
 
-  /** Whether the peer takes nothing; to be asked {@link LOOKS} times within the stall time. */
+  /** Whether the peer takes nothing. Call it {@link LOOKS} times within the stall time. */
   isStalled(): boolean {
     this.#look();
     return this.#leftBytes > 0 && ++this.#looks >= LOOKS;
@@ -115,7 +122,7 @@ export class Http1Connection implements UnsentHolder {
     }
   }
 
-  /** More or less waits than before. */
+  /** The number of waiting bytes has changed. */
   count(): void {
     if (this.countedBytes === 0) {
       this.#waitsSince = performance.now();
@@ -123,7 +130,7 @@ export class Http1Connection implements UnsentHolder {
     this.#budget.update(this);
   }
 
-  /** Has the request answered, now or when those before it are. */
+  /** Answers the request now, or when those before it are answered. */
   run(request: http.IncomingMessage, response: CountedResponse): void {
     response.owner = this;
     if (this.#running === undefined && this.#held.length === 0) {
@@ -145,7 +152,7 @@ export class Http1Connection implements UnsentHolder {
     }
     this.#running = undefined;
     if (this.#held.length > 0) {
-      // Not now: other connections have their turn.
+      // Later, so that other connections have their turn.
       setImmediate(() => this.#next());
     }
   }
@@ -172,23 +179,27 @@ export class Http1Connection implements UnsentHolder {
   #pauseWhereFull(): void {
     if (this.#held.length >= READ_AHEAD) {
       this.socket.pause();
-      // It says nothing where it was paused before node:http, told of a late `resume`, began to read again.
+      // It emits none if it was paused before node:http, told of a late `resume`, started to read
+      // again.
       this.socket.emit("pause");
     }
   }
 }
 
 /**
- * What the kernel has not taken of the write that is under way: `writableLength` counts all of it
- * until the last byte is gone. Node looks at the same before it says "timeout", which what comes
- * from the peer puts off as well. Under TLS only the socket below tells.
+ * The bytes of the current write that the kernel has not taken: `writableLength` counts the whole
+ * write until its last byte is gone. Node checks the same before it emits "timeout", which incoming
+ * data delays too. Under TLS only the socket below knows.
  */
 function leftBytes(socket: Duplex): number {
   const { writeQueueSize } = Object(Reflect.get(Reflect.get(socket, "_parent") ?? socket, "_handle"));
   return typeof writeQueueSize === "number" ? writeQueueSize : socket.writableLength;
 }
 
-/** The connections of HTTP/1.1. One is made for a connection and not for a request: see `direct/open-calls.ts` for why no Set changes with every request. */
+/**
+ * The connections of HTTP/1.1. They change with connections and not with requests: see
+ * `wire/open-calls.ts` for why no Set changes with every request.
+ */
 export class Http1Connections {
   readonly all = new Set<Http1Connection>();
   readonly #handler: http.RequestListener;
@@ -202,8 +213,8 @@ export class Http1Connections {
   }
 
   /**
-   * Tells from now on of each connection whose peer has taken nothing of what waits for it for
-   * `stallTimeoutMs`. Returns what stops it.
+   * Starts to report each connection whose peer has taken nothing of what waits for it for
+   * `stallTimeoutMs`. Returns the function that stops it.
    */
   watch(stallTimeoutMs: number, onStalled: (socket: Duplex) => void): () => void {
     const look = () => {

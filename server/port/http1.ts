@@ -6,7 +6,7 @@ import type { PortOptions } from "./options.ts";
 
 type Http1Options = http.ServerOptions<typeof http.IncomingMessage, typeof CountedResponse>;
 
-/** The server of HTTP/1.1, over TLS where there is a certificate. It does not listen yet. */
+/** The server of HTTP/1.1, over TLS if there is a certificate. It does not listen yet. */
 export function createHttp1(
   handler: http.RequestListener<typeof http.IncomingMessage, typeof CountedResponse>,
   options: PortOptions,
@@ -14,10 +14,10 @@ export function createHttp1(
   const shared: Http1Options = {
     ServerResponse: CountedResponse,
     maxHeaderSize: options.maxHeaderBytes,
-    // Node would answer by itself, with no line in the log.
+    // Node would answer by itself, without a log line.
     requireHostHeader: false,
     headersTimeout: options.headerTimeoutMs,
-    // Later than the handler's own bound, which starts when the headers are there and can still answer.
+    // Later than the handler's own bound, which starts after the headers and can still answer.
     requestTimeout: options.requestTimeoutMs && options.requestTimeoutMs + options.headerTimeoutMs,
     keepAliveTimeout: options.idleTimeoutMs,
     connectionsCheckingInterval: Math.min(options.headerTimeoutMs, 5_000),
@@ -38,10 +38,10 @@ export function createHttp1(
     },
     handler,
   );
-  // In place of Node's own listener, which makes a clientError of it: there is nobody to write an answer to.
+  // Replaces Node's own listener, which makes a clientError of it: there is nobody to answer.
   server.removeAllListeners("tlsClientError");
   server.on("tlsClientError", (error, socket) => {
-    // Of one whose peer left only the socket under it remembers the address.
+    // If the peer has left, only the socket below remembers the address.
     options.onConnectionError(error, Reflect.get(socket, "_parent") ?? socket);
     socket.destroy();
   });
@@ -64,7 +64,7 @@ function ignore(): void {}
 /** Reads and drops what comes after the answer, or the next request on the connection would never be seen. */
 export function discard(request: http.IncomingMessage): void {
   if (!request.complete) {
-    // Only where there are any: their removal ends, a moment later, a flow that is under way.
+    // Only if there are any: removing them ends a running flow a moment later.
     if (request.listenerCount("readable") > 0) {
       request.removeAllListeners("readable");
     }
@@ -72,7 +72,7 @@ export function discard(request: http.IncomingMessage): void {
   }
 }
 
-/** Answers what is no HTTP/1.1 request, as far as the peer still listens. */
+/** Answers what is no HTTP/1.1 request, if the peer still listens. */
 export function refuse(error: Error & { code?: string }, socket: Duplex): void {
   const status =
     error.code === "ERR_HTTP_REQUEST_TIMEOUT"

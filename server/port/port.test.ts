@@ -1,4 +1,4 @@
-/** What of a port shows only from outside of its process, or when its peers do nothing. */
+/** Effects of a port that show only outside its process, or when its peers do nothing. */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
@@ -10,12 +10,12 @@ import { spawnServer } from "../../tests/helpers/process.ts";
 import type { PortOptions } from "./options.ts";
 import { createPort } from "./port.ts";
 
-/** What the kernel lets wait to be accepted, whatever is asked for. */
+/** The number of connections that the kernel lets wait, whatever is asked for. */
 function kernelBacklog(): number {
   return Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
 }
 
-/** More than Node asks for unless told otherwise. */
+/** More than Node asks for by default. */
 const BURST = 1000;
 
 test.skipIf(process.platform !== "linux" || kernelBacklog() < BURST)(
@@ -61,8 +61,8 @@ function connectTo({ port }: net.AddressInfo, certificate: PortOptions["tls"]): 
 }
 
 /**
- * A peer that asks for an answer of 64 MiB and reads none of it, until the port is told why it
- * failed.
+ * A peer that asks for an answer of 64 MiB and reads none of it, until the port reports the
+ * failure.
  */
 async function withLargeAnswer(
   options: Partial<PortOptions>,
@@ -74,7 +74,7 @@ async function withLargeAnswer(
       if (url === "/large") {
         response.end(Buffer.alloc(LARGE_BYTES));
       } else {
-        // Once the other one is given up, this has been as silent for longer.
+        // When the other connection is given up, this one has been silent for longer.
         void failed.promise.then(() => response.end("late"));
       }
     },
@@ -99,7 +99,7 @@ async function withLargeAnswer(
 }
 
 const LARGE_BYTES = 64 * 1024 * 1024;
-/** Of what the socket has by then. */
+/** Of what the socket holds by then. */
 const SLOW_READ_BYTES = 256 * 1024;
 const TLS = { cert: CERT, key: KEY, clientCa: undefined };
 
@@ -272,7 +272,7 @@ test("HTTP/1.1: requests that wait when their connection closes are ended withou
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count));
   await all.promise;
   expect(stacks).toEqual(Array.from({ length: count }, () => "Error: aborted"));
-  // And nobody else loses his.
+  // All other errors keep their stacks.
   expect(new Error("later").stack).toContain("\n    at ");
   await port.drain();
 });

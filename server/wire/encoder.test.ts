@@ -32,7 +32,7 @@ describe("the same bytes as protobuf-es", () => {
         const message: Message = create(desc, init);
         const expected = hex(toBinary(desc, message));
         expect(hex(encode(desc, message))).toBe(expected);
-        // What a handler answers is not made into a message first.
+        // A handler's response is encoded without making a message of it.
         expect(hex(encode(desc, init))).toBe(expected);
       }),
       { numRuns: desc.typeName === "t.Every" ? 2000 : 50 },
@@ -41,7 +41,7 @@ describe("the same bytes as protobuf-es", () => {
 
   test("fields that are not known", () => {
     const every = everyKind();
-    // A type without fields: whatever is sent as it, is kept and sent on.
+    // A type without fields: unknown fields are kept and passed on.
     const { input: empty } = Health.method.list;
     fc.assert(
       fc.property(anyInit(every, 1), (init) => {

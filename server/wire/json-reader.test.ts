@@ -26,7 +26,7 @@ function read(desc: DescMessage, text: string, unknownFields: UnknownFields = "r
   return reader(Buffer.from(text));
 }
 
-/** What reading throws; `undefined` = nothing. */
+/** The error of reading; `undefined` = none. */
 function failure(desc: DescMessage, text: string, unknownFields: UnknownFields = "reject"): unknown {
   try {
     read(desc, text, unknownFields);
@@ -53,7 +53,7 @@ describe("reads what protobuf-es writes, and as it does", () => {
         const message = create(desc, init) as Message;
         const compact = toJsonString(desc, message, { useProtoFieldName });
         const text = JSON.stringify(JSON.parse(compact), undefined, space);
-        // By their bytes, because `equals` says that NaN is none.
+        // Compared by bytes, because `equals` says that NaN differs from NaN.
         const expected = toBinary(desc, fromJsonString(desc, compact) as Message);
         expect(toBinary(desc, read(desc, text))).toEqual(expected);
       }),
@@ -100,8 +100,8 @@ describe("refuses what JSON does not allow", () => {
         for (const text of [pieces.join(""), `{"key":${pieces.join("")}}`, `{"no":${pieces.join("")}}`]) {
           const theirs = outcome(() => fromJsonString(setRequest, text, { ignoreUnknownFields: true }));
           const ours = outcome(() => read(setRequest, text, "ignore"));
-          // Base64 apart, which protobuf-es takes in more forms, and names that stand twice in what
-          // is ignored.
+          // Except base64, of which protobuf-es takes more forms, and repeated names in ignored
+          // fields.
           if (ours !== undefined || !/"value"|"no"/.test(text)) {
             expect(ours === undefined || (theirs !== undefined && equals(setRequest, ours, theirs))).toBe(
               true,

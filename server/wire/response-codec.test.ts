@@ -18,11 +18,11 @@ test.each([0, 1, 48 * 1024, 64 * 1024, 144 * 1024])(
       fc.property(key, more, (key, more) => {
         const response = { key, value: new Uint8Array(bytes + more.length).fill(0xfe) };
         response.value.set(more, bytes);
-        // Of an array that has something before it.
+        // A view of a larger array.
         const within = Buffer.concat([Buffer.of(1, 2, 3), response.value]).subarray(3);
         const expected = toJsonString(output, create(output, response), JSON_OPTIONS);
         const json = Buffer.from(message({ key, value: within }, false)).toString();
-        // Compared here: a hundred KB of base64 help nobody.
+        // Compared here, because printing a hundred KB of base64 would not help.
         expect(json === expected).toBe(true);
       }),
       { numRuns: 30 },

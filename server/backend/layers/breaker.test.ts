@@ -27,7 +27,7 @@ describeBackend({
   },
 });
 
-/** A store that is there or not, and counts what reaches it. */
+/** A store that can be away, and counts the calls that reach it. */
 function createFlaky() {
   const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
   const entries = present(memory.entries);

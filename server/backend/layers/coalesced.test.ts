@@ -27,7 +27,7 @@ describeBackend({
   },
 });
 
-/** A store that takes `turns` turns of the event loop for each call, and says what it was asked. */
+/** A store that takes `turns` turns of the event loop for each call, and records the calls. */
 function createSlowStore(turns: () => number = () => 1) {
   const asked: string[] = [];
   const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
@@ -38,7 +38,7 @@ function createSlowStore(turns: () => number = () => 1) {
     async (...args) => {
       asked.push(`${name} ${Array.isArray(args[1]) ? args[1].length : ""}`);
       most = Math.max(most, ++underWay);
-      // What it does, it does at some moment on the way.
+      // It takes effect at some moment in between.
       const before = turns();
       for (let i = 0; i < before; i++) {
         await nextTurn();
@@ -112,8 +112,7 @@ describe("calls that arrive together", () => {
   });
 
   /**
-   * A store that refuses the key "bad", and fails as a whole where "ugly" is written; where a call
-   * has to be whole, it is.
+   * A store that refuses the key "bad" and fails when "ugly" is written. Atomic calls stay atomic.
    */
   function createPickyStore() {
     const store = createSlowStore();

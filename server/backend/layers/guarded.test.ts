@@ -5,7 +5,7 @@ import { type Backend, createCall, type EntryStore } from "../contract.ts";
 import { buildInterfaces } from "../operations.ts";
 import { createGuardedBackend } from "./guarded.ts";
 
-/** A store of entries alone, whose parts a test replaces. */
+/** A store with only entries, whose parts a test replaces. */
 function innerWith(parts: Partial<EntryStore & Pick<Backend, "open" | "close" | "check">>): Backend {
   const { open = async () => {}, close = async () => {}, check = async () => {}, ...methods } = parts;
   const { entries } = buildInterfaces(() => async () => []);

@@ -32,7 +32,7 @@ describeBackend({
   },
 });
 
-/** A store whose every call, and whose end, fails for this reason. */
+/** A store whose every call, and whose close, fails for this reason. */
 function failing(inner: Backend, reason: "store_unavailable" | "store_full"): Backend {
   const fail = async () => {
     throw new PrismError(reason, "on purpose");

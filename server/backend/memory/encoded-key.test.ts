@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { EncodedKey, hashOf } from "./encoded-key.ts";
 
 const unit = fc.constantFrom("\0", "a", "\x7f", "\x80", "\ud7ff", "\ue000", "\u{10000}");
-/** On both sides of where the loop ends, of a word's end, and of the room at the start. */
+/** Around the end of the loop, the end of a word, and the initial room. */
 const text = fc.oneof(
   fc.string({ unit, maxLength: 9 }),
   fc.string({ unit, minLength: 60, maxLength: 70, size: "max" }),
@@ -44,7 +44,7 @@ describe("hashOf", () => {
     for (let i = 0; i < 10_000; i++) {
       keys.push(`key:${i}`);
     }
-    // Of ten thousand numbers of 32 bits one pair in eighty such tests is alike by chance.
+    // Among ten thousand 32-bit hashes two are equal by chance in one of eighty such tests.
     expect(new Set(keys.map(hash)).size).toBeGreaterThan(keys.length - 4);
     const shards = new Set(keys.map((key) => hash(key) >>> 22));
     expect(shards.size).toBeGreaterThan(1000);

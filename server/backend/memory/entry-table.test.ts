@@ -140,7 +140,7 @@ describe("EntryTable", () => {
       }
       most = Math.max(most, table.bytes);
     }
-    // The largest round has 324 bytes for each.
+    // The largest round has 324 bytes for each entry.
     expect(most).toBeLessThan(2.1 * COUNT * 324);
     for (let i = 0; i < COUNT; i++) {
       expect(table.get(`key:${i}`, 0)).toEqual(Buffer.alloc(200, 11));

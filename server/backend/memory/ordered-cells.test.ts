@@ -5,7 +5,7 @@ import { Cells } from "./cells.ts";
 import { EncodedKey } from "./encoded-key.ts";
 import { OrderedCells, type Side } from "./ordered-cells.ts";
 
-/** The structure with keys that are text. */
+/** The structure with text keys. */
 class OrderedKeys {
   readonly #cells = new Cells();
   readonly #ordered = new OrderedCells(this.#cells);
@@ -17,7 +17,7 @@ class OrderedKeys {
     this.#ordered.insert(encoded(key), address);
   }
 
-  /** Takes the cell to another address, and its old room away. */
+  /** Moves the cell to another address and frees its old room. */
   move(key: string): void {
     const from = this.#addresses.get(key) ?? 0;
     const to = this.#cells.copy(from);
@@ -59,7 +59,7 @@ function walked(keys: OrderedKeys, probe: string, side: Side, most = Infinity): 
   return found;
 }
 
-/** What `probe` and `side` mean, said once more and slowly. */
+/** The meaning of `probe` and `side`, in a simple and slow form. */
 function isBefore(key: string, probe: string, side: Side): boolean {
   const order = compareUtf8(key, probe);
   if (side === "at") {

@@ -3,7 +3,7 @@ import { createSystemClock } from "../clock.ts";
 import { createReclaimer, type Reclaimer } from "./reclaimer.ts";
 
 describe("createReclaimer", () => {
-  /** Expiries that are to come, soonest first; a slice takes two. */
+  /** Expiries to come, the soonest first. A slice takes two. */
   let pending: number[] = [];
   let slices: number[] = [];
   let reclaimer: Reclaimer;

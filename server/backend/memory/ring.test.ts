@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Ring } from "./ring.ts";
 
-/** The garbage collector, which a process has only by a flag. */
+/** Runs the garbage collector, which needs a flag. */
 function collectGarbage(): void {
   setFlagsFromString("--expose-gc");
   runInNewContext("gc")();
@@ -62,7 +62,7 @@ describe("Ring", () => {
       ring.pushLeft({});
       return new WeakRef((end === "left" ? ring.popLeft() : ring.popRight()) ?? {});
     });
-    // A WeakRef keeps its object until the turn that made it is over.
+    // A WeakRef keeps its object alive until the turn that made it is over.
     await nextTurn();
     collectGarbage();
     expect(popped.map((ref) => ref.deref())).toEqual([undefined, undefined]);

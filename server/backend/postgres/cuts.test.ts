@@ -1,4 +1,4 @@
-/** A server that is there, and a way to it that fails. */
+/** A server that stays up, and a network to it that fails. */
 import { describe } from "vitest";
 import { canStartPostgres, startPostgres } from "../../../tests/helpers/postgres.ts";
 import { describeCutStore } from "../conformance/cut-store.ts";

@@ -32,7 +32,7 @@ describe.runIf(hasTestDatabase())("a database", () => {
     }
     await database.use((session) => session.query(meddle));
     expect(await database.run(STATEMENT, [2])).toEqual([[2]]);
-    // Nothing is prepared from now on, so that nothing can be gone again.
+    // Nothing is prepared from now on, so nothing can get lost again.
     expect(await database.run(newer, [3])).toEqual([[3]]);
     const prepared = "SELECT name FROM pg_prepared_statements";
     expect(await database.use(async (session) => (await session.query(prepared)).rows)).toEqual([]);
@@ -44,7 +44,7 @@ test("a statement's name stands for one text", () => {
     Object.values(createStatements(schema, SERVER_TIME)).map(({ name }) => name),
   );
   expect(new Set(names).size).toBe(names.length);
-  // NAMEDATALEN: what is longer is cut, and could then be another's.
+  // NAMEDATALEN: a longer name is cut, and could then equal another.
   for (const name of names) {
     expect(name.length).toBeLessThan(64);
   }

@@ -1,4 +1,4 @@
-/** Several gateways on one server, and a server that is killed, frozen, and gone. */
+/** Several gateways on one server, and a server that is killed, frozen and away. */
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import {
@@ -23,7 +23,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
   const configOf = ({ url }: PostgresProcess) =>
     postgresSchema.parse({ type: "postgres", url, pool: { max: 4, connect_timeout_ms: 500 } });
 
-  /** A server as the tests of every store take it. */
+  /** A server in the form of the tests for every store. */
   async function startStore(): Promise<PostgresProcess & StoreServer> {
     const server = await startPostgres();
     return { ...server, config: configOf(server) };
@@ -89,7 +89,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const calls = [
       entries.get("n", ["a"], call),
       entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], call),
-      // Two that go together.
+      // Two statements that run together.
       entries.get("m", ["a"], call),
       entries.get("m", ["b"], call),
     ].map((work) => work.catch((error: unknown) => String(error)));
@@ -129,7 +129,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     const entry = (key: string, ttlMs: number) => ({ key, value: VALUE, ttlMs });
     const expiring = Array.from({ length: 3000 }, (_, i) => entry(`k${i}`, 1));
     await entries.set("n", [...expiring, entry("later", 60_000), entry("never", 0)], CALL);
-    // A clock that is ahead, and not the sweeper of the store, which is as fast.
+    // Backends with a clock that is ahead sweep, so that the store's own sweeper cannot be first.
     const now = "statement_timestamp() + INTERVAL '1 second'";
     const ahead = [
       createPostgresBackend(configOf(postgres), { now }),

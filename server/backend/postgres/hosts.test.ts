@@ -25,7 +25,7 @@ describe.runIf(canStartPostgres())("several hosts", () => {
   const { open } = useGateways();
   let schemas = 0;
 
-  /** Of both, in this order, and a schema that nobody else has. */
+  /** Of both servers in this order, with a new schema. */
   function configOf([first, second]: readonly [PostgresProcess, PostgresProcess], attributes: string) {
     const { host } = new URL(first.url);
     const url = first.url.replace(host, `${host},${new URL(second.url).host}`);
@@ -75,11 +75,11 @@ describe.runIf(canStartPostgres())("several hosts", () => {
       true,
     ]);
 
-    // The primary changes: to one that has the schema, as its replica would have.
+    // The primary changes to a server that has the schema, as its replica would.
     await setReadOnly(servers[0], false);
     const before = { ...config, url: servers[0].url };
     await (await open(before)).entries.set("n", [{ key: "a", value: bytes("other"), ttlMs: 0 }], CALL);
-    // Several connections of the pool are to the one that is left.
+    // Several connections of the pool lead to the remaining server.
     await Promise.all(
       Array.from({ length: 8 }, () => lists.push("n", [{ key: "l", end: "left", value: bytes("v") }], CALL)),
     );

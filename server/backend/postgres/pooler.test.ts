@@ -1,4 +1,4 @@
-/** A pooler between the gateway and PostgreSQL, whose server connections many clients share. */
+/** A pooler between gateway and PostgreSQL, whose server connections many clients share. */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -55,7 +55,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
   const gateway = (schema: string, url = pooler.url) =>
     open(postgresSchema.parse({ type: "postgres", url, schema }));
 
-  /** Every call of the contract, on keys and a list that nobody else has. */
+  /** Makes every call of the contract, on keys and a list of its own. */
   async function callAll({ entries, scans, lists }: Gateway, me: string, round: number): Promise<void> {
     const key = `${me}:k`;
     const value = bytes(`${me}:${round}`);
@@ -113,7 +113,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     await lists.push("n", [{ key: "a", end: "left", value: bytes("v") }], CALL);
     const others = Array.from({ length: 3 }, () => new pg.Client({ connectionString: pooler.url }));
     await Promise.all(others.map((other) => other.connect()));
-    // A transaction each, so that all server connections are looked at.
+    // One transaction for each, so that all server connections are checked.
     for (const other of others) {
       await other.query("BEGIN");
     }
@@ -168,7 +168,8 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
   });
 
   /**
-   * So many calls of each kind, on more connections than the pooler has. They tell how they failed.
+   * Makes this many calls of each kind, on more connections than the pooler has. Answers how they
+   * failed.
    */
   function callMany({ entries, scans }: Gateway, count: number, call: Call): Promise<unknown>[] {
     return Array.from({ length: count }, (_, i) => [
@@ -190,7 +191,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     const waiting = callMany(mine, 3, CALL);
     void Promise.race(waiting).then(() => (isOver = true));
     await untilLocked(lock);
-    // Longer than a silent connection is waited for, and than a server that nobody heard from.
+    // Longer than the limits for a silent connection and for a server that nobody heard from.
     for (const endsAtMs = performance.now() + 18_000; performance.now() < endsAtMs; ) {
       await mine.lists.push("n", [{ key: "l", end: "left", value: bytes("v") }], CALL);
       await mine.backend.check();
@@ -228,7 +229,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
       await untilLocked(lock);
       of().signal("SIGSTOP");
       const ends = await Promise.all(waiting);
-      // Those that had not begun had no effect, and say so.
+      // Calls that had not begun had no effect, and their errors say so.
       expect(ends.filter((end) => end !== "outcome_unknown" && end !== "store_unavailable")).toEqual([]);
       const fast = await Promise.race([
         mine.entries.get("n", ["a"], CALL).catch(reasonOf),
@@ -269,8 +270,8 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeSharedStore("postgres behind PgBouncer", async () => {
     const mine = await startPostgres();
-    // A server that is gone is asked again at once, and who waits for one that is there is told so
-    // before long.
+    // A server that is gone is tried again at once. A client that waits for a reachable one soon
+    // gets an error.
     const settings = ["server_login_retry = 0", "query_wait_timeout = 1"];
     const front = await startPgBouncer(mine.url, "transaction", settings);
     return {
@@ -292,7 +293,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     capabilities: ["entries", "scans", "lists"],
     durable: true,
     atomic: "namespace",
-    // It is the server's.
+    // The clock is the server's.
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS * 1000,
     async create() {

@@ -52,7 +52,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
     }
   }
 
-  /** Does what the message says, as somebody who may. */
+  /** Follows the message as a user who may. */
   async function obey(message: string): Promise<void> {
     const [, sql] = /let an administrator run: (.*)$/.exec(message) ?? [];
     expect(sql, message).toBeDefined();
@@ -157,7 +157,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
       for (let i = 0; i < 3; i++) {
         await expect(push()).rejects.toMatchObject(missing);
       }
-      // Another gateway makes them, or whoever took them gives them back.
+      // Another gateway makes them, or whoever removed them restores them.
       if (giveBack === undefined) {
         await open(owner());
       } else {

@@ -13,7 +13,7 @@ import { redisSchema } from "./config.ts";
 import { shardKeys } from "./keys.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** A server's clock does not stand still, so that a millisecond of the suite is a second here. */
+/** A server's clock cannot be stopped, so a millisecond of the suite is a second here. */
 const UNIT = 1000;
 
 describe.runIf(hasTestRedis())("redis", () => {
@@ -38,7 +38,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   const config = (key_prefix: string, shards: number) =>
     redisSchema.parse({ type: "redis", url: server().url, key_prefix, shards });
 
-  /** Lets everything expire so much sooner, which is what a clock that moved on does. */
+  /** Makes every entry expire that much sooner, as if the clock had moved. */
   async function advance(prefix: string, shards: number, ms: number): Promise<void> {
     for (let shard = 0; shard < shards; shard++) {
       const { expiry, entryPrefix } = shardKeys(prefix, shard);
@@ -75,7 +75,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     });
   }
 
-  /** A store of its own, open and not guarded, and the shards' names of keys. */
+  /** A new open store without a guard, and the shards' key names. */
   async function opened(shards = 1) {
     const prefix = newPrefix();
     const backend = createShardedBackend(createRedisShards(config(prefix, shards)));
@@ -119,7 +119,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     const { index, expiry, entryPrefix } = store.keys;
     const name = `${entryPrefix}n:k`;
     await withRedis(server().url, async (client) => {
-      // Until the server's clock shows one millisecond all the while.
+      // Repeats until the server's clock shows the same millisecond throughout.
       for (let before = 0, after = -1, end = 0; before !== after || end === 0; ) {
         const replies = await client
           .multi()
@@ -130,7 +130,7 @@ describe.runIf(hasTestRedis())("redis", () => {
           .exec();
         const [first, , last, expires] = (replies ?? []).map(([, reply]) => reply);
         [before, after, end] = [millisecondOf(first), millisecondOf(last), Number(expires)];
-        // Redis shows a key in the millisecond of its deadline too.
+        // Redis still shows a key in the millisecond of its deadline.
         if (before === after) {
           expect(end).toBe(before + 60_000 - 1);
         }
@@ -176,7 +176,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     }
     expect(found).toEqual(keys);
     const times = ((await sentBytes()) - before) / (valueBytes * count);
-    // Of small values there are the keys too, twice.
+    // For small values the keys count too, twice.
     expect(times).toBeLessThan(1.8);
   });
 
@@ -231,7 +231,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   });
 });
 
-/** Of what TIME answers: seconds and microseconds. */
+/** From TIME's answer: seconds and microseconds. */
 function millisecondOf(time: unknown): number {
   const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
   return (seconds ?? 0) * 1000 + Math.floor((micros ?? 0) / 1000);

@@ -23,7 +23,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
   let prefixes = 0;
 
   beforeAll(async () => {
-    // With the default, one master that is away takes all others with it.
+    // By default one missing master takes all others out of service.
     cluster = await startRedisCluster({ replicas: 1, args: ["--cluster-require-full-coverage", "no"] });
   });
   afterAll(async () => {
@@ -165,8 +165,8 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       await askRedis(to.url, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromId);
       await askRedis(from.url, "CLUSTER", "SETSLOT", slot, "MIGRATING", toId);
       await to.kill();
-      // The node that has the slot sends those who ask for what it does not have there. An error
-      // that nobody hears fails this file.
+      // The node that has the slot redirects requests for keys that it lacks to there. An error
+      // that nobody handles fails this file.
       for (let i = 0; i < 3; i++) {
         await expect(entries.get(NAMESPACE, ["absent"], CALL)).rejects.toMatchObject({
           reason: "store_unavailable",
@@ -202,7 +202,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
         return found;
       });
       expect(served).toContain(true);
-      // Those of other masters, every time.
+      // Keys of other masters, every time.
       const steady = keys.filter((_, i) => served?.[i]);
       for (let i = 0; i < 5; i++) {
         await Promise.all(steady.map((key) => entries.set(NAMESPACE, [write(key)], CALL)));

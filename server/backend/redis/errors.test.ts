@@ -2,7 +2,7 @@ import { ReplyError } from "ioredis";
 import { expect, test } from "vitest";
 import { isRefused, toPrismError } from "./errors.ts";
 
-/** What a Cluster's client says when the last of the nodes that it was sent on to refuses, too. */
+/** A Cluster client's error when the last node that it was redirected to refuses too. */
 const gaveUp = (last: unknown) => new Error(`Too many Cluster redirections. Last error: ${last}`);
 
 test.each([

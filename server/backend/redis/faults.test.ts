@@ -1,4 +1,4 @@
-/** Several gateways on one server, and a server that is killed, frozen and gone. */
+/** Several gateways on one server, and a server that is killed, frozen and away. */
 import { describe } from "vitest";
 import { canStartRedis, startRedis } from "../../../tests/helpers/redis.ts";
 import { describeSharedStore } from "../conformance/shared-store.ts";

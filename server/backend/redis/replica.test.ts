@@ -1,6 +1,5 @@
 /**
- * A server that was the primary, and is a replica by now: it is read, and whether the primary moved
- * is looked at in peace.
+ * A former primary that is a replica now: it is still read, and looks for the new primary are rare.
  */
 import { once } from "node:events";
 import net from "node:net";
@@ -12,7 +11,7 @@ import { CALL, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { redisSchema } from "./config.ts";
 
-/** For so long writes are refused, each after the other. */
+/** How long writes are refused, one after the other. */
 const REFUSED_MS = 4_000;
 
 const configOf = (port: number) => redisSchema.parse({ type: "redis", url: `redis://127.0.0.1:${port}` });
@@ -30,8 +29,8 @@ async function follow(replica: RedisProcess, primary: RedisProcess): Promise<voi
 }
 
 /**
- * A name whose server can be another: `port` leads to `target`, connections that are there stay
- * where they are.
+ * A name that can change its server: `port` leads to `target`, and open connections stay where they
+ * are.
  */
 async function startName(target: RedisProcess) {
   const sockets = new Set<net.Socket>();
@@ -90,8 +89,8 @@ describe.runIf(canStartRedis())("redis that is a replica", () => {
     await Promise.all([write(), write(), read(), read()]);
     expect(refused).toBeGreaterThan(20);
     expect(reads).toBeGreaterThan(100);
-    // One look at once, and one after each of the pauses that fit in, with room for a slow machine;
-    // and those that asked how many there are.
+    // One look at once and one after each pause in that time, with room for a slow machine; also
+    // the connections that ask for their number.
     expect((await connectionsOf(replica)) - before).toBeLessThan(8);
   });
 

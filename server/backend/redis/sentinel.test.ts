@@ -28,7 +28,7 @@ describe.runIf(canStartRedis())("redis under sentinels", () => {
       }),
     );
     await setTexts(entries, { a: "1" });
-    // Else it may be lost: the replica hears of it a moment later.
+    // Otherwise the write could get lost: the replica hears of it a moment later.
     const master = await sentinel.master();
     const replica = present(sentinel.nodes.find((node) => node !== master));
     const name = `${shardKeys("prism", 0).entryPrefix}default:a`;

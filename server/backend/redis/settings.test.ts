@@ -1,6 +1,4 @@
-/**
- * Servers that are set up in other ways, or wrongly: passwords, TLS, too little memory, a replica.
- */
+/** Servers with other settings, or wrong ones: passwords, TLS, too little memory, a replica. */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -177,7 +175,7 @@ describe.runIf(canStartRedis())("redis", () => {
       expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
     }
     await expect(backend.check()).rejects.toBeInstanceOf(ReadOnlyError);
-    // Also by a gateway that starts then.
+    // Also for a gateway that starts then.
     const late = await open(configOf(server.url));
     expect(texts(await late.entries.get("default", ["a"], CALL))).toEqual(["1"]);
     await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "0");
@@ -241,7 +239,7 @@ describe.runIf(canStartRedis())("redis", () => {
   });
 
   describe("TLS", () => {
-    /** A server with a certificate for 127.0.0.1 of nobody's, and where it takes TLS. */
+    /** A server with a self-signed certificate for 127.0.0.1, and its TLS address. */
     async function startTls(...args: readonly string[]) {
       const folder = await temporaryFolder();
       onTestFinished(() => folder[Symbol.asyncDispose]());
@@ -265,7 +263,7 @@ describe.runIf(canStartRedis())("redis", () => {
         redisSchema.parse({ type: "redis", ...place, tls, connect_timeout_ms: 1000 }),
       );
 
-    /** Why the first shard cannot be opened now. */
+    /** Why the first shard cannot be opened. */
     const refusalOf = (config: RedisConfig) =>
       present(createRedisShards(config)[0])
         .open()

@@ -1,4 +1,4 @@
-/** Connections that are slow, and others that are silent. */
+/** Slow connections and silent ones. */
 import { once } from "node:events";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -8,10 +8,10 @@ import { endSilent } from "./silence.ts";
 
 const SILENCE_MS = 500;
 
-/** More than the buffers of a connection on loopback take in that time. */
+/** More than a loopback connection's buffers take in that time. */
 const LARGE = Buffer.alloc(32 * 1024 * 1024, "x");
 
-/** A client whose silent connections are ended, and the way to its server. */
+/** A client whose silent connections are ended, and the proxy to its server. */
 async function connected() {
   const server = await startRedis();
   const proxy = await startTcpProxy(server.port);

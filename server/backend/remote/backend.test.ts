@@ -24,7 +24,7 @@ const harness: Harness = {
   durable: true,
   atomic: "key",
   movesClock: true,
-  // A second of the plugin is a millisecond of the suite.
+  // A second at the plugin is a millisecond of the suite.
   maxTtlMs: MAX_TTL_SECONDS,
   async create() {
     const clock = createManualClock();
@@ -70,7 +70,7 @@ describeBackend({
   },
 });
 
-/** Handlers, in the place of the server's own way to them. */
+/** Handlers that replace the server's own. */
 function overConnect<Implementation>(handlers: object): Implementation {
   return Object.fromEntries(
     Object.entries(handlers).map(([name, handle]) => [

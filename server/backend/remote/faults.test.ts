@@ -1,4 +1,4 @@
-/** A plugin that is not there, dies, freezes, is cut off, comes back. */
+/** A plugin that is away, dies, freezes, is cut off and comes back. */
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -14,7 +14,7 @@ import { createRemoteBackend } from "./backend.ts";
 const UNAVAILABLE = { name: "PrismError", reason: "store_unavailable" };
 const WRITE = [{ key: "a", value: bytes("1"), ttlMs: 0 }];
 
-/** Opens the room; it closes when the test is over. */
+/** Opens the room; closes it when the test is over. */
 async function openRemote(endpoint: string): Promise<Backend> {
   const backend = createGuardedBackend(createRemoteBackend({ type: "remote", endpoint }));
   onTestFinished(() => backend.close());
@@ -42,7 +42,7 @@ test("a plugin may start after the proxy: until then calls fail at once", async 
   const port = await freePort();
   const { check, entries, scans, lists } = await openRemote(`127.0.0.1:${port}`);
   const page = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 10, keysOnly: true };
-  // More than any wait would let through in the time of a test.
+  // More tries than could each wait within a test.
   for (let i = 0; i < 200; i++) {
     await expect(entries?.get(NAMESPACE, ["a"], CALL)).rejects.toMatchObject(UNAVAILABLE);
     await expect(entries?.set(NAMESPACE, WRITE, CALL)).rejects.toMatchObject(UNAVAILABLE);
@@ -87,7 +87,7 @@ test("a plugin that is killed under load and comes back: every call ends, with a
   await waitFor(() => expect(reasons.get("ok")).toBeGreaterThan(before + 1000));
   running = false;
   await lanes;
-  // Those that were on their way: a write's outcome is not known, a read may be made again.
+  // Calls under way: a write's outcome is unknown, a read may be repeated.
   expect([...reasons.keys()].sort()).toEqual([
     "get store_unavailable",
     "ok",
@@ -147,7 +147,7 @@ describe("a connection that is cut", () => {
   });
 });
 
-/** A way to the plugin that can be cut, and on which nothing comes back while it is `deaf`. */
+/** A proxy to the plugin that can be cut. While it is `deaf` nothing comes back. */
 async function openWire(to: string) {
   const sockets = new Set<net.Socket>();
   const state = { deaf: false };

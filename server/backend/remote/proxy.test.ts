@@ -1,7 +1,4 @@
-/**
- * Through a whole proxy to a plugin: Prism itself, or one that shares nothing with it but the
- * schema.
- */
+/** Through a whole proxy to a plugin: Prism itself, or one that shares only the schema with it. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +33,7 @@ async function start(adjust: (config: Config) => Config = (config) => config): P
   return server;
 }
 
-/** A proxy whose namespaces "default" and "other" are the plugin's, and a client of it. */
+/** A proxy whose namespaces "default" and "other" are on the plugin, and its client. */
 async function startProxy(endpoint: string) {
   const proxy = await start((config) => ({
     ...config,
@@ -56,7 +53,7 @@ async function openRoom(options: Omit<Parameters<typeof createRemoteBackend>[0],
 }
 
 /**
- * Ten thousand bytes a page of 1,024: many pages, of which the plugin sends what the window holds.
+ * Many pages of 1,024 entries and ten thousand bytes; the plugin sends as much as the window holds.
  */
 async function fill(plugin: TestServer): Promise<string[]> {
   const { entries } = await openRoom({ endpoint: plugin.address });
@@ -69,7 +66,7 @@ async function fill(plugin: TestServer): Promise<string[]> {
   return keys;
 }
 
-/** Scans that have ended. */
+/** The scans that have ended. */
 const scansOf = ({ log }: TestServer) =>
   log.filter(({ call }) => call === "Scan" || call === "ScanKeys").length;
 
@@ -118,7 +115,7 @@ describe("errors", () => {
       expect(errors.map(({ reason }) => reason)).toEqual([read, write]);
       expect(errors.map(({ message }) => message).join()).not.toMatch(/secret/);
     }
-    // The operator is told.
+    // The operator reads it.
     expect(JSON.stringify(proxy.log)).toContain("secret.go");
   });
 });
@@ -143,7 +140,7 @@ test("a write that the plugin answers, and says it did not make, fails", async (
   await expect(client.list.pushLeft("a", "1")).rejects.toMatchObject(failure);
   await expect(client.list.pushRight("a", "1")).rejects.toMatchObject(failure);
   expect(JSON.stringify(proxy.log)).toContain("success: false");
-  // These are answers.
+  // These are successful answers.
   expect(await client.keyvalue.delete("a")).toBe(false);
   expect(await client.list.popLeft("a")).toBeUndefined();
 });
@@ -265,7 +262,7 @@ describe("scans", () => {
       expect(page.keys).toEqual(keys.slice(0, page.keys.length));
       expect(await entries?.exists(NAMESPACE, ["k00000"], CALL)).toEqual([true]);
     }
-    // None of them had to begin anew.
+    // None of them was started again.
     expect(scansOf(plugin)).toBe(0);
   });
 

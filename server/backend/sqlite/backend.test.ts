@@ -17,7 +17,7 @@ function createDirectory(): string {
   return mkdtempSync(join(tmpdir(), "prism-sqlite-"));
 }
 
-/** Empties the tables beside the store, as another process might. */
+/** Empties the tables without the store, like another process. */
 function clear(path: string): void {
   const db = new DatabaseSync(path, { timeout: 5000 });
   db.exec(
@@ -70,7 +70,7 @@ describe("sqlite", () => {
     return backend;
   }
 
-  /** One number out of the file, read beside the store. */
+  /** Reads one number from the file without the store. */
   function readNumber(sql: string): number {
     const db = openReader(path);
     try {
@@ -143,7 +143,7 @@ describe("sqlite", () => {
       const backend = await open();
       const entries = present(backend.entries);
       await setTexts(entries, { a: "1" });
-      // So much that the thread is not done with it when it ends.
+      // So much that the thread is still busy when it ends.
       const many = Array.from({ length: 50_000 }, (_, i) => [`k${i}`, ""]);
       const sent = setTexts(entries, { ...Object.fromEntries(many), a: "2" });
       await new Promise((resolve) => setImmediate(resolve));
@@ -168,7 +168,7 @@ describe("sqlite", () => {
     const MAX_BYTES = 512 * 1024;
     const value = new Uint8Array(10_000).fill(7);
 
-    /** Writes until the store refuses; answers the keys that it acknowledged. */
+    /** Writes until the store refuses. Answers the acknowledged keys. */
     async function fill(backend: SqliteBackend): Promise<string[]> {
       const written: string[] = [];
       for (;;) {

@@ -175,7 +175,7 @@ type WriteAnswers<W extends WriteName> =
   | Answers<AnswerOf<W>>
   | ([AnswerOf<W>] extends [undefined] ? undefined : never);
 
-/** Makes a writing call. It keeps its items while they wait, and counts them until it is answered. */
+/** Makes a writing call. It keeps its items and counts them until it is answered. */
 function createWrite<W extends WriteName>(
   current: () => Session,
   type: W,

@@ -166,11 +166,11 @@ test("whatever is written meanwhile, and whenever it is committed, a count is ri
       let total: number | undefined;
       const counting = counter.count("a", "", NEVER_ABORTED).then((answer) => (total = answer));
 
-      /** If the count was answered just now, it is what there is now. */
+      /** If the count was just answered, it must equal the current one. */
       async function compare(): Promise<void> {
         const wasUnknown = total === undefined;
         const expected = truth.get(clock.now())?.[0];
-        // As many as an answer passes through.
+        // At least as many as an answer passes through.
         for (let promises = 0; promises < 10; promises++) {
           await Promise.resolve();
         }

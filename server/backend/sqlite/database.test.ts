@@ -65,7 +65,7 @@ describe("openWriter", () => {
 
   test("several processes may open a new file at once", async () => {
     const here = new URL("./", import.meta.url);
-    // Many files, because one is made in a moment that the processes may miss.
+    // Many files, because the processes may miss the moment in which one is made.
     const paths = Array.from({ length: 25 }, (_, i) => join(directory, `${i}.db`));
     const script = `
       const { openWriter } = await import("${here}database.ts");

@@ -126,8 +126,8 @@ describe("a new database", () => {
 });
 
 /**
- * Bounds how large a file this process may write, in bytes: beyond it each write fails, as it does
- * where a disk is broken.
+ * Limits how large a file this process may write, in bytes. Beyond that each write fails, as on a
+ * broken disk.
  */
 function limitFiles(bytes: number | "unlimited"): void {
   execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);

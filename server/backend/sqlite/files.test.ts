@@ -23,7 +23,7 @@ function modeOf(path: string): string {
   return (statSync(path).mode & 0o777).toString(8);
 }
 
-/** The modes of all files beside the database, while a store that was written to is open. */
+/** The modes of all files beside the database, while a store is open and was written to. */
 async function modesOf(path: string, log: StoreLog = SILENT): Promise<Record<string, string>> {
   const backend = createSqliteBackend({ type: "sqlite", path }, { clock: createSystemClock(), log });
   await backend.open();

@@ -9,7 +9,7 @@ import { createSystemClock } from "../clock.ts";
 import { answersOf, CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 
-/** A file system of its own, 4 MiB large. */
+/** A new file system of 4 MiB. */
 function mount(): string {
   const mountPoint = mkdtempSync(join(tmpdir(), "prism-full-disk-"));
   try {
@@ -64,7 +64,7 @@ describe.runIf(canMount())("a full disk", () => {
     return createSqliteBackend({ type: "sqlite", path: file }, { clock: createSystemClock() });
   }
 
-  /** Writes until the store refuses; answers the keys that it acknowledged. */
+  /** Writes until the store refuses. Answers the acknowledged keys. */
   async function fill(prefix: string): Promise<string[]> {
     const written: string[] = [];
     for (;;) {
@@ -79,7 +79,7 @@ describe.runIf(canMount())("a full disk", () => {
     }
   }
 
-  /** Leaves no room, as another program might. */
+  /** Takes all room, as another program might. */
   function fillUp(): void {
     try {
       writeFileSync(rest, new Uint8Array(4 * 1024 * 1024));
@@ -160,7 +160,7 @@ describe.runIf(canMount())("a full disk", () => {
     [
       "after the power failed",
       async () => {
-        // What is on the disk at this moment.
+        // The content of the disk at this moment.
         for (const file of [path, `${path}-wal`]) {
           copyFileSync(file, `${file}.copy`);
         }

@@ -5,7 +5,7 @@ import { createManualClock } from "../conformance/manual-clock.ts";
 import { createGetQueue } from "./get-queue.ts";
 import type { Reader } from "./reader.ts";
 
-/** A reader of keys that are their own values, with what it was asked; "bad" is damaged. */
+/** A reader whose keys are their own values, with a record of its calls. "bad" is damaged. */
 function createFakeReader() {
   const asked: string[] = [];
   const get: Reader["get"] = (_, key) => {

@@ -46,7 +46,7 @@ test("a key is looked at once, however many ask, until the database may be anoth
   const group = createReadGroup(database.reader)([write]);
   expect(group.liveIn("n", keyRange("a", undefined), NOW_MS)).toBe(0);
   database.apply([write], NOW_MS);
-  // What was looked at is remembered, what was not is not.
+  // Keys that were looked up are remembered; others are not.
   expect(group.liveIn("n", all, NOW_MS)).toBe(1);
   group.forget();
   expect(group.liveIn("n", all, NOW_MS)).toBe(2);

@@ -12,7 +12,7 @@ const ENTRIES = 60_000;
 const PREFIXES = ["", "k", "k0", "k01", "k02", "k03"];
 const WRITERS = 16;
 const VALUE = Buffer.alloc(2000, "v");
-/** So much is written at the least while counts overlap: more than the log may hold. */
+/** The least that is written while counts overlap: more than the log may hold. */
 const WRITTEN_BYTES = 24 * 1024 * 1024;
 
 test("the log stays small while counts of a large table overlap and others write, and all counts are right", async () => {

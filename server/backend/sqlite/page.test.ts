@@ -9,7 +9,7 @@ import { MAX_INLINE_VALUE_BYTES } from "./write-batch.ts";
 const NOW_MS = 1000;
 
 const sizes = [0, 1, 300, MAX_INLINE_VALUE_BYTES, MAX_INLINE_VALUE_BYTES + 1];
-/** Some of each, and more than one pack of them. */
+/** Some of each, in more than one pack. */
 const keys = [...AWKWARD_KEYS, ...Array.from({ length: 150 }, (_, i) => `key ${i}`)];
 const entryArbitrary = fc.record({
   key: fc.constantFrom(...keys),

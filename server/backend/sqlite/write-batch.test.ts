@@ -43,7 +43,9 @@ function reasons(outcomes: readonly Outcome[]): string[] {
   return outcomes.map((outcome) => (isFailure(outcome) ? outcome.reason : "done"));
 }
 
-/** Makes each COMMIT fail with this result code, `times` times. The error is as node:sqlite makes it. */
+/**
+ * Makes each COMMIT fail with this result code, `times` times, with an error like node:sqlite's.
+ */
 function failCommits(errcode: number, times = Infinity): void {
   const exec = db.exec.bind(db);
   let left = times;
@@ -114,7 +116,7 @@ describe("createApplyGroup", () => {
     const outcomes = apply([refused, push("q"), refused, pop("q")], 0);
     expect(begun()).toBe(3);
     expect(reasons(outcomes)).toEqual(["internal", "done", "internal", "done"]);
-    // What the refused ones did before they were has gone with them.
+    // What a refused operation did before its refusal is undone.
     expect([outcomes[1], outcomes[3]]).toEqual([[4], [bytes("1")]]);
     expect(prepare(db, "SELECT tail - head FROM list").get()).toEqual([3]);
     expect(prepare(db, "SELECT count(*) FROM list_item").get()).toEqual([3]);

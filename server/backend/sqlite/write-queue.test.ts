@@ -9,7 +9,7 @@ import type { Operation } from "./write-batch.ts";
 import { createWriteQueue, type WriteQueue, type WriterThread } from "./write-queue.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
 
-/** A thread that answers when a test says so. */
+/** A thread that answers on demand. */
 class FakeThread extends EventEmitter implements WriterThread {
   readonly received: ToWriter[] = [];
 
@@ -20,7 +20,7 @@ class FakeThread extends EventEmitter implements WriterThread {
     }
   }
 
-  /** The sizes of the groups that it was sent. */
+  /** The sizes of the groups that it received. */
   get groups(): number[] {
     return this.received.map((message) =>
       message === "close" ? 0 : unpackOperations(message.operations).length,
@@ -54,7 +54,7 @@ function remove(key: string): Extract<Operation, { type: "delete" }> {
   return { type: "delete", namespace: "a", items: [key] };
 }
 
-/** The reasons with which writes were rejected, "done" where they were not. */
+/** The reasons of rejected writes, "done" for the others. */
 async function reasonsOf(writes: readonly Promise<unknown>[]): Promise<unknown[]> {
   return (await Promise.allSettled(writes)).map((result) =>
     result.status === "rejected" ? result.reason.reason : "done",

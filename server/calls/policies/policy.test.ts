@@ -10,7 +10,7 @@ const GET = readMethod(KeyValueBasicInterface.method.get, 0);
 const REFUSAL = new PrismError("overloaded", "not now");
 const call = createCall();
 
-/** A chain of policies that write down what they are told. */
+/** A chain of policies that record what they hear. */
 function setUp(hooks: readonly (PolicyHooks | undefined)[]) {
   const told: string[] = [];
   const policies = hooks.map(

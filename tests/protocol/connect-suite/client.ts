@@ -1,4 +1,7 @@
-/** The client under test: Connect's generated client over Prism's own gRPC transport. Requests run side by side, as the suite sends them. */
+/**
+ * The client under test: Connect's generated client over Prism's own gRPC transport. Requests run
+ * at the same time, as the suite sends them.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
@@ -27,7 +30,7 @@ import {
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 import { readMessages, writeMessage } from "./stdio.ts";
 
-/** One for each server: calls to it share connections. */
+/** One for each server, whose calls share connections. */
 const transports = new Map<string, GrpcTransport>();
 
 function transportTo({
@@ -59,7 +62,7 @@ function transportTo({
   return transport;
 }
 
-/** What becomes of one call. */
+/** The course of one call. */
 class Run {
   readonly payloads: ConformancePayload[] = [];
   readonly #request: ClientCompatRequest;
@@ -116,7 +119,7 @@ class Run {
     return value;
   }
 
-  /** All is sent: a call that is to be canceled some time after that will be. */
+  /** Everything is sent. A cancellation some time after that starts its timer now. */
   sent(): void {
     const timing = this.#request.cancel?.cancelTiming;
     if (timing?.case === "afterCloseSendMs" || (timing !== undefined && timing.case === undefined)) {
@@ -134,7 +137,7 @@ class Run {
 
   result(thrown: unknown): ClientResponseResult {
     const error = thrown === undefined ? undefined : ConnectError.from(thrown);
-    // Of a call that failed Connect tells headers and trailers together.
+    // Connect reports the headers and trailers of a failed call together.
     const both = error === undefined || this.payloads.length > 0 ? undefined : error.metadata;
     return create(ClientResponseResultSchema, {
       payloads: this.payloads,
@@ -233,7 +236,7 @@ async function answer(request: ClientCompatRequest): Promise<void> {
   writeMessage(ClientCompatResponseSchema, create(ClientCompatResponseSchema, { testName, result }));
 }
 
-/** So many calls at once. */
+/** The most calls at a time. */
 const MAX_CALLS = 16;
 
 const calls = new Set<Promise<void>>();

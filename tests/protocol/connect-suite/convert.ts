@@ -1,4 +1,4 @@
-/** Between the suite's messages and what Connect has for the same. */
+/** Converts between the suite's messages and Connect's types. */
 import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
@@ -31,12 +31,12 @@ export function toSuiteError({ code, rawMessage, details }: ConnectError): Suite
   });
 }
 
-/** Names and values, one after the other. */
+/** Names and values in turn. */
 export function toPairs(headers: readonly Header[]): string[] {
   return headers.flatMap(({ name, value }) => value.flatMap((each) => [name.toLowerCase(), each]));
 }
 
-/** As Connect has them, with more values of one name in one. */
+/** In Connect's form, several values of one name are joined. */
 export function toSuiteHeaders(headers: Iterable<readonly [string, string]>): Header[] {
   return Array.from(headers, ([name, value]) => create(HeaderSchema, { name, value: value.split(", ") }));
 }

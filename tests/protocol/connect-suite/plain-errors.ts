@@ -1,4 +1,7 @@
-/** For `node --import`: who imports `calls/status.ts` gets `plain-status.ts`, and that alone the original. */
+/**
+ * For `node --import`: importers of `calls/status.ts` get `plain-status.ts`, and that alone gets
+ * the original.
+ */
 import { registerHooks } from "node:module";
 
 const ORIGINAL = new URL("../../../server/calls/status.ts", import.meta.url).href;

@@ -1,6 +1,7 @@
 /**
- * The server under test: Prism's data plane with the suite's service in the place of Prism's own. Arguments: what speaks HTTP/2
- * (`engine` or `node`), and who answers what the direct path can (`direct` or `connect`).
+ * The server under test: Prism's data plane with the suite's service instead of Prism's own.
+ * Arguments: the implementation of HTTP/2 (`engine` or `node`), and the path for calls that the
+ * direct path can take (`direct` or `connect`).
  */
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
@@ -17,7 +18,7 @@ import { readMessages, writeMessage } from "./stdio.ts";
 
 const [http2, path] = process.argv.slice(2);
 
-/** Of Prism's bound on a message, what is not a value in base64. */
+/** The part of Prism's bound on a message that is no value in base64. */
 const AROUND_VALUE_BYTES = 64 * 1024;
 
 function options({

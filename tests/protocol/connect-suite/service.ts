@@ -1,4 +1,6 @@
-/** The suite's service behind the policies and the wire of Prism's own: it answers what each request asks it to. */
+/**
+ * The suite's service behind Prism's own policies and wire. It answers what each request asks for.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, createRegistry, type MessageShape } from "@bufbuild/protobuf";
 import { type Any, anyPack, DurationSchema, FloatValueSchema } from "@bufbuild/protobuf/wkt";
@@ -25,24 +27,27 @@ import {
   type UnaryResponseDefinition,
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
-// The suite's messages hold others of any type, which JSON cannot tell without knowing them.
+// The suite's messages contain others of any type, which JSON cannot write without knowing them.
 Object.assign(JSON_OPTIONS, {
   registry: createRegistry(file_connectrpc_conformance_v1_service, DurationSchema, FloatValueSchema),
 });
 
-/** The headers of requests by which the suite knows them. */
+/** The request headers by which the suite knows a test. */
 const REQUEST_HEADERS = ["x-conformance-test", "x-custom-header"];
 
-/** A request as the handlers below get it: in the place of the message, with what a handler of Prism's has no use for. */
+/** A request for the handlers below: the message, and facts that Prism's handlers never need. */
 interface Asked<T> {
   readonly message: T;
   readonly record: CallRecord;
 }
 
-/** A response, or the error to fail with: Prism's handlers cannot choose just any, so it leaves the policies as a value. */
+/**
+ * A response, or the error to fail with. Prism's handlers cannot throw just any error, so it leaves
+ * the policies as a value.
+ */
 type Outcome = object | ConnectError;
 
-/** Makes the service, as `createServices` does Prism's. */
+/** Makes the service, like `createServices` for Prism's. */
 export function createConformanceService(calls: CallSettings): ServiceMethods[] {
   const { service, methods } = implement(
     ConformanceService,
@@ -172,7 +177,10 @@ async function answerUnary(
   return { payload: { data: response?.value ?? new Uint8Array(0), requestInfo } };
 }
 
-/** The responses from the one with the number `sent` on, and the error. The first of all responses tells about the request. */
+/**
+ * The responses from number `sent` on, then the error. The very first response tells about the
+ * request.
+ */
 async function* answerRest(
   definition: StreamResponseDefinition | undefined,
   sent: number,
@@ -218,7 +226,7 @@ async function delay(definition: { responseDelayMs: number } | undefined, call: 
   }
 }
 
-/** What the suite wants to hear of its own request. */
+/** What the suite wants to hear about its own request. */
 function infoOf({ record }: Asked<unknown>, requests: Any[]): ConformancePayload_RequestInfo {
   const known = REQUEST_HEADERS.flatMap((name) => {
     const value = record.header(name);

@@ -1,7 +1,10 @@
-/** How the suite talks with the programs that it tests: messages on standard input and output, each behind its length in four bytes. */
+/**
+ * How the suite talks with the programs under test: messages on standard input and output, each
+ * after its length in four bytes.
+ */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 
-/** The messages that the suite sends, until it closes standard input. */
+/** The suite's messages, until it closes standard input. */
 export async function* readMessages<D extends DescMessage>(type: D): AsyncGenerator<MessageShape<D>> {
   let received: Buffer = Buffer.alloc(0);
   for await (const chunk of process.stdin) {
