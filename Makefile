@@ -53,6 +53,7 @@ check: $(INSTALLED) ## types, lint, format, schema, generated code, import direc
 	$(WITH_NODE) buf lint
 	$(WITH_NODE) buf format --diff --exit-code
 	$(WITH_NODE) sh .ci/check-gen
+	sh .ci/check-comments
 	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client tests gen examples bench
 	$(WITH_NODE) knip
 
