@@ -31,7 +31,10 @@ export async function until(
   }
 }
 
-/** As `vi.waitFor`, for as long as a busy machine needs: waits until `look` throws no more, and answers what it answers. */
+/**
+ * Like `vi.waitFor`, for as long as a busy machine needs: waits until `look` throws no more, and
+ * answers what it answers.
+ */
 export function waitFor<T>(look: () => Promise<T> | T, intervalMs = INTERVAL_MS): Promise<T> {
   return vi.waitFor(look, { interval: intervalMs, timeout: TIMEOUT_MS });
 }

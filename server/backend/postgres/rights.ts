@@ -66,7 +66,10 @@ const MISSING_FOR_STEPS = `
   SELECT format('GRANT INSERT ON %I.migration TO %I', $1::text, current_user)
     WHERE NOT has_table_privilege(format('%I.migration', $1::text), 'INSERT')`;
 
-/** What the connection's user has to be granted to bring the tables of `schema` up to this version; empty = nothing. */
+/**
+ * The missing GRANTs that the connection's user needs to bring the tables of `schema` up to this
+ * version. Empty = none.
+ */
 export async function missingGrantsForSteps(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ sql: string }>(MISSING_FOR_STEPS, [schema]);
   return rows.map(({ sql }) => sql);
