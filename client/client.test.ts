@@ -136,7 +136,7 @@ describe.each([
     await expect(scan).rejects.toThrow(NamespaceNotFoundError);
   });
 
-  test("refuses what the wire cannot carry, and what is no value, before it is sent", async () => {
+  test("refuses values of wrong types, and what the wire cannot carry, before it sends anything", async () => {
     const { keyvalue, list } = client;
     const sent = server.log.length;
     /** Values that TypeScript would refuse. */

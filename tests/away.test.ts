@@ -10,7 +10,7 @@ import { callRequest, POST_WIRES } from "./protocol/wire.ts";
 
 const { exists } = KeyValueBasicInterface.method;
 
-test("the namespaces of other stores are served; its own fail at once, and the operator is told", async () => {
+test("the namespaces of other stores are served; its own fail at once, and the operator reads why", async () => {
   // Nobody listens on port 1.
   const nobody = postgresSchema.parse({ type: "postgres", url: "postgres://u:s3cret@127.0.0.1:1/db" });
   await using server = await startTestServer({

@@ -199,7 +199,7 @@ describe.each([
     expect(server.runs).toBe(1);
   });
 
-  test("a method that is not there", async () => {
+  test("an unknown method", async () => {
     const { address } = await startRaw((stream) =>
       stream.respond(encodeHeaders([":status", "404", "content-type", "text/plain"]), true),
     );

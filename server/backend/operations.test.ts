@@ -17,7 +17,7 @@ const LACKS_KEY: OperationTable = {
 };
 
 describe("the table of operations", () => {
-  test("a table that lacks something is one that the compiler refuses", () => {
+  test("the compiler refuses a table that lacks something", () => {
     expect("get" in LACKS_GET.entries).toBe(false);
     expect("lists" in LACKS_LISTS).toBe(false);
     expect(LACKS_KEY.lists.length).toBe(OPERATIONS.lists.push);
@@ -33,7 +33,7 @@ describe("the table of operations", () => {
     expect(WRITES.pop).toEqual({ of: "lists", row: OPERATIONS.lists.pop });
   });
 
-  test("what is kept of a write does not change with its request", () => {
+  test("the kept copy of a write does not change with its request", () => {
     const request = bytes("value");
     const write = { key: "key", value: request, ttlMs: 5 };
     const kept = OPERATIONS.entries.set.kept(write);

@@ -99,7 +99,7 @@ test("a failure with another error behind it is of another kind", () => {
   failures.close();
 });
 
-test("closing writes what is counted and stops the timer, and later failures are written", () => {
+test("closing writes the counted failures and stops the timer, and later failures are written", () => {
   const { lines, failures } = createLog();
   failures.tell(failure(1));
   failures.tell(failure(2));

@@ -92,7 +92,7 @@ test("many keys take no time that grows with their square", () => {
   expect(Object.keys(value as object)).toHaveLength(40_000);
 });
 
-test("a place is that of the key or item, or of what is around a setting that is not there", () => {
+test("a place is that of the key or item; of a missing setting it is that of the enclosing one", () => {
   const { document } = read('a:\n  b: "x"\n  c:\n    - ${V}\n', { V: "v" });
   const at = (...path: (string | number)[]) => document?.placeOf(path);
   expect(at("a", "b")).toEqual({ line: 2, column: 3, source: "x" });

@@ -273,7 +273,7 @@ logging: {level: warn, format: pretty}
     expect(fromEnv.logging.level).toBe("error");
   });
 
-  test("what cannot be used is told by its name, without its value, also where it is overridden", () => {
+  test("an unusable value is reported by its name, without the value, also where it is overridden", () => {
     const env = {
       PRISM_LISTEN: "s3cret",
       PRISM_ADMIN_LISTEN: "s3cret",
@@ -322,7 +322,7 @@ logging: {level: warn, format: pretty}
     }
   });
 
-  test("of many backends that are not there only those that are shown are compared with all others", () => {
+  test("of many unknown backends only those shown are compared with all names", () => {
     const names = Array.from({ length: 60 }, (_, i) => `b${i}`);
     const backends = names.map((name) => `  ${name}: {type: memory}\n`).join("");
     const namespaces = names.map((name) => `  - {name: ${name}, backend: ${name}x}\n`).join("");

@@ -48,7 +48,7 @@ function row({ path, schema, help, sources }: Setting): string {
   return `| ${[code(path.join(".")), takes(facts), value, names.map(code).join(", "), help].join(" | ")} |\n`;
 }
 
-test("docs/configuration.md says what is declared", async () => {
+test("docs/configuration.md says what the settings declare", async () => {
   const text = INTRODUCTION + SETTINGS.map(row).join("");
   await expect(text).toMatchFileSnapshot("../../docs/configuration.md");
 });

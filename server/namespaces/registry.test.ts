@@ -67,7 +67,7 @@ const reasonOf = (run: (call: CallScope) => unknown): string => {
 };
 
 describe("stores", () => {
-  test("namespaces share one that has one source; it is opened with the first and closed after the last", async () => {
+  test("namespaces with one source share a store, which is opened with the first and closed after the last", async () => {
     const { registry } = startRegistry();
     const [one, other] = [source("one"), source("other")];
     await registry.add([
@@ -88,7 +88,7 @@ describe("stores", () => {
     expect([one.closed, other.closed]).toEqual([1, 1]);
   });
 
-  test("one that is asked for again while it closes is opened when it has", async () => {
+  test("a store that is asked for again while it closes is opened after that", async () => {
     const { registry } = startRegistry();
     const one = source("one");
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -106,7 +106,7 @@ describe("stores", () => {
     expect([one.opened, one.closed]).toEqual([2, 2]);
   });
 
-  test("one that cannot be opened changes nothing, and what was opened beside it is closed", async () => {
+  test("a store that cannot be opened changes nothing, and those opened beside it are closed", async () => {
     const { registry } = startRegistry();
     const [one, other] = [source("one"), source("other")];
     await registry.add([{ name: "a", source: one }]);
@@ -126,7 +126,7 @@ describe("stores", () => {
     expect(one.closed).toBe(1);
   });
 
-  test("one that cannot be closed is told of, the others are closed, and the end fails", async () => {
+  test("a store that cannot be closed is reported, the others are closed, and the end fails", async () => {
     const { registry, failures } = startRegistry();
     const [one, other] = [source("one"), source("other")];
     one.closeGate = Promise.reject(new Error("stuck"));
@@ -233,7 +233,7 @@ describe("drain", () => {
     expect([one.opened, one.closed]).toEqual([1, 0]);
   });
 
-  test("waits no longer than it is told to, and says how many are left; other changes do not wait", async () => {
+  test("waits no longer than its limit, and answers how many are left; other changes do not wait", async () => {
     const { registry } = startRegistry();
     const one = source("one");
     await registry.add([{ name: "a", source: one }]);
@@ -272,7 +272,7 @@ describe("names", () => {
     expect(reasonOf((call) => registry.entries("toString", call))).toBe("invalid_field");
   });
 
-  test("one that is taken or none cannot be added, one that is not there cannot be changed", async () => {
+  test("a taken or invalid name cannot be added, a missing one cannot be changed", async () => {
     const { registry } = startRegistry();
     const one = source("one");
     await registry.add([{ name: "a", source: one }]);

@@ -62,8 +62,8 @@ export function readFromStream(socket: Duplex): void {
 function ignore(): void {}
 
 /**
- * Reads and drops the rest of a request after the answer. Otherwise the next request on the
- * connection would never be seen.
+ * Reads and drops what comes after the answer, or the next request on the connection would never be
+ * seen.
  */
 export function discard(request: http.IncomingMessage): void {
   if (!request.complete) {

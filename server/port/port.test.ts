@@ -103,7 +103,7 @@ const LARGE_BYTES = 64 * 1024 * 1024;
 const SLOW_READ_BYTES = 256 * 1024;
 const TLS = { cert: CERT, key: KEY, clientCa: undefined };
 
-test("HTTP/1.1: a peer that does not read is cut off after a while, and one whose answer is not there yet is not", async () => {
+test("HTTP/1.1: a peer that does not read is cut off after a while, but not one whose answer is still being made", async () => {
   await withLargeAnswer({}, async (_, failed, url) => {
     const quiet = fetch(url);
     expect(await failed).toBe("ETIMEDOUT");

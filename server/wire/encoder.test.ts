@@ -78,7 +78,7 @@ describe("columns", () => {
     );
   });
 
-  test("a field that is not there, or no scalar", () => {
+  test("an unknown field, or one that is no scalar", () => {
     expect(() => columnsEncoder(output, new Columns<object>(0, { no: [] } as object))).toThrow("no");
     const { output: list } = Health.method.list;
     expect(() => columnsEncoder(list, new Columns<object>(0, { statuses: [] } as object))).toThrow(

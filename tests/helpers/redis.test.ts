@@ -24,7 +24,7 @@ async function folderOf(url: string): Promise<string> {
 }
 
 describe.runIf(canStartRedis())("redis", () => {
-  test("a durable one that is killed has its data when it is back, another has none", async () => {
+  test("a durable one that is killed has its data afterwards, another has none", async () => {
     const [durable, other] = await Promise.all([start({ durable: true }), start()]);
     for (const redis of [durable, other]) {
       expect(await askRedis(redis.url, "SET", "a", "1")).toBe("OK");

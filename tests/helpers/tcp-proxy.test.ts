@@ -124,7 +124,7 @@ test("a client that goes while the connection is frozen is not missed before it 
   await waitFor(() => expect(sockets[0]?.destroyed).toBe(true));
 });
 
-test("an answer is cut after its request has reached the server; other connections are as ever", async () => {
+test("an answer is cut after its request has reached the server; other connections are not affected", async () => {
   const { proxy, received } = await startEcho();
   const { socket, ask } = await connect(proxy.port);
   await ask("a");
@@ -136,7 +136,7 @@ test("an answer is cut after its request has reached the server; other connectio
   expect(socket.bytesRead).toBe(1);
 });
 
-test("a server that is not there resets the client's connection", async () => {
+test("a missing server resets the client's connection", async () => {
   const { proxy } = await startEcho();
   await using closed = await startTcpProxy(proxy.port);
   proxy.refuse();

@@ -32,7 +32,7 @@ export async function until(
 }
 
 /**
- * Like `vi.waitFor`, for as long as a busy machine needs: waits until `look` throws no more, and
+ * As `vi.waitFor`, for as long as a busy machine needs: waits until `look` throws no more, and
  * answers what it answers.
  */
 export function waitFor<T>(look: () => Promise<T> | T, intervalMs = INTERVAL_MS): Promise<T> {

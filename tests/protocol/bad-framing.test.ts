@@ -203,7 +203,7 @@ describe.each(POST_WIRES)("$name", (wire) => {
     expect(read.code).toBe("not_found");
   });
 
-  test("a compressed request, and one that is announced as such and is not", async () => {
+  test("a compressed request, and one that is only announced as compressed", async () => {
     const key = `${wire.name} zip`;
     const value = Buffer.alloc(5000, "z");
     const { body = new Uint8Array() } = callRequest(wire, set, { key, value });

@@ -81,7 +81,7 @@ describe.each(["engine", "node"] as const)("HTTP/2 by %s", (http2) => {
     },
   );
 
-  test("a host that is none is told in gRPC", async () => {
+  test("a malformed host is reported in gRPC", async () => {
     await using server = await start(http2, true);
     expect(await callOver2(server, { ":authority": "a:b" })).toBe("failed");
     expect(server.log.filter(({ msg }) => msg === "call failed")).toEqual([

@@ -62,7 +62,7 @@ test("a flood of calls that fail has a line a second, with the peer and how many
   }
 });
 
-test("so have paths that are not there, on both protocols, and contents that nobody reads", async () => {
+test("a flood of unknown paths too, on both protocols, and of contents that nobody reads", async () => {
   const server = await start();
   for (let i = 0; i < 60; i++) {
     await fetch(`${server.baseUrl}/no/such${i}`, { method: "POST" });
@@ -122,7 +122,7 @@ test("a call that is reset in the turn in which it came, of whatever path, has n
   }
 });
 
-test("so have connections that fail, and calls whose caller leaves", async () => {
+test("a flood of failing connections too, and of calls whose caller leaves", async () => {
   const server = await start((config) => ({ ...config, limits: { ...config.limits, maxConnections: 2 } }));
   for (let i = 0; i < 30; i++) {
     for (const bytes of ["no protocol\r\n\r\n", Buffer.concat([HTTP2_START, frame("DATA", 0, 1)])]) {

@@ -139,7 +139,7 @@ describe("calls that arrive together", () => {
     return { entries: present(entries), asked: store.asked, refusal };
   }
 
-  test("one that is refused is so alone, and the others are made once", async () => {
+  test("a refused call is refused alone, and the others are made once", async () => {
     const { entries, asked, refusal } = createPickyStore();
     const answers = await Promise.all(
       ["k1", "bad", "k2"].map((key) => entries.set("a", write(key, "1"), CALL)),

@@ -61,7 +61,7 @@ describe("sharded", () => {
     ]);
   });
 
-  test("a batch that takes effect in one shard and fails in another is in doubt; one that fails in all is not", async () => {
+  test("a batch that takes effect in one shard and fails in another is in doubt; a batch that fails in all is not", async () => {
     const store = createShardedBackend([memory(), failing(memory(), "store_full")]);
     await store.open();
     const { entries, lists } = store;
@@ -87,7 +87,7 @@ describe("sharded", () => {
 
   const query = { prefix: "", after: undefined, maxEntries: 100, maxBytes: 1e6, keysOnly: false };
 
-  test("of the values that a shard leaves out one that is gone when it is read is not in the page", async () => {
+  test("a left-out value that is gone when it is read is not in the page", async () => {
     const shards = [memory(), memory()].map((shard): Backend => {
       const [entries, scans] = [present(shard.entries), present(shard.scans)];
       return {
@@ -139,7 +139,7 @@ describe("sharded", () => {
     await expect(scan).rejects.toMatchObject({ reason: "canceled" });
   });
 
-  test("one that takes no writes is said only where all others are well", async () => {
+  test("a read-only shard is reported only if all others are well", async () => {
     const readOnly = { ...memory(), check: () => Promise.reject(new ReadOnlyError("takes no writes")) };
     await expect(createShardedBackend([memory(), readOnly]).check()).rejects.toBeInstanceOf(ReadOnlyError);
     const store = createShardedBackend([readOnly, failing(memory(), "store_unavailable")]);

@@ -129,7 +129,7 @@ describe("EntryTable", () => {
     );
   });
 
-  test("what is written over with other sizes again and again takes about twice its room at most", () => {
+  test("entries that are rewritten with other sizes again and again take at most about twice their room", () => {
     const table = new EntryTable();
     const COUNT = 20_000;
     let most = 0;

@@ -142,7 +142,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
     });
   });
 
-  test("one that takes no writes is read, also by a gateway that starts then, and says so when it is asked", async () => {
+  test("a read-only server is read, also by a gateway that starts then, and its health says so", async () => {
     await using other = await createTestDatabase();
     const name = new URL(other.url).pathname.slice(1);
     const open = async () => {

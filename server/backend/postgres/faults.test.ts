@@ -123,7 +123,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     expect([keys.keys, keys.next, keys.values.length]).toEqual([["k0", "k1", "k2"], undefined, 0]);
   });
 
-  test("a sweep deletes what is expired, also beside another gateway's", async () => {
+  test("a sweep deletes expired entries, also beside another gateway's sweep", async () => {
     const postgres = await start();
     const { entries } = await gateway(postgres);
     const entry = (key: string, ttlMs: number) => ({ key, value: VALUE, ttlMs });
@@ -163,7 +163,7 @@ describe.runIf(canStartPostgres())("postgres", () => {
     expect(await scans.count("n", "", CALL)).toBe(1);
   });
 
-  test("a server that is not there at the start: everything else is served, and it is found when it comes", async () => {
+  test("a server that is away at the start: everything else is served, and it is found when it comes", async () => {
     const postgres = await start();
     await postgres.kill();
     const backend = createBreakerBackend(createPostgresBackend(configOf(postgres)), 100);

@@ -65,7 +65,7 @@ describe.runIf(canStartPostgres())("several hosts", () => {
     await servers[0].start();
   });
 
-  test("with read-write, one that takes writes; and another when it does so no more", async () => {
+  test("with read-write, a server that takes writes is chosen, and another when it no longer does", async () => {
     await setReadOnly(servers[0], true);
     const config = configOf(servers, "read-write");
     const { entries, lists, backend } = await open(config);

@@ -138,7 +138,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     await callAll(await gateway("prism", url.href), "odd", 0);
   });
 
-  test("a pooler that starts anew, and one that takes the place of the server", async () => {
+  test("a pooler that restarts, and one that replaces the server", async () => {
     await using direct = await startTcpProxy(Number(new URL(server.url).port));
     const both = new URL(pooler.url);
     both.host = `127.0.0.1:${direct.port}`;
@@ -243,7 +243,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     60_000,
   );
 
-  test("who waits for longer than the pooler allows had no effect, and is told so", async () => {
+  test("a call that waits longer than the pooler allows has no effect, and its error says so", async () => {
     await using strict = await startPgBouncer(server.url, "transaction", ["query_wait_timeout = 1"]);
     const mine = await gateway("strict", strict.url);
     const others = Array.from({ length: 3 }, () => new pg.Client({ connectionString: strict.url }));

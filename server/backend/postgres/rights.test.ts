@@ -59,7 +59,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
     await server.query(String(sql));
   }
 
-  test("who may not make the schema is told what to grant, and that is enough", async () => {
+  test("a user who may not make the schema reads what to grant, and that is enough", async () => {
     const message = await whyNot();
     const database = new URL(server.url).pathname.slice(1);
     expect(message).toContain(`GRANT CREATE ON DATABASE ${database} TO ${role};`);
@@ -68,7 +68,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
     await server.query(`DROP SCHEMA ${schema} CASCADE`);
   });
 
-  test("so is who may not make tables in one that is there", async () => {
+  test("so does a user who may not make tables in an existing one", async () => {
     await server.query(`CREATE SCHEMA ${schema}`);
     const message = await whyNot();
     expect(message).toContain(

@@ -67,8 +67,8 @@ const MISSING_FOR_STEPS = `
     WHERE NOT has_table_privilege(format('%I.migration', $1::text), 'INSERT')`;
 
 /**
- * The missing GRANTs that the connection's user needs to bring the tables of `schema` up to this
- * version. Empty = none.
+ * What the connection's user has to be granted to bring the tables of `schema` up to this version;
+ * empty = nothing.
  */
 export async function missingGrantsForSteps(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ sql: string }>(MISSING_FOR_STEPS, [schema]);

@@ -82,7 +82,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       expect(String(error)).toContain("this is a node of a Cluster: name it under `cluster`");
     });
 
-    test("a slot moves: what is in it can be read all the while, and nothing is lost", async () => {
+    test("a slot moves: its keys can be read all the time, and nothing is lost", async () => {
       const config = newConfig();
       const { entries, lists, scans } = await open(config);
       await entries.set(

@@ -112,7 +112,7 @@ describe.runIf(canStartRedis())("redis that is a replica", () => {
     expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["3"]);
   });
 
-  test("one that leads there only later is followed too", { timeout: 30_000 }, async () => {
+  test("a name that leads there only later is followed too", { timeout: 30_000 }, async () => {
     await using old = await startRedis();
     await using next = await startRedis();
     const name = await startName(old);

@@ -33,7 +33,7 @@ const openErrorOf = (config: RedisConfig) =>
 describe.runIf(canStartRedis())("redis", () => {
   const { open } = useGateways();
 
-  test("one that is not there at the start is found when it comes", async () => {
+  test("a server that is away at the start is found when it comes", async () => {
     await using server = await startRedis();
     await server.kill();
     const [shard] = createRedisShards(configOf(server.url));
@@ -102,7 +102,7 @@ describe.runIf(canStartRedis())("redis", () => {
     expect(told.join().includes("s3cret")).toBe(false);
   });
 
-  test("a user who may not run a command is an error at once, which names it", async () => {
+  test("a user who may not run a command gets an error at once, which names the command", async () => {
     await using server = await startRedis();
     const grants = ["EVAL", "EVALSHA", "INFO", ...COMMANDS].map((command) => `+${command}`);
     const allow = (...rules: string[]) =>
@@ -132,7 +132,7 @@ describe.runIf(canStartRedis())("redis", () => {
     }
   });
 
-  test("one that would throw data away when it is full is refused", async () => {
+  test("a server that would evict data when it is full is refused", async () => {
     await using server = await startRedis({
       args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
     });
@@ -162,7 +162,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await setTexts(entries, { a: "3" });
   });
 
-  test("one that refuses writes is read all the while", async () => {
+  test("a server that refuses writes can be read all the time", async () => {
     await using server = await startRedis();
     const { entries, scans, backend } = await open(configOf(server.url));
     await setTexts(entries, { a: "1" });
@@ -183,7 +183,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await backend.check();
   });
 
-  test("one that cannot write to its disk is read, and says so when it is asked", async () => {
+  test("a server that cannot write to its disk can be read, and its health says so", async () => {
     await using folder = await temporaryFolder();
     const directory = join(folder.path, "data");
     await mkdir(directory);
@@ -225,7 +225,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await expectHealth(200, "serving");
   });
 
-  test("one that has lost everything is claimed again when it is asked how it is, or is somebody else's by then", async () => {
+  test("a server that has lost everything is claimed again at the next health check, or belongs to somebody else by then", async () => {
     await using server = await startRedis();
     const { entries, backend } = await open(configOf(server.url));
     const others = configOf(server.url, { shards: 3 });
@@ -277,7 +277,7 @@ describe.runIf(canStartRedis())("redis", () => {
       expect(String(await openErrorOf(noFile))).toContain("no such file");
     });
 
-    test("a certificate that is not trusted, or is another's, is told", async () => {
+    test("a certificate that is not trusted, or has another name, is reported", async () => {
       const { files, port } = await startTls("--tls-auth-clients", "no");
       for (const config of configsOf(`rediss://127.0.0.1:${port}`, {})) {
         expect(await refusalOf(config)).toContain("self-signed certificate");
@@ -308,7 +308,7 @@ describe.runIf(canStartRedis())("redis", () => {
     });
   });
 
-  test("nodes of a Cluster of which none can be reached are told with the reason of each", async () => {
+  test("if no node of a Cluster can be reached, the reason of each is reported", async () => {
     const ports = await freePorts(2);
     const cluster = ports.map((port) => `redis://127.0.0.1:${port}`);
     const [shard] = createRedisShards(redisSchema.parse({ type: "redis", cluster }));

@@ -86,7 +86,7 @@ describe("errors", () => {
     });
   });
 
-  test("of a foreign plugin the code is told, and not its words", async () => {
+  test("the gateway passes on a foreign plugin's code, and not its words", async () => {
     const code = { value: 0 };
     const endpoint = await startForeignPlugin([KeyValueBasicInterface], {
       Get: (_call, _answer, fail) => fail(code.value),
@@ -181,7 +181,7 @@ describe("interfaces", () => {
 });
 
 describe("deadlines and cancellation", () => {
-  test("the plugin gets what is left of the caller's time, and hears when the caller leaves", async () => {
+  test("the plugin gets the rest of the caller's time, and hears when the caller leaves", async () => {
     const deadlines: number[] = [];
     const canceled: string[] = [];
     const endpoint = await startForeignPlugin([KeyValueBasicInterface], {

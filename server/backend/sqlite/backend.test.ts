@@ -80,7 +80,7 @@ describe("sqlite", () => {
     }
   }
 
-  test("a sweep deletes what is expired, and nothing else", async () => {
+  test("a sweep deletes expired entries, and nothing else", async () => {
     const backend = await open();
     const entries = present(backend.entries);
     const expiring = Array.from({ length: 1300 }, (_, i) => [`k${i}`, "1"]);

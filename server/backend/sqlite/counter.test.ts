@@ -42,7 +42,7 @@ describe("createCounter", () => {
   });
   const remove = (...keys: string[]): Operation => ({ type: "delete", namespace: "a", items: keys });
 
-  test("only what is live and has the prefix counts", async () => {
+  test("only live entries with the prefix count", async () => {
     expect(await count("a", "k0")).toBe(9999);
     expect(await count("b", "")).toBe(0);
     clock.advance(500);
@@ -51,7 +51,7 @@ describe("createCounter", () => {
     expect(await count("a", "")).toBe(ENTRIES - 2500);
   });
 
-  test("what is written behind and in front of a count is in it, and it holds no snapshot", async () => {
+  test("writes behind and in front of a count are in it, and it holds no snapshot", async () => {
     const counting = count("a", "");
     await nextTurn();
     write(
@@ -84,7 +84,7 @@ describe("createCounter", () => {
     expect(new Set(await Promise.all(counts))).toEqual(new Set([ENTRIES]));
   });
 
-  test("one that is under way when the connection closes fails, and its call may be sent again", async () => {
+  test("a count under way when the connection closes fails, and its call may be sent again", async () => {
     const counting = count("a", "");
     counter.close();
     database.reader.close();

@@ -91,7 +91,7 @@ describe("a file that goes while it is open", () => {
     expect(texts(await present(again.entries).get("default", ["a"], CALL))).toEqual(["1"]);
   });
 
-  test("is told by GET /health", async () => {
+  test("is reported by GET /health", async () => {
     await using server = await startTestServer({
       adjust: (config) => ({ ...config, backends: { database: { type: "sqlite", path } } }),
     });

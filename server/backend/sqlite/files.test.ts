@@ -49,7 +49,7 @@ describe("what is stored is nobody else's to read", () => {
     expect([modeOf(directory), modeOf(join(directory, ".."))]).toEqual(["700", "700"]);
   });
 
-  test("a folder that is there keeps its mode", async () => {
+  test("an existing folder keeps its mode", async () => {
     const directory = join(folder.path, "shared");
     mkdirSync(directory);
     chmodSync(directory, 0o755);

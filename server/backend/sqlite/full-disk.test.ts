@@ -195,7 +195,7 @@ describe.runIf(canMount())("a full disk", () => {
     },
   );
 
-  test("a new store on it says what is wrong", async () => {
+  test("a new store on it reports what is wrong", async () => {
     fillUp();
     const other = join(mountPoint, "other.db");
     await expect(createBackend(other).open()).rejects.toMatchObject({

@@ -36,7 +36,7 @@ describe("createGetQueue", () => {
     expect(reader.asked).toEqual(["a,b,e", "c,d", "f"]);
   });
 
-  test("one that meets damage fails alone", async () => {
+  test("a call that meets damage fails alone", async () => {
     const queue = createGetQueue(createFakeReader(), createManualClock());
     const [good, bad, other] = [queue.get("n", ["a"]), queue.get("n", ["bad"]), queue.get("n", ["b"])];
     expect(await bad).toMatchObject([{ reason: "internal" }]);

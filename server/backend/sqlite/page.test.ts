@@ -66,7 +66,7 @@ test("pages hold the live entries in order, each as few as it may and as many as
   );
 });
 
-test("what expired is passed over in steps, and what is deleted while a page is read is not in it", async () => {
+test("expired entries are passed over in steps, and an entry deleted while its page is read is not in it", async () => {
   await using database = await createTestDatabase();
   const { writer, apply } = database;
   const large = Buffer.alloc(100_000, "v");

@@ -102,7 +102,7 @@ describe("createApplyGroup", () => {
     expect(db.isTransaction).toBe(false);
   });
 
-  test("what is refused costs the others of its group no transaction, nor does any of the groups after it", () => {
+  test("a refused write costs the others of its group no transaction, and the groups after it none", () => {
     db.exec(
       "CREATE TRIGGER refuse BEFORE INSERT ON list_item WHEN new.value = x'00' BEGIN SELECT RAISE(ABORT, 'no'); END",
     );

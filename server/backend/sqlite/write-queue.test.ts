@@ -145,7 +145,7 @@ describe("bounds", () => {
 });
 
 describe("aborts", () => {
-  test("a call that was aborted before its group was sent is dropped; one that was sent is answered", async () => {
+  test("a call aborted before its group is sent is dropped; a call aborted later is answered", async () => {
     const sent = new AbortController();
     const waiting = new AbortController();
     const first = queue.write(remove("yes"), 1, createCall(sent.signal));
@@ -162,7 +162,7 @@ describe("aborts", () => {
     expect(await reasons).toEqual(["deadline_exceeded", "done"]);
   });
 
-  test("a group of which nothing is left is not sent", async () => {
+  test("an empty group is not sent", async () => {
     const controller = new AbortController();
     const write = queue.write(remove("yes"), 1, createCall(controller.signal));
     const closed = queue.close();

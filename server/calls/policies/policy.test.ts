@@ -37,7 +37,7 @@ function setUp(hooks: readonly (PolicyHooks | undefined)[]) {
   };
 }
 
-test("policies begin in order and finish in the opposite one, each once; who is not concerned is not told", () => {
+test("policies begin in order and finish in reverse, each once; a policy that is not concerned hears nothing", () => {
   const { chain, record, told } = setUp([{}, undefined, {}]);
   expect(chain.begin(record, call)).toBeUndefined();
   chain.finish(record, undefined);
@@ -106,7 +106,7 @@ describe("a policy that waits", () => {
   });
 });
 
-test("what a finish throws is told, and the others finish", () => {
+test("an error of a finish is reported, and the others finish", () => {
   const defect = new TypeError("oops");
   const { chain, record, told, onDefect } = setUp([
     {},
