@@ -192,9 +192,12 @@ describe("deadlines and cancellation", () => {
       },
     });
     const { client } = await startProxy(endpoint);
-    await expect(client.keyvalue.get("a", { timeoutMs: 100 })).rejects.toMatchObject({
-      reason: "deadline_exceeded",
-    });
+    // On a busy machine the deadline of one may be over before it comes to the plugin.
+    while (deadlines.length === 0) {
+      await expect(client.keyvalue.get("a", { timeoutMs: 100 })).rejects.toMatchObject({
+        reason: "deadline_exceeded",
+      });
+    }
     expect(deadlines).toHaveLength(1);
     expect(deadlines[0]).toBeGreaterThan(0);
     expect(deadlines[0]).toBeLessThanOrEqual(100);
