@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-crash test-h2spec test-conformance test-paths test-build bench check format proto build dev-up dev-down clean
+.PHONY: help run demo test test-quick test-crash test-h2spec test-conformance test-paths test-build bench check format proto build dev-up dev-down clean
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -26,6 +26,9 @@ demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, 
 
 test: $(INSTALLED) ## all tests; ARGS=server/wire for a part, ARGS=--coverage to enforce 90% of lines, as CI does
 	$(WITH_NODE) vitest run $(ARGS)
+
+test-quick: $(INSTALLED) ## the short tests, without real stores and whole processes; vitest.config.ts lists what it leaves out
+	$(WITH_NODE) PRISM_TEST_QUICK=1 vitest run $(ARGS)
 
 test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` does ten
 	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run tests/crash.test.ts

@@ -1,10 +1,38 @@
 import { defineConfig } from "vitest/config";
 
+/** Compiles everything once more: `make test-build`. */
+const BUILD = ["tests/build.test.ts"];
+
+/** What `make test-quick` leaves out. What is new is in it until it takes long. */
+const SLOW = [
+  // Real PostgreSQL, PgBouncer and Redis.
+  "server/backend/{postgres,redis}/**",
+  "tests/helpers/**",
+  "tests/protocol/conformance-{postgres,redis}.test.ts",
+  // The suite of stores, over each wire and store once more: gRPC and memory stay.
+  "tests/protocol/conformance-{connect,sqlite}.test.ts",
+  // Real browsers and proxies, clients in other languages.
+  "tests/protocol/{browser,interop,interop-tools}.test.ts",
+  // Whole processes that are started and killed, and a disk that is full.
+  "tests/{away,crash,shutdown}.test.ts",
+  "server/{log,main}.test.ts",
+  "server/backend/remote/faults.test.ts",
+  "server/backend/sqlite/{faults,full-disk,log-size}.test.ts",
+  // Attacks and floods.
+  "tests/floods.test.ts",
+  "tests/protocol/{costly-requests,receiving,unread}.test.ts",
+  // Thousands of random cases.
+  "http2/fuzz.test.ts",
+  "server/namespaces/load.test.ts",
+];
+
 export default defineConfig({
   test: {
     include: ["{http2,server,client,tests}/**/*.test.ts"],
-    // Compiles everything once more: `make test-build`.
-    exclude: process.env.PRISM_TEST_BUILD === undefined ? ["tests/build.test.ts"] : [],
+    exclude: [
+      ...(process.env.PRISM_TEST_BUILD === undefined ? BUILD : []),
+      ...(process.env.PRISM_TEST_QUICK === undefined ? [] : SLOW),
+    ],
     // No test leaves anything behind in its process, so modules need not be loaded again for each file.
     isolate: false,
     globalSetup: "tests/helpers/report-missing.ts",
