@@ -33,7 +33,7 @@ export default defineConfig({
       ...(process.env.PRISM_TEST_BUILD === undefined ? BUILD : []),
       ...(process.env.PRISM_TEST_QUICK === undefined ? [] : SLOW),
     ],
-    // No test leaves anything behind in its process, so modules need not be loaded again for each file.
+    // No test leaves anything behind in its process, so no file loads the modules again.
     isolate: false,
     globalSetup: "tests/helpers/report-missing.ts",
     maxWorkers: 2,

@@ -16,7 +16,9 @@ interface Form<Item> {
 /** The place of an end is its code. */
 const ENDS = ["left", "right"] as const;
 
-/** Of each call's items. Properties are evaluated, and so read, in the order in which they stand. */
+/**
+ * Of each call's items. Properties are evaluated, and so read, in the order in which they stand.
+ */
 const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
   set: {
     pack(into, { key, ttlMs, value }) {
@@ -51,8 +53,9 @@ const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
 const TYPES = [...WRITE_NAMES, "sweep", "probe"] as const;
 
 /**
- * Operations as bytes of their own, to be handed to another thread without a copy. Cloned as objects, of which each value has a buffer
- * for itself, they cost a quarter of all that is done for a call.
+ * Operations as bytes of their own, to be handed to another thread without a copy. Cloned as
+ * objects, of which each value has a buffer for itself, they cost a quarter of all that is done for
+ * a call.
  */
 export function packOperations(operations: readonly Operation[]): Uint8Array<ArrayBuffer> {
   const packer = new Packer();

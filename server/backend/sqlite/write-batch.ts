@@ -11,7 +11,10 @@ import {
 import { type Failure, fromFailure, isIoError, reasonOf, toFailure } from "./errors.ts";
 import { prepare } from "./query.ts";
 
-/** One call that writes, as plain data. Each takes effect whole or not at all. A `probe` writes what is there already. */
+/**
+ * One call that writes, as plain data. Each takes effect whole or not at all. A `probe` writes what
+ * is there already.
+ */
 export type Operation =
   | { [W in WriteName]: WriteOf<W> }[WriteName]
   | { readonly type: "sweep"; readonly maxEntries: number }
@@ -27,7 +30,10 @@ export interface WriteOf<W extends WriteName> {
 /** An operation of one type. */
 export type OperationOf<T extends Operation["type"]> = Extract<Operation, { type: T }>;
 
-/** What an operation answers, by its type: for each item, or `undefined` = nothing of any. `sweep`: how many entries it deleted. */
+/**
+ * What an operation answers, by its type: for each item, or `undefined` = nothing of any. `sweep`:
+ * how many entries it deleted.
+ */
 export type Results = { readonly [W in WriteName]: readonly AnswerOf<W>[] | undefined } & {
   readonly sweep: number;
   readonly probe: undefined;
@@ -45,23 +51,36 @@ export function entryKeysOf(operation: Operation, namespace: string): readonly s
 /** Any operation's result. */
 export type Result = Results[Operation["type"]];
 
-/** What became of one operation: its result, which is on the disk then, or the one thing that no result is, a {@link Failure}. */
+/**
+ * What became of one operation: its result, which is on the disk by then, or a {@link Failure},
+ * which no result looks like.
+ */
 export type Outcome = Result | Failure;
 
-/** Tells the two apart. Nothing is wrapped around a result, because thousands cross between threads in each group. */
+/**
+ * Tells the two apart. Nothing is wrapped around a result, because thousands cross between threads
+ * in each group.
+ */
 export function isFailure(outcome: unknown): outcome is Failure {
   return typeof outcome === "object" && outcome !== null && "reason" in outcome;
 }
 
-/** Applies a group of operations and commits it; the outcomes are in the operations' order. `nowMs` is since 1970. */
+/**
+ * Applies a group of operations and commits it; the outcomes are in the operations' order. `nowMs`
+ * is since 1970.
+ */
 export type ApplyGroup = (operations: readonly Operation[], nowMs: number) => Outcome[];
 
-/** After a call was refused so many groups are written with a savepoint for each call: others will be, most likely. */
+/**
+ * So many groups after a refused call are written with a savepoint for each call, because further
+ * calls are likely to be refused.
+ */
 const CAREFUL_GROUPS = 64;
 
 /**
- * Prepares the statements that write to `db`, a migrated database. A group is one transaction, with one wait for the disk. A call that
- * is refused has no effect and leaves the others be; what else goes wrong fails the group.
+ * Prepares the statements that write to `db`, a migrated database. A group is one transaction, with
+ * one wait for the disk. A call that is refused has no effect and leaves the others be; what else
+ * goes wrong fails the group.
  */
 export function createApplyGroup(db: DatabaseSync): ApplyGroup {
   const applyOne = createApplyOne(db);
@@ -144,7 +163,10 @@ function outcomeUnknown(error: unknown): PrismError {
   return new PrismError(reason, message, { cause: error });
 }
 
-/** What a call does to the database for one of its items. Answers a Failure where that is nothing; what it throws has to be undone. */
+/**
+ * Does to the database what a call wants for one of its items. A Failure as the answer means that it
+ * changed nothing; if it throws, the transaction must undo what it did.
+ */
 type ApplyItem<W extends WriteName> = (
   namespace: string,
   item: ItemOf<W>,
@@ -230,7 +252,7 @@ function createPush(db: DatabaseSync): ApplyItem<"push"> {
     `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), 0, 1)
      ON CONFLICT DO UPDATE SET tail = tail + 1 RETURNING id, tail - 1, tail - head`,
   );
-  // That it returns something makes SQLite undo the statement where there is no room, and not the transaction.
+  // Because of RETURNING, SQLite undoes only the statement if there is no room, not the transaction.
   const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?) RETURNING 1");
   return (namespace, { key, end, value }) => {
     const place = (end === "left" ? left : right).get(namespace, key);

@@ -22,7 +22,10 @@ const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024;
 /** What a call costs beside its bytes, roughly. */
 const CALL_BYTES = 256;
 
-/** Hears of each group, so that it can tell what is on the disk from what may be. One group is under way at a time. */
+/**
+ * Hears of each group, so that it can tell what is on the disk from what may be. One group is under
+ * way at a time.
+ */
 export interface GroupObserver {
   /** Before the group is sent: nothing of it has been done. */
   sending(operations: readonly Operation[], nowMs: number): void;
@@ -33,10 +36,11 @@ export interface GroupObserver {
 /** Hands writes to the writer's thread, in groups. */
 export interface WriteQueue {
   /**
-   * Resolves when the operation is on the disk. `bytes` is the size of what it carries; the operation belongs to the queue from now on, so
-   * its values must not be views of a request's buffer. Rejects with {@link PrismError}: `overloaded`; the abort's
-   * own error where `call` was aborted before the operation was sent; `store_unavailable` or `outcome_unknown` where the thread died
-   * before or after that; what SQLite said.
+   * Resolves when the operation is on the disk. `bytes` is the size of what it carries; the
+   * operation belongs to the queue from now on, so its values must not be views of a request's
+   * buffer. Rejects with {@link PrismError}: `overloaded`; the abort's own error where `call` was
+   * aborted before the operation was sent; `store_unavailable` or `outcome_unknown` where the
+   * thread died before or after that; what SQLite said.
    */
   write<T extends Operation["type"]>(
     operation: OperationOf<T>,
@@ -47,7 +51,10 @@ export interface WriteQueue {
   check(): void;
   /** Why writes fail of late; `undefined` = they do not. */
   readonly refusal: Failure | undefined;
-  /** Answers everything that waits, then closes the database and ends the thread. Nothing may be written after it. */
+  /**
+   * Answers everything that waits, then closes the database and ends the thread. Nothing may be
+   * written after it.
+   */
   close(): Promise<void>;
 }
 
@@ -68,8 +75,8 @@ export interface WriterThread {
 }
 
 /**
- * One group is with the thread at a time. Calls that arrive meanwhile are the next one: the slower the disk, the more calls share
- * one wait for it.
+ * One group is with the thread at a time. Calls that arrive meanwhile are the next one: the slower
+ * the disk, the more calls share one wait for it.
  *
  * @param worker Has opened the database already.
  * @param refusal Why writes fail from the start on.
@@ -131,7 +138,10 @@ export function createWriteQueue(
     whenAnswered?.();
   }
 
-  /** Waits for the end of this turn of the event loop, so that calls that arrived in it share a group. */
+  /**
+   * Waits for the end of this turn of the event loop, so that calls that arrived in it share a
+   * group.
+   */
   function schedule(): void {
     if (scheduled || sent.length > 0) {
       return;
