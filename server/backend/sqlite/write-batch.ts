@@ -164,8 +164,8 @@ function outcomeUnknown(error: unknown): PrismError {
 }
 
 /**
- * Does to the database what a call wants for one of its items. A Failure as the answer means that it
- * changed nothing; if it throws, the transaction must undo what it did.
+ * Does to the database what a call wants for one of its items. A Failure as the answer means that
+ * it changed nothing; if it throws, the transaction must undo what it did.
  */
 type ApplyItem<W extends WriteName> = (
   namespace: string,
@@ -252,7 +252,8 @@ function createPush(db: DatabaseSync): ApplyItem<"push"> {
     `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), 0, 1)
      ON CONFLICT DO UPDATE SET tail = tail + 1 RETURNING id, tail - 1, tail - head`,
   );
-  // Because of RETURNING, SQLite undoes only the statement if there is no room, not the transaction.
+  // Because of RETURNING, SQLite undoes only the statement if there is no room, and not the
+  // transaction.
   const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?) RETURNING 1");
   return (namespace, { key, end, value }) => {
     const place = (end === "left" ? left : right).get(namespace, key);
