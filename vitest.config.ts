@@ -15,13 +15,19 @@ const SLOW = [
   "tests/protocol/{browser,interop,interop-tools}.test.ts",
   // Whole processes that are started and killed, and a disk that is full.
   "tests/{away,crash,shutdown}.test.ts",
+  "client/node.test.ts",
   "server/{log,main}.test.ts",
-  "server/backend/remote/faults.test.ts",
+  "server/port/port.test.ts",
+  "tests/protocol/log.test.ts",
+  "server/backend/remote/{faults,proxy}.test.ts",
   "server/backend/sqlite/{faults,full-disk,log-size}.test.ts",
   // Attacks and floods.
   "tests/floods.test.ts",
   "tests/protocol/{costly-requests,receiving,unread}.test.ts",
+  // Real clients and servers of gRPC, at each end of Prism's transport.
+  "client/transport/transport.test.ts",
   // Thousands of random cases.
+  "server/backend/memory/entry-table.test.ts",
   "http2/fuzz.test.ts",
   "server/namespaces/load.test.ts",
 ];
