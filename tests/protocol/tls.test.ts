@@ -71,7 +71,8 @@ const startTls = (clientCa?: string): Promise<TestServer> =>
       ...config,
       server: {
         ...config.server,
-        headerTimeoutMs: 300,
+        // Long enough for a handshake on a busy machine; one test waits for it.
+        headerTimeoutMs: 3_000,
         tls: {
           certFile: path("server.crt"),
           keyFile: path("server.key"),
