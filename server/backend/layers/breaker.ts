@@ -1,5 +1,6 @@
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 import type { Backend, Call } from "../contract.ts";
+import { STORE_MESSAGES } from "../store-errors.ts";
 import { wrapMethods } from "./wrapped.ts";
 
 /** How long the start waits for a store that is away. After that the other stores are served. */
@@ -128,7 +129,7 @@ function unavailable(cause: unknown, isForCallers: boolean): PrismError {
   const message =
     isForCallers && cause instanceof PrismError && cause.reason === "store_unavailable"
       ? cause.message
-      : "the store cannot be reached";
+      : STORE_MESSAGES.store_unavailable;
   return new PrismError("store_unavailable", message, { cause });
 }
 

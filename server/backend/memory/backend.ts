@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { abortError, PrismError } from "../../errors.ts";
+import { abortError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import { storeError } from "../store-errors.ts";
 import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";
 import { ListTable } from "./list-table.ts";
@@ -69,7 +70,7 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
       const { entries, reclaimer } = space(namespace);
       // Checked before the first write, because a batch is written whole or not at all.
       if (!entries.hasRoom(writes.length)) {
-        throw new PrismError("store_full", "the store has no room left");
+        throw storeError("store_full");
       }
       const nowMs = clock.now();
       for (const write of writes) {

@@ -1,4 +1,4 @@
-import { PrismError } from "../../errors.ts";
+import { storeError } from "../store-errors.ts";
 
 /** An address counts units of this size, so that 32 bits reach 32 GiB. */
 export const UNIT_BYTES = 8;
@@ -117,7 +117,7 @@ export class Segments {
   #append(): Segment {
     const index = this.#vacant.pop() ?? this.#segments.length;
     if (index === this.#maxSegments) {
-      throw new PrismError("store_full", "the store has no room left");
+      throw storeError("store_full");
     }
     const segment = createSegment(index, SEGMENT_BYTES);
     this.#segments[index] = segment;

@@ -12,6 +12,7 @@ import {
 } from "../contract.ts";
 import { keyRange } from "../key-range.ts";
 import { buildInterfaces, type ItemsMethod } from "../operations.ts";
+import { STORE_MESSAGES } from "../store-errors.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import type { PostgresConfig } from "./config.ts";
@@ -140,7 +141,7 @@ function refusing(stores: Interfaces): Interfaces {
 }
 
 /** A pop's answer when an item of the list is missing. */
-const DAMAGED = new Refusal("corrupt_data", "the store's data is damaged");
+const DAMAGED = new Refusal("corrupt_data", STORE_MESSAGES.corrupt_data);
 
 function createEntries(run: Run, statements: Statements): EntryStore {
   return {

@@ -2,8 +2,9 @@ import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClien
 import { PrismError, StartError } from "../../errors.ts";
 import { readTlsFiles } from "../../tls-files.ts";
 import type { Call } from "../contract.ts";
+import { storeError } from "../store-errors.ts";
 import type { PostgresConfig } from "./config.ts";
-import { isLost, isReadOnly, isUnprepared, tooBusy, unavailable, wasCutOff } from "./errors.ts";
+import { isLost, isReadOnly, isUnprepared, wasCutOff } from "./errors.ts";
 import { Session } from "./session.ts";
 import { createSilence, type Silence } from "./silence.ts";
 import { type PostgresHost, readUrl } from "./url.ts";
@@ -106,7 +107,9 @@ export class Connections {
     const startMs = performance.now();
     const { isReadOnly } = await session.begin(this.#connectTimeoutMs).catch((error: unknown) => {
       const isSilence = !(error instanceof DatabaseError) && !wasCutOff(error);
-      throw isSilence && this.silence.wasHeardAfter(startMs, session) ? tooBusy(error) : error;
+      throw isSilence && this.silence.wasHeardAfter(startMs, session)
+        ? storeError("overloaded", error)
+        : error;
     });
     if (isReadOnly && this.needsWrites) {
       throw new Error(`${session.at.name} takes no writes`);
@@ -137,11 +140,11 @@ export class Connections {
           throw error;
         }
         if (isBusy) {
-          throw tooBusy(error);
+          throw storeError("overloaded", error);
         }
         this.#hosts.leave(host);
         if (!isLost(error) || tried++ >= this.#hosts.count) {
-          throw unavailable(error);
+          throw storeError("store_unavailable", error);
         }
       }
     }

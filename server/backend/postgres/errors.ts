@@ -1,5 +1,6 @@
 import { DatabaseError } from "pg";
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
+import { storeError } from "../store-errors.ts";
 
 /** What a statement does. A "read" can be repeated and leaves nothing in doubt. */
 export type Access = "read" | "write";
@@ -13,32 +14,28 @@ export function toPrismError(error: unknown, kind: Access): PrismError {
     return error;
   }
   if (isTurnedAway(error)) {
-    return unavailable(error);
+    return storeError("store_unavailable", error);
   }
   if (isLost(error)) {
-    return kind === "read" ? unavailable(error) : outcomeUnknown(error);
+    return kind === "read" ? storeError("store_unavailable", error) : storeError("outcome_unknown", error);
   }
   const code = sqlState(error);
   if (code === COMPLETION_UNKNOWN && kind === "write") {
-    return outcomeUnknown(error);
+    return storeError("outcome_unknown", error);
   }
   switch (code.slice(0, 2)) {
     case "53":
-      return code === "53100" ? storeFull(error) : tooBusy(error);
+      return code === "53100" ? storeError("store_full", error) : storeError("overloaded", error);
     case "55":
     case "57":
       // Locks, timeouts or an operator ended the statement; it had no effect.
-      return tooBusy(error);
+      return storeError("overloaded", error);
     case "54":
-      return new PrismError("value_too_large", "the store does not take values of this size", {
-        cause: error,
-      });
+      return storeError("value_too_large", error);
     case "40":
-      return tooBusy(error);
+      return storeError("overloaded", error);
     case "XX":
-      return code === "XX000"
-        ? new PrismError("internal", "internal error", { cause: error })
-        : new PrismError("corrupt_data", "the store's data is damaged", { cause: error });
+      return storeError(code === "XX000" ? "internal" : "corrupt_data", error);
     default:
       return ofCode(code, kind, error);
   }
@@ -57,7 +54,7 @@ function ofCode(code: string, kind: Access, error: unknown): PrismError {
     case "42501":
       return kind === "write" ? notWritable(error) : notReadable(error);
     default:
-      return new PrismError("internal", "internal error", { cause: error });
+      return storeError("internal", error);
   }
 }
 
@@ -176,26 +173,6 @@ const POOLER_HELP: readonly (readonly [text: string, help: string])[] = [
 function mayPass(error: DatabaseError): boolean {
   const code = sqlState(error);
   return isLost(error) || code.startsWith("53") || code.startsWith("55") || isRetryable(error);
-}
-
-/** The store cannot be reached. The call had no effect. */
-export function unavailable(cause: unknown): PrismError {
-  return new PrismError("store_unavailable", "the store cannot be reached", { cause });
-}
-
-function storeFull(cause: unknown): PrismError {
-  return new PrismError("store_full", "the store's disk is full", { cause });
-}
-
-/** The write may have taken effect or not. */
-export function outcomeUnknown(cause: unknown): PrismError {
-  const message = "the store went away during the write; it may or may not have taken effect";
-  return new PrismError("outcome_unknown", message, { cause });
-}
-
-/** Something else is in the way. Nothing took effect. */
-export function tooBusy(cause: unknown): PrismError {
-  return new PrismError("overloaded", "the store has too much to do", { cause });
 }
 
 function sqlState(error: unknown): string {

@@ -1,5 +1,5 @@
 import { type Answers, type Call, Refusal, refusalOf } from "../contract.ts";
-import { outcomeUnknown } from "./errors.ts";
+import { storeError } from "../store-errors.ts";
 
 /**
  * Runs a statement for some items. PostgreSQL does not say which item made it fail. So if the items
@@ -32,7 +32,7 @@ export async function inHalves<Item, Answer>(
       } catch (failure) {
         // Of a call that is over nobody asks what it did, and the store is not away.
         const isPart = writes && !call.aborted && !first.every((answer) => answer instanceof Refusal);
-        throw isPart ? outcomeUnknown(failure) : failure;
+        throw isPart ? storeError("outcome_unknown", failure) : failure;
       }
     }
   };

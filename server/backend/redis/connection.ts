@@ -1,17 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Cluster, Command } from "ioredis";
 import { PrismError } from "../../errors.ts";
+import { storeError } from "../store-errors.ts";
 import { createClient, patienceMs } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
-import {
-  forgetCommand,
-  isRefused,
-  lastErrorOf,
-  type Repetition,
-  replyCode,
-  toPrismError,
-  unavailable,
-} from "./errors.ts";
+import { forgetCommand, isRefused, lastErrorOf, type Repetition, replyCode, toPrismError } from "./errors.ts";
 import { createLookout } from "./lookout.ts";
 import { silentPlaces } from "./probe.ts";
 import type { Script } from "./scripts.ts";
@@ -64,12 +57,12 @@ export function createConnection(config: RedisConfig): Connection {
 
   function send(command: TrackedCommand): Promise<unknown> {
     if (open === undefined) {
-      throw unavailable(undefined);
+      throw storeError("store_unavailable");
     }
     const { client } = open;
     // The client would keep what it cannot send, for ever.
     if (client instanceof Cluster && client.status !== "ready") {
-      throw unavailable(open.trouble());
+      throw storeError("store_unavailable", open.trouble());
     }
     if (client instanceof Cluster) {
       command.setTimeout(GIVE_UP_MS);
@@ -101,7 +94,7 @@ export function createConnection(config: RedisConfig): Connection {
         await delay(waitMs);
       }
     }
-    throw unavailable(undefined);
+    throw storeError("store_unavailable");
   }
 
   return {

@@ -1,5 +1,6 @@
 import { ReplyError } from "ioredis";
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
+import { storeError } from "../store-errors.ts";
 
 /**
  * Whether a command is repeated when its connection broke and its effect is in doubt. `repeatable`:
@@ -19,9 +20,9 @@ export function toPrismError(error: unknown, kind: Repetition, wasSent: boolean)
   const code = replyCode(error);
   switch (code) {
     case "":
-      return kind === "once" && wasSent ? outcomeUnknown(error) : unavailable(error);
+      return storeError(kind === "once" && wasSent ? "outcome_unknown" : "store_unavailable", error);
     case "OOM":
-      return storeFull("the store has reached its bound (maxmemory)", error);
+      return storeError("store_full", error);
     // The server could not write to its disk, and takes no deletes either.
     case "MISCONF":
     case "READONLY":
@@ -32,14 +33,14 @@ export function toPrismError(error: unknown, kind: Repetition, wasSent: boolean)
     case "CLUSTERDOWN":
     case "NOAUTH":
     case "WRONGPASS":
-      return unavailable(error);
+      return storeError("store_unavailable", error);
     case "BUSY":
     case "TRYAGAIN":
-      return tooBusy(error);
+      return storeError("overloaded", error);
     case "WRONGTYPE":
-      return new PrismError("corrupt_data", "the store's data is damaged", { cause: error });
+      return storeError("corrupt_data", error);
     default:
-      return new PrismError("internal", "internal error", { cause: error });
+      return storeError("internal", error);
   }
 }
 
@@ -112,21 +113,3 @@ const PASSING: ReadonlySet<string> = new Set([
   "MISCONF",
   "OOM",
 ]);
-
-/** The store cannot be reached. The call had no effect. */
-export function unavailable(cause: unknown): PrismError {
-  return new PrismError("store_unavailable", "the store cannot be reached", { cause });
-}
-
-function storeFull(message: string, cause: unknown): PrismError {
-  return new PrismError("store_full", message, { cause });
-}
-
-function outcomeUnknown(cause: unknown): PrismError {
-  const message = "the store went away during the write; it may or may not have taken effect";
-  return new PrismError("outcome_unknown", message, { cause });
-}
-
-function tooBusy(cause: unknown): PrismError {
-  return new PrismError("overloaded", "the store has too much to do", { cause });
-}

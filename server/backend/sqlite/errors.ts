@@ -1,4 +1,5 @@
 import { PrismError, type Reason } from "../../errors.ts";
+import { STORE_MESSAGES, type StoreReason } from "../store-errors.ts";
 
 /**
  * SQLite's primary result codes (https://www.sqlite.org/rescode.html) that do not mean a defect of
@@ -17,15 +18,6 @@ const NOTADB = 26;
 /** The disk is full: the memory that readers and the writer share could not grow. */
 const IOERR_SHMSIZE = IOERR | (19 << 8);
 
-/** The messages for the callers of the API. */
-const MESSAGES: Partial<Record<Reason, string>> = {
-  store_full: "the store has no room left",
-  corrupt_data: "the stored data is damaged",
-  store_unavailable: "the store cannot be reached",
-  value_too_large: "the value is larger than the store can hold",
-  outcome_unknown: "the store failed during the write; it may or may not have taken effect",
-};
-
 /** A failure in a form that can cross from the writer's thread to the main thread. */
 export interface Failure {
   readonly reason: Reason;
@@ -36,7 +28,7 @@ export interface Failure {
 }
 
 /** What SQLite's error means to a caller of Prism. An error of another kind is a defect. */
-export function reasonOf(error: unknown): Reason {
+export function reasonOf(error: unknown): StoreReason {
   const code = errorCode(error);
   if (code === IOERR_SHMSIZE) {
     return "store_full";
@@ -85,7 +77,7 @@ export const FILES_GONE =
   "the store's file was deleted, moved or replaced while it was open: the server has to be restarted";
 
 /** The error as plain data. `reason` = the circumstances tell more than the error does. */
-export function toFailure(error: unknown, reason?: Reason): Failure {
+export function toFailure(error: unknown, reason?: StoreReason): Failure {
   if (error instanceof PrismError) {
     return { reason: error.reason, message: error.message, detail: detailOf(error.cause) };
   }
@@ -132,11 +124,11 @@ function openMessage(error: unknown, path: string): string {
   }
 }
 
-function messageFor(reason: Reason, error?: unknown): string {
+function messageFor(reason: StoreReason, error?: unknown): string {
   if (reason === "store_unavailable" && isBusy(error)) {
     return "the store's file is locked by another process";
   }
-  return MESSAGES[reason] ?? "internal error";
+  return STORE_MESSAGES[reason];
 }
 
 function detailOf(error: unknown): string {

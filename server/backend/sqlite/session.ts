@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import { ReadOnlyError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { StoreLog } from "../contract.ts";
+import { STORE_MESSAGES } from "../store-errors.ts";
 import { type Counter, createCounter } from "./counter.ts";
 import { type DatabaseOptions, openLoneReader, openReader } from "./database.ts";
 import { type Failure, FILES_GONE, fromFailure, toFailure } from "./errors.ts";
@@ -100,7 +101,7 @@ async function connect(options: DatabaseOptions, { origin }: Claim): Promise<Con
     if (db === undefined) {
       throw error;
     }
-    const refusal = { ...failure, message: "the store has no room left" };
+    const refusal = { ...failure, message: STORE_MESSAGES.store_full };
     return { worker: createRefusingThread(refusal), refusal, db, onlyReads: true };
   }
   try {

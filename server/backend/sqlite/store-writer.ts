@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
 import type { Migration } from "../migration-files.ts";
+import { STORE_MESSAGES } from "../store-errors.ts";
 import { type DatabaseOptions, openWriter } from "./database.ts";
 import type { Failure } from "./errors.ts";
 import { createFrugalWriter, createReserve, type FrugalWriter, type Reserve } from "./reserve.ts";
@@ -27,7 +28,7 @@ export interface StoreWriter {
 
 const DISK_FULL: Failure = {
   reason: "store_full",
-  message: "the store has no room left",
+  message: STORE_MESSAGES.store_full,
   detail: "the disk is full",
 };
 

@@ -8,6 +8,7 @@ import {
   WRITES,
   type WriteName,
 } from "../operations.ts";
+import { STORE_MESSAGES } from "../store-errors.ts";
 import { type Failure, fromFailure, isIoError, reasonOf, toFailure } from "./errors.ts";
 import { prepare } from "./query.ts";
 
@@ -268,7 +269,7 @@ function createPush(db: DatabaseSync): ApplyItem<"push"> {
 
 const DAMAGED: Failure = {
   reason: "corrupt_data",
-  message: "the stored data is damaged",
+  message: STORE_MESSAGES.corrupt_data,
   detail: "a list lacks an item",
 };
 
