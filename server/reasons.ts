@@ -22,6 +22,8 @@ export interface ReasonRow {
    * for the caller's fault. A missing key is a normal answer, so it is debug.
    */
   readonly level: "debug" | "info" | "warn" | "error";
+  /** True: a store can refuse one item of a call for it. Otherwise it concerns the whole call. */
+  readonly refusesItem?: true;
 }
 
 /**
@@ -58,6 +60,7 @@ const rows = {
     wire: WireReason.INVALID_FIELD,
     code: Code.InvalidArgument,
     level: "info",
+    refusesItem: true,
   },
   /** The key has no value. Only handlers raise it: in the contract a missing key is an answer. */
   key_not_found: {
@@ -97,12 +100,14 @@ const rows = {
     wire: WireReason.VALUE_TOO_LARGE,
     code: Code.ResourceExhausted,
     level: "info",
+    refusesItem: true,
   },
   /** The store has no room left: the disk is full, or its own bound is reached. */
   store_full: {
     wire: WireReason.STORE_FULL,
     code: Code.ResourceExhausted,
     level: "warn",
+    refusesItem: true,
   },
   /** Too much waits already, in the server or for the store. A later try can succeed. */
   overloaded: {
@@ -158,12 +163,14 @@ const rows = {
     wire: WireReason.CORRUPT_DATA,
     code: Code.DataLoss,
     level: "error",
+    refusesItem: true,
   },
   /** A defect of Prism. The message tells no more; the log has the cause. */
   internal: {
     wire: WireReason.INTERNAL,
     code: Code.Internal,
     level: "error",
+    refusesItem: true,
   },
 } as const satisfies Readonly<Record<string, ReasonRow>>;
 
@@ -172,6 +179,16 @@ export type Reason = keyof typeof rows;
 
 /** The row of each reason. */
 export const REASONS: Readonly<Record<Reason, ReasonRow>> = rows;
+
+/** A reason for which a store can refuse one item of a call. */
+export type RefusalReason = {
+  [R in Reason]: (typeof rows)[R] extends { readonly refusesItem: true } ? R : never;
+}[Reason];
+
+/** Whether a store can refuse one item of a call for it. */
+export function isRefusalReason(reason: Reason): reason is RefusalReason {
+  return REASONS[reason].refusesItem === true;
+}
 
 const BY_WIRE = new Map<number, Reason>(
   Object.entries(rows)

@@ -1,4 +1,5 @@
-import { PrismError, type Reason } from "../errors.ts";
+import { PrismError } from "../errors.ts";
+import { isRefusalReason, type RefusalReason } from "../reasons.ts";
 import type { Values } from "./values.ts";
 
 /**
@@ -78,18 +79,6 @@ export function createCall(signal: AbortSignal = new AbortController().signal): 
   };
 }
 
-/** Every reason for which one item can be refused. */
-export const REFUSAL_REASONS = [
-  "invalid_field",
-  "value_too_large",
-  "store_full",
-  "corrupt_data",
-  "internal",
-] as const satisfies readonly Reason[];
-
-/** One of {@link REFUSAL_REASONS}. */
-export type RefusalReason = (typeof REFUSAL_REASONS)[number];
-
 /**
  * The answer for an item that had no effect or cannot be read, with the reason. Not an Error:
  * nobody needs its stack.
@@ -142,9 +131,8 @@ export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof PrismError)) {
     return undefined;
   }
-  const { message, field, cause } = error;
-  const reason = REFUSAL_REASONS.find((each) => each === error.reason);
-  return reason && new Refusal(reason, message, { field, cause });
+  const { reason, message, field, cause } = error;
+  return isRefusalReason(reason) ? new Refusal(reason, message, { field, cause }) : undefined;
 }
 
 /** One entry to write. */

@@ -165,11 +165,7 @@ export class CallQueue {
     const { writes } = first.method;
     this.#count(writes, 1);
     this.#underWay.add(group);
-    if (group.length === 1) {
-      await this.#runAlone(first);
-    } else {
-      await this.#runTogether(first.method, group);
-    }
+    await this.#ask(first, group);
     this.#underWay.delete(group);
     this.#count(writes, -1);
     this.#start();
@@ -183,14 +179,17 @@ export class CallQueue {
     }
   }
 
-  async #runTogether(method: WaitingCall["method"], group: readonly WaitingCall[]): Promise<void> {
+  /** Makes one call of a group, `first` the first of it, and gives each caller its answers. */
+  async #ask(first: WaitingCall, group: readonly WaitingCall[]): Promise<void> {
+    const { method } = first;
+    const isAlone = group.length === 1;
     try {
-      const items = group.flatMap(({ items }) => items);
-      const results = await method.run(this.#namespace, items, new GroupCall(group));
+      const items = isAlone ? first.items : group.flatMap(({ items }) => items);
+      const results = await method.run(this.#namespace, items, isAlone ? first.call : new GroupCall(group));
       this.#learn(method, results);
       let at = 0;
       for (const call of group) {
-        call.resolve(results?.slice(at, at + call.items.length));
+        call.resolve(isAlone ? results : results?.slice(at, at + call.items.length));
         at += call.items.length;
       }
     } catch (thrown) {
@@ -214,16 +213,6 @@ export class CallQueue {
       }
     }
     this.#answerBytes.set(method, largest);
-  }
-
-  async #runAlone({ method, items, call, resolve, reject }: WaitingCall): Promise<void> {
-    try {
-      const results = await method.run(this.#namespace, items, call);
-      this.#learn(method, results);
-      resolve(results);
-    } catch (error) {
-      reject(asPrismError(error));
-    }
   }
 }
 
