@@ -62,7 +62,8 @@ module.exports = {
       { path: "^server/namespaces/", pathNot: TEST },
       {
         path: "^(gen|server|client)/",
-        pathNot: "^server/namespaces/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
+        pathNot:
+          "^server/namespaces/|^server/backend/(contract|operations)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),

@@ -41,8 +41,15 @@ export interface RangeRow {
 /** The name of an interface. */
 export type Interface = keyof Interfaces;
 
+/** What messages call each interface. */
+export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
+  entries: "key-value interface",
+  scans: "scan interface",
+  lists: "list interface",
+};
+
 /** Each interface, with its methods. */
-type Stores = Required<Interfaces>;
+export type Stores = Required<Interfaces>;
 
 /** The type of the row that a method must have. */
 type RowOf<Method> = Method extends ItemsMethod<infer Item, infer Answer> ? ItemsRow<Item, Answer> : RangeRow;

@@ -1,4 +1,5 @@
-import type { Backend, CallUse, EntryStore, ListStore, ScanStore } from "../backend/contract.ts";
+import type { Backend, CallUse } from "../backend/contract.ts";
+import { INTERFACES, type Interface, type Stores } from "../backend/operations.ts";
 import type { OpenStore } from "./open-stores.ts";
 
 /** A namespace and the store that serves it. Several namespaces may share a store. */
@@ -14,31 +15,31 @@ export interface Route<Store> {
   readonly store: Store;
 }
 
+/** The route to each interface that a store has. */
+export type Routes = { readonly [I in Interface]?: Route<Stores[I]> };
+
 /**
  * A namespace from its first call to the end of its last. It stays on one store for all its life.
  */
 export class LiveNamespace implements Namespace, CallUse {
   readonly name: string;
   readonly store: OpenStore;
-  /**
-   * Made once here, so that routing a call allocates nothing. `undefined` = the store lacks the
-   * interface, or the namespace is drained.
-   */
-  entries: Route<EntryStore> | undefined;
-  scans: Route<ScanStore> | undefined;
-  lists: Route<ListStore> | undefined;
+  /** Made once, so that routing a call allocates nothing. Empty once the namespace is drained. */
+  routes: Routes;
   /** True: it takes no new calls any more. */
   isDrained = false;
   callsUnderWay = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(name: string, store: OpenStore) {
-    const { entries, scans, lists } = store.backend;
     this.name = name;
     this.store = store;
-    this.entries = entries && { namespace: name, store: entries };
-    this.scans = scans && { namespace: name, store: scans };
-    this.lists = lists && { namespace: name, store: lists };
+    this.routes = Object.fromEntries(
+      INTERFACES.flatMap((of) => {
+        const has = store.backend[of];
+        return has === undefined ? [] : [[of, { namespace: name, store: has }]];
+      }),
+    );
   }
 
   get backend(): Backend {
@@ -48,9 +49,7 @@ export class LiveNamespace implements Namespace, CallUse {
   /** Refuses new calls from now on. */
   drain(): void {
     this.isDrained = true;
-    this.entries = undefined;
-    this.scans = undefined;
-    this.lists = undefined;
+    this.routes = {};
   }
 
   /** Resolves when a drained namespace has no calls under way. */

@@ -81,8 +81,8 @@ async function callAtRandom(
     const at = registry.namespaces.find((namespace) => namespace.name === name);
     const call = new CallScope(0);
     try {
-      const { store: entries } = registry.entries(name, call);
-      const { store: scans } = registry.scans(name, call);
+      const { store: entries } = registry.route("entries", name, call);
+      const { store: scans } = registry.route("scans", name, call);
       const origin = ledger.origins.get(present(at).backend);
       await (random() < 0.5 ? turn() : undefined);
       expect(texts(await entries.get(name, ["store"], call))).toEqual([origin]);

@@ -46,7 +46,7 @@ function startRegistry() {
 /** Starts a call on a namespace; it lasts until its end. */
 function begin(registry: NamespaceRegistry, name: string) {
   const call = new CallScope(0);
-  const { namespace, store } = registry.entries(name, call);
+  const { namespace, store } = registry.route("entries", name, call);
   return {
     storeName: async () => texts(await store.get(namespace, ["store"], call))[0],
     end: () => call.close(),
@@ -155,7 +155,7 @@ describe("a call under way", () => {
         ? registry.drop("a")
         : registry.change({ name: "a", source: other }));
       if (how === "drop") {
-        expect(reasonOf((call) => registry.entries("a", call))).toBe("namespace_not_found");
+        expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("namespace_not_found");
       } else {
         expect(await begin(registry, "a").storeName()).toBe("other");
       }
@@ -202,7 +202,7 @@ describe("a call under way", () => {
     expect(one.closed).toBe(1);
     await expect(call.storeName()).rejects.toMatchObject({ reason: "store_unavailable" });
     call.end();
-    expect(reasonOf((call) => registry.entries("a", call))).toBe("shutting_down");
+    expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("shutting_down");
     await expect(registry.add([{ name: "b", source: one }])).rejects.toMatchObject({
       reason: "shutting_down",
     });
@@ -221,11 +221,13 @@ describe("drain", () => {
     const call = begin(registry, "a");
     const other = begin(registry, "b");
     const left = registry.drain("a", 60_000);
-    await waitFor(() => expect(reasonOf((call) => registry.entries("a", call))).toBe("store_unavailable"));
+    await waitFor(() =>
+      expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("store_unavailable"),
+    );
     expect(await call.storeName()).toBe("one");
     call.end();
     expect(await left).toBe(0);
-    expect(reasonOf((call) => registry.entries("a", call))).toBe("store_unavailable");
+    expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("store_unavailable");
     begin(registry, "b").end();
     other.end();
     await registry.change({ name: "a", source: one });
@@ -240,7 +242,7 @@ describe("drain", () => {
     const call = begin(registry, "a");
     // A scan holds its call from its first page to its last.
     const scan = new CallScope(0);
-    registry.scans("a", scan);
+    registry.route("scans", "a", scan);
     expect(await registry.drain("a", 1)).toBe(2);
     const long = registry.drain("a", 2 ** 40);
     await registry.add([{ name: "b", source: one }]);
@@ -265,11 +267,11 @@ describe("names", () => {
   test("are looked up as the wire has them, and refused for what they are", async () => {
     const { registry } = startRegistry();
     await registry.add([{ name: "default", source: source("one", { without: "lists" }) }]);
-    expect(registry.entries("", CALL)).toBe(registry.entries("default", CALL));
-    expect(reasonOf((call) => registry.lists("", call))).toBe("interface_unsupported");
-    expect(reasonOf((call) => registry.scans("nowhere", call))).toBe("namespace_not_found");
-    expect(reasonOf((call) => registry.entries("No!", call))).toBe("invalid_field");
-    expect(reasonOf((call) => registry.entries("toString", call))).toBe("invalid_field");
+    expect(registry.route("entries", "", CALL)).toBe(registry.route("entries", "default", CALL));
+    expect(reasonOf((call) => registry.route("lists", "", call))).toBe("interface_unsupported");
+    expect(reasonOf((call) => registry.route("scans", "nowhere", call))).toBe("namespace_not_found");
+    expect(reasonOf((call) => registry.route("entries", "No!", call))).toBe("invalid_field");
+    expect(reasonOf((call) => registry.route("entries", "toString", call))).toBe("invalid_field");
   });
 
   test("a taken or invalid name cannot be added, a missing one cannot be changed", async () => {

@@ -1,4 +1,5 @@
-import type { Call, EntryStore, ListStore, ScanStore } from "../backend/contract.ts";
+import type { Call } from "../backend/contract.ts";
+import { INTERFACE_NAMES, type Interface, type Stores } from "../backend/operations.ts";
 import { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts";
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
@@ -11,16 +12,14 @@ export interface NamespaceSettings {
 }
 
 /**
- * Finds the store for a namespace's name on the wire ("" = `default`). Each method counts `call` as
- * under way until it is over. Each throws {@link PrismError}:
+ * Finds the store for a namespace's name on the wire ("" = `default`). It counts `call` as
+ * under way until it is over. It throws {@link PrismError}:
  * - `namespace_not_found`, or `invalid_field` for an invalid name;
  * - `interface_unsupported` if the store lacks the interface;
  * - `store_unavailable` while the namespace is drained: a later call finds it served again or gone.
  */
 export interface NamespaceRouter {
-  entries(name: string, call: Call): Route<EntryStore>;
-  scans(name: string, call: Call): Route<ScanStore>;
-  lists(name: string, call: Call): Route<ListStore>;
+  route<I extends Interface>(of: I, name: string, call: Call): Route<Stores[I]>;
 }
 
 /** A namespace taken out of service. */
@@ -51,31 +50,11 @@ export class NamespaceRegistry implements NamespaceRouter {
     this.#stores = new OpenStores(onCloseFailed);
   }
 
-  entries(name: string, call: Call): Route<EntryStore> {
+  route<I extends Interface>(of: I, name: string, call: Call): Route<Stores[I]> {
     const namespace = this.#find(name);
-    const route = namespace?.entries;
+    const route: Route<Stores[I]> | undefined = namespace?.routes[of];
     if (namespace === undefined || route === undefined) {
-      throw this.#refusal(name, "key-value interface");
-    }
-    call.hold?.(namespace);
-    return route;
-  }
-
-  scans(name: string, call: Call): Route<ScanStore> {
-    const namespace = this.#find(name);
-    const route = namespace?.scans;
-    if (namespace === undefined || route === undefined) {
-      throw this.#refusal(name, "scan interface");
-    }
-    call.hold?.(namespace);
-    return route;
-  }
-
-  lists(name: string, call: Call): Route<ListStore> {
-    const namespace = this.#find(name);
-    const route = namespace?.lists;
-    if (namespace === undefined || route === undefined) {
-      throw this.#refusal(name, "list interface");
+      throw this.#refusal(of, name);
     }
     call.hold?.(namespace);
     return route;
@@ -173,7 +152,7 @@ export class NamespaceRegistry implements NamespaceRouter {
     return namespace;
   }
 
-  #refusal(name: string, what: string): PrismError {
+  #refusal(of: Interface, name: string): PrismError {
     const namespace = this.#find(name);
     if (namespace === undefined) {
       return this.#isClosed ? shuttingDown() : noSuchNamespace(name);
@@ -182,7 +161,7 @@ export class NamespaceRegistry implements NamespaceRouter {
       ? new PrismError("store_unavailable", `namespace "${namespace.name}" is drained: it takes no new calls`)
       : new PrismError(
           "interface_unsupported",
-          `namespace "${namespace.name}" is on a ${namespace.backend.type} backend, which has no ${what}`,
+          `namespace "${namespace.name}" is on a ${namespace.backend.type} backend, which has no ${INTERFACE_NAMES[of]}`,
         );
   }
 

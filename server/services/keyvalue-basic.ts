@@ -15,7 +15,7 @@ export function createKeyValueBasic(
       checkKey("key", request.key);
       checkValue(request.value, limits.maxValueBytes);
       const ttlMs = checkTtlSeconds(request.ttlSeconds);
-      const { namespace, store } = router.entries(request.namespace, call);
+      const { namespace, store } = router.route("entries", request.namespace, call);
       const answers = await store.set(namespace, [{ key: request.key, value: request.value, ttlMs }], call);
       answerOf(answers?.[0]);
       return { success: true };
@@ -23,7 +23,7 @@ export function createKeyValueBasic(
 
     async get(request, call) {
       checkKey("key", request.key);
-      const { namespace, store } = router.entries(request.namespace, call);
+      const { namespace, store } = router.route("entries", request.namespace, call);
       const [answer] = await store.get(namespace, [request.key], call);
       const value = answerOf(answer);
       if (value === undefined) {
@@ -34,14 +34,14 @@ export function createKeyValueBasic(
 
     async delete(request, call) {
       checkKey("key", request.key);
-      const { namespace, store } = router.entries(request.namespace, call);
+      const { namespace, store } = router.route("entries", request.namespace, call);
       const [found] = await store.delete(namespace, [request.key], call);
       return { found: answerOf(found) === true };
     },
 
     async exists(request, call) {
       checkKey("key", request.key);
-      const { namespace, store } = router.entries(request.namespace, call);
+      const { namespace, store } = router.route("entries", request.namespace, call);
       const [exists] = await store.exists(namespace, [request.key], call);
       return { exists: answerOf(exists) === true };
     },

@@ -14,7 +14,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
       checkPrefix(prefix);
       const range = { prefix, limit: checkLimit(limit), keysOnly: false };
       return pages(
-        router.scans(namespace, call),
+        router.route("scans", namespace, call),
         range,
         call,
         ({ keys, values }) => new Columns(keys.length, { key: keys, value: values }),
@@ -25,7 +25,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
       checkPrefix(prefix);
       const range = { prefix, limit: checkLimit(limit), keysOnly: true };
       return pages(
-        router.scans(namespace, call),
+        router.route("scans", namespace, call),
         range,
         call,
         ({ keys }) => new Columns(keys.length, { key: keys }),
@@ -34,7 +34,7 @@ export function createKeyValueScan(router: NamespaceRouter): Handlers<typeof Key
 
     async count(request, call) {
       checkPrefix(request.prefix);
-      const { namespace, store } = router.scans(request.namespace, call);
+      const { namespace, store } = router.route("scans", request.namespace, call);
       return { count: BigInt(await store.count(namespace, request.prefix, call)) };
     },
   };

@@ -16,7 +16,7 @@ export function createListBasic(
   ) {
     checkKey("list_key", request.listKey);
     checkValue(request.value, limits.maxValueBytes);
-    const { namespace, store } = router.lists(request.namespace, call);
+    const { namespace, store } = router.route("lists", request.namespace, call);
     const pushes = [{ key: request.listKey, end, value: request.value }];
     const [length = 0] = await store.push(namespace, pushes, call);
     return { newLength: BigInt(answerOf(length)) };
@@ -24,7 +24,7 @@ export function createListBasic(
 
   async function pop(end: ListEnd, request: { namespace: string; listKey: string }, call: Call) {
     checkKey("list_key", request.listKey);
-    const { namespace, store } = router.lists(request.namespace, call);
+    const { namespace, store } = router.route("lists", request.namespace, call);
     const [answer] = await store.pop(namespace, [{ key: request.listKey, end }], call);
     const value = answerOf(answer);
     return value === undefined ? { found: false } : { found: true, value };
@@ -38,7 +38,7 @@ export function createListBasic(
 
     async length(request, call) {
       checkKey("list_key", request.listKey);
-      const { namespace, store } = router.lists(request.namespace, call);
+      const { namespace, store } = router.route("lists", request.namespace, call);
       const [length = 0] = await store.length(namespace, [request.listKey], call);
       return { length: BigInt(answerOf(length)) };
     },

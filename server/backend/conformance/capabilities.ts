@@ -44,7 +44,7 @@ async function expectRefused(backend: Backend, capability: Interface): Promise<v
   const store = backend[capability];
   if (store === undefined) {
     const router = await routerOn(backend, [NAMESPACE]);
-    expect(() => router[capability](NAMESPACE, CALL)).toThrow(expect.objectContaining(UNSUPPORTED));
+    expect(() => router.route(capability, NAMESPACE, CALL)).toThrow(expect.objectContaining(UNSUPPORTED));
     return;
   }
   const { type, atomic, open, check, close } = backend;

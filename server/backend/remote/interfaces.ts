@@ -5,12 +5,13 @@ import { ServerReflection as ServerReflectionV1Alpha } from "../../../gen/grpc/r
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import type { Interface } from "../operations.ts";
 
-/** The services that a plugin may have, with their names in messages. */
-export const INTERFACE_NAMES: ReadonlyMap<string, string> = new Map([
-  [KeyValueBasicInterface.typeName, "key-value interface"],
-  [KeyValueScanInterface.typeName, "scan interface"],
-  [ListBasicInterface.typeName, "list interface"],
+/** The interface that each service of a plugin is, by the service's full name. */
+export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
+  [KeyValueBasicInterface.typeName, "entries"],
+  [KeyValueScanInterface.typeName, "scans"],
+  [ListBasicInterface.typeName, "lists"],
 ]);
 
 /** A key that nobody uses, for entries, lists and prefixes. */
@@ -28,7 +29,7 @@ export async function findLacking(transport: Transport, namespace: string): Prom
   const services =
     (await reflected(transport, ServerReflection)) ?? (await reflected(transport, ServerReflectionV1Alpha));
   const has = services ?? (await probed(transport, namespace));
-  return new Set([...INTERFACE_NAMES.keys()].filter((name) => !has.has(name)));
+  return new Set([...INTERFACE_OF.keys()].filter((name) => !has.has(name)));
 }
 
 /** `undefined` if the plugin lacks this version of reflection. */

@@ -9,8 +9,9 @@ import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import type { GrpcTransport } from "../../../client/transport/transport.ts";
 import { PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
+import { INTERFACE_NAMES } from "../operations.ts";
 import { toPrismError } from "./errors.ts";
-import { INTERFACE_NAMES } from "./interfaces.ts";
+import { INTERFACE_OF } from "./interfaces.ts";
 
 /** The most calls that wait for the plugin; further calls fail as `overloaded`. */
 const MAX_CALLS = 16_384;
@@ -95,7 +96,8 @@ export class Plugin {
 
   #admit(service: string, namespace: string): void {
     if (this.lacks.has(service)) {
-      const what = INTERFACE_NAMES.get(service) ?? service;
+      const of = INTERFACE_OF.get(service);
+      const what = of === undefined ? service : INTERFACE_NAMES[of];
       throw new PrismError(
         "interface_unsupported",
         `namespace "${namespace}" is on a ${this.#type} backend, whose plugin has no ${what}`,
