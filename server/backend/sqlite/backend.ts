@@ -18,8 +18,8 @@ import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { FILES_GONE, openError, toPrismError } from "./errors.ts";
+import type { OperationOf } from "./operation.ts";
 import { openSession, type Session } from "./session.ts";
-import type { OperationOf } from "./write-batch.ts";
 
 /**
  * The most entries that one write of a sweep deletes, so that calls wait for a sweep no longer than

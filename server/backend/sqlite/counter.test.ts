@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createManualClock, type ManualClock } from "../conformance/manual-clock.ts";
 import { createCall } from "../contract.ts";
 import { type Counter, createCounter } from "./counter.ts";
+import type { Operation } from "./operation.ts";
 import { prepare } from "./query.ts";
 import { createTestDatabase, type TestDatabase } from "./testing.ts";
-import type { Operation } from "./write-batch.ts";
 
 const ENTRIES = 10_000;
 const NEVER_ABORTED = createCall();

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { keyRange } from "../key-range.ts";
 import { createReadGroup } from "./group-keys.ts";
+import type { Operation } from "./operation.ts";
 import { createTestDatabase, type TestDatabase } from "./testing.ts";
-import type { Operation } from "./write-batch.ts";
 
 const NOW_MS = 1_000_000;
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { KeyRange } from "../key-range.ts";
+import { entryKeysOf, type Operation } from "./operation.ts";
 import { prepare } from "./query.ts";
-import { entryKeysOf, type Operation } from "./write-batch.ts";
 
 /**
  * The keys of entries that a group of writes may change. Each key is looked up once, however many

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
+import type { Operation } from "./operation.ts";
 import { packOperations, unpackOperations } from "./packed-operations.ts";
-import type { Operation } from "./write-batch.ts";
 
 const namespace = fc.constantFrom("default", "a");
 const key = fc.constantFrom(...AWKWARD_KEYS);

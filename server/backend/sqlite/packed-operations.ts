@@ -1,5 +1,5 @@
 import { type ItemOf, WRITE_NAMES, type WriteName } from "../operations.ts";
-import type { Operation, WriteOf } from "./write-batch.ts";
+import type { Operation, WriteOf } from "./operation.ts";
 
 const NUMBER_BYTES = 8;
 /** A unit of UTF-16 becomes this many bytes of UTF-8 at most. */

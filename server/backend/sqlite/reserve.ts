@@ -2,8 +2,9 @@ import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { besideDatabase } from "./files.ts";
+import { isFailure, type Operation, type Outcome } from "./operation.ts";
 import { prepare } from "./query.ts";
-import { type ApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
+import type { ApplyGroup } from "./write-batch.ts";
 
 /**
  * The most room in reserve. It exceeds the part of the log that is not in the database yet. On a

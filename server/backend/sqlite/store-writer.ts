@@ -4,8 +4,9 @@ import type { Migration } from "../migration-files.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
 import { type DatabaseOptions, openWriter } from "./database.ts";
 import type { Failure } from "./errors.ts";
+import { isFailure, type Operation, type Outcome } from "./operation.ts";
 import { createFrugalWriter, createReserve, type FrugalWriter, type Reserve } from "./reserve.ts";
-import { createApplyGroup, isFailure, type Operation, type Outcome } from "./write-batch.ts";
+import { createApplyGroup } from "./write-batch.ts";
 
 /** The results of a group, and whether writes are refused after it. */
 export interface Answer {

@@ -1,16 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { bytes } from "../conformance/harness.ts";
+import { MAX_INLINE_VALUE_BYTES } from "./apply-operation.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
+import { isFailure, type Operation, type Outcome } from "./operation.ts";
 import { prepare } from "./query.ts";
-import {
-  type ApplyGroup,
-  createApplyGroup,
-  isFailure,
-  MAX_INLINE_VALUE_BYTES,
-  type Operation,
-  type Outcome,
-} from "./write-batch.ts";
+import { type ApplyGroup, createApplyGroup } from "./write-batch.ts";
 
 let db: DatabaseSync;
 let apply: ApplyGroup;

@@ -4,8 +4,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { createCall } from "../contract.ts";
+import type { Operation } from "./operation.ts";
 import { unpackOperations } from "./packed-operations.ts";
-import type { Operation } from "./write-batch.ts";
 import { createWriteQueue, type WriteQueue, type WriterThread } from "./write-queue.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
 

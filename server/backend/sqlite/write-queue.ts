@@ -2,9 +2,9 @@ import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
 import { type Failure, fromFailure } from "./errors.ts";
+import { isFailure, type Operation, type OperationOf, type Result, type Results } from "./operation.ts";
 import { packOperations } from "./packed-operations.ts";
 import type { Answer } from "./store-writer.ts";
-import { isFailure, type Operation, type OperationOf, type Result, type Results } from "./write-batch.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
 
 /** Most calls in one group: it bounds how long each waits for the others. */

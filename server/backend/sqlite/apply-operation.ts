@@ -1,0 +1,169 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { AnswerOf, ItemOf, WriteName } from "../operations.ts";
+import { STORE_MESSAGES } from "../store-errors.ts";
+import { type Failure, fromFailure } from "./errors.ts";
+import { isFailure, type Operation, type Outcome, type Result, type WriteOf } from "./operation.ts";
+import { prepare } from "./query.ts";
+
+/**
+ * Does to the database what a call wants for one of its items. A Failure as the answer means that
+ * it changed nothing; if it throws, the transaction must undo what it did.
+ */
+type ApplyItem<W extends WriteName> = (
+  namespace: string,
+  item: ItemOf<W>,
+  nowMs: number,
+) => AnswerOf<W> | Failure;
+
+/**
+ * Prepares the statements that apply one operation. A Failure as the outcome means that it changed
+ * nothing; if it throws, the transaction must undo what it did.
+ */
+export function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number) => Outcome {
+  const writes: { readonly [W in WriteName]: ApplyItem<W> } = {
+    set: createSet(db),
+    delete: createDelete(db),
+    push: createPush(db),
+    pop: createPop(db),
+  };
+  const sweep = createSweep(db);
+  const probe = createProbe(db);
+
+  function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Outcome {
+    const apply: ApplyItem<W> = writes[type];
+    const answers: AnswerOf<W>[] = [];
+    for (const item of items) {
+      const answer = apply(namespace, item, nowMs);
+      if (!isFailure(answer)) {
+        answers.push(answer);
+      } else if (items.length === 1) {
+        return answer;
+      } else {
+        // What was done for the other items goes too.
+        throw fromFailure(answer);
+      }
+    }
+    // Thousands of answers cross between threads in a group: those that tell nothing stay.
+    return type === "set" ? undefined : (answers as Result);
+  }
+
+  return (operation, nowMs) => {
+    switch (operation.type) {
+      case "sweep":
+        return sweep(operation.maxEntries, nowMs);
+      case "probe":
+        return probe();
+      default:
+        return applyItems(operation as WriteOf<WriteName>, nowMs);
+    }
+  };
+}
+
+/** A larger value has a row of its own: see migration 2. */
+export const MAX_INLINE_VALUE_BYTES = 4096;
+
+function createSet(db: DatabaseSync): ApplyItem<"set"> {
+  const upsert = db.prepare(
+    `INSERT INTO entry (namespace, key, expires_at_ms, value, large_value_id) VALUES (?, CAST(? AS BLOB), ?, ?, ?)
+     ON CONFLICT DO UPDATE SET
+       expires_at_ms = excluded.expires_at_ms, value = excluded.value, large_value_id = excluded.large_value_id`,
+  );
+  const insertLarge = prepare<[id: number]>(db, "INSERT INTO large_value (value) VALUES (?) RETURNING id");
+  return (namespace, { key, value, ttlMs }, nowMs) => {
+    const expiresAtMs = ttlMs === 0 ? null : nowMs + ttlMs;
+    const large = value.length > MAX_INLINE_VALUE_BYTES;
+    const id = large ? insertLarge.get(value)?.[0] : undefined;
+    // Not `run`, which makes an object that says how many rows changed.
+    upsert.get(namespace, key, expiresAtMs, large ? null : value, id ?? null);
+    return undefined;
+  };
+}
+
+/** Leaves an expired entry to the sweep: it held no value. */
+function createDelete(db: DatabaseSync): ApplyItem<"delete"> {
+  const remove = db.prepare(
+    `DELETE FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND (expires_at_ms IS NULL OR expires_at_ms > ?)`,
+  );
+  return (namespace, key, nowMs) => remove.run(namespace, key, nowMs).changes === 1;
+}
+
+function createPush(db: DatabaseSync): ApplyItem<"push"> {
+  const left = prepare<[id: number, position: number, length: number]>(
+    db,
+    `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), -1, 0)
+     ON CONFLICT DO UPDATE SET head = head - 1 RETURNING id, head, tail - head`,
+  );
+  const right = prepare<[id: number, position: number, length: number]>(
+    db,
+    `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), 0, 1)
+     ON CONFLICT DO UPDATE SET tail = tail + 1 RETURNING id, tail - 1, tail - head`,
+  );
+  // Because of RETURNING, SQLite undoes only the statement if there is no room, and not the
+  // transaction.
+  const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?) RETURNING 1");
+  return (namespace, { key, end, value }) => {
+    const place = (end === "left" ? left : right).get(namespace, key);
+    if (place === undefined) {
+      throw new Error("a push found no place");
+    }
+    const [id, position, length] = place;
+    insert.get(id, position, value);
+    return length;
+  };
+}
+
+const DAMAGED: Failure = {
+  reason: "corrupt_data",
+  message: STORE_MESSAGES.corrupt_data,
+  detail: "a list lacks an item",
+};
+
+function createPop(db: DatabaseSync): ApplyItem<"pop"> {
+  const left = prepare<[id: number, position: number, length: number]>(
+    db,
+    `UPDATE list SET head = head + 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, head - 1, tail - head`,
+  );
+  const right = prepare<[id: number, position: number, length: number]>(
+    db,
+    `UPDATE list SET tail = tail - 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, tail, tail - head`,
+  );
+  const take = prepare<[value: Uint8Array]>(
+    db,
+    "DELETE FROM list_item WHERE list_id = ? AND position = ? RETURNING value",
+  );
+  const removeList = db.prepare("DELETE FROM list WHERE id = ?");
+  const putBackLeft = db.prepare("UPDATE list SET head = head - 1 WHERE id = ?");
+  const putBackRight = db.prepare("UPDATE list SET tail = tail + 1 WHERE id = ?");
+  return (namespace, { key, end }) => {
+    const place = (end === "left" ? left : right).get(namespace, key);
+    if (place === undefined) {
+      return undefined;
+    }
+    const [id, position, length] = place;
+    const item = take.get(id, position);
+    if (item === undefined) {
+      (end === "left" ? putBackLeft : putBackRight).run(id);
+      return DAMAGED;
+    }
+    if (length === 0) {
+      removeList.run(id);
+    }
+    return item[0];
+  };
+}
+
+function createSweep(db: DatabaseSync): (maxEntries: number, nowMs: number) => number {
+  const sweep = db.prepare(
+    `DELETE FROM entry WHERE (namespace, key) IN
+       (SELECT namespace, key FROM entry WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?)`,
+  );
+  return (maxEntries, nowMs) => Number(sweep.run(nowMs, maxEntries).changes);
+}
+
+/** SQLite writes the page that the version is on, whether it is another one or not. */
+function createProbe(db: DatabaseSync): () => undefined {
+  const version = prepare<[number]>(db, "PRAGMA user_version").get()?.[0] ?? 0;
+  return () => {
+    db.exec(`PRAGMA user_version = ${version}`);
+  };
+}
