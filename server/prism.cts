@@ -1,9 +1,10 @@
 #!/usr/bin/env -S MALLOC_MMAP_THRESHOLD_=1048576 node --max-semi-space-size=8
-// Buffers of 1 MiB and more are given back to the system when they are let go: glibc would keep those of the
-// busiest minute. V8 would let young objects grow to 64 MiB before it looks which of them are still used; it is no
-// faster for that.
+// The first line sets two bounds on memory. glibc returns freed buffers of 1 MiB and more to the
+// system; otherwise it would keep those of the busiest minute. V8 collects young objects at 8 MiB;
+// waiting until 64 MiB would not make it faster.
 //
-// What is published starts here, on whatever Node there is: in words that an old one can read too, it says which one it takes.
+// The published program starts here, in syntax that an old Node can read, so that it can say which
+// Node it needs.
 const manifest: { engines: { node: string } } = require("../../package.json");
 const needed = Number.parseInt(manifest.engines.node.replace(/^\D+/, ""), 10);
 

@@ -1,9 +1,10 @@
--- A list whose item is missing is damaged, which is not the same as empty: a pop says so, and leaves the list as it was.
+-- A list that lacks an item is damaged, not empty. A pop says so and leaves the list as it was.
 
--- Beside the one of three arguments, which gateways of older versions go on to call: what they have prepared may not change what it
--- answers.
+-- The function of three arguments stays. Gateways of older versions have prepared calls of it, and
+-- PostgreSQL refuses a prepared call whose result has changed.
 
--- in: keys, whether each takes from the left end, whether one damaged list fails the whole call (SQLSTATE data_corrupted).
+-- in: keys, whether each takes from the left end, whether one damaged list fails the whole call
+-- (SQLSTATE data_corrupted).
 -- out: the values, in order, NULL where the list is empty; whether the list is damaged.
 CREATE FUNCTION list_pop(
   in_namespace TEXT, in_keys BYTEA[], in_left BOOLEAN[], in_whole BOOLEAN,
@@ -16,7 +17,8 @@ DECLARE
   new_length BIGINT;
   locked BIGINT[];
 BEGIN
-  -- Only what is locked here, in one order, is touched: a list that is made from now on is not there yet.
+  -- Changes only lists that are locked here, in one order. A list that is made later is not there
+  -- yet for this call.
   SELECT array_agg(id) INTO locked FROM (
     SELECT id FROM list WHERE namespace = in_namespace AND key = ANY (in_keys) ORDER BY key FOR UPDATE
   ) AS found;

@@ -1,4 +1,6 @@
--- KEYS: expiry. ARGV: a moment in milliseconds since 1970, "" = now; how many members to pass over; how many to answer at most.
+-- KEYS: expiry.
+-- ARGV: a moment in milliseconds since 1970 ("" = now), the number of members to pass over, and the
+-- most members to answer.
 -- Result: that moment, how many have expired by then, and the members of those.
 local now = ARGV[1]
 if now == '' then

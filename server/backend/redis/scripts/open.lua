@@ -1,7 +1,9 @@
 -- Claims a shard, or tells who has it.
 -- KEYS: layout.
--- ARGV: what the layout has to be, then every command that the user has to be allowed to run: a script that may not run one fails half-way.
--- Result: what the layout is, why the server takes no writes ("" = it does), and what it tells of its memory ("" = it does not).
+-- ARGV: the expected layout, then every command that the user must be allowed to run. A script that
+-- may not run a command would fail half-way.
+-- Result: the layout, why the server takes no writes ("" = it takes them), and what the server
+-- tells of its memory ("" = nothing).
 local missing = {}
 for i = 2, #ARGV do
   if not redis.acl_check_cmd(ARGV[i], KEYS[1]) then table.insert(missing, ARGV[i]) end

@@ -1,6 +1,7 @@
 -- Takes values off lists, one after the other.
 -- KEYS: for each value its list.
--- ARGV: for each value LPOP or RPOP; then "each" where what is no list fails its own items only, else "whole".
+-- ARGV: LPOP or RPOP for each value, then "each" or "whole": whether a key that is no list fails
+-- only its own items, or the whole call.
 -- Result: for each the value, or nil where there is none, or an error where the key is no list.
 -- A script that fails half-way is not undone, so what could fail is looked at first.
 local no_list = {}

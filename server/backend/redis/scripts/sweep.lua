@@ -1,8 +1,8 @@
--- Takes entries that are expired out of the index, and counts those that are left. Redis itself deletes their values.
+-- Takes expired entries out of the index, and counts the others. Redis deletes the values itself.
 -- KEYS: index, expiry.
 -- ARGV: the most to take out; from where, and up to where, to count (as ZLEXCOUNT takes it).
--- Result: how many were taken out, and how many there are in the range; of those some are expired where as many as allowed were taken
--- out.
+-- Result: the number taken out, and the number left in the range. If the most were taken out, some
+-- of those left may be expired.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 -- The score is the last millisecond in which an entry is there, for GET too.

@@ -1,7 +1,9 @@
 -- The values of a page: it ends with the entry that takes keys and values to so many bytes.
 -- KEYS: entries, in order.
--- ARGV: how many bytes of an entry's name stand before its key; the most bytes; the most bytes of a value that is answered itself.
--- Result: for each entry up to that one its value, or how many bytes it has where these are more, or nil where it is gone.
+-- ARGV: the number of bytes of an entry's name before its key, the bytes that end the page, and the
+-- most bytes of a value that is answered itself.
+-- Result: for each entry of the page its value, the number of its bytes if these are more, or nil
+-- if it is gone.
 local before, most, inline = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local values, bytes = {}, 0
 for i = 1, #KEYS do
