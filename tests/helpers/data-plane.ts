@@ -56,9 +56,8 @@ function filesOf(file: DescFile): DescFile[] {
 /** A data plane that listens on a free port of loopback. */
 export async function startDataPlane(
   given: Pick<DataPlaneOptions, "services"> &
-    Partial<Omit<DataPlaneOptions, "port">> & { readonly tls?: DataPlaneOptions["port"]["tls"] },
+    Partial<Omit<DataPlaneOptions, "port">> & { readonly port?: Partial<DataPlaneOptions["port"]> },
 ) {
-  const { tls, ...others } = given;
   const dataPlane = await createDataPlane({
     policies: () => [],
     log: pino({ level: "silent" }),
@@ -71,9 +70,9 @@ export async function startDataPlane(
     maxTimeoutMs: 0,
     adminPort: () => 0,
     directPath: true,
-    ...others,
+    ...given,
     port: {
-      tls,
+      tls: undefined,
       maxConnections: 100,
       maxConnectionsPerPeer: 0,
       maxConcurrentStreams: 10,
@@ -84,11 +83,14 @@ export async function startDataPlane(
       pingTimeoutMs: PING_TIMEOUT_MS,
       stallTimeoutMs: STALL_TIMEOUT_MS,
       backlog: LISTEN_BACKLOG,
+      ...given.port,
     },
   });
-  const { port } = await dataPlane.listen("127.0.0.1", 0);
+  const { address: host, port } = await dataPlane.listen("127.0.0.1", 0);
   return {
-    baseUrl: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
+    host,
+    port,
+    baseUrl: `${given.port?.tls === undefined ? "http" : "https"}://${host}:${port}`,
     [Symbol.asyncDispose]: () => dataPlane.close(0),
   };
 }

@@ -1,13 +1,9 @@
 import { Agent } from "node:http";
 import type { Transport } from "@connectrpc/connect";
 import { Http2SessionManager } from "@connectrpc/connect-node";
-import { type Harness, NAMESPACES } from "../../server/backend/conformance/harness.ts";
-import { createManualClock } from "../../server/backend/conformance/manual-clock.ts";
 import { describeBackend } from "../../server/backend/conformance/suite.ts";
-import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
-import { MAX_TTL_SECONDS } from "../../server/limits.ts";
-import { startTestServer } from "../helpers/server.ts";
 import { createWireBackend } from "../helpers/wire-backend.ts";
+import { startSuiteServer, wireHarness } from "../helpers/wire-harness.ts";
 
 /** A transport and a way to end its connections. */
 export interface Connection {
@@ -32,34 +28,17 @@ export function http2(
 
 /** Runs the stores' own suite through the whole server and one protocol. */
 export function describeProtocol(name: string, connect: (baseUrl: string) => Connection): void {
-  const harness: Harness = {
-    name: `memory behind ${name}`,
-    capabilities: ["entries", "scans", "lists"],
-    durable: true,
-    atomic: "key",
-    movesClock: true,
-    // A second on the wire is a millisecond of the suite: see createWireBackend.
-    maxTtlMs: MAX_TTL_SECONDS,
-    async create() {
-      const clock = createManualClock();
-      const server = await startTestServer({
-        clock,
-        adjust: (config) => ({
-          ...config,
-          server: { ...config.server, shutdownGraceMs: 0 },
-          namespaces: NAMESPACES.map((name) => ({ name, pattern: "keyvalue", backend: "database" })),
-        }),
-      });
+  describeBackend(
+    wireHarness(`memory behind ${name}`, async (clock) => {
+      const server = await startSuiteServer(clock);
       const connection = connect(server.baseUrl);
       return {
-        backend: createGuardedBackend(createWireBackend(connection.transport)),
-        advance: (ms) => clock.advance(ms * 1000),
-        async dispose() {
+        backend: createWireBackend(connection.transport),
+        async close() {
           connection.close();
           await server.stop();
         },
       };
-    },
-  };
-  describeBackend(harness);
+    }),
+  );
 }

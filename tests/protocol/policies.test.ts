@@ -103,7 +103,11 @@ const PATHS = [
   { directPath: false, http2: "node" },
 ] as const;
 
-function start(path: (typeof PATHS)[number], policies: readonly Policy[], more: object = {}) {
+function start(
+  path: (typeof PATHS)[number],
+  policies: readonly Policy[],
+  more: Partial<Parameters<typeof startDataPlane>[0]> = {},
+) {
   return startDataPlane({
     ...path,
     policies: () => policies,
@@ -330,8 +334,8 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
         return undefined;
       },
     });
-    const tls = { cert: Buffer.from(CERT), key: Buffer.from(KEY), clientCa: Buffer.from(CERT) };
-    await using server = await start(path, [witness], { tls });
+    const tls = { cert: CERT, key: KEY, clientCa: CERT };
+    await using server = await start(path, [witness], { port: { tls } });
     for (const wire of POST_WIRES) {
       using connection = connect(server, wire.http, { ca: CERT, cert: CERT, key: KEY });
       for (const method of METHODS.filter((each) => has(wire, each))) {

@@ -1,31 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
-import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
+import { memoryHarness } from "../conformance/memory-harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import type { Backend } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { createBreakerBackend } from "./breaker.ts";
-import { createGuardedBackend } from "./guarded.ts";
 
-describeBackend({
-  name: "memory behind a breaker",
-  capabilities: ["entries", "scans", "lists"],
-  durable: false,
-  atomic: "namespace",
-  movesClock: true,
-  maxTtlMs: MAX_TTL_SECONDS * 1000,
-  async create() {
-    const clock = createManualClock();
-    const inner = createMemoryBackend({ type: "memory" }, { clock });
-    return {
-      backend: createGuardedBackend(createBreakerBackend(inner)),
-      advance: clock.advance,
-      async dispose() {},
-    };
-  },
-});
+describeBackend(memoryHarness("memory behind a breaker", (inner) => createBreakerBackend(inner)));
 
 /** A store that can be away, and counts the calls that reach it. */
 function createFlaky() {

@@ -2,30 +2,16 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PrismError } from "../../errors.ts";
-import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { bytes, CALL, present, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
+import { memoryHarness } from "../conformance/memory-harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, createCall, Refusal } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { createCoalescedBackend } from "./coalesced.ts";
-import { createGuardedBackend } from "./guarded.ts";
 import { type Wrap, wrapMethods } from "./wrapped.ts";
 
-describeBackend({
-  name: "coalesced memory",
-  capabilities: ["entries", "scans", "lists"],
-  durable: false,
-  atomic: "namespace",
-  movesClock: true,
-  maxTtlMs: MAX_TTL_SECONDS * 1000,
-  async create() {
-    const clock = createManualClock();
-    const inner = createMemoryBackend({ type: "memory" }, { clock });
-    const backend = createGuardedBackend(createCoalescedBackend(inner));
-    return { backend, advance: clock.advance, async dispose() {} };
-  },
-});
+describeBackend(memoryHarness("coalesced memory", createCoalescedBackend));
 
 /** A store that takes `turns` turns of the event loop for each call, and records the calls. */
 function createSlowStore(turns: () => number = () => 1) {

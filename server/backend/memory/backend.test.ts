@@ -1,39 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { createSystemClock } from "../clock.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
+import { memoryHarness } from "../conformance/memory-harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createCall } from "../contract.ts";
-import { createGuardedBackend } from "../layers/guarded.ts";
 import { createMemoryBackend } from "./backend.ts";
 
-describeBackend({
-  name: "memory",
-  capabilities: ["entries", "scans", "lists"],
-  durable: false,
-  atomic: "namespace",
-  movesClock: true,
-  maxTtlMs: MAX_TTL_SECONDS * 1000,
-  async create() {
-    const clock = createManualClock();
-    const backend = createGuardedBackend(createMemoryBackend({ type: "memory" }, { clock }));
-    return { backend, advance: clock.advance, async dispose() {} };
-  },
-});
+describeBackend(memoryHarness("memory", (memory) => memory));
 
 describeBackend({
-  name: "memory without lists",
+  ...memoryHarness("memory without lists", ({ lists: _, ...rest }) => rest),
   capabilities: ["entries", "scans"],
-  durable: false,
-  atomic: "namespace",
-  movesClock: true,
-  maxTtlMs: MAX_TTL_SECONDS * 1000,
-  async create() {
-    const clock = createManualClock();
-    const { lists: _, ...inner } = createMemoryBackend({ type: "memory" }, { clock });
-    return { backend: createGuardedBackend(inner), advance: clock.advance, async dispose() {} };
-  },
 });
 
 describe("expiry in the background", () => {

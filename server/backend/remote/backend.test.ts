@@ -2,59 +2,28 @@ import { createRouterTransport } from "@connectrpc/connect";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { routerOn } from "../../../tests/helpers/router.ts";
-import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
 import { createWireBackend } from "../../../tests/helpers/wire-backend.ts";
+import { startSuiteServer, wireHarness } from "../../../tests/helpers/wire-harness.ts";
 import { toConnectError } from "../../calls/status.ts";
 import { asPrismError } from "../../errors.ts";
-import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { createKeyValueBasic } from "../../services/keyvalue-basic.ts";
 import { createListBasic } from "../../services/list-basic.ts";
-import { CALL, type Harness, NAMESPACES } from "../conformance/harness.ts";
-import { createManualClock } from "../conformance/manual-clock.ts";
+import { CALL, NAMESPACES } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import { createGuardedBackend } from "../layers/guarded.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { createRemoteBackend } from "./backend.ts";
 
 const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 
-const harness: Harness = {
-  name: "a plugin",
-  capabilities: ["entries", "scans", "lists"],
-  durable: true,
-  atomic: "key",
-  movesClock: true,
-  // A second at the plugin is a millisecond of the suite.
-  maxTtlMs: MAX_TTL_SECONDS,
-  async create() {
-    const clock = createManualClock();
-    const plugin: TestServer = await startTestServer({
-      clock,
-      adjust: (config) => ({
-        ...config,
-        server: { ...config.server, shutdownGraceMs: 0 },
-        namespaces: NAMESPACES.map((name) => ({ name, pattern: "keyvalue", backend: "database" })),
-      }),
-    });
-    const config = { type: "remote", endpoint: plugin.address } as const;
-    return {
-      backend: createGuardedBackend(createRemoteBackend(config, { secondMs: 1 })),
-      advance: (ms) => clock.advance(ms * 1000),
-      dispose: plugin.stop,
-    };
-  },
-};
+const harness = wireHarness("a plugin", async (clock) => {
+  const plugin = await startSuiteServer(clock);
+  const config = { type: "remote", endpoint: plugin.address } as const;
+  return { backend: createRemoteBackend(config, { secondMs: 1 }), close: plugin.stop };
+});
 describeBackend(harness);
 
 describeBackend({
-  name: "a plugin without scans",
-  capabilities: ["entries", "lists"],
-  durable: true,
-  atomic: "key",
-  movesClock: true,
-  maxTtlMs: MAX_TTL_SECONDS,
-  async create() {
-    const clock = createManualClock();
+  ...wireHarness("a plugin without scans", async (clock) => {
     const store = createMemoryBackend({ type: "memory" }, { clock });
     const router = await routerOn(store, NAMESPACES);
     const limits = { maxValueBytes: MAX_VALUE_BYTES };
@@ -62,12 +31,9 @@ describeBackend({
       services.service(KeyValueBasicInterface, overConnect(createKeyValueBasic(router, limits)));
       services.service(ListBasicInterface, overConnect(createListBasic(router, limits)));
     });
-    return {
-      backend: createGuardedBackend(createWireBackend(transport)),
-      advance: (ms) => clock.advance(ms * 1000),
-      async dispose() {},
-    };
-  },
+    return { backend: createWireBackend(transport), async close() {} };
+  }),
+  capabilities: ["entries", "lists"],
 });
 
 /** Handlers that replace the server's own. */

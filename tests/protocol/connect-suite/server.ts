@@ -6,8 +6,7 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { createLogPolicy } from "../../../server/calls/policies/log.ts";
-import { createDataPlane, type DataPlaneOptions } from "../../../server/data-plane.ts";
-import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../../server/limits.ts";
+import { startDataPlane } from "../../helpers/data-plane.ts";
 import {
   type ServerCompatRequest,
   ServerCompatRequestSchema,
@@ -21,18 +20,17 @@ const [http2, path] = process.argv.slice(2);
 /** The part of Prism's bound on a message that is no value in base64. */
 const AROUND_VALUE_BYTES = 64 * 1024;
 
-function options({
-  useTls,
-  serverCreds,
-  clientTlsCert,
-  messageReceiveLimit,
-}: ServerCompatRequest): DataPlaneOptions {
-  const maxValueBytes =
-    messageReceiveLimit === 0 ? 4 * 1024 * 1024 : ((messageReceiveLimit - AROUND_VALUE_BYTES) / 4) * 3;
-  return {
+const start = ({ useTls, serverCreds, clientTlsCert, messageReceiveLimit }: ServerCompatRequest) =>
+  startDataPlane({
     services: createConformanceService,
     policies: (failures) => [createLogPolicy(failures)],
     log: pino({ level: "error" }, pino.destination({ fd: 2, sync: true })),
+    http2: http2 === "node" ? "node" : "engine",
+    maxValueBytes:
+      messageReceiveLimit === 0 ? 4 * 1024 * 1024 : ((messageReceiveLimit - AROUND_VALUE_BYTES) / 4) * 3,
+    maxReceivingBytes: 64 * 1024 * 1024,
+    maxUnsentBytes: 64 * 1024 * 1024,
+    directPath: path !== "connect",
     port: {
       tls:
         useTls && serverCreds !== undefined
@@ -43,36 +41,19 @@ function options({
             }
           : undefined,
       maxConnections: 1000,
-      maxConnectionsPerPeer: 0,
       maxConcurrentStreams: 100,
       maxHeaderBytes: 16 * 1024,
-      headerTimeoutMs: 10_000,
-      requestTimeoutMs: 60_000,
-      idleTimeoutMs: 60_000,
-      pingTimeoutMs: PING_TIMEOUT_MS,
-      stallTimeoutMs: STALL_TIMEOUT_MS,
-      backlog: LISTEN_BACKLOG,
     },
-    http2: http2 === "node" ? "node" : "engine",
-    jsonUnknownFields: "reject",
-    corsOrigins: [],
-    maxValueBytes,
-    maxReceivingBytes: 64 * 1024 * 1024,
-    maxUnsentBytes: 64 * 1024 * 1024,
-    maxTimeoutMs: 0,
-    directPath: path !== "connect",
-    adminPort: () => 0,
-  };
-}
+  });
 
 for await (const request of readMessages(ServerCompatRequestSchema)) {
-  const dataPlane = await createDataPlane(options(request));
-  const { address, port } = await dataPlane.listen("127.0.0.1", 0);
-  process.once("SIGTERM", () => void dataPlane.close(0));
+  const dataPlane = await start(request);
+  const { host, port } = dataPlane;
+  process.once("SIGTERM", () => void dataPlane[Symbol.asyncDispose]());
   const pemCert = request.useTls ? request.serverCreds?.cert : undefined;
   writeMessage(
     ServerCompatResponseSchema,
-    create(ServerCompatResponseSchema, { host: address, port, ...(pemCert && { pemCert }) }),
+    create(ServerCompatResponseSchema, { host, port, ...(pemCert && { pemCert }) }),
   );
   break;
 }
