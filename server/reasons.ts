@@ -109,6 +109,27 @@ const rows = {
     level: "warn",
     refusesItem: true,
   },
+  /** A transaction names keys that the store cannot change or read together. */
+  not_atomic: {
+    wire: WireReason.NOT_ATOMIC,
+    code: Code.FailedPrecondition,
+    level: "info",
+    refusesItem: true,
+  },
+  /** The value is not the text of a number, so nothing can be added to it. */
+  not_a_counter: {
+    wire: WireReason.NOT_A_COUNTER,
+    code: Code.FailedPrecondition,
+    level: "info",
+    refusesItem: true,
+  },
+  /** The sum would leave the range of a counter. */
+  counter_overflow: {
+    wire: WireReason.COUNTER_OVERFLOW,
+    code: Code.OutOfRange,
+    level: "info",
+    refusesItem: true,
+  },
   /** Too much waits already, in the server or for the store. A later try can succeed. */
   overloaded: {
     wire: WireReason.OVERLOADED,

@@ -1,5 +1,6 @@
 import { PrismError } from "../errors.ts";
 import { isRefusalReason, type RefusalReason } from "../reasons.ts";
+import type { Commit, CommitAnswer, HeldEntry, Read } from "./commit.ts";
 import type { Values } from "./values.ts";
 
 /**
@@ -165,6 +166,24 @@ export interface EntryStore {
   delete(namespace: string, keys: readonly string[], call: Call): Promise<Answers<boolean>>;
 }
 
+/** Conditional writes of entries, and reads of several entries at one moment. */
+export interface CommitStore {
+  /**
+   * Reads the keys of each item at one moment. Answers the entries in the order of its keys;
+   * `undefined` where there is none.
+   */
+  read(
+    namespace: string,
+    reads: readonly Read[],
+    call: Call,
+  ): Promise<Answers<readonly (HeldEntry | undefined)[]>>;
+  /**
+   * Makes commits, in their order. Unlike other writes, each takes effect or not on its own, with or
+   * without `each` in the call: a refused one has no effect and undoes no other.
+   */
+  commit(namespace: string, commits: readonly Commit[], call: Call): Promise<Answers<CommitAnswer>>;
+}
+
 /** One step of a scan. */
 export interface PageQuery {
   /** Keys that start with this; "" = all. */
@@ -252,6 +271,8 @@ export interface ListStore {
  */
 export interface Interfaces {
   readonly entries?: EntryStore;
+  /** Only with `entries`, whose keys it shares. */
+  readonly commits?: CommitStore;
   readonly scans?: ScanStore;
   readonly lists?: ListStore;
 }

@@ -1,3 +1,4 @@
+import { type Check, type Commit, type HeldEntry, keysOfCommit, type Mutation, type Read } from "./commit.ts";
 import type { Answers, Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
 
 /**
@@ -13,12 +14,15 @@ export type ItemsMethod<Item, Answer> = (
   call: Call,
 ) => Promise<Answers<Answer> | undefined>;
 
-/** What the layers know of a method whose items are each about one key. */
+/** What the layers know of a method whose items are about keys. */
 export interface ItemsRow<Item, Answer> {
   readonly takes: "items";
   /** False: it changes nothing, so two such calls on one key may swap. */
   readonly writes: boolean;
+  /** The key of an item; of an item with several keys, the first. */
   keyOf(item: Item): string;
+  /** All keys of an item. They must lie together in a store. Absent = each item has one key. */
+  keysOf?(item: Item): readonly string[];
   /**
    * The bytes that a waiting item holds. Keys count by their UTF-16 length, which is close enough
    * for a bound.
@@ -41,9 +45,21 @@ export interface RangeRow {
 /** The name of an interface. */
 export type Interface = keyof Interfaces;
 
+/** The keys that an interface is about: entries and lists have separate ones. */
+export type KeySpace = "entries" | "lists";
+
+/** The key space of each interface. Calls on one key keep their order within a key space. */
+export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
+  entries: "entries",
+  commits: "entries",
+  scans: "entries",
+  lists: "lists",
+};
+
 /** What messages call each interface. */
 export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   entries: "key-value interface",
+  commits: "transaction interface",
   scans: "scan interface",
   lists: "list interface",
 };
@@ -78,6 +94,39 @@ const writeValue = <Item extends { readonly key: string; readonly value: Uint8Ar
     kept: (item: Item): Item => ({ ...item, value: Buffer.from(item.value) }),
   }) as const;
 
+const ofCommit = {
+  takes: "items",
+  writes: true,
+  keyOf: (commit: Commit) => keysOfCommit(commit)[0] ?? "",
+  keysOf: keysOfCommit,
+  bytesOf: ({ checks, mutations }: Commit) => bytesOfParts(checks) + bytesOfParts(mutations),
+  kept: ({ checks, mutations, tells }: Commit): Commit => ({
+    checks: checks.map(keptPart),
+    mutations: mutations.map(keptPart),
+    tells,
+  }),
+} as const;
+
+function bytesOfParts(parts: readonly (Check | Mutation)[]): number {
+  let bytes = 0;
+  for (const part of parts) {
+    bytes += part.key.length + ("value" in part ? part.value.length : 0);
+  }
+  return bytes;
+}
+
+function keptPart<Part extends Check | Mutation>(part: Part): Part {
+  return "value" in part ? { ...part, value: Buffer.from(part.value) } : part;
+}
+
+function bytesOfEntries(entries: readonly (HeldEntry | undefined)[]): number {
+  let bytes = 0;
+  for (const entry of entries) {
+    bytes += entry?.value.length ?? 0;
+  }
+  return bytes;
+}
+
 /** Every call of the contract. */
 export const OPERATIONS = {
   entries: {
@@ -85,6 +134,17 @@ export const OPERATIONS = {
     exists: READ_KEY,
     set: writeValue<EntryWrite>(),
     delete: WRITE_KEY,
+  },
+  commits: {
+    read: {
+      takes: "items",
+      writes: false,
+      keyOf: ({ keys }: Read) => keys[0] ?? "",
+      keysOf: ({ keys }: Read) => keys,
+      bytesOf: ({ keys }: Read) => keys.reduce((bytes, key) => bytes + key.length, 0),
+      answerBytesOf: bytesOfEntries,
+    },
+    commit: ofCommit,
   },
   scans: {
     scanPage: READ_RANGE,
@@ -180,6 +240,14 @@ export const WRITES = Object.fromEntries(
     ),
   ),
 ) as unknown as { readonly [W in WriteName]: WriteOperation<W> };
+
+/** The keys of items, in order. */
+export function keysOfItems<Item>(
+  { keyOf, keysOf }: ItemsRow<Item, never>,
+  items: readonly Item[],
+): readonly string[] {
+  return keysOf === undefined ? items.map((item) => keyOf(item)) : items.flatMap((item) => keysOf(item));
+}
 
 /** The names of {@link WRITES}, in the order of {@link OPERATIONS}. */
 export const WRITE_NAMES = Object.keys(WRITES) as readonly WriteName[];

@@ -13,6 +13,8 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   exists: ["a"],
   set: [{ ...write, ttlMs: 0 }],
   delete: ["a"],
+  read: [{ keys: ["a"], values: true, maxBytes: 1000 }],
+  commit: [{ checks: [], mutations: [{ ...write, do: "set", ttlMs: 0 }], tells: false }],
   scanPage: { prefix: "", after: undefined, maxEntries: 1, maxBytes: 1, keysOnly: true },
   count: "",
   push: [{ ...write, end: "left" }],

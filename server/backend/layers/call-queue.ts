@@ -1,7 +1,7 @@
 import { abortError, asPrismError, PrismError } from "../../errors.ts";
 import { type Answers, type Call, createCall, isRefusal } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
-import type { ItemsMethod, ItemsRow } from "../operations.ts";
+import { type ItemsMethod, type ItemsRow, keysOfItems } from "../operations.ts";
 
 /**
  * The most calls of each kind that the store has at a time. Two, so that one is on its way while
@@ -79,7 +79,7 @@ export class CallQueue {
       const waiting = {
         method,
         items,
-        keys: items.map((item) => method.keyOf(item)),
+        keys: keysOfItems(method, items),
         bytes,
         call,
         resolve,

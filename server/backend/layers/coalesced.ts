@@ -1,5 +1,5 @@
 import type { Backend } from "../contract.ts";
-import { INTERFACES, type Interface } from "../operations.ts";
+import { KEY_SPACE_OF, type KeySpace } from "../operations.ts";
 import { CallQueue } from "./call-queue.ts";
 import { combineItems } from "./wrapped.ts";
 
@@ -12,18 +12,18 @@ import { combineItems } from "./wrapped.ts";
  * Rejects as the store does, and with PrismError `overloaded` when too much waits already.
  */
 export function createCoalescedBackend(inner: Backend): Backend {
-  // Each interface has its own keys, so its calls need not wait for those of another interface.
-  const queues = Object.fromEntries(INTERFACES.map((of) => [of, createQueues()])) as Record<
-    Interface,
-    ReturnType<typeof createQueues>
-  >;
+  // Calls on entries need not wait for calls on lists.
+  const queues: Readonly<Record<KeySpace, (namespace: string) => CallQueue>> = {
+    entries: createQueues(),
+    lists: createQueues(),
+  };
   return {
     ...inner,
     ...combineItems([inner], (row, [run], of) => {
       if (run === undefined) {
         throw new Error("no store");
       }
-      const queue = queues[of];
+      const queue = queues[KEY_SPACE_OF[of]];
       const method = { ...row, run };
       const { kept } = row;
       return kept === undefined

@@ -1,16 +1,24 @@
 import { crc32 } from "node:zlib";
 import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
-import type { Answers, Backend, Call, Refusal } from "../contract.ts";
+import { type Answers, type Backend, type Call, Refusal } from "../contract.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
 
 /**
  * The shard that holds a key: the CRC-32 of its bytes (as in zlib and PNG) modulo the number of
- * shards.
+ * shards. If a key has a tag, `{tag}`, only the tag counts, so callers can keep keys together. The
+ * tag is what a Redis Cluster takes for it: the text from the first "{" to the next "}", unless it
+ * is empty.
  */
 export function shardOf(key: string, shards: number): number {
-  return crc32(key) % shards;
+  return crc32(tagOf(key)) % shards;
+}
+
+function tagOf(key: string): string {
+  const start = key.indexOf("{") + 1;
+  const end = start === 0 ? -1 : key.indexOf("}", start);
+  return end <= start ? key : key.slice(start, end);
 }
 
 /**
@@ -69,12 +77,18 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
 async function spread<Item, Answer>(
   shards: readonly ItemsMethod<Item, Answer>[],
   items: readonly Item[],
-  { keyOf, writes }: ItemsRow<Item, Answer>,
+  { keyOf, keysOf, writes }: ItemsRow<Item, Answer>,
   namespace: string,
   call: Call,
 ): Promise<Answers<Answer>> {
   const parts = new Map<number, { readonly items: Item[]; readonly places: number[] }>();
+  const answers = new Array<Answer | Refusal>(items.length);
   items.forEach((item, place) => {
+    const apart = keysOf && refuseApart(keysOf(item), shards.length);
+    if (apart !== undefined) {
+      answers[place] = apart;
+      return;
+    }
     const at = shardOf(keyOf(item), shards.length);
     const part = parts.get(at) ?? { items: [], places: [] };
     parts.set(at, part);
@@ -94,7 +108,6 @@ async function spread<Item, Answer>(
   if (failures.length > 0) {
     throw failureOf(failures, writes && failures.length < outcomes.length);
   }
-  const answers = new Array<Answer | Refusal>(items.length);
   for (const outcome of outcomes) {
     if (outcome.status === "rejected") {
       continue;
@@ -108,6 +121,24 @@ async function spread<Item, Answer>(
     });
   }
   return answers;
+}
+
+/** The refusal of an item whose keys are on several shards; `undefined` = they are on one. */
+function refuseApart(keys: readonly string[], shards: number): Refusal | undefined {
+  const [first, ...others] = keys;
+  if (first === undefined) {
+    return undefined;
+  }
+  const shard = shardOf(first, shards);
+  const other = others.find((key) => shardOf(key, shards) !== shard);
+  if (other === undefined) {
+    return undefined;
+  }
+  const names = `${JSON.stringify(first)} and ${JSON.stringify(other)}`;
+  return new Refusal(
+    "not_atomic",
+    `the keys ${names} are on different shards of the store: keys with the same {tag} are on one`,
+  );
 }
 
 /** `isPart`: the same call took effect on another shard. */

@@ -3,6 +3,8 @@ import {
   type AnyItemsRow,
   type Interface,
   type ItemOf,
+  KEY_SPACE_OF,
+  keysOfItems,
   WRITES,
   type WriteName,
 } from "../operations.ts";
@@ -42,7 +44,7 @@ export function entryKeysOf(operation: Operation, namespace: string): readonly s
     return [];
   }
   const { of, row }: { readonly of: Interface; readonly row: AnyItemsRow } = WRITES[operation.type];
-  return of === "entries" ? operation.items.map((item) => row.keyOf(item)) : [];
+  return KEY_SPACE_OF[of] === "entries" ? keysOfItems(row, operation.items) : [];
 }
 
 /** Any operation's result. */
