@@ -5,6 +5,7 @@ import {
   answerOf,
   type Backend,
   type Call,
+  type CommitStore,
   createCall,
   type EntryStore,
   type ListStore,
@@ -68,6 +69,7 @@ export const CALL: Call = createCall();
 export interface OpenStore {
   readonly backend: Backend;
   readonly entries: EntryStore;
+  readonly commits: CommitStore;
   readonly scans: ScanStore;
   readonly lists: ListStore;
   advance(ms: number): Promise<void>;
@@ -105,6 +107,9 @@ export function useOpenStore(harness: Harness): () => OpenStore {
       backend,
       get entries() {
         return present(backend.entries);
+      },
+      get commits() {
+        return present(backend.commits);
       },
       get scans() {
         return present(backend.scans);

@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeCapabilities } from "./capabilities.ts";
+import { describeCommits } from "./commits.ts";
 import { describeEntries } from "./entries.ts";
 import { describeExpiry } from "./expiry.ts";
 import type { Harness } from "./harness.ts";
@@ -17,6 +18,7 @@ export function describeBackend(harness: Harness): void {
     describeLifecycle(harness);
     describeEntries(harness);
     describeExpiry(harness);
+    describeCommits(harness);
     describeScans(harness);
     describeLists(harness);
     describeModel(harness);
