@@ -1,9 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { AnswerOf, ItemOf, WriteName } from "../operations.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
+import { createApplyCommit, type EntryWriter } from "./apply-commit.ts";
 import { type Failure, fromFailure } from "./errors.ts";
 import { isFailure, type Operation, type Outcome, type Result, type WriteOf } from "./operation.ts";
 import { prepare } from "./query.ts";
+import type { Versions } from "./versions.ts";
 
 /**
  * Does to the database what a call wants for one of its items. A Failure as the answer means that
@@ -19,10 +21,19 @@ type ApplyItem<W extends WriteName> = (
  * Prepares the statements that apply one operation. A Failure as the outcome means that it changed
  * nothing; if it throws, the transaction must undo what it did.
  */
-export function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: number) => Outcome {
+export function createApplyOne(
+  db: DatabaseSync,
+  versions: Versions,
+): (operation: Operation, nowMs: number) => Outcome {
+  const put = createPut(db);
+  const remove = createRemove(db);
   const writes: { readonly [W in WriteName]: ApplyItem<W> } = {
-    set: createSet(db),
-    delete: createDelete(db),
+    set(namespace, { key, value, ttlMs }, nowMs) {
+      put(namespace, key, value, ttlMs === 0 ? undefined : nowMs + ttlMs, versions.next());
+      return undefined;
+    },
+    delete: remove,
+    commit: createApplyCommit(db, { put, remove }, versions.next),
     push: createPush(db),
     pop: createPop(db),
   };
@@ -62,25 +73,24 @@ export function createApplyOne(db: DatabaseSync): (operation: Operation, nowMs: 
 /** A larger value has a row of its own: see migration 2. */
 export const MAX_INLINE_VALUE_BYTES = 4096;
 
-function createSet(db: DatabaseSync): ApplyItem<"set"> {
+function createPut(db: DatabaseSync): EntryWriter["put"] {
   const upsert = db.prepare(
-    `INSERT INTO entry (namespace, key, expires_at_ms, value, large_value_id) VALUES (?, CAST(? AS BLOB), ?, ?, ?)
-     ON CONFLICT DO UPDATE SET
-       expires_at_ms = excluded.expires_at_ms, value = excluded.value, large_value_id = excluded.large_value_id`,
+    `INSERT INTO entry (namespace, key, expires_at_ms, value, large_value_id, version)
+     VALUES (?, CAST(? AS BLOB), ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET expires_at_ms = excluded.expires_at_ms, value = excluded.value,
+       large_value_id = excluded.large_value_id, version = excluded.version`,
   );
   const insertLarge = prepare<[id: number]>(db, "INSERT INTO large_value (value) VALUES (?) RETURNING id");
-  return (namespace, { key, value, ttlMs }, nowMs) => {
-    const expiresAtMs = ttlMs === 0 ? null : nowMs + ttlMs;
+  return (namespace, key, value, expiresAtMs, version) => {
     const large = value.length > MAX_INLINE_VALUE_BYTES;
     const id = large ? insertLarge.get(value)?.[0] : undefined;
     // Not `run`, which makes an object that says how many rows changed.
-    upsert.get(namespace, key, expiresAtMs, large ? null : value, id ?? null);
-    return undefined;
+    upsert.get(namespace, key, expiresAtMs ?? null, large ? null : value, id ?? null, version);
   };
 }
 
 /** Leaves an expired entry to the sweep: it held no value. */
-function createDelete(db: DatabaseSync): ApplyItem<"delete"> {
+function createRemove(db: DatabaseSync): EntryWriter["remove"] {
   const remove = db.prepare(
     `DELETE FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND (expires_at_ms IS NULL OR expires_at_ms > ?)`,
   );

@@ -28,7 +28,7 @@ function clear(path: string): void {
 
 describeBackend({
   name: "sqlite",
-  capabilities: ["entries", "scans", "lists"],
+  capabilities: ["entries", "commits", "scans", "lists"],
   durable: true,
   atomic: "namespace",
   movesClock: true,

@@ -5,6 +5,7 @@ import {
   type Answers,
   type Backend,
   type Call,
+  type CommitStore,
   type EntryStore,
   type ListStore,
   type Refusal,
@@ -14,6 +15,7 @@ import {
   type StoreLog,
 } from "../contract.ts";
 import { type AnswerOf, type ItemOf, WRITES, type WriteName } from "../operations.ts";
+import { storeError } from "../store-errors.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
 import type { DatabaseOptions } from "./database.ts";
@@ -102,6 +104,7 @@ export function createSqliteBackend(
     type: config.type,
     atomic: "namespace",
     entries: createEntries(current, clock),
+    commits: createCommits(current, clock),
     scans: createScans(current, clock),
     lists: createLists(current),
     sweep,
@@ -141,6 +144,36 @@ function createEntries(current: () => Session, clock: Clock): EntryStore {
     set: createWrite(current, "set"),
     delete: createWrite(current, "delete"),
   };
+}
+
+function createCommits(current: () => Session, clock: Clock): CommitStore {
+  const commitOne = createWrite(current, "commit");
+  return {
+    async read(namespace, reads) {
+      const { reader } = current();
+      const nowMs = clock.now();
+      return readEach(reads, (read) => reader.read(namespace, read, nowMs));
+    },
+    /** Each commit is an operation of its own, because each takes effect or not on its own. */
+    async commit(namespace, commits, call) {
+      if (commits.length === 1) {
+        return commitOne(namespace, commits, call);
+      }
+      const made = await Promise.allSettled(commits.map((commit) => commitOne(namespace, [commit], call)));
+      return answersOfAll(made);
+    },
+  };
+}
+
+/** A call that failed after some of its commits were answered is in doubt. */
+function answersOfAll<T>(made: readonly PromiseSettledResult<Answers<T>>[]): Answers<T> {
+  const answers = made.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+  for (const each of made) {
+    if (each.status === "rejected") {
+      throw answers.length === 0 ? each.reason : storeError("outcome_unknown", each.reason);
+    }
+  }
+  return answers;
 }
 
 function createScans(current: () => Session, clock: Clock): ScanStore {

@@ -22,7 +22,7 @@ describe("createCounter", () => {
     database = await createTestDatabase();
     clock = createManualClock();
     database.writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ENTRIES})
-      INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), ${clock.now()} + i, X'', NULL FROM n`);
+      INSERT INTO entry SELECT 'a', CAST(format('k%05d', i) AS BLOB), ${clock.now()} + i, X'', NULL, 1 FROM n`);
     counter = createCounter(database.reader, clock);
   });
   afterEach(() => database[Symbol.asyncDispose]());
@@ -98,7 +98,7 @@ describe("createCounter", () => {
     const prefixes = ["", "k", ...Array.from({ length: 15 }, (_, i) => `p${i}`)];
     for (const prefix of prefixes) {
       database.writer.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4096)
-        INSERT INTO entry SELECT 'b', CAST(format('${prefix}/%05d', i) AS BLOB), NULL, X'', NULL FROM n`);
+        INSERT INTO entry SELECT 'b', CAST(format('${prefix}/%05d', i) AS BLOB), NULL, X'', NULL, 1 FROM n`);
     }
     const counts = prefixes.map((prefix) =>
       counter.count(prefix === "k" ? "a" : "b", prefix, createCall(controller.signal)),
@@ -128,7 +128,7 @@ type Step =
       readonly kind: "send";
       readonly keys: readonly number[];
       readonly ttlMs: number;
-      readonly remove: boolean;
+      readonly does: "set" | "delete" | "expire" | "persist";
     }
   | { readonly kind: "sweep" | "commit" | "answer" | "turn" | "pass" };
 
@@ -138,12 +138,26 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       kind: fc.constant("send" as const),
       keys: fc.array(fc.integer({ min: 0, max: 12_000 }), { maxLength: 8 }),
       ttlMs: fc.constantFrom(0, 1, 2, 5),
-      remove: fc.boolean(),
+      does: fc.constantFrom("set", "delete", "expire", "persist"),
     }),
     fc.record({ kind: fc.constantFrom("sweep", "commit", "answer", "turn", "pass") }),
   ),
   { maxLength: 40 },
 );
+
+function writeOf(does: "set" | "delete" | "expire" | "persist", keys: string[], ttlMs: number): Operation {
+  switch (does) {
+    case "set":
+      return { type: "set", namespace: "a", items: keys.map((key) => ({ key, value: NOTHING, ttlMs })) };
+    case "delete":
+      return { type: "delete", namespace: "a", items: keys };
+    case "expire":
+    case "persist": {
+      const mutations = keys.map((key) => ({ key, do: does, ttlMs: ttlMs + 1 }));
+      return { type: "commit", namespace: "a", items: [{ checks: [], mutations, tells: false }] };
+    }
+  }
+}
 
 test("whatever is written meanwhile, and whenever it is committed, a count is right at its end", async () => {
   await using database = await createTestDatabase();
@@ -159,7 +173,7 @@ test("whatever is written meanwhile, and whenever it is committed, a count is ri
       writer.exec(`DELETE FROM entry;
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
         INSERT INTO entry SELECT 'a', CAST(format('k%05d', 2 * i) AS BLOB),
-          iif(i % 3 = 0, ${clock.now()} + i % 10, NULL), X'', NULL FROM n`);
+          iif(i % 3 = 0, ${clock.now()} + i % 10, NULL), X'', NULL, 1 FROM n`);
       const counter = createCounter(reader, clock);
       let sent: { readonly operations: readonly Operation[]; readonly nowMs: number } | undefined;
       let isCommitted = false;
@@ -202,14 +216,8 @@ test("whatever is written meanwhile, and whenever it is committed, a count is ri
       for (const step of plan) {
         switch (step.kind) {
           case "send": {
-            const { ttlMs } = step;
             const keys = step.keys.map((key) => `k${String(key).padStart(5, "0")}`);
-            const entries = keys.map((key) => ({ key, value: NOTHING, ttlMs }));
-            await send(
-              step.remove
-                ? { type: "delete", namespace: "a", items: keys }
-                : { type: "set", namespace: "a", items: entries },
-            );
+            await send(writeOf(step.does, keys, step.ttlMs));
             break;
           }
           case "sweep":

@@ -23,6 +23,8 @@ export interface Failure {
   readonly reason: Reason;
   /** For the caller of the API; at `open` for the operator. */
   readonly message: string;
+  /** The request field that is at fault, in the proto's spelling. */
+  readonly field?: string;
   /** For the log only. */
   readonly detail: string;
 }
@@ -86,8 +88,9 @@ export function toFailure(error: unknown, reason?: StoreReason): Failure {
 }
 
 /** The reverse of {@link toFailure}. */
-export function fromFailure({ reason, message, detail }: Failure): PrismError {
-  return new PrismError(reason, message, { cause: new Error(detail) });
+export function fromFailure({ reason, message, field, detail }: Failure): PrismError {
+  const cause = new Error(detail);
+  return new PrismError(reason, message, { cause, ...(field !== undefined && { field }) });
 }
 
 /**

@@ -21,7 +21,7 @@ test("the log stays small while counts of a large table overlap and others write
   {
     using db = openWriter({ path, maxBytes: undefined }, MIGRATIONS);
     db.exec(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${ENTRIES - 1})
-      INSERT INTO entry SELECT 'default', CAST(format('k%06d', i) AS BLOB), NULL, X'', NULL FROM n`);
+      INSERT INTO entry SELECT 'default', CAST(format('k%06d', i) AS BLOB), NULL, X'', NULL, 1 FROM n`);
   }
   const backend = createSqliteBackend({ type: "sqlite", path }, { clock: createSystemClock() });
   await backend.open();

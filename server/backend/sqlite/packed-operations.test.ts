@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
+import type { Check, Mutation } from "../commit.ts";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
 import type { Operation } from "./operation.ts";
 import { packOperations, unpackOperations } from "./packed-operations.ts";
@@ -11,6 +12,23 @@ const value = fc.uint8Array({ maxLength: 300 });
 const end = fc.constantFrom("left", "right");
 const ttlMs = fc.constantFrom(0, 1, MAX_TTL_SECONDS * 1000);
 
+const version = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+const counter = fc.bigInt();
+
+const check: fc.Arbitrary<Check> = fc.oneof(
+  fc.record({ key, is: fc.constantFrom("absent", "present") }),
+  fc.record({ key, is: fc.constant("value"), value }),
+  fc.record({ key, is: fc.constant("version"), version }),
+);
+const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  fc.record({ key, do: fc.constant("set"), value, ttlMs }),
+  fc.record({ key, do: fc.constant("replace"), value }),
+  fc.record({ key, do: fc.constantFrom("delete", "persist") }),
+  fc.record({ key, do: fc.constant("add"), delta: counter, initial: counter, ttlMs }),
+  fc.record({ key, do: fc.constant("expire"), ttlMs }),
+);
+const commit = fc.record({ checks: fc.array(check), mutations: fc.array(mutation), tells: fc.boolean() });
+
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({
     type: fc.constant("set" as const),
@@ -18,6 +36,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     items: fc.array(fc.record({ key, value, ttlMs })),
   }),
   fc.record({ type: fc.constant("delete" as const), namespace, items: fc.array(key) }),
+  fc.record({ type: fc.constant("commit" as const), namespace, items: fc.array(commit) }),
   fc.record({
     type: fc.constant("push" as const),
     namespace,

@@ -1,3 +1,4 @@
+import type { Check, Mutation } from "../commit.ts";
 import { type ItemOf, WRITE_NAMES, type WriteName } from "../operations.ts";
 import type { Operation, WriteOf } from "./operation.ts";
 
@@ -16,6 +17,93 @@ interface Form<Item> {
 /** The place of an end is its code. */
 const ENDS = ["left", "right"] as const;
 
+/** The place of each is its code. */
+const FLAGS = [false, true] as const;
+const CHECKS = ["absent", "present", "value", "version"] as const satisfies Check["is"][];
+const MUTATIONS = [
+  "set",
+  "replace",
+  "delete",
+  "add",
+  "expire",
+  "persist",
+] as const satisfies Mutation["do"][];
+
+const CHECK: Form<Check> = {
+  pack(into, check) {
+    into.code(CHECKS, check.is);
+    into.text(check.key);
+    switch (check.is) {
+      case "value":
+        into.blob(check.value);
+        break;
+      case "version":
+        into.number(check.version);
+        break;
+      case "absent":
+      case "present":
+        break;
+    }
+  },
+  unpack(from) {
+    const is = from.code(CHECKS);
+    const key = from.text();
+    switch (is) {
+      case "value":
+        return { key, is, value: from.blob() };
+      case "version":
+        return { key, is, version: from.number() };
+      case "absent":
+      case "present":
+        return { key, is };
+    }
+  },
+};
+
+const MUTATION: Form<Mutation> = {
+  pack(into, mutation) {
+    into.code(MUTATIONS, mutation.do);
+    into.text(mutation.key);
+    switch (mutation.do) {
+      case "set":
+        into.blob(mutation.value);
+        into.number(mutation.ttlMs);
+        break;
+      case "replace":
+        into.blob(mutation.value);
+        break;
+      case "add":
+        into.bigint(mutation.delta);
+        into.bigint(mutation.initial);
+        into.number(mutation.ttlMs);
+        break;
+      case "expire":
+        into.number(mutation.ttlMs);
+        break;
+      case "delete":
+      case "persist":
+        break;
+    }
+  },
+  unpack(from) {
+    const does = from.code(MUTATIONS);
+    const key = from.text();
+    switch (does) {
+      case "set":
+        return { key, do: does, value: from.blob(), ttlMs: from.number() };
+      case "replace":
+        return { key, do: does, value: from.blob() };
+      case "add":
+        return { key, do: does, delta: from.bigint(), initial: from.bigint(), ttlMs: from.number() };
+      case "expire":
+        return { key, do: does, ttlMs: from.number() };
+      case "delete":
+      case "persist":
+        return { key, do: does };
+    }
+  },
+};
+
 /**
  * Of each call's items. Properties are evaluated, and so read, in the order in which they stand.
  */
@@ -31,6 +119,18 @@ const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
   delete: {
     pack: (into, key) => into.text(key),
     unpack: (from) => from.text(),
+  },
+  commit: {
+    pack(into, { checks, mutations, tells }) {
+      packAll(into, CHECK, checks);
+      packAll(into, MUTATION, mutations);
+      into.code(FLAGS, tells);
+    },
+    unpack: (from) => ({
+      checks: unpackAll(from, CHECK),
+      mutations: unpackAll(from, MUTATION),
+      tells: from.code(FLAGS),
+    }),
   },
   push: {
     pack(into, { key, end, value }) {
@@ -77,6 +177,10 @@ export function packOperations(operations: readonly Operation[]): Uint8Array<Arr
 function packWrite<W extends WriteName>(into: Packer, { type, namespace, items }: WriteOf<W>): void {
   const form: Form<ItemOf<W>> = FORMS[type];
   into.text(namespace);
+  packAll(into, form, items);
+}
+
+function packAll<Item>(into: Packer, form: Form<Item>, items: readonly Item[]): void {
   into.number(items.length);
   for (const item of items) {
     form.pack(into, item);
@@ -108,11 +212,15 @@ function unpackOne(from: Unpacker): Operation {
 function unpackWrite<W extends WriteName>(from: Unpacker, type: W): WriteOf<W> {
   const form: Form<ItemOf<W>> = FORMS[type];
   const namespace = from.text();
-  const items: ItemOf<W>[] = [];
+  return { type, namespace, items: unpackAll(from, form) };
+}
+
+function unpackAll<Item>(from: Unpacker, form: Form<Item>): Item[] {
+  const items: Item[] = [];
   for (let left = from.number(); left > 0; left--) {
     items.push(form.unpack(from));
   }
-  return { type, namespace, items };
+  return items;
 }
 
 class Packer {
@@ -124,6 +232,11 @@ class Packer {
     this.#reserve(NUMBER_BYTES);
     this.#view.setFloat64(this.#length, value);
     this.#length += NUMBER_BYTES;
+  }
+
+  /** Any whole number, also one that 64 bits do not hold. */
+  bigint(value: bigint): void {
+    this.text(String(value));
   }
 
   code<T>(all: readonly T[], one: T): void {
@@ -177,6 +290,10 @@ class Unpacker {
   number(): number {
     this.#at += NUMBER_BYTES;
     return this.#view.getFloat64(this.#at - NUMBER_BYTES);
+  }
+
+  bigint(): bigint {
+    return BigInt(this.text());
   }
 
   code<T>(all: readonly T[]): T {

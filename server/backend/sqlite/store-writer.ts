@@ -1,10 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
 import type { Migration } from "../migration-files.ts";
+import { WRITES } from "../operations.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
 import { type DatabaseOptions, openWriter } from "./database.ts";
 import type { Failure } from "./errors.ts";
-import { isFailure, type Operation, type Outcome } from "./operation.ts";
+import { isFailure, type Operation, type Outcome, type Result, type Results } from "./operation.ts";
 import { createFrugalWriter, createReserve, type FrugalWriter, type Reserve } from "./reserve.ts";
 import { createApplyGroup } from "./write-batch.ts";
 
@@ -82,10 +83,10 @@ function refusalAfter(
   outcomes: readonly Outcome[],
 ): Failure | undefined {
   let refusal = before;
-  outcomes.forEach((outcome, i) => {
-    const type = operations[i]?.type;
+  operations.forEach((operation, i) => {
+    const outcome = outcomes[i];
     if (!isFailure(outcome)) {
-      if (!isTight || type === "set" || type === "push") {
+      if (!isTight || broughtValues(operation, outcome)) {
         refusal = undefined;
       }
     } else if (outcome.reason === "store_full" ? isTight : isOfTheStore(outcome)) {
@@ -93,6 +94,19 @@ function refusalAfter(
     }
   });
   return refusal;
+}
+
+/** Whether an operation wrote values. A commit can have written nothing. */
+function broughtValues({ type }: Operation, result: Result): boolean {
+  switch (type) {
+    case "sweep":
+    case "probe":
+      return false;
+    case "commit":
+      return (result as Results["commit"])?.some((each) => each.committed && each.version > 0) === true;
+    default:
+      return WRITES[type].row.kept !== undefined;
+  }
 }
 
 function isOfTheStore({ reason }: Failure): boolean {

@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { Check, Mutation } from "../commit.ts";
 import { bytes } from "../conformance/harness.ts";
 import { MAX_INLINE_VALUE_BYTES } from "./apply-operation.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
@@ -26,6 +27,16 @@ function push(key: string, value = bytes("1")): Operation {
 
 function pop(key: string): Operation {
   return { type: "pop", namespace: "a", items: [{ key, end: "left" }] };
+}
+
+function commit(mutations: Mutation[], checks: Check[] = []): Operation {
+  return { type: "commit", namespace: "a", items: [{ checks, mutations, tells: false }] };
+}
+
+/** The version of each key that is there. */
+function versions(): Record<string, number> {
+  const rows = prepare<[string, number]>(db, "SELECT CAST(key AS TEXT), version FROM entry ORDER BY key");
+  return Object.fromEntries(rows.iterate());
 }
 
 function keysHeld(): string[] {
@@ -176,5 +187,131 @@ describe("createApplyGroup", () => {
     };
     expect(reasons(apply([both, pop("p")], 0))).toEqual(["corrupt_data", "done"]);
     expect(prepare(db, "SELECT tail - head FROM list").get()).toEqual([1]);
+  });
+});
+
+describe("commits in a group", () => {
+  const add = (key: string, delta: bigint): Mutation => ({ key, do: "add", delta, initial: 0n, ttlMs: 0 });
+  const put = (key: string, value: string | Uint8Array): Mutation => ({
+    key,
+    do: "set",
+    value: typeof value === "string" ? bytes(value) : value,
+    ttlMs: 0,
+  });
+  const large = Buffer.alloc(MAX_INLINE_VALUE_BYTES + 1, "x");
+  const largeValues = () =>
+    [...prepare<[number, Uint8Array]>(db, "SELECT id, value FROM large_value").iterate()].map(
+      ([id, value]) => [id, Buffer.from(value)] as const,
+    );
+
+  test("take effect in order with the other writes, each for itself, in one transaction", () => {
+    const exec = vi.spyOn(db, "exec");
+    const outcomes = apply(
+      [
+        set("n", bytes("1")),
+        commit([add("n", 4n), put("x", "1")], [{ key: "n", is: "value", value: bytes("1") }]),
+        commit([put("x", "2")], [{ key: "n", is: "value", value: bytes("1") }]),
+        commit([put("x", "3"), add("x", 1n), add("text", 1n), { key: "n", do: "delete" }]),
+        { type: "delete", namespace: "a", items: ["x"] },
+        set("text", bytes("a")),
+        commit([put("y", "1"), add("text", 1n)]),
+        commit([add("n", 1n)]),
+      ],
+      0,
+    );
+    const held = versions();
+    expect(outcomes).toEqual([
+      undefined,
+      [
+        {
+          committed: true,
+          version: expect.any(Number),
+          results: [{ before: "lasting", counter: 5n }, { before: "absent" }],
+        },
+      ],
+      [{ committed: false, failed: [{ index: 0, held: undefined }] }],
+      [
+        {
+          committed: true,
+          version: expect.any(Number),
+          results: [
+            { before: "lasting" },
+            { before: "lasting", counter: 4n },
+            { before: "absent", counter: 1n },
+            { before: "lasting" },
+          ],
+        },
+      ],
+      [true],
+      undefined,
+      {
+        reason: "not_a_counter",
+        field: "mutations[1].key",
+        message: expect.stringContaining("no counter"),
+        detail: expect.any(String),
+      },
+      [{ committed: true, version: held.n, results: [{ before: "absent", counter: 1n }] }],
+    ]);
+    // A refusal is decided before anything is written, so nothing was written twice.
+    expect(exec.mock.calls).toEqual([["BEGIN IMMEDIATE"], ["COMMIT"]]);
+    exec.mockRestore();
+    expect(keysHeld()).toEqual(["n", "text"]);
+  });
+
+  test("a new expiry rewrites no value, and the value stays", () => {
+    apply([set("k", large, 10), set("small", bytes("1"), 10)], 0);
+    const before = largeValues();
+    const old = versions();
+    apply(
+      [
+        commit([{ key: "k", do: "expire", ttlMs: 50 }]),
+        commit([
+          { key: "k", do: "persist" },
+          { key: "small", do: "expire", ttlMs: 50 },
+        ]),
+      ],
+      5,
+    );
+    expect(largeValues()).toEqual(before);
+    const expiries = prepare<[string, number | null]>(
+      db,
+      "SELECT CAST(key AS TEXT), expires_at_ms FROM entry",
+    );
+    expect(Object.fromEntries(expiries.iterate())).toEqual({ k: null, small: 55 });
+    expect(versions().k).toBeGreaterThan(old.k ?? Number.NaN);
+    expect(versions().small).toBe(versions().k);
+    apply([commit([{ key: "k", do: "replace", value: large }])], 5);
+    expect(largeValues().map(([, value]) => value)).toEqual([large]);
+    apply([commit([{ key: "k", do: "delete" }])], 5);
+    expect(largeValues()).toEqual([]);
+  });
+
+  test("a large value is compared where a check asks for it", () => {
+    apply([set("k", large)], 0);
+    const other = Buffer.from(large);
+    other[large.length - 1] = 0;
+    const outcomes = apply(
+      [
+        commit([put("k", "1")], [{ key: "k", is: "value", value: other }]),
+        commit([put("k", "2")], [{ key: "k", is: "value", value: large }]),
+      ],
+      0,
+    );
+    expect(outcomes).toMatchObject([[{ committed: false }], [{ committed: true }]]);
+  });
+
+  test("one that finds no room changes nothing, and fails alone", () => {
+    db.exec("PRAGMA max_page_count = 20");
+    const outcomes = apply(
+      [
+        commit([add("n", 1n)]),
+        commit([add("n", 1n), put("big", new Uint8Array(1_000_000))]),
+        set("k", large),
+      ],
+      0,
+    );
+    expect(reasons(outcomes)).toEqual(["done", "store_full", "done"]);
+    expect(keysHeld()).toEqual(["k", "n"]);
+    expect(apply([commit([add("n", 1n)])], 0)).toMatchObject([[{ results: [{ counter: 2n }] }]]);
   });
 });

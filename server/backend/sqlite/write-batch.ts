@@ -3,6 +3,7 @@ import { PrismError } from "../../errors.ts";
 import { createApplyOne } from "./apply-operation.ts";
 import { isIoError, reasonOf, toFailure } from "./errors.ts";
 import type { Operation, Outcome } from "./operation.ts";
+import { createVersions } from "./versions.ts";
 
 /**
  * Applies a group of operations and commits it; the outcomes are in the operations' order. `nowMs`
@@ -22,7 +23,8 @@ const CAREFUL_GROUPS = 64;
  * goes wrong fails the group.
  */
 export function createApplyGroup(db: DatabaseSync): ApplyGroup {
-  const applyOne = createApplyOne(db);
+  const versions = createVersions(db);
+  const applyOne = createApplyOne(db, versions);
   const savepoint = db.prepare("SAVEPOINT operation");
   const undo = db.prepare("ROLLBACK TO operation");
   const release = db.prepare("RELEASE operation");
@@ -37,11 +39,13 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
     let committing = false;
     try {
       db.exec("BEGIN IMMEDIATE");
+      versions.reserve(operations);
       const outcomes = operations.map((operation) => apply(operation, nowMs));
       committing = true;
       db.exec("COMMIT");
       return outcomes;
     } catch (error) {
+      versions.undone();
       // SQLite has rolled back by itself after some errors.
       if (db.isTransaction) {
         db.exec("ROLLBACK");

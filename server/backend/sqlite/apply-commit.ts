@@ -1,0 +1,72 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Commit, CommitAnswer } from "../commit.ts";
+import { isRefusal } from "../contract.ts";
+import { decide, type Held } from "../decide.ts";
+import type { Failure } from "./errors.ts";
+import { createFindHeld } from "./held-entry.ts";
+import { prepare } from "./query.ts";
+
+/** What a commit does to the database, beside finding. */
+export interface EntryWriter {
+  /** Makes an entry, or replaces the one that is there. `expiresAtMs`: `undefined` = never. */
+  put(
+    namespace: string,
+    key: string,
+    value: Uint8Array,
+    expiresAtMs: number | undefined,
+    version: number,
+  ): void;
+  /** Answers whether there was an unexpired entry. */
+  remove(namespace: string, key: string, nowMs: number): boolean;
+}
+
+/**
+ * Prepares the statements that apply a commit. It is decided before anything is written, so a
+ * Failure as the answer means that it changed nothing.
+ */
+export function createApplyCommit(
+  db: DatabaseSync,
+  { put, remove }: EntryWriter,
+  nextVersion: () => number,
+): (namespace: string, commit: Commit, nowMs: number) => CommitAnswer | Failure {
+  const find = createFindHeld(db);
+  const keepValue = prepare(
+    db,
+    "UPDATE entry SET expires_at_ms = ?, version = ? WHERE namespace = ? AND key = CAST(? AS BLOB)",
+  );
+
+  return (namespace, commit, nowMs) => {
+    const version = nextVersion();
+    const decision = decide(
+      commit,
+      lookOnce((key) => find(namespace, key, nowMs)),
+      nowMs,
+      version,
+    );
+    if (isRefusal(decision)) {
+      const { reason, message, field } = decision;
+      return { reason, message, detail: message, ...(field !== undefined && { field }) };
+    }
+    for (const [key, left] of decision.writes) {
+      if (left === undefined) {
+        remove(namespace, key, nowMs);
+      } else if (left.value === undefined) {
+        keepValue.get(left.expiresAtMs ?? null, version, namespace, key);
+      } else {
+        put(namespace, key, left.value, left.expiresAtMs, version);
+      }
+    }
+    return decision.answer;
+  };
+}
+
+/** Remembers the last key: most commits check a key and then change it. */
+function lookOnce(look: (key: string) => Held | undefined): (key: string) => Held | undefined {
+  let last: { readonly key: string; readonly held: Held | undefined } | undefined;
+  return (key) => {
+    if (last?.key !== key) {
+      last = { key, held: look(key) };
+    }
+    return last.held;
+  };
+}
