@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { createCall } from "../contract.ts";
 import { createPostgresBackend } from "./backend.ts";
@@ -98,6 +98,60 @@ describe.runIf(hasTestDatabase())("migrate", () => {
       expect(answers?.map(String)).toEqual(["3"]);
     });
     await newer.close();
+  });
+
+  test("entries of an older version are kept, and what its gateways write gets larger versions", async () => {
+    await apply(MIGRATIONS.slice(0, 2));
+    const config = postgresSchema.parse({ type: "postgres", url: server.url, schema });
+    const newer = createPostgresBackend(config);
+    const versions = async () => {
+      const sql = `SELECT key, version FROM "${schema}".entry ORDER BY key`;
+      const { rows } = await server.query(sql);
+      return Object.fromEntries(rows.map(({ key, version }) => [String(key), Number(version)]));
+    };
+    await database.use(async (older) => {
+      const set = async (...keys: readonly string[]) => {
+        const text = `INSERT INTO "${schema}".entry (namespace, key, value, expires_at)
+       SELECT $1, k, v, CASE WHEN ttl_ms > 0 THEN statement_timestamp() + ttl_ms * INTERVAL '1 millisecond' END
+       FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) AS given (k, v, ttl_ms)
+       ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`;
+        const each = keys.map((key) => Buffer.from(key));
+        await older.query({
+          name: `set_${schema}`,
+          text,
+          values: ["default", each, each, keys.map(() => 0)],
+        });
+      };
+      await set("a", "b");
+      const fileBefore = await server.query("SELECT pg_relation_filenode($1) AS node", [`${schema}.entry`]);
+      await newer.open();
+      onTestFinished(() => newer.close());
+      const fileAfter = await server.query("SELECT pg_relation_filenode($1) AS node", [`${schema}.entry`]);
+      // The same file: the rows were not written again.
+      expect(fileAfter.rows).toEqual(fileBefore.rows);
+      expect((await newer.entries?.get("default", ["a", "b"], createCall()))?.map(String)).toEqual([
+        "a",
+        "b",
+      ]);
+      expect(await versions()).toEqual({ a: 1, b: 1 });
+      let largest = 1;
+      for (const write of [
+        () => newer.entries?.set("default", [{ key: "a", value: Buffer.from("v"), ttlMs: 0 }], createCall()),
+        () => set("a"),
+        // The same bytes are a write too.
+        () => set("a"),
+        async () => {
+          await newer.entries?.delete("default", ["a"], createCall());
+          await set("a");
+        },
+      ]) {
+        await write();
+        const { a = 0, b } = await versions();
+        expect(a).toBeGreaterThan(largest);
+        expect(b).toBe(1);
+        largest = a;
+      }
+    });
   });
 
   test("who may not make schemas can use one that is there", async () => {

@@ -90,10 +90,12 @@ describe.runIf(hasTestDatabase())("rights", () => {
     await server.query(`GRANT SELECT ON ${schema}.migration TO ${role}`);
     const message = await whyNot();
     expect(message).toContain(
-      `GRANT CREATE ON SCHEMA ${schema} TO ${role}; GRANT INSERT ON ${schema}.migration TO ${role};`,
+      `GRANT CREATE ON SCHEMA ${schema} TO ${role}; GRANT INSERT ON ${schema}.migration TO ${role}; ALTER TABLE ${schema}.entry OWNER TO ${role};`,
     );
     await obey(message);
     expect(await whyNot()).toBe("opened");
+    const { entries } = await open(asRole());
+    await entries.set("n", A, CALL);
     await server.query(`DROP SCHEMA ${schema} CASCADE`);
   });
 
@@ -102,6 +104,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
     await server.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
     await server.query(`GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role}`);
     await server.query(`REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA ${schema} FROM PUBLIC`);
+    await server.query(`REVOKE USAGE ON SEQUENCE ${schema}.entry_version FROM PUBLIC`);
     const message = await whyNot();
     expect(message).toContain(`GRANT INSERT, UPDATE, DELETE ON ${schema}.entry TO ${role};`);
     expect(message).not.toContain("migration");
@@ -143,6 +146,7 @@ describe.runIf(hasTestDatabase())("rights", () => {
     ["DROP SCHEMA $ CASCADE", undefined],
     ["ALTER SCHEMA $ RENAME TO $_away", "ALTER SCHEMA $_away RENAME TO $"],
     ["ALTER TABLE $.list RENAME TO away", "ALTER TABLE $.away RENAME TO list"],
+    ["ALTER SEQUENCE $.entry_version RENAME TO away", "ALTER SEQUENCE $.away RENAME TO entry_version"],
     ["ALTER FUNCTION $.list_push RENAME TO away", "ALTER FUNCTION $.away RENAME TO list_push"],
   ])(
     "after %s health and calls say that the tables are missing, until they are there",

@@ -22,6 +22,7 @@ export function createStatements(schema: string, now: string) {
   const live = `(expires_at IS NULL OR expires_at > ${now})`;
   const entry = `"${schema}".entry`;
   const list = `"${schema}".list`;
+  const nextVersion = `nextval('"${schema}".entry_version')`;
   const read = <Row extends readonly unknown[]>(
     name: string,
     table: Statement<Row>["table"],
@@ -45,7 +46,8 @@ export function createStatements(schema: string, now: string) {
     ),
     /**
      * Keys must be in ascending order and unique: otherwise two calls that write the same keys
-     * could wait for each other.
+     * could wait for each other. An overwritten entry takes its version after its row is locked:
+     * while this waited, another call may have given it one from the sequence.
      */
     set: write<readonly []>(
       "set",
@@ -53,7 +55,8 @@ export function createStatements(schema: string, now: string) {
       `INSERT INTO ${entry} (namespace, key, value, expires_at)
        SELECT $1, k, v, CASE WHEN ttl_ms > 0 THEN ${now} + ttl_ms * INTERVAL '1 millisecond' END
        FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) AS given (k, v, ttl_ms)
-       ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
+       ON CONFLICT (namespace, key) DO UPDATE
+         SET value = excluded.value, expires_at = excluded.expires_at, version = ${nextVersion}`,
     ),
     /** First locks the rows in ascending key order. Answers the keys that held a value. */
     delete: write<readonly [key: Buffer, wasLive: boolean]>(
