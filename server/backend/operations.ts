@@ -1,4 +1,12 @@
-import { type Check, type Commit, type HeldEntry, keysOfCommit, type Mutation, type Read } from "./commit.ts";
+import {
+  type Check,
+  type Commit,
+  type CommitAnswer,
+  type HeldEntry,
+  keysOfCommit,
+  type Mutation,
+  type Read,
+} from "./commit.ts";
 import type { Answers, Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
 
 /**
@@ -100,6 +108,8 @@ const ofCommit = {
   keyOf: (commit: Commit) => keysOfCommit(commit)[0] ?? "",
   keysOf: keysOfCommit,
   bytesOf: ({ checks, mutations }: Commit) => bytesOfParts(checks) + bytesOfParts(mutations),
+  answerBytesOf: (answer: CommitAnswer) =>
+    answer.committed ? 0 : bytesOfEntries(answer.failed.map(({ held }) => held)),
   kept: ({ checks, mutations, tells }: Commit): Commit => ({
     checks: checks.map(keptPart),
     mutations: mutations.map(keptPart),
