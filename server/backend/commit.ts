@@ -110,7 +110,7 @@ export function keysOfCommit({ checks, mutations }: Commit): readonly string[] {
 const MIN_COUNTER = -(2n ** 63n);
 const MAX_COUNTER = 2n ** 63n - 1n;
 /** The longest text of a counter: a sign and 19 digits. */
-const MAX_COUNTER_BYTES = 20;
+export const MAX_COUNTER_BYTES = 20;
 
 /** Whether a number is a counter: a signed integer of 64 bits. */
 export function isCounter(value: bigint): boolean {

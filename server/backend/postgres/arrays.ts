@@ -13,14 +13,33 @@ const HEAD_BYTES = 20;
 const BOOL = 16;
 const BYTEA = 17;
 const INT8 = 20;
+const INT4 = 23;
+const TEXT = 25;
 
 /** For `$n::bytea[]`. */
 export function byteaArray(items: readonly Uint8Array[]): Buffer {
+  return ofBytes(BYTEA, items);
+}
+
+/** For `$n::text[]`. */
+export function textArray(items: readonly string[]): Buffer {
+  return ofBytes(
+    TEXT,
+    items.map((item) => Buffer.from(item)),
+  );
+}
+
+/** For `$n::integer[]`. */
+export function integerArray(items: readonly number[]): Buffer {
+  return ofOneSize(INT4, 4, items, (array, item, at) => array.writeInt32BE(item, at));
+}
+
+function ofBytes(type: number, items: readonly Uint8Array[]): Buffer {
   let bytes = HEAD_BYTES;
   for (const item of items) {
     bytes += 4 + item.length;
   }
-  const array = head(BYTEA, items.length, bytes);
+  const array = head(type, items.length, bytes);
   let at = HEAD_BYTES;
   for (const item of items) {
     at = array.writeInt32BE(item.length, at);
@@ -31,7 +50,7 @@ export function byteaArray(items: readonly Uint8Array[]): Buffer {
 }
 
 /** For `$n::bigint[]`. */
-export function bigintArray(items: readonly number[]): Buffer {
+export function bigintArray(items: readonly (number | bigint)[]): Buffer {
   return ofOneSize(INT8, 8, items, (array, item, at) => array.writeBigInt64BE(BigInt(item), at));
 }
 

@@ -36,7 +36,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
 
   describeBackend({
     name: "postgres",
-    capabilities: ["entries", "scans", "lists"],
+    capabilities: ["entries", "commits", "scans", "lists"],
     durable: true,
     atomic: "namespace",
     movesClock: true,

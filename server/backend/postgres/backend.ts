@@ -15,6 +15,7 @@ import { buildInterfaces, type ItemsMethod } from "../operations.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
+import { createCommits } from "./commits.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Database } from "./database.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
@@ -82,7 +83,11 @@ export function createPostgresBackend(
   return {
     type: config.type,
     atomic: "namespace",
-    ...refusing({ entries: createEntries(run, statements), lists: createLists(run, statements) }),
+    ...refusing({
+      entries: createEntries(run, statements),
+      commits: createCommits(run, statements),
+      lists: createLists(run, statements),
+    }),
     scans: createScans(run, statements),
     sweep,
     async open() {
@@ -134,8 +139,11 @@ function refusing(stores: Interfaces): Interfaces {
   return buildInterfaces((of, method, row) => {
     const run: ItemsMethod<unknown, unknown> | undefined = Reflect.get(Object(stores[of]), method);
     return row.takes === "items" && run !== undefined
-      ? (namespace: string, items: readonly unknown[], call: Call) =>
-          inHalves(items, call, row.writes, (some) => run(namespace, some, call))
+      ? (namespace: string, items: readonly unknown[], call: Call) => {
+          // Commits and reads are apart even if one caller makes them.
+          const each = call.each === true || of === "commits";
+          return inHalves(items, call, { writes: row.writes, each }, (some) => run(namespace, some, call));
+        }
       : undefined;
   });
 }

@@ -21,7 +21,7 @@ function groupThatEndsAfter(statements: number): { readonly call: Call; readonly
 test("a group that nobody waits for any more ends as such, though a half of it was written", async () => {
   // All of it, which fails, and its first half.
   const { call, count } = groupThatEndsAfter(2);
-  const answers = inHalves(["a", "b"], call, true, async (some) => {
+  const answers = inHalves(["a", "b"], call, { writes: true, each: true }, async (some) => {
     if (call.aborted) {
       throw abortError(call.signal);
     }
@@ -36,7 +36,7 @@ test("a group that nobody waits for any more ends as such, though a half of it w
 
 test("a store that fails for the second half leaves the first one's effect in doubt", async () => {
   const { call } = groupThatEndsAfter(Number.POSITIVE_INFINITY);
-  const answers = inHalves(["a", "b"], call, true, async (some) => {
+  const answers = inHalves(["a", "b"], call, { writes: true, each: true }, async (some) => {
     if (some.length === 2) {
       throw REFUSED;
     }

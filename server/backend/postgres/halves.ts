@@ -3,13 +3,13 @@ import { storeError } from "../store-errors.ts";
 
 /**
  * Runs a statement for some items. PostgreSQL does not say which item made it fail. So if the items
- * come from several callers, each half is run on its own, and so on: a faulty item is found in few
- * steps, and all others take effect. Rejects if the store failed.
+ * take effect each on its own, each half is run on its own, and so on: a faulty item is found in
+ * few steps, and all others take effect. Rejects if the store failed.
  */
 export async function inHalves<Item, Answer>(
   items: readonly Item[],
   call: Call,
-  writes: boolean,
+  { writes, each }: { readonly writes: boolean; readonly each: boolean },
   run: (items: readonly Item[]) => Promise<Answers<Answer> | undefined>,
 ): Promise<Answers<Answer> | undefined> {
   const tryAll = async (some: readonly Item[]): Promise<Answers<Answer> | undefined> => {
@@ -21,7 +21,7 @@ export async function inHalves<Item, Answer>(
       if (refusal === undefined || refusal.reason === "store_full") {
         throw error;
       }
-      if (some.length === 1 || call.each !== true) {
+      if (some.length === 1 || !each) {
         return some.map(() => refusal);
       }
       const half = Math.ceil(some.length / 2);

@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 /** The tables that a gateway needs. */
 const TABLES = ["entry", "list", "list_item"];
 const SEQUENCES = ["entry_version"];
-const FUNCTIONS = ["list_push", "list_pop"];
+const FUNCTIONS = ["list_push", "list_pop", "entry_commit"];
 const WRITES = ["INSERT", "UPDATE", "DELETE"];
 
 const texts = (names: readonly string[]) => names.map((name) => `'${name}'`).join(", ");

@@ -7,6 +7,21 @@ import type { Statement } from "./session.ts";
 export type EntryRow = readonly [key: Buffer, value: Buffer];
 
 /**
+ * What became of a commit; see entry_commit. Version, milliseconds to live and value are the held
+ * entry's if a check failed.
+ */
+export type CommitRow = readonly [
+  outcome: string,
+  details: string,
+  version: number | null,
+  ttlMs: number | null,
+  value: Buffer | null,
+];
+
+/** An entry that was read. The places count from 1. */
+export type ReadRow = readonly [place: number, version: number, ttlMs: number, value: Buffer | null];
+
+/**
  * All statements of a store, on the tables of one PostgreSQL schema. `$1` is always the namespace.
  */
 export type Statements = ReturnType<typeof createStatements>;
@@ -67,6 +82,31 @@ export function createStatements(schema: string, now: string) {
        )
        DELETE FROM ${entry} AS e USING locked WHERE e.namespace = $1 AND e.key = locked.key
        RETURNING e.key, ${live}`,
+    ),
+    /** See the function. `$2` to `$11`: what it takes, without the time. */
+    commit: write<CommitRow>(
+      "commit",
+      "entry",
+      `SELECT * FROM "${schema}".entry_commit($1, ${now}, $2::bytea[], $3::integer[], $4::boolean[],
+         $5::integer[], $6::integer[], $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[])`,
+    ),
+    /**
+     * Reads at one moment: for each place the number of its read, the key, and how many bytes the
+     * values of that read may have together (-1 = no values are wanted). Answers the places that hold
+     * an entry. A value is NULL if none is wanted or there are too many bytes. PostgreSQL does not
+     * read large values for their length.
+     */
+    read: read<ReadRow>(
+      "read",
+      "entry",
+      `SELECT place, version, coalesce(ceil(extract(epoch FROM expires_at - ${now}) * 1000), 0)::bigint,
+         CASE WHEN bytes <= most THEN value END
+       FROM (
+         SELECT place, most, version, expires_at, value, sum(octet_length(value)) OVER (PARTITION BY item) AS bytes
+         FROM unnest($2::integer[], $3::bytea[], $4::bigint[]) WITH ORDINALITY AS given (item, k, most, place)
+           JOIN ${entry} ON namespace = $1 AND key = k
+         WHERE ${live}
+       ) AS held`,
     ),
     /**
      * A page for `packed-page.ts`: keys from `$2` (included) to `$3` (excluded), at most `$4`, up
