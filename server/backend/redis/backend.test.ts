@@ -98,7 +98,10 @@ describe.runIf(hasTestRedis())("redis", () => {
     const { prefix } = store;
     await setTexts(store.entries, { "user:1": "x" }, { namespace: "orders", ttlMs: 60_000 });
     await store.lists.push("orders", [{ key: "q", end: "left", value: bytes("y") }], CALL);
-    expect(await server().query("GET", `{${prefix}:0}:e:orders:user:1`)).toBe("x");
+    const { query } = server();
+    expect(await query("GETRANGE", `{${prefix}:0}:e:orders:user:1`, 8, -1)).toBe("x");
+    expect(await query("STRLEN", `{${prefix}:0}:e:orders:user:1`)).toBe(9);
+    expect(Number(await query("GET", `{${prefix}:0}:version`))).toBeGreaterThan(0);
     expect(await server().query("LRANGE", `{${prefix}:0}:l:orders:q`, "0", "-1")).toEqual(["y"]);
     expect(await server().query("ZRANGE", `{${prefix}:0}:index`, "0", "-1")).toEqual(["orders:user:1"]);
     expect(await server().query("ZRANGE", `{${prefix}:0}:expiry`, "0", "-1")).toEqual(["orders:user:1"]);
@@ -116,7 +119,7 @@ describe.runIf(hasTestRedis())("redis", () => {
 
   test("the last millisecond of an entry's life is the one before that in which it expires", async () => {
     await using store = await opened();
-    const { index, expiry, entryPrefix } = store.keys;
+    const { index, expiry, version, entryPrefix } = store.keys;
     const name = `${entryPrefix}n:k`;
     await withRedis(server().url, async (client) => {
       // Repeats until the server's clock shows the same millisecond throughout.
@@ -124,7 +127,7 @@ describe.runIf(hasTestRedis())("redis", () => {
         const replies = await client
           .multi()
           .time()
-          .eval(SCRIPTS.set.text, 3, index, expiry, name, entryPrefix.length, "v", 60_000)
+          .eval(SCRIPTS.set.text, 4, index, expiry, version, name, entryPrefix.length, "v", 60_000)
           .time()
           .pexpiretime(name)
           .exec();
@@ -136,6 +139,42 @@ describe.runIf(hasTestRedis())("redis", () => {
         }
       }
       expect(await client.zscore(expiry, "n:k")).toBe(String(await client.pexpiretime(name)));
+    });
+  });
+
+  test("versions grow, whatever the shard remembers of them", async () => {
+    await using store = await opened();
+    const { version, entryPrefix } = store.keys;
+    const { query } = server();
+    const written = async () => {
+      await setTexts(store.entries, { a: "1" });
+      const head = await withRedis(server().url, (client) =>
+        client.getrangeBuffer(`${entryPrefix}default:a`, 0, 7),
+      );
+      return Number(head.readBigUInt64BE());
+    };
+    const first = await written();
+    const second = await written();
+    expect(second).toBeGreaterThan(first);
+    // A replica that took over may lack it.
+    await query("DEL", version);
+    const third = await written();
+    expect(third).toBeGreaterThan(second);
+    // A clock that was set back.
+    await query("SET", version, 2 ** 53 - 3);
+    expect([await written(), await written()]).toEqual([2 ** 53 - 2, 2 ** 53 - 1]);
+  });
+
+  test("an entry without a version is damaged, and fails no other", async () => {
+    await using store = await opened();
+    await setTexts(store.entries, { a: "1", b: "2" });
+    await server().query("SET", `${store.keys.entryPrefix}default:a`, "x");
+    const [damaged, b] = await store.entries.get("default", ["a", "b"], CALL);
+    expect(damaged).toMatchObject({ reason: "corrupt_data" });
+    expect(b).toEqual(Buffer.from("2"));
+    const query = { prefix: "", after: undefined, maxEntries: 9, maxBytes: 99, keysOnly: false };
+    await expect(store.scans.scanPage("default", query, CALL)).rejects.toMatchObject({
+      reason: "corrupt_data",
     });
   });
 
@@ -216,7 +255,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     const [, , three] = createRedisShards(config(prefix, 3));
     const [, two] = createRedisShards(config(prefix, 2));
     await present(three).open();
-    await expect(present(two).open()).rejects.toThrow(`{${prefix}:0}:layout is "1 0/3" and not "1 0/2"`);
+    await expect(present(two).open()).rejects.toThrow(`{${prefix}:0}:layout is "2 0/3" and not "2 0/2"`);
     expect(await server().query("EXISTS", shardKeys(prefix, 1).layout)).toBe(0);
     await present(three).close();
     await server().flush(`{${prefix}:`);
@@ -227,7 +266,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     const other = createShardedBackend(createRedisShards(config(store.prefix, 3)));
     const error = await other.open().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StartError);
-    expect(String(error)).toContain(`{${store.prefix}:0}:layout is "1 0/2" and not "1 0/3"`);
+    expect(String(error)).toContain(`{${store.prefix}:0}:layout is "2 0/2" and not "2 0/3"`);
   });
 });
 

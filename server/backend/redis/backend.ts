@@ -19,6 +19,7 @@ import { readExistence, readMany } from "./read-many.ts";
 import { asArray, asNumber, asNumbers, asValue, asValues } from "./replies.ts";
 import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
+import { valueIn } from "./stored.ts";
 
 /**
  * The shards of a store in Redis, in order. Each is a {@link Backend}, as durable as Redis. They
@@ -71,7 +72,10 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
   };
 }
 
-function createEntries(connection: Connection, { index, expiry, entryPrefix }: ShardKeys): EntryStore {
+function createEntries(
+  connection: Connection,
+  { index, expiry, version, entryPrefix }: ShardKeys,
+): EntryStore {
   const names = (namespace: string, keys: readonly string[]) => {
     const prefix = `${entryPrefix}${namespace}:`;
     return keys.map((key) => prefix + key);
@@ -82,7 +86,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
         return [];
       }
       return await readMany(names(namespace, keys), async (some) =>
-        asValues(await connection.run("repeatable", "mget", some)),
+        asValues(await connection.run("repeatable", "mget", some)).map((stored) => stored && valueIn(stored)),
       );
     },
     async exists(namespace, keys) {
@@ -97,7 +101,7 @@ function createEntries(connection: Connection, { index, expiry, entryPrefix }: S
       await connection.runScript(
         "once",
         SCRIPTS.set,
-        [index, expiry, ...entryNames],
+        [index, expiry, version, ...entryNames],
         [entryPrefix.length, ...args],
       );
       return undefined;

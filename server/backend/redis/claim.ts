@@ -8,7 +8,7 @@ import { asTexts } from "./replies.ts";
 import { COMMANDS, SCRIPTS } from "./scripts.ts";
 
 /** The version of the key layout. A change of the layout raises it. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 /** A server's answer to the claim of our shard. */
 export interface Claim {
@@ -34,14 +34,19 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
   const reply = await connection.runScript("repeatable", SCRIPTS.open, [layout], [wanted, ...COMMANDS]);
   const [found = "", refusal = "", memory = ""] = asTexts(reply);
   if (found !== wanted) {
-    throw new StartError(
-      `${layout} is "${found}" and not "${wanted}": the data has another number of shards, or is of another version of Prism`,
-    );
+    throw new StartError(`${layout} is "${found}" and not "${wanted}": ${reasonOf(found)}`);
   }
   return {
     refusal: refusal === "" ? undefined : toPrismError(new ReplyError(refusal), "repeatable", true),
     memory,
   };
+}
+
+/** Why a shard with this layout is not ours, and what to do. */
+function reasonOf(found: string): string {
+  return found.startsWith("1 ")
+    ? 'the data is of an older Prism, whose entries have no versions: choose another key_prefix, and copy the data as docs/backends.md says ("Data of an older Prism")'
+    : "the data has another number of shards, or is of another version of Prism";
 }
 
 /** Checks by the server's memory settings that it evicts no data. Throws StartError. */

@@ -15,7 +15,12 @@ export interface ShardKeys {
    * life, since 1970.
    */
   readonly expiry: string;
-  /** An entry is a string under this and `namespace:key`. Redis expires it. */
+  /** The last version that the shard gave an entry, as decimal text. */
+  readonly version: string;
+  /**
+   * An entry is a string under this and `namespace:key`: its version and its value (see
+   * {@link valueIn}). Redis expires it.
+   */
   readonly entryPrefix: string;
   /** A list is under this and `namespace:key`. */
   readonly listPrefix: string;
@@ -28,6 +33,7 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
     layout: `${tag}:layout`,
     index: `${tag}:index`,
     expiry: `${tag}:expiry`,
+    version: `${tag}:version`,
     entryPrefix: `${tag}:e:`,
     listPrefix: `${tag}:l:`,
   };

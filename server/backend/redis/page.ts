@@ -1,9 +1,10 @@
-import type { Page } from "../contract.ts";
+import { answerOf, type Page } from "../contract.ts";
 import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
 import { isOnItsWay, readExistence } from "./read-many.ts";
 import { asValues, asValuesOrSizes } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
+import { VERSION_BYTES, valueIn } from "./stored.ts";
 
 /**
  * Keys from the index, in order. An entry that expired or was deleted meanwhile is only in the
@@ -27,20 +28,20 @@ export async function readEntries(
   maxBytes: number,
   inlineBytes: number,
 ): Promise<Page> {
-  const found = await readValues(connection, candidates, maxBytes, inlineBytes);
+  const found = await readStored(connection, candidates, maxBytes, inlineBytes);
   const keys: string[] = [];
   const values: Uint8Array[] = [];
   const later = new Map<number, number>();
-  for (const [i, value] of found.entries()) {
+  for (const [i, stored] of found.entries()) {
     const key = candidates.keys[i];
-    if (key === undefined || value === undefined) {
+    if (key === undefined || stored === undefined) {
       continue;
     }
-    if (typeof value === "number") {
-      later.set(values.length, value);
+    if (typeof stored === "number") {
+      later.set(values.length, stored);
     }
     keys.push(key);
-    values.push(typeof value === "number" ? NOTHING : value);
+    values.push(typeof stored === "number" ? NOTHING : answerOf(valueIn(stored)));
   }
   const isWhole = candidates.isLast && found.length === candidates.keys.length;
   return {
@@ -80,10 +81,10 @@ export async function readKeys(
 }
 
 /**
- * The values up to the one that brings keys and values to `maxBytes`. A number stands for a value
- * left out: its size in bytes.
+ * The strings of the entries up to the one that brings keys and values to `maxBytes`. A number
+ * stands for a value left out: its size in bytes.
  */
-async function readValues(
+async function readStored(
   connection: Connection,
   { keys, entryPrefix }: Candidates,
   maxBytes: number,
@@ -102,19 +103,19 @@ async function readValues(
     }
   }
   // The keys are on two nodes while their slot moves, so no script can read them all.
-  const values: (Buffer | undefined)[] = [];
+  const found: (Buffer | undefined)[] = [];
   let bytes = 0;
   for (const name of names) {
-    const [value] = asValues(await connection.run("repeatable", "mget", [name]));
-    values.push(value);
-    if (value !== undefined) {
-      bytes += Buffer.byteLength(name) - entryPrefix.length + value.length;
+    const [stored] = asValues(await connection.run("repeatable", "mget", [name]));
+    found.push(stored);
+    if (stored !== undefined) {
+      bytes += Buffer.byteLength(name) - entryPrefix.length + stored.length - VERSION_BYTES;
     }
     if (bytes >= maxBytes) {
       break;
     }
   }
-  return values;
+  return found;
 }
 
 const NOTHING = new Uint8Array(0);

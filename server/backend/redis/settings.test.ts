@@ -16,6 +16,7 @@ import { createBackend } from "../factory.ts";
 import { createBreakerBackend } from "../layers/breaker.ts";
 import { createRedisShards } from "./backend.ts";
 import { type RedisConfig, redisSchema } from "./config.ts";
+import { shardKeys } from "./keys.ts";
 import { COMMANDS } from "./scripts.ts";
 
 const configOf = (url: string, more: object = {}): RedisConfig =>
@@ -234,8 +235,18 @@ describe.runIf(canStartRedis())("redis", () => {
     expect(await openErrorOf(others)).toBeInstanceOf(StartError);
     await askRedis(server.url, "FLUSHALL");
     await open(others);
-    await expect(backend.check()).rejects.toThrow('layout is "1 0/3" and not "1 0/1"');
+    await expect(backend.check()).rejects.toThrow('layout is "2 0/3" and not "2 0/1"');
     await expect(setTexts(entries, { a: "1" })).rejects.toMatchObject({ reason: "store_unavailable" });
+  });
+
+  test("data of an older Prism, which has no versions, is refused with what to do", async () => {
+    await using server = await startRedis();
+    await askRedis(server.url, "SET", shardKeys("prism", 0).layout, "1 0/1");
+    const error = await openErrorOf(configOf(server.url));
+    expect(error).toBeInstanceOf(StartError);
+    expect(String(error)).toContain('{prism:0}:layout is "1 0/1" and not "2 0/1": the data is of an older');
+    expect(String(error)).toContain("choose another key_prefix");
+    await open(configOf(server.url, { key_prefix: "prism2" }));
   });
 
   describe("TLS", () => {
