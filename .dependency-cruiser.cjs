@@ -83,7 +83,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(services|calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/(services|calls|namespaces)/|^server/backend/(contract|commit|decide|values)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "A handler knows no protocol.",
     ),

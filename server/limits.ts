@@ -21,6 +21,18 @@ export const NAMESPACE_PATTERN = /^[a-z][a-z0-9\-_.]{0,62}$/;
 /** The namespace for an empty name on the wire. */
 export const DEFAULT_NAMESPACE = "default";
 
+/** The most keys, items or mutations of one call. It has at least 1 of what it is about. */
+export const MAX_CALL_ITEMS = 1000;
+
+/** The most checks of one commit. */
+export const MAX_COMMIT_CHECKS = 100;
+
+/**
+ * The most keys of one call that are read before the size of their values is looked at. It bounds
+ * the memory of a call whose values turn out to be too large together.
+ */
+export const READ_SLICE_KEYS = 128;
+
 /** The most entries in one page of a scan. */
 export const SCAN_PAGE_ENTRIES = 1024;
 
@@ -45,8 +57,12 @@ export const PING_TIMEOUT_MS = 5_000;
  */
 export const MAX_AROUND_BYTES = 16 * 1024;
 
-/** The same for a request with many items. Each item counts as at least {@link MIN_ITEM_BYTES}. */
-export const MAX_AROUND_ITEMS_BYTES = 1024 * 1024;
+/**
+ * The same for a request with many items. Each item counts as at least {@link MIN_ITEM_BYTES}. Room
+ * for a commit with MAX_CALL_ITEMS mutations and MAX_COMMIT_CHECKS checks whose keys have
+ * MAX_KEY_BYTES and are not escaped in JSON.
+ */
+export const MAX_AROUND_ITEMS_BYTES = 1.5 * 1024 * 1024;
 
 /**
  * What an item of a repeated field counts besides its own bytes, because even an empty item costs

@@ -5,7 +5,12 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueBatchInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
+import { KeyValueCASInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
+import { KeyValueCounterInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_counter_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { KeyValueTransactionInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
+import { KeyValueTTLInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
 import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
 import { readMethod } from "../server/calls/methods.ts";
@@ -17,12 +22,34 @@ type Methods = {
 };
 
 const entries = KeyValueBasicInterface.method;
+const batches = KeyValueBatchInterface.method;
+const ttls = KeyValueTTLInterface.method;
+const conditions = KeyValueCASInterface.method;
+const counters = KeyValueCounterInterface.method;
+const transactions = KeyValueTransactionInterface.method;
 const scans = KeyValueScanInterface.method;
 const lists = ListBasicInterface.method;
 
 /** The methods that serve each operation. */
 const METHODS: Methods = {
-  entries: { get: [entries.get], exists: [entries.exists], set: [entries.set], delete: [entries.delete] },
+  entries: {
+    get: [entries.get, batches.batchGet],
+    exists: [entries.exists],
+    set: [entries.set, batches.batchSet],
+    delete: [entries.delete, batches.batchDelete],
+  },
+  commits: {
+    read: [transactions.read, ttls.getTTL],
+    commit: [
+      transactions.commit,
+      ttls.expire,
+      ttls.persist,
+      conditions.compareAndSwap,
+      conditions.compareAndDelete,
+      conditions.setIfAbsent,
+      counters.increment,
+    ],
+  },
   scans: { scanPage: [scans.scan, scans.scanKeys], count: [scans.count] },
   lists: {
     push: [lists.pushLeft, lists.pushRight],

@@ -291,6 +291,8 @@ export interface Backend extends Interfaces {
   /** The room's name, which is the `type` in the configuration. */
   readonly type: string;
   readonly atomic: Atomicity;
+  /** The shard that holds a key. Present if `atomic` is "shard". */
+  readonly shardOf?: (key: string) => number;
   /**
    * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. A store
    * that can be away for a while throws StartError when waiting does not help.
@@ -305,6 +307,21 @@ export interface Backend extends Interfaces {
    * Releases everything that `open` took. Acknowledged writes are durable, if the store is durable.
    */
   close(): Promise<void>;
+}
+
+/**
+ * Whether the store promises that a write of these keys takes effect whole or not at all. One key
+ * always does.
+ */
+export function keepsWhole(
+  { atomic, shardOf }: Pick<Backend, "atomic" | "shardOf">,
+  keys: readonly string[],
+): boolean {
+  if (atomic === "namespace") {
+    return true;
+  }
+  const apart = atomic === "shard" && shardOf !== undefined ? keys.map(shardOf) : keys;
+  return new Set<unknown>(apart).size <= 1;
 }
 
 /** Where a store reports what no call shows. A pino Logger fits. */

@@ -115,8 +115,8 @@ export function counterRefusal(reason: CounterReason, index: number): Refusal {
   return new Refusal(reason, COUNTER_MESSAGES[reason], { field: `mutations[${index}].key` });
 }
 
-/** The refusal of a read whose values have more than {@link Read.maxBytes}. */
-export function readTooLarge({ maxBytes }: Read): Refusal {
+/** The refusal of a read whose values have more bytes together, such as {@link Read.maxBytes}. */
+export function readTooLarge({ maxBytes }: Pick<Read, "maxBytes">): Refusal {
   const message = `the values have more than ${maxBytes} bytes together: read fewer keys`;
   return new Refusal("value_too_large", message, { field: "keys" });
 }

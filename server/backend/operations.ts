@@ -67,7 +67,7 @@ export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
 /** What messages call each interface. */
 export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   entries: "key-value interface",
-  commits: "transaction interface",
+  commits: "interface for transactions, counters and times to live",
   scans: "scan interface",
   lists: "list interface",
 };

@@ -84,7 +84,7 @@ function wrapUnary(
   handler: AnyUnary,
   { large }: CallSettings,
 ): UnaryMethod {
-  const bytesOf = valueBytesOf(row.desc.output);
+  const bytesOf = valueBytesOf(row.desc.output) ?? (() => 0);
   return {
     kind: "unary",
     row,
@@ -127,16 +127,46 @@ async function admit(bytes: number, large: LargeAnswers): Promise<void> {
   }
 }
 
-/** Makes a function that sums the bytes of a response's values: only values can be large. */
-function valueBytesOf({ fields }: DescMessage): (response: object) => number {
-  const names = fields
-    .filter((field) => field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES)
-    .map(({ localName }) => localName);
+/**
+ * Makes a function that sums the bytes of a response's values, those in its messages included: only
+ * values can be large. No response has one in a oneof. `undefined` = the type has no values.
+ * `above` are the types around it.
+ */
+function valueBytesOf(
+  desc: DescMessage,
+  above: readonly DescMessage[] = [],
+): ((response: object) => number) | undefined {
+  const values: string[] = [];
+  const parts: { readonly name: string; readonly bytesOf: (part: object) => number }[] = [];
+  for (const { fieldKind, scalar, message, localName: name } of desc.fields) {
+    if (fieldKind === "scalar" && scalar === ScalarType.BYTES) {
+      values.push(name);
+    } else if (message !== undefined && fieldKind !== "map" && !above.includes(message)) {
+      const bytesOf = valueBytesOf(message, [...above, desc]);
+      if (bytesOf !== undefined) {
+        parts.push({ name, bytesOf });
+      }
+    }
+  }
+  if (values.length + parts.length === 0) {
+    return undefined;
+  }
   return (response) => {
+    const fields = response as Readonly<Record<string, unknown>>;
     let bytes = 0;
-    for (const name of names) {
-      const value = (response as Readonly<Record<string, unknown>>)[name];
+    for (const name of values) {
+      const value = fields[name];
       bytes += value instanceof Uint8Array ? value.length : 0;
+    }
+    for (const { name, bytesOf } of parts) {
+      const part = fields[name];
+      if (Array.isArray(part)) {
+        for (const item of part) {
+          bytes += bytesOf(item);
+        }
+      } else if (typeof part === "object" && part !== null) {
+        bytes += bytesOf(part);
+      }
     }
     return bytes;
   };

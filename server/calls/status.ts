@@ -1,27 +1,40 @@
 import { create } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
+import { ErrorSchema, type Error as WireError } from "../../gen/prism/common/errors_pb.ts";
 import type { PrismError } from "../errors.ts";
 import { REASONS } from "../reasons.ts";
+
+/** What an error tells of its call. */
+interface CallFacts {
+  /** Empty = the call was not given one. */
+  readonly requestId: string;
+  readonly namespace: string;
+}
 
 /**
  * The error for the wire: code, message and a `prism.common.Error` detail. The cause stays here.
  */
-export function toConnectError(
-  error: PrismError,
-  call: { readonly requestId: string; readonly namespace: string },
-): ConnectError {
-  const { wire, code, retryAfterMs } = REASONS[error.reason];
+export function toConnectError(error: PrismError, call: CallFacts): ConnectError {
+  const value = toErrorMessage(error, call);
+  const { code } = REASONS[error.reason];
+  return new ConnectError(value.message, code, undefined, [{ desc: ErrorSchema, value }]);
+}
+
+/** The `prism.common.Error` of a failed call, or of an item that was refused. */
+export function toErrorMessage(
+  { reason, message: text, field }: Pick<PrismError, "reason" | "message" | "field">,
+  { namespace, requestId }: CallFacts,
+): WireError {
+  const { wire, retryAfterMs } = REASONS[reason];
   // A lone surrogate has no UTF-8 form and would fail when it is sent.
-  const message = error.message.toWellFormed();
-  const detail = create(ErrorSchema, {
+  const message = text.toWellFormed();
+  return create(ErrorSchema, {
     reason: wire,
     message,
-    namespace: call.namespace,
+    namespace,
     retryable: retryAfterMs !== undefined,
     retryAfterMs: retryAfterMs ?? 0,
-    fieldViolations: error.field === undefined ? [] : [{ field: error.field, description: message }],
-    requestId: call.requestId,
+    fieldViolations: field === undefined ? [] : [{ field, description: message }],
+    requestId,
   });
-  return new ConnectError(message, code, undefined, [{ desc: ErrorSchema, value: detail }]);
 }

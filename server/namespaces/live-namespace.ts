@@ -1,4 +1,4 @@
-import type { Backend, CallUse } from "../backend/contract.ts";
+import { type Backend, type CallUse, keepsWhole } from "../backend/contract.ts";
 import { INTERFACES, type Interface, type Stores } from "../backend/operations.ts";
 import type { OpenStore } from "./open-stores.ts";
 
@@ -13,6 +13,8 @@ export interface Route<Store> {
   /** The namespace's name, never empty. */
   readonly namespace: string;
   readonly store: Store;
+  /** Whether the store promises that a write of these keys takes effect whole or not at all. */
+  readonly keepsWhole: (keys: readonly string[]) => boolean;
 }
 
 /** The route to each interface that a store has. */
@@ -34,10 +36,12 @@ export class LiveNamespace implements Namespace, CallUse {
   constructor(name: string, store: OpenStore) {
     this.name = name;
     this.store = store;
+    const { backend } = store;
+    const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
     this.routes = Object.fromEntries(
       INTERFACES.flatMap((of) => {
-        const has = store.backend[of];
-        return has === undefined ? [] : [[of, { namespace: name, store: has }]];
+        const has = backend[of];
+        return has === undefined ? [] : [[of, { namespace: name, store: has, keepsWhole: whole }]];
       }),
     );
   }

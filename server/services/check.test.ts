@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
-import { checkKey, checkLimit, checkPrefix, checkTtlSeconds, checkValue } from "./check.ts";
+import { PrismError } from "../errors.ts";
+import { MAX_CALL_ITEMS, MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
+import {
+  checkEach,
+  checkKey,
+  checkKeys,
+  checkLimit,
+  checkNewTtlSeconds,
+  checkPart,
+  checkPrefix,
+  checkTtlSeconds,
+  checkValue,
+  checkVersion,
+} from "./check.ts";
 
 const FULL = "k".repeat(MAX_KEY_BYTES);
 const invalid = (field: string) => expect.objectContaining({ reason: "invalid_field", field });
@@ -47,4 +59,48 @@ test("a time to live is in milliseconds from then on; absent and 0 are none", ()
   expect(checkTtlSeconds(BigInt(MAX_TTL_SECONDS))).toBe(MAX_TTL_SECONDS * 1000);
   expect(() => checkTtlSeconds(-1n)).toThrow(invalid("ttl_seconds"));
   expect(() => checkTtlSeconds(BigInt(MAX_TTL_SECONDS) + 1n)).toThrow(invalid("ttl_seconds"));
+});
+
+test("a new time to live is at least a second", () => {
+  expect(checkNewTtlSeconds(1n)).toBe(1000);
+  expect(checkNewTtlSeconds(BigInt(MAX_TTL_SECONDS))).toBe(MAX_TTL_SECONDS * 1000);
+  for (const seconds of [0n, -1n, BigInt(MAX_TTL_SECONDS) + 1n]) {
+    expect(() => checkNewTtlSeconds(seconds)).toThrow(invalid("ttl_seconds"));
+  }
+});
+
+test("a version is a safe integer above 0", () => {
+  expect(checkVersion(1n)).toBe(1);
+  expect(checkVersion(BigInt(Number.MAX_SAFE_INTEGER))).toBe(Number.MAX_SAFE_INTEGER);
+  for (const version of [0n, -1n, BigInt(Number.MAX_SAFE_INTEGER) + 1n]) {
+    expect(() => checkVersion(version)).toThrow(invalid("version"));
+  }
+});
+
+test("keys are 1 to the bound, and the one at fault is named", () => {
+  const most = Array.from({ length: MAX_CALL_ITEMS }, (_, i) => `k${i}`);
+  expect(() => checkKeys(most)).not.toThrow();
+  expect(() => checkKeys(["a", "a"])).not.toThrow();
+  expect(() => checkKeys([])).toThrow(invalid("keys"));
+  expect(() => checkKeys([...most, "k"])).toThrow(invalid("keys"));
+  const error = expect.objectContaining({ field: "keys[1]", message: "keys[1] must not be empty" });
+  expect(() => checkKeys(["a", "", ""])).toThrow(error);
+});
+
+test("the error of a part names the way to it, and a defect stays what it is", () => {
+  const largeValue = () => checkPart("set", () => checkValue(new Uint8Array(2), 1));
+  expect(() => checkEach("mutations", [1], largeValue)).toThrow(
+    expect.objectContaining({
+      reason: "value_too_large",
+      field: "mutations[0].set.value",
+      message: "mutations[0].set.value has 2 bytes; the limit is 1",
+    }),
+  );
+  const defect = new TypeError("defect");
+  const fail = () => {
+    throw defect;
+  };
+  expect(() => checkEach("items", [1], fail)).toThrow(defect);
+  expect(() => checkPart("set", fail)).toThrow(defect);
+  expect(defect).not.toBeInstanceOf(PrismError);
 });

@@ -1,9 +1,9 @@
 import type { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { answerOf } from "../backend/contract.ts";
 import type { Handlers } from "../calls/implement.ts";
-import { PrismError } from "../errors.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey, checkTtlSeconds, checkValue } from "./check.ts";
+import { keyNotFound } from "./commits.ts";
 
 /** prism.interfaces.keyvalue.KeyValueBasicInterface: check, route, call, reply. */
 export function createKeyValueBasic(
@@ -27,7 +27,7 @@ export function createKeyValueBasic(
       const [answer] = await store.get(namespace, [request.key], call);
       const value = answerOf(answer);
       if (value === undefined) {
-        throw new PrismError("key_not_found", "key not found");
+        throw keyNotFound();
       }
       return { value };
     },

@@ -4,14 +4,24 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts"
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { file_prism_common_errors } from "../../gen/prism/common/errors_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueBatchInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
+import { KeyValueCASInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
+import { KeyValueCounterInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_counter_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { KeyValueTransactionInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
+import { KeyValueTTLInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { type CallSettings, implement } from "../calls/implement.ts";
 import type { ServiceMethods } from "../calls/served-method.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { createHealth, type HealthState } from "./health.ts";
 import { createKeyValueBasic } from "./keyvalue-basic.ts";
+import { createKeyValueBatch } from "./keyvalue-batch.ts";
+import { createKeyValueCas } from "./keyvalue-cas.ts";
+import { createKeyValueCounter } from "./keyvalue-counter.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
+import { createKeyValueTransaction } from "./keyvalue-transaction.ts";
+import { createKeyValueTtl } from "./keyvalue-ttl.ts";
 import { createListBasic } from "./list-basic.ts";
 import { createReflection } from "./reflection.ts";
 
@@ -19,6 +29,11 @@ import { createReflection } from "./reflection.ts";
 export const SERVICES = [
   KeyValueBasicInterface,
   KeyValueScanInterface,
+  KeyValueBatchInterface,
+  KeyValueTTLInterface,
+  KeyValueCASInterface,
+  KeyValueCounterInterface,
+  KeyValueTransactionInterface,
   ListBasicInterface,
   Health,
   ServerReflection,
@@ -40,6 +55,11 @@ export function createServices({ router, health, limits, calls }: ServiceOptions
   return [
     implement(KeyValueBasicInterface, createKeyValueBasic(router, limits), calls),
     implement(KeyValueScanInterface, createKeyValueScan(router), calls),
+    implement(KeyValueBatchInterface, createKeyValueBatch(router, limits), calls),
+    implement(KeyValueTTLInterface, createKeyValueTtl(router), calls),
+    implement(KeyValueCASInterface, createKeyValueCas(router, limits), calls),
+    implement(KeyValueCounterInterface, createKeyValueCounter(router), calls),
+    implement(KeyValueTransactionInterface, createKeyValueTransaction(router, limits), calls),
     implement(ListBasicInterface, createListBasic(router, limits), calls),
     implement(Health, createHealth(health), calls),
     implement(ServerReflection, reflection, calls),

@@ -17,7 +17,12 @@ const SERVICES = [
   "grpc.reflection.v1.ServerReflection",
   "grpc.reflection.v1alpha.ServerReflection",
   "prism.interfaces.keyvalue.KeyValueBasicInterface",
+  "prism.interfaces.keyvalue.KeyValueBatchInterface",
+  "prism.interfaces.keyvalue.KeyValueCASInterface",
+  "prism.interfaces.keyvalue.KeyValueCounterInterface",
   "prism.interfaces.keyvalue.KeyValueScanInterface",
+  "prism.interfaces.keyvalue.KeyValueTTLInterface",
+  "prism.interfaces.keyvalue.KeyValueTransactionInterface",
   "prism.interfaces.list.ListBasicInterface",
 ];
 

@@ -79,6 +79,7 @@ export function createGuardedBackend(inner: Backend): Backend {
   return {
     type: inner.type,
     atomic: inner.atomic,
+    ...(inner.shardOf && { shardOf: inner.shardOf }),
     ...wrapMethods(inner, guard),
     open: () => serially(open),
     check: () => checkInner("", undefined, checkCall),

@@ -39,6 +39,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   return {
     type: first.type,
     atomic: shards.some(({ atomic }) => atomic === "key") ? "key" : "shard",
+    shardOf: (key) => shardOf(key, shards.length),
     ...combineItems(
       shards,
       (row, methods) => (namespace, items, call) => spread(methods, items, row, namespace, call),

@@ -337,7 +337,7 @@ export const KeyValueBatchInterface: GenService<{
    * Reads the values of entries. An absent key is no error. Each value is one that its key had at
    * some moment of the call; KeyValueTransactionInterface.Read reads all at one moment.
    *
-   * RESOURCE_EXHAUSTED: the values have more bytes together than a message may have
+   * RESOURCE_EXHAUSTED: the values have more bytes together than one value may have
    * (VALUE_TOO_LARGE). Ask for fewer keys.
    *
    * @generated from rpc prism.interfaces.keyvalue.KeyValueBatchInterface.BatchGet

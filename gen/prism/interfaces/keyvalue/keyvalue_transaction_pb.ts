@@ -592,7 +592,7 @@ export const KeyValueTransactionInterface: GenService<{
   /**
    * Reads entries at one moment. An absent key is no error.
    *
-   * RESOURCE_EXHAUSTED: the values have more bytes together than a message may have
+   * RESOURCE_EXHAUSTED: the values have more bytes together than one value may have
    * (VALUE_TOO_LARGE). Ask for fewer keys.
    *
    * @generated from rpc prism.interfaces.keyvalue.KeyValueTransactionInterface.Read
