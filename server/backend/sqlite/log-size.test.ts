@@ -49,6 +49,8 @@ test("the log stays small while counts of a large table overlap and others write
     expect(rounds).toBeGreaterThan(0);
   };
   await Promise.all([...Array.from({ length: WRITERS }, (_, i) => write(i)), ...PREFIXES.map(count)]);
-  expect(largestLog).toBeLessThan(16 * 1024 * 1024);
+  // Usually 16 MiB. A busy machine lets more groups come before a step of a count ends. Without
+  // beginning anew the log would hold more than 50 MiB.
+  expect(largestLog).toBeLessThan(32 * 1024 * 1024);
   await backend.close();
 }, 120_000);
