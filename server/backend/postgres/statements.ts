@@ -91,10 +91,10 @@ export function createStatements(schema: string, now: string) {
          $5::integer[], $6::integer[], $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[])`,
     ),
     /**
-     * Reads at one moment: for each place the number of its read, the key, and how many bytes the
-     * values of that read may have together (-1 = no values are wanted). Answers the places that hold
-     * an entry. A value is NULL if none is wanted or there are too many bytes. PostgreSQL does not
-     * read large values for their length.
+     * Reads at one moment: for each place the number of its read, the key, and the most bytes that
+     * the values of that read may have together (-1 = no values are wanted). Answers the places
+     * that hold an entry. A value is NULL if none is wanted or there are too many bytes. PostgreSQL
+     * does not read large values for their length. LIMIT makes it look up each key in the index.
      */
     read: read<ReadRow>(
       "read",
@@ -104,8 +104,9 @@ export function createStatements(schema: string, now: string) {
        FROM (
          SELECT place, most, version, expires_at, value, sum(octet_length(value)) OVER (PARTITION BY item) AS bytes
          FROM unnest($2::integer[], $3::bytea[], $4::bigint[]) WITH ORDINALITY AS given (item, k, most, place)
-           JOIN ${entry} ON namespace = $1 AND key = k
-         WHERE ${live}
+           CROSS JOIN LATERAL (
+             SELECT version, expires_at, value FROM ${entry} WHERE namespace = $1 AND key = k AND ${live} LIMIT 1
+           ) AS found
        ) AS held`,
     ),
     /**

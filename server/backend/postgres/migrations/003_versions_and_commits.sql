@@ -40,6 +40,7 @@ DECLARE
   ends TIMESTAMPTZ[]; -- of each state: when it expires; infinity = never, NULL = there is no entry
   versions BIGINT[]; -- of each state; 0 = the row was made here, only to be locked
   origins INTEGER[]; -- of each state: the step that brought its value; NULL = it is in the table
+  places TID[]; -- of each key: its row, which stays in its place while it is locked
   stored BYTEA[]; -- of each key: the value in the table, as far as it is read
   replaced INTEGER[]; -- of each step: the state that it replaced
   step INTEGER := 1;
@@ -62,14 +63,17 @@ BEGIN
     SELECT in_namespace, given.key, '', 0 FROM unnest(in_keys) AS given (key) ORDER BY given.key
     ON CONFLICT (namespace, key) DO UPDATE SET version = e.version WHERE FALSE;
   -- A statement of its own, because it must see what others wrote while the locks were waited for.
-  SELECT array_agg(n), array_agg(end_at), array_agg(version), array_agg(value)
-    INTO states, ends, versions, stored
+  -- LIMIT makes it look up each key in the index, whatever the planner believes of the table.
+  SELECT array_agg(n), array_agg(place), array_agg(end_at), array_agg(version), array_agg(value)
+    INTO states, places, ends, versions, stored
     FROM (
-      SELECT n::integer, e.version, CASE WHEN octet_length(e.value) <= given.most THEN e.value END AS value,
+      SELECT n::integer, e.ctid AS place, e.version,
         CASE WHEN e.version > 0 AND (e.expires_at IS NULL OR e.expires_at > in_now)
-          THEN coalesce(e.expires_at, 'infinity') END AS end_at
-      FROM unnest(in_keys, in_most) WITH ORDINALITY AS given (key, most, n)
-        JOIN entry AS e ON e.namespace = in_namespace AND e.key = given.key
+          THEN coalesce(e.expires_at, 'infinity') END AS end_at,
+        CASE WHEN octet_length(e.value) <= given.most THEN e.value END AS value
+      FROM unnest(in_keys, in_most) WITH ORDINALITY AS given (key, most, n) CROSS JOIN LATERAL (
+        SELECT ctid, * FROM entry WHERE namespace = in_namespace AND key = given.key LIMIT 1
+      ) AS e
       ORDER BY n
     ) AS held;
 
@@ -105,8 +109,7 @@ BEGIN
             out_ttl_ms := CASE WHEN isfinite(found_end)
               THEN ceil(extract(epoch FROM found_end - in_now) * 1000) ELSE 0 END;
             IF origins[found] IS NULL THEN
-              SELECT e.value INTO out_value FROM entry AS e
-                WHERE e.namespace = in_namespace AND e.key = in_keys[k];
+              SELECT e.value INTO out_value FROM entry AS e WHERE e.ctid = places[k];
             ELSE
               out_value := in_value[origins[found]];
             END IF;
@@ -196,10 +199,8 @@ BEGIN
   UPDATE entry AS e
     SET value = CASE WHEN origins[state] IS NULL THEN e.value ELSE in_value[origins[state]] END,
       expires_at = nullif(ends[state], 'infinity'), version = versions[state]
-    FROM unnest(in_keys, states) AS given (key, state)
-    WHERE state > keys AND ends[state] IS NOT NULL
-      AND e.namespace = in_namespace AND e.key = given.key;
-  DELETE FROM entry AS e USING unnest(in_keys, states) AS given (key, state)
-    WHERE ends[state] IS NULL AND (state > keys OR versions[state] = 0)
-      AND e.namespace = in_namespace AND e.key = given.key;
+    FROM unnest(places, states) AS given (place, state)
+    WHERE e.ctid = place AND state > keys AND ends[state] IS NOT NULL;
+  DELETE FROM entry AS e USING unnest(places, states) AS given (place, state)
+    WHERE e.ctid = place AND ends[state] IS NULL AND (state > keys OR versions[state] = 0);
 END $$;
