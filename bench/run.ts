@@ -7,7 +7,17 @@ import { fileURLToPath } from "node:url";
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   calls: ["unary", "latency", "scan", "clients", "idle", "encoder", "lists", "start"],
-  stores: ["durable", "refused", "redis", "postgres", "plugin", "entry-count", "entry-memory", "scan-memory"],
+  stores: [
+    "durable",
+    "refused",
+    "commits",
+    "redis",
+    "postgres",
+    "plugin",
+    "entry-count",
+    "entry-memory",
+    "scan-memory",
+  ],
 };
 const BENCHES = Object.values(GROUPS).flat();
 
