@@ -3,9 +3,10 @@ import { createTestRedis, hasTestRedis, type TestRedis, withRedis } from "../../
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
+import type { HeldEntry } from "../commit.ts";
 import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
-import type { Backend } from "../contract.ts";
+import { type Backend, isRefusal } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createShardedBackend, shardOf } from "../layers/sharded.ts";
 import { createRedisShards } from "./backend.ts";
@@ -55,7 +56,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   for (const shards of [1, 3]) {
     describeBackend({
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
-      capabilities: ["entries", "scans", "lists"],
+      capabilities: ["entries", "commits", "scans", "lists"],
       durable: true,
       ...(shards === 1
         ? { atomic: "namespace" as const }
@@ -128,14 +129,17 @@ describe.runIf(hasTestRedis())("redis", () => {
           .multi()
           .time()
           .eval(SCRIPTS.set.text, 4, index, expiry, version, name, entryPrefix.length, "v", 60_000)
+          .eval(SCRIPTS.read.text, 1, name, 1, 1)
           .time()
           .pexpiretime(name)
           .exec();
-        const [first, , last, expires] = (replies ?? []).map(([, reply]) => reply);
+        const [first, , read, last, expires] = (replies ?? []).map(([, reply]) => reply);
         [before, after, end] = [millisecondOf(first), millisecondOf(last), Number(expires)];
         // Redis still shows a key in the millisecond of its deadline.
         if (before === after) {
           expect(end).toBe(before + 60_000 - 1);
+          // Its string, and the milliseconds that it has left.
+          expect(read).toEqual([[expect.any(String), 60_000]]);
         }
       }
       expect(await client.zscore(expiry, "n:k")).toBe(String(await client.pexpiretime(name)));
@@ -279,16 +283,30 @@ function millisecondOf(time: unknown): number {
 /** Entries live {@link UNIT} times as long. */
 function slowed(store: Backend): Backend {
   const entries = present(store.entries);
+  const commits = present(store.commits);
+  const slow = <Item extends object>(item: Item): Item =>
+    "ttlMs" in item && typeof item.ttlMs === "number" ? { ...item, ttlMs: item.ttlMs * UNIT } : item;
+  const fast = (entry: HeldEntry | undefined) => entry && { ...entry, ttlMs: Math.ceil(entry.ttlMs / UNIT) };
   return {
     ...store,
     entries: {
       ...entries,
-      set: (namespace, writes, call) =>
-        entries.set(
-          namespace,
-          writes.map((write) => ({ ...write, ttlMs: write.ttlMs * UNIT })),
-          call,
-        ),
+      set: (namespace, writes, call) => entries.set(namespace, writes.map(slow), call),
+    },
+    commits: {
+      async read(namespace, reads, call) {
+        const answers = await commits.read(namespace, reads, call);
+        return answers.map((answer) => (isRefusal(answer) ? answer : answer.map(fast)));
+      },
+      async commit(namespace, items, call) {
+        const slowedItems = items.map((item) => ({ ...item, mutations: item.mutations.map(slow) }));
+        const answers = await commits.commit(namespace, slowedItems, call);
+        return answers.map((answer) =>
+          isRefusal(answer) || answer.committed
+            ? answer
+            : { ...answer, failed: answer.failed.map((each) => ({ ...each, held: fast(each.held) })) },
+        );
+      },
     },
   };
 }

@@ -10,13 +10,14 @@ import {
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { checkMemory, claimShard } from "./claim.ts";
 import { describePlace } from "./client.ts";
+import { createCommits } from "./commits.ts";
 import { type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { sweepStep } from "./count.ts";
-import { openError, toPrismError } from "./errors.ts";
+import { openError } from "./errors.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { readExistence, readMany } from "./read-many.ts";
-import { asArray, asNumber, asNumbers, asValue, asValues } from "./replies.ts";
+import { asAnswer, asArray, asNumber, asNumbers, asValue, asValues } from "./replies.ts";
 import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 import { valueIn } from "./stored.ts";
@@ -44,6 +45,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
     type: config.type,
     atomic: "namespace",
     entries: createEntries(connection, keys),
+    commits: createCommits(connection, keys),
     scans: createScans(connection, keys),
     lists: createLists(connection, keys),
     async open() {
@@ -174,9 +176,7 @@ async function orRefused<Answer>(
 
 /** A script's answers, one for each item. */
 function asAnswers<Answer>(reply: unknown, as: (item: unknown) => Answer): Answers<Answer> {
-  return asArray(reply).map((item) =>
-    item instanceof Error ? (refusalOf(toPrismError(item, "once", true)) ?? as(item)) : as(item),
-  );
+  return asArray(reply).map((item) => asAnswer(item, as));
 }
 
 const PUSH: Readonly<Record<ListEnd, string>> = { left: "LPUSH", right: "RPUSH" };

@@ -41,7 +41,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
 
   describeBackend({
     name: "redis on a cluster",
-    capabilities: ["entries", "scans", "lists"],
+    capabilities: ["entries", "commits", "scans", "lists"],
     durable: true,
     atomic: "shard",
     shardOf: (key) => shardOf(key, SHARDS),

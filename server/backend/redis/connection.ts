@@ -86,8 +86,8 @@ export function createConnection(config: RedisConfig): Connection {
         }
         // A refused repeatable command has several keys, and each can be read alone.
         const again = isRefused(error)
-          ? kind === "once"
-          : replyCode(error) === "" && (kind === "repeatable" || !command.wasSent);
+          ? kind !== "repeatable"
+          : replyCode(error) === "" && (kind !== "once" || !command.wasSent);
         if (!again || waitMs === undefined || performance.now() > untilMs) {
           throw toPrismError(error, kind, command.wasSent);
         }

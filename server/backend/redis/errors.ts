@@ -4,9 +4,11 @@ import { storeError } from "../store-errors.ts";
 
 /**
  * Whether a command is repeated when its connection broke and its effect is in doubt. `repeatable`:
- * it changes nothing, or leaves the same state however often it runs. Any other is `once`.
+ * it changes nothing, or leaves the same state however often it runs. `together`: the same, but its
+ * keys must be read at one moment, so it is repeated also while they are on two nodes of a Cluster.
+ * Any other is `once`.
  */
-export type Repetition = "repeatable" | "once";
+export type Repetition = "repeatable" | "together" | "once";
 
 /**
  * What a failed command means for its caller. `wasSent`: the server may have received it. `error`

@@ -26,6 +26,11 @@ export interface ShardKeys {
   readonly listPrefix: string;
 }
 
+/** The name of an entry in its shard. */
+export function entryName({ entryPrefix }: ShardKeys, namespace: string, key: string): string {
+  return `${entryPrefix}${namespace}:${key}`;
+}
+
 /** `prefix` must contain no braces. */
 export function shardKeys(prefix: string, shard: number): ShardKeys {
   const tag = `{${prefix}:${shard}}`;

@@ -1,4 +1,6 @@
 /** Converts Redis's replies to the expected types. All throw Error for anything else. */
+import { type Refusal, refusalOf } from "../contract.ts";
+import { toPrismError } from "./errors.ts";
 
 /** A whole number. */
 export function asNumber(item: unknown): number {
@@ -22,7 +24,17 @@ export function asValuesOrSizes(reply: unknown): (Buffer | number | undefined)[]
 
 /** A list of byte strings that are text. */
 export function asTexts(reply: unknown): string[] {
-  return asArray(reply).map((item) => (Buffer.isBuffer(item) ? item.toString() : fail(item)));
+  return asArray(reply).map(asText);
+}
+
+/** A byte string that is text. */
+export function asText(item: unknown): string {
+  return Buffer.isBuffer(item) ? item.toString() : fail(item);
+}
+
+/** The answer to one item of a script; an error there means that the item is refused. */
+export function asAnswer<Answer>(item: unknown, as: (item: unknown) => Answer): Answer | Refusal {
+  return item instanceof Error ? (refusalOf(toPrismError(item, "once", true)) ?? as(item)) : as(item);
 }
 
 /** A byte string; `undefined` = none. */

@@ -31,11 +31,14 @@ export const SCRIPTS = {
   push: load("push"),
   pop: load("pop"),
   length: load("length"),
+  read: load("read"),
+  commit: load("commit"),
 } as const;
 
 /** Every command that a store runs on its keys, directly or in a script. */
 export const COMMANDS = [
-  ...["GET", "MGET", "SET", "STRLEN", "EXISTS", "UNLINK", "TYPE", "TIME"],
+  ...["GET", "MGET", "SET", "STRLEN", "GETRANGE", "SETRANGE", "EXISTS", "UNLINK", "TYPE", "TIME"],
+  ...["PEXPIRETIME", "PEXPIREAT", "PERSIST"],
   ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZCOUNT", "ZLEXCOUNT"],
   ...["LPUSH", "RPUSH", "LPOP", "RPOP", "LLEN"],
 ] as const;

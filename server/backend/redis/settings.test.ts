@@ -10,6 +10,19 @@ import { askRedis, canStartRedis, startRedis } from "../../../tests/helpers/redi
 import { startTestServer } from "../../../tests/helpers/server.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError, StartError } from "../../errors.ts";
+import {
+  add,
+  change,
+  changeIf,
+  commitOne,
+  committed,
+  expire,
+  persist,
+  readHeld,
+  readTexts,
+  remove,
+  set,
+} from "../conformance/commit-steps.ts";
 import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
@@ -118,7 +131,15 @@ describe.runIf(canStartRedis())("redis", () => {
       );
     }
     await allow(...grants);
-    const { entries, scans, lists } = await open(config);
+    const { backend, entries, scans, lists } = await open(config);
+    const commits = present(backend.commits);
+    await committed(commits, change(set("k", "1"), expire("k", 60_000)));
+    await committed(commits, changeIf({ key: "k", is: "value", value: Buffer.from("1") }, persist("k")));
+    await committed(commits, change(add("k", 1n), expire("k", 60_000)));
+    await committed(commits, change(expire("k", 70_000)));
+    const { version, ttlMs } = await readHeld(commits, "k");
+    expect(ttlMs).toBeGreaterThan(60_000);
+    await committed(commits, changeIf({ key: "k", is: "version", version }, remove("k")));
     await setTexts(entries, { a: "1", b: "2" }, { ttlMs: 60_000 });
     expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
     expect(await entries.exists("default", ["a", "c"], CALL)).toEqual([true, false]);
@@ -166,6 +187,7 @@ describe.runIf(canStartRedis())("redis", () => {
   test("a server that refuses writes can be read all the time", async () => {
     await using server = await startRedis();
     const { entries, scans, backend } = await open(configOf(server.url));
+    const commits = present(backend.commits);
     await setTexts(entries, { a: "1" });
     await setTexts(entries, { b: "1" }, { ttlMs: 300 });
     await askRedis(server.url, "CONFIG", "SET", "min-replicas-to-write", "1");
@@ -174,6 +196,11 @@ describe.runIf(canStartRedis())("redis", () => {
     for (let i = 0; i < 5; i++) {
       await expect(setTexts(entries, { a: "2" })).rejects.toMatchObject({ reason: "store_unavailable" });
       expect(texts(await entries.get("default", ["a"], CALL))).toEqual(["1"]);
+      const commit = changeIf({ key: "a", is: "present" }, set("a", "2"));
+      await expect(commitOne(commits, commit)).rejects.toMatchObject({ reason: "store_unavailable" });
+      expect(await readTexts(commits, "a")).toEqual(["1"]);
+      const idle = changeIf({ key: "a", is: "absent" }, set("a", "2"));
+      expect(await commitOne(commits, idle)).toMatchObject({ committed: false });
     }
     await expect(backend.check()).rejects.toBeInstanceOf(ReadOnlyError);
     // Also for a gateway that starts then.
