@@ -266,6 +266,115 @@ export interface ListStore {
 }
 
 /**
+ * A range of a list by places, as LRANGE and LTRIM of Redis take it. 0 is the leftmost value, -1
+ * the rightmost. Both ends belong to the range. An end beyond the list counts as the list's own end. A
+ * `start` behind `stop` is an empty range.
+ */
+export interface ListRange {
+  readonly key: string;
+  readonly start: number;
+  readonly stop: number;
+}
+
+/** One step of reading a range. */
+export interface ListSlice extends ListRange {
+  /** Most values wanted, 1 or more. */
+  readonly maxEntries: number;
+  /** The page ends with the value that brings it to this many bytes or more. */
+  readonly maxBytes: number;
+}
+
+/** Values of a list at one moment. */
+export interface ListPage {
+  readonly values: Values;
+  /**
+   * The rest of the range, counted from the left as the list was at that moment. `undefined` = the
+   * page is the last.
+   */
+  readonly next: Pick<ListRange, "start" | "stop"> | undefined;
+}
+
+/** Ranges of lists. */
+export interface ListRangeStore {
+  /**
+   * Reads one page of each range. Nothing is kept between pages, so a slow reader costs nothing. A
+   * change between two pages moves values: those that come to the left of the next page are left
+   * out, and those that leave it to the right come twice.
+   */
+  slice(namespace: string, slices: readonly ListSlice[], call: Call): Promise<Answers<ListPage>>;
+  /** Removes what is outside of each range. Answers each list's length then; 0 = it is gone. */
+  trim(namespace: string, ranges: readonly ListRange[], call: Call): Promise<Answers<number>>;
+}
+
+/** A place in a list: 0 is the leftmost, -1 the rightmost. */
+export interface ListPlace {
+  readonly key: string;
+  readonly index: number;
+}
+
+/** One value to put into the place of another. */
+export interface ListPut extends ListPlace {
+  readonly value: Uint8Array;
+}
+
+/** What became of a put. "absent" = there is no list, "outside" = the list has no such place. */
+export type ListPutAnswer = "put" | "absent" | "outside";
+
+/** One value to insert beside the leftmost value that equals `pivot`. */
+export interface ListInsert {
+  readonly key: string;
+  readonly side: "before" | "after";
+  readonly pivot: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** What became of an insert. */
+export interface ListInsertAnswer {
+  /** False: no value equals the pivot, and the list stays as it was. */
+  readonly inserted: boolean;
+  /** The length of the list then; 0 = there is none. */
+  readonly length: number;
+}
+
+/** Equal values to remove. */
+export interface ListRemove {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Positive: at most so many, from the left; negative: from the right; 0 = all. */
+  readonly count: number;
+}
+
+/**
+ * Places and values within lists. `insert` and `remove` can take time in proportion to the list.
+ */
+export interface ListIndexStore {
+  /** The value in each place; `undefined` where there is none. */
+  at(namespace: string, places: readonly ListPlace[], call: Call): Promise<Answers<Uint8Array | undefined>>;
+  /** Replaces values. */
+  put(namespace: string, puts: readonly ListPut[], call: Call): Promise<Answers<ListPutAnswer>>;
+  /** Inserts values. An absent list stays absent. */
+  insert(namespace: string, inserts: readonly ListInsert[], call: Call): Promise<Answers<ListInsertAnswer>>;
+  /** Removes values. Answers how many. An emptied list is gone. */
+  remove(namespace: string, removes: readonly ListRemove[], call: Call): Promise<Answers<number>>;
+}
+
+/** One value to take off a list and add to another, or to the same one. */
+export interface ListMove extends ListPop {
+  /** The list that gets the value. */
+  readonly to: string;
+  readonly toEnd: ListEnd;
+}
+
+/** Moves between lists, as LMOVE of Redis. */
+export interface ListMoveStore {
+  /**
+   * Moves values. Nobody sees a value in both lists or in none. Answers each value; `undefined`
+   * where the source is absent, and then nothing is done.
+   */
+  move(namespace: string, moves: readonly ListMove[], call: Call): Promise<Answers<Uint8Array | undefined>>;
+}
+
+/**
  * The interfaces of a store. A present interface declares the capability; a store without it leaves
  * it out.
  */
@@ -275,6 +384,10 @@ export interface Interfaces {
   readonly commits?: CommitStore;
   readonly scans?: ScanStore;
   readonly lists?: ListStore;
+  /** Only with `lists`, whose keys it shares. So are the next two. */
+  readonly listRanges?: ListRangeStore;
+  readonly listIndexes?: ListIndexStore;
+  readonly listMoves?: ListMoveStore;
 }
 
 /**

@@ -7,7 +7,18 @@ import {
   type Mutation,
   type Read,
 } from "./commit.ts";
-import type { Answers, Call, EntryWrite, Interfaces, ListPop, ListPush } from "./contract.ts";
+import type {
+  Answers,
+  Call,
+  EntryWrite,
+  Interfaces,
+  ListInsert,
+  ListMove,
+  ListPage,
+  ListPush,
+  ListPut,
+  ListRemove,
+} from "./contract.ts";
 
 /**
  * The calls of the contract as data: one row for each method of each interface. The layers,
@@ -62,6 +73,9 @@ export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
   commits: "entries",
   scans: "entries",
   lists: "lists",
+  listRanges: "lists",
+  listIndexes: "lists",
+  listMoves: "lists",
 };
 
 /** What messages call each interface. */
@@ -70,6 +84,9 @@ export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   commits: "interface for transactions, counters and times to live",
   scans: "scan interface",
   lists: "list interface",
+  listRanges: "list range interface",
+  listIndexes: "list indexing interface",
+  listMoves: "list move interface",
 };
 
 /** Each interface, with its methods. */
@@ -137,6 +154,16 @@ function bytesOfEntries(entries: readonly (HeldEntry | undefined)[]): number {
   return bytes;
 }
 
+const bytesOfKeyOf = ({ key }: { readonly key: string }) => key.length;
+
+function bytesOfPage({ values }: ListPage): number {
+  let bytes = 0;
+  for (let i = 0; i < values.length; i++) {
+    bytes += values.bytesOf(i);
+  }
+  return bytes;
+}
+
 /** Every call of the contract. */
 export const OPERATIONS = {
   entries: {
@@ -166,10 +193,52 @@ export const OPERATIONS = {
       takes: "items",
       writes: true,
       keyOf,
-      bytesOf: ({ key }: ListPop) => key.length,
+      bytesOf: bytesOfKeyOf,
       answerBytesOf: bytesOfValue,
     },
     length: READ_KEY,
+  },
+  listRanges: {
+    slice: {
+      takes: "items",
+      writes: false,
+      keyOf,
+      bytesOf: bytesOfKeyOf,
+      answerBytesOf: bytesOfPage,
+    },
+    trim: { takes: "items", writes: true, keyOf, bytesOf: bytesOfKeyOf },
+  },
+  listIndexes: {
+    at: {
+      takes: "items",
+      writes: false,
+      keyOf,
+      bytesOf: bytesOfKeyOf,
+      answerBytesOf: bytesOfValue,
+    },
+    put: writeValue<ListPut>(),
+    insert: {
+      takes: "items",
+      writes: true,
+      keyOf,
+      bytesOf: ({ key, pivot, value }: ListInsert) => key.length + pivot.length + value.length,
+      kept: (insert: ListInsert): ListInsert => ({
+        ...insert,
+        pivot: Buffer.from(insert.pivot),
+        value: Buffer.from(insert.value),
+      }),
+    },
+    remove: writeValue<ListRemove>(),
+  },
+  listMoves: {
+    move: {
+      takes: "items",
+      writes: true,
+      keyOf,
+      keysOf: ({ key, to }: ListMove) => [key, to],
+      bytesOf: ({ key, to }: ListMove) => key.length + to.length,
+      answerBytesOf: bytesOfValue,
+    },
   },
 } as const satisfies OperationTable;
 

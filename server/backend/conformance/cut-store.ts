@@ -3,9 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Reason } from "../../errors.ts";
+import type { Backend } from "../contract.ts";
 import type { OperationName, WriteName } from "../operations.ts";
 import type { BackendConfig } from "../rooms.ts";
-import { bytes, CALL, present, texts } from "./harness.ts";
+import { answersOf, bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
 import { startLoad } from "./load.ts";
 import { seeded } from "./seeded.ts";
@@ -98,6 +99,11 @@ function readsOf({ backend, entries, scans, lists }: Gateway): readonly Read[] {
     scanPage: [async () => (await scans.scanPage("n", PAGE, CALL)).keys, ["a"]],
     count: [() => scans.count("n", "", CALL), 1],
     length: [() => lists.length("n", ["l"], CALL), [1]],
+    slice: [async () => await listOf(backend, "l"), ["v"]],
+    at: [
+      async () => texts(await present(backend.listIndexes).at("n", [{ key: "l", index: -1 }], CALL)),
+      ["v"],
+    ],
   };
   return [...Object.values(reads), [() => backend.check(), undefined]];
 }
@@ -148,6 +154,12 @@ interface Write {
   readonly after: unknown;
 }
 
+async function listOf({ listRanges }: Backend, key: string): Promise<(string | undefined)[]> {
+  const all = { key, start: 0, stop: -1, maxEntries: 10, maxBytes: 1000 };
+  const [page] = await answersOf(present(listRanges).slice("n", [all], CALL));
+  return texts(present(page).values);
+}
+
 const getA = async ({ entries }: Gateway) => texts(await entries.get("n", ["a"], CALL));
 const lengthOfL = ({ lists }: Gateway) => lists.length("n", ["l"], CALL);
 const WRITES: Readonly<Record<WriteName, Write>> = {
@@ -169,6 +181,44 @@ const WRITES: Readonly<Record<WriteName, Write>> = {
     look: lengthOfL,
     before: [1],
     after: [0],
+  },
+  trim: {
+    make: ({ backend }) => present(backend.listRanges).trim("n", [{ key: "l", start: 1, stop: 0 }], CALL),
+    look: lengthOfL,
+    before: [1],
+    after: [0],
+  },
+  put: {
+    make: ({ backend }) =>
+      present(backend.listIndexes).put("n", [{ key: "l", index: 0, value: bytes("w") }], CALL),
+    look: ({ backend }) => listOf(backend, "l"),
+    before: ["v"],
+    after: ["w"],
+  },
+  insert: {
+    make: ({ backend }) =>
+      present(backend.listIndexes).insert(
+        "n",
+        [{ key: "l", side: "before", pivot: VALUE, value: bytes("w") }],
+        CALL,
+      ),
+    look: ({ backend }) => listOf(backend, "l"),
+    before: ["v"],
+    after: ["w", "v"],
+  },
+  remove: {
+    make: ({ backend }) =>
+      present(backend.listIndexes).remove("n", [{ key: "l", value: VALUE, count: 0 }], CALL),
+    look: lengthOfL,
+    before: [1],
+    after: [0],
+  },
+  move: {
+    make: ({ backend }) =>
+      present(backend.listMoves).move("n", [{ key: "l", end: "left", to: "m", toEnd: "left" }], CALL),
+    look: async ({ backend }) => [await listOf(backend, "l"), await listOf(backend, "m")],
+    before: [["v"], []],
+    after: [[], ["v"]],
   },
 };
 

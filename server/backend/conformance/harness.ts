@@ -8,6 +8,9 @@ import {
   type CommitStore,
   createCall,
   type EntryStore,
+  type ListIndexStore,
+  type ListMoveStore,
+  type ListRangeStore,
   type ListStore,
   type Refusal,
   type ScanStore,
@@ -16,6 +19,9 @@ import type { Interface } from "../operations.ts";
 
 /** An interface of the contract; a store declares it by having it. */
 export type Capability = Interface;
+
+/** What a store has that can do everything with lists, besides `lists`. */
+export const LIST_EDITS = ["listRanges", "listIndexes", "listMoves"] as const satisfies Capability[];
 
 /** One store under test. */
 export interface Subject {
@@ -72,6 +78,9 @@ export interface OpenStore {
   readonly commits: CommitStore;
   readonly scans: ScanStore;
   readonly lists: ListStore;
+  readonly listRanges: ListRangeStore;
+  readonly listIndexes: ListIndexStore;
+  readonly listMoves: ListMoveStore;
   advance(ms: number): Promise<void>;
 }
 
@@ -116,6 +125,15 @@ export function useOpenStore(harness: Harness): () => OpenStore {
       },
       get lists() {
         return present(backend.lists);
+      },
+      get listRanges() {
+        return present(backend.listRanges);
+      },
+      get listIndexes() {
+        return present(backend.listIndexes);
+      },
+      get listMoves() {
+        return present(backend.listMoves);
       },
       async advance(ms) {
         await advance(ms);

@@ -20,6 +20,13 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   push: [{ ...write, end: "left" }],
   pop: [{ key: "a", end: "left" }],
   length: ["a"],
+  slice: [{ key: "a", start: 0, stop: -1, maxEntries: 1, maxBytes: 1 }],
+  trim: [{ key: "a", start: 0, stop: -1 }],
+  at: [{ key: "a", index: 0 }],
+  put: [{ ...write, index: 0 }],
+  insert: [{ ...write, side: "before", pivot: write.value }],
+  remove: [{ ...write, count: 1 }],
+  move: [{ key: "a", end: "left", to: "a", toEnd: "right" }],
 };
 
 /** Calls every method that the store has once, all at the same time. */

@@ -5,6 +5,7 @@ import { describeEntries } from "./entries.ts";
 import { describeExpiry } from "./expiry.ts";
 import type { Harness } from "./harness.ts";
 import { describeLifecycle } from "./lifecycle.ts";
+import { describeListEdits } from "./list-edits.ts";
 import { describeLists } from "./lists.ts";
 import { describeModel } from "./model.ts";
 import { describeScans } from "./scan.ts";
@@ -21,6 +22,7 @@ export function describeBackend(harness: Harness): void {
     describeCommits(harness);
     describeScans(harness);
     describeLists(harness);
+    describeListEdits(harness);
     describeModel(harness);
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { PrismError, ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { bytes, CALL, NAMESPACE, present, setTexts, texts } from "../conformance/harness.ts";
+import { bytes, CALL, LIST_EDITS, NAMESPACE, present, setTexts, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, createCall, type ScanStore } from "../contract.ts";
@@ -15,7 +15,7 @@ const memory = (clock = createManualClock()) => createMemoryBackend({ type: "mem
 
 describeBackend({
   name: "sharded memory",
-  capabilities: ["entries", "scans", "lists"],
+  capabilities: ["entries", "scans", "lists", ...LIST_EDITS],
   durable: false,
   atomic: "shard",
   shardOf: (key) => shardOf(key, 3),

@@ -10,7 +10,10 @@ import { createMemoryBackend } from "./backend.ts";
 describeBackend(memoryHarness("memory", (memory) => memory));
 
 describeBackend({
-  ...memoryHarness("memory without lists", ({ lists: _, ...rest }) => rest),
+  ...memoryHarness(
+    "memory without lists",
+    ({ lists: _, listRanges: _ranges, listIndexes: _indexes, listMoves: _moves, ...rest }) => rest,
+  ),
   capabilities: ["entries", "scans"],
 });
 

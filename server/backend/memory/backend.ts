@@ -1,7 +1,21 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import type {
+  Backend,
+  EntryStore,
+  Interfaces,
+  ListInsert,
+  ListMove,
+  ListPlace,
+  ListPop,
+  ListPush,
+  ListPut,
+  ListRange,
+  ListRemove,
+  ListSlice,
+  ScanStore,
+} from "../contract.ts";
 import { storeError } from "../store-errors.ts";
 import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";
@@ -42,7 +56,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     atomic: "namespace",
     entries: createEntries(space, clock),
     scans: createScans(space, clock),
-    lists: createLists(space),
+    ...createLists(space),
     async open() {},
     async check() {},
     async close() {
@@ -112,19 +126,34 @@ function createScans(space: (namespace: string) => Space, clock: Clock): ScanSto
   };
 }
 
-function createLists(space: (namespace: string) => Space): ListStore {
+function createLists(
+  space: (namespace: string) => Space,
+): Pick<Interfaces, "lists" | "listRanges" | "listIndexes" | "listMoves"> {
+  /** Makes a method that answers each item at once. */
+  const each =
+    <Item, Answer>(answer: (lists: ListTable, item: Item) => Answer) =>
+    async (namespace: string, items: readonly Item[]): Promise<readonly Answer[]> => {
+      const { lists } = space(namespace);
+      return items.map((item) => answer(lists, item));
+    };
   return {
-    async push(namespace, pushes) {
-      const { lists } = space(namespace);
-      return pushes.map(({ key, end, value }) => lists.push(key, end, value));
+    lists: {
+      push: each((lists, { key, end, value }: ListPush) => lists.push(key, end, value)),
+      pop: each((lists, { key, end }: ListPop) => lists.pop(key, end)),
+      length: each((lists, key: string) => lists.length(key)),
     },
-    async pop(namespace, pops) {
-      const { lists } = space(namespace);
-      return pops.map(({ key, end }) => lists.pop(key, end));
+    listRanges: {
+      slice: each((lists, slice: ListSlice) => lists.slice(slice)),
+      trim: each((lists, range: ListRange) => lists.trim(range)),
     },
-    async length(namespace, keys) {
-      const { lists } = space(namespace);
-      return keys.map((key) => lists.length(key));
+    listIndexes: {
+      at: each((lists, { key, index }: ListPlace) => lists.at(key, index)),
+      put: each((lists, put: ListPut) => lists.put(put)),
+      insert: each((lists, insert: ListInsert) => lists.insert(insert)),
+      remove: each((lists, remove: ListRemove) => lists.remove(remove)),
+    },
+    listMoves: {
+      move: each((lists, move: ListMove) => lists.move(move)),
     },
   };
 }

@@ -40,6 +40,53 @@ describe("Ring", () => {
     );
   });
 
+  test("does what an array does in the middle, too", () => {
+    const small = fc.nat({ max: 20 });
+    const step = fc.record({
+      do: fc.constantFrom("push", "put", "insert", "keep", "remove"),
+      a: small,
+      b: small,
+      fromLeft: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100, size: "max" }), (steps) => {
+        const ring = new Ring<number>();
+        let array: number[] = [];
+        for (const { do: name, a, b, fromLeft } of steps) {
+          const { length } = array;
+          if (name === "push") {
+            for (let i = 0; i < a; i++) {
+              ring.pushLeft(i);
+              array.unshift(i);
+            }
+          } else if (name === "put" && length > 0) {
+            ring.put(a % length, b);
+            array[a % length] = b;
+          } else if (name === "insert") {
+            ring.insert(a % (length + 1), b);
+            array.splice(a % (length + 1), 0, b);
+          } else if (name === "keep") {
+            const first = a % (length + 1);
+            const end = Math.min(length, first + b);
+            ring.keep(first, end);
+            array = array.slice(first, end);
+          } else if (name === "remove") {
+            let left = b;
+            const keep = (value: number) => value % 5 !== a % 5 || left-- <= 0;
+            const rest = fromLeft ? array.filter(keep) : array.toReversed().filter(keep).toReversed();
+            expect(ring.remove((value) => value % 5 === a % 5, b, fromLeft)).toBe(length - rest.length);
+            array = rest;
+          }
+          expect(Array.from({ length: array.length + 1 }, (_, i) => ring.at(i))).toEqual([
+            ...array,
+            undefined,
+          ]);
+          expect(ring.capacity).toBeLessThanOrEqual(Math.max(4, 8 * array.length));
+        }
+      }),
+    );
+  });
+
   test("gives back what a burst took", () => {
     const ring = new Ring<number>();
     for (let i = 0; i < 10_000; i++) {

@@ -57,6 +57,82 @@ export class Ring<T> {
     return value;
   }
 
+  /** The value in a place, 0 = the leftmost; `undefined` = there is no such place. */
+  at(place: number): T | undefined {
+    return place < this.#length ? this.#slots[this.#slotOf(place)] : undefined;
+  }
+
+  /** Replaces the value in a place, which must exist. */
+  put(place: number, value: T): void {
+    this.#slots[this.#slotOf(place)] = value;
+  }
+
+  /** Adds a value so that it has this place, 0 to the length. Moves the shorter side. */
+  insert(place: number, value: T): void {
+    if (place < this.#length / 2) {
+      this.pushLeft(value);
+      for (let at = 0; at < place; at++) {
+        this.#copy(at + 1, at);
+      }
+    } else {
+      this.pushRight(value);
+      for (let at = this.#length - 1; at > place; at--) {
+        this.#copy(at - 1, at);
+      }
+    }
+    this.put(place, value);
+  }
+
+  /** Keeps the values from `first` (included) to `end` (excluded). */
+  keep(first: number, end: number): void {
+    for (let at = 0; at < first; at++) {
+      this.#slots[this.#slotOf(at)] = undefined;
+    }
+    this.#clearFrom(end);
+    this.#head = this.#slotOf(first);
+    this.#length -= first;
+    this.#shrink();
+  }
+
+  /**
+   * Removes the first `max` values that match, from the left or from the right. Answers how many
+   * there were.
+   */
+  remove(matches: (value: T) => boolean, max: number, fromLeft: boolean): number {
+    let removed = 0;
+    const last = this.#length - 1;
+    for (let i = 0; i <= last; i++) {
+      const at = fromLeft ? i : last - i;
+      const value = this.#slots[this.#slotOf(at)];
+      if (removed < max && value !== undefined && matches(value)) {
+        removed++;
+      } else if (removed > 0) {
+        this.#copy(at, fromLeft ? at - removed : at + removed);
+      }
+    }
+    if (fromLeft) {
+      this.keep(0, this.#length - removed);
+    } else {
+      this.keep(removed, this.#length);
+    }
+    return removed;
+  }
+
+  #slotOf(place: number): number {
+    return (this.#head + place) & (this.#slots.length - 1);
+  }
+
+  #copy(from: number, to: number): void {
+    this.#slots[this.#slotOf(to)] = this.#slots[this.#slotOf(from)];
+  }
+
+  #clearFrom(end: number): void {
+    for (let at = end; at < this.#length; at++) {
+      this.#slots[this.#slotOf(at)] = undefined;
+    }
+    this.#length = end;
+  }
+
   /** Clears the slot, so that the ring does not keep the value alive. */
   #take(slot: number): T | undefined {
     const value = this.#slots[slot];
@@ -66,9 +142,12 @@ export class Ring<T> {
   }
 
   #shrink(): void {
-    const capacity = this.#slots.length;
-    if (capacity > MIN_CAPACITY && this.#length <= capacity / 4) {
-      this.#resize(capacity / 2);
+    let capacity = this.#slots.length;
+    while (capacity > MIN_CAPACITY && this.#length <= capacity / 4) {
+      capacity /= 2;
+    }
+    if (capacity < this.#slots.length) {
+      this.#resize(capacity);
     }
   }
 

@@ -21,3 +21,11 @@ export function store(value: Uint8Array): StoredValue {
 export function load(stored: StoredValue): Uint8Array {
   return typeof stored === "string" ? Buffer.from(stored, "latin1") : stored;
 }
+
+/** Makes a function that tells whether a stored value has these bytes. */
+export function isStored(value: Uint8Array): (stored: StoredValue) => boolean {
+  const wanted = value.length > MAX_STRING_BYTES ? value : store(value);
+  return typeof wanted === "string"
+    ? (stored) => stored === wanted
+    : (stored) => typeof stored !== "string" && Buffer.compare(stored, wanted) === 0;
+}
