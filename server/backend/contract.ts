@@ -267,8 +267,8 @@ export interface ListStore {
 
 /**
  * A range of a list by places, as LRANGE and LTRIM of Redis take it. 0 is the leftmost value, -1
- * the rightmost. Both ends belong to the range. An end beyond the list counts as the list's own end. A
- * `start` behind `stop` is an empty range.
+ * the rightmost. Both ends belong to the range. An end beyond the list counts as the list's own
+ * end. A `start` behind `stop` is an empty range.
  */
 export interface ListRange {
   readonly key: string;

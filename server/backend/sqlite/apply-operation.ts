@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { AnswerOf, ItemOf, WriteName } from "../operations.ts";
-import { STORE_MESSAGES } from "../store-errors.ts";
 import { createApplyCommit, type EntryWriter } from "./apply-commit.ts";
+import { createListWrites } from "./apply-list.ts";
 import { type Failure, fromFailure } from "./errors.ts";
 import { isFailure, type Operation, type Outcome, type Result, type WriteOf } from "./operation.ts";
 import { prepare } from "./query.ts";
@@ -34,8 +34,7 @@ export function createApplyOne(
     },
     delete: remove,
     commit: createApplyCommit(db, { put, remove }, versions.next),
-    push: createPush(db),
-    pop: createPop(db),
+    ...createListWrites(db),
   };
   const sweep = createSweep(db);
   const probe = createProbe(db);
@@ -95,71 +94,6 @@ function createRemove(db: DatabaseSync): EntryWriter["remove"] {
     `DELETE FROM entry WHERE namespace = ? AND key = CAST(? AS BLOB) AND (expires_at_ms IS NULL OR expires_at_ms > ?)`,
   );
   return (namespace, key, nowMs) => remove.run(namespace, key, nowMs).changes === 1;
-}
-
-function createPush(db: DatabaseSync): ApplyItem<"push"> {
-  const left = prepare<[id: number, position: number, length: number]>(
-    db,
-    `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), -1, 0)
-     ON CONFLICT DO UPDATE SET head = head - 1 RETURNING id, head, tail - head`,
-  );
-  const right = prepare<[id: number, position: number, length: number]>(
-    db,
-    `INSERT INTO list (namespace, key, head, tail) VALUES (?, CAST(? AS BLOB), 0, 1)
-     ON CONFLICT DO UPDATE SET tail = tail + 1 RETURNING id, tail - 1, tail - head`,
-  );
-  // Because of RETURNING, SQLite undoes only the statement if there is no room, and not the
-  // transaction.
-  const insert = db.prepare("INSERT INTO list_item (list_id, position, value) VALUES (?, ?, ?) RETURNING 1");
-  return (namespace, { key, end, value }) => {
-    const place = (end === "left" ? left : right).get(namespace, key);
-    if (place === undefined) {
-      throw new Error("a push found no place");
-    }
-    const [id, position, length] = place;
-    insert.get(id, position, value);
-    return length;
-  };
-}
-
-const DAMAGED: Failure = {
-  reason: "corrupt_data",
-  message: STORE_MESSAGES.corrupt_data,
-  detail: "a list lacks an item",
-};
-
-function createPop(db: DatabaseSync): ApplyItem<"pop"> {
-  const left = prepare<[id: number, position: number, length: number]>(
-    db,
-    `UPDATE list SET head = head + 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, head - 1, tail - head`,
-  );
-  const right = prepare<[id: number, position: number, length: number]>(
-    db,
-    `UPDATE list SET tail = tail - 1 WHERE namespace = ? AND key = CAST(? AS BLOB) RETURNING id, tail, tail - head`,
-  );
-  const take = prepare<[value: Uint8Array]>(
-    db,
-    "DELETE FROM list_item WHERE list_id = ? AND position = ? RETURNING value",
-  );
-  const removeList = db.prepare("DELETE FROM list WHERE id = ?");
-  const putBackLeft = db.prepare("UPDATE list SET head = head - 1 WHERE id = ?");
-  const putBackRight = db.prepare("UPDATE list SET tail = tail + 1 WHERE id = ?");
-  return (namespace, { key, end }) => {
-    const place = (end === "left" ? left : right).get(namespace, key);
-    if (place === undefined) {
-      return undefined;
-    }
-    const [id, position, length] = place;
-    const item = take.get(id, position);
-    if (item === undefined) {
-      (end === "left" ? putBackLeft : putBackRight).run(id);
-      return DAMAGED;
-    }
-    if (length === 0) {
-      removeList.run(id);
-    }
-    return item[0];
-  };
 }
 
 function createSweep(db: DatabaseSync): (maxEntries: number, nowMs: number) => number {

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { answersOf, bytes, CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import { answersOf, bytes, CALL, LIST_EDITS, present, setTexts, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
@@ -28,7 +28,7 @@ function clear(path: string): void {
 
 describeBackend({
   name: "sqlite",
-  capabilities: ["entries", "commits", "scans", "lists"],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
   durable: true,
   atomic: "namespace",
   movesClock: true,

@@ -7,7 +7,7 @@ import {
   type Call,
   type CommitStore,
   type EntryStore,
-  type ListStore,
+  type Interfaces,
   type Refusal,
   refusalOf,
   type ScanStore,
@@ -106,7 +106,7 @@ export function createSqliteBackend(
     entries: createEntries(current, clock),
     commits: createCommits(current, clock),
     scans: createScans(current, clock),
-    lists: createLists(current),
+    ...createLists(current),
     sweep,
     async open() {
       try {
@@ -192,14 +192,39 @@ function createScans(current: () => Session, clock: Clock): ScanStore {
   };
 }
 
-function createLists(current: () => Session): ListStore {
+function createLists(
+  current: () => Session,
+): Pick<Interfaces, "lists" | "listRanges" | "listIndexes" | "listMoves"> {
   return {
-    push: createWrite(current, "push"),
-    pop: createWrite(current, "pop"),
-    async length(namespace, keys) {
-      const { reader } = current();
-      return readEach(keys, (key) => reader.length(namespace, key));
+    lists: {
+      push: createWrite(current, "push"),
+      pop: createWrite(current, "pop"),
+      async length(namespace, keys) {
+        const { reader } = current();
+        return readEach(keys, (key) => reader.length(namespace, key));
+      },
     },
+    listRanges: {
+      async slice(namespace, slices) {
+        const { reader } = current();
+        return readEach(slices, (slice) => reader.slice(namespace, slice));
+      },
+      trim: createWrite(current, "trim"),
+    },
+    listIndexes: {
+      async at(namespace, places) {
+        const { reader } = current();
+        return readEach(places, ({ key, index }) => {
+          const slice = { key, start: index, stop: index, maxEntries: 1, maxBytes: 1 };
+          const [value] = reader.slice(namespace, slice).values;
+          return value;
+        });
+      },
+      put: createWrite(current, "put"),
+      insert: createWrite(current, "insert"),
+      remove: createWrite(current, "remove"),
+    },
+    listMoves: { move: createWrite(current, "move") },
   };
 }
 

@@ -16,6 +16,7 @@ interface Form<Item> {
 
 /** The place of an end is its code. */
 const ENDS = ["left", "right"] as const;
+const SIDES = ["before", "after"] as const;
 
 /** The place of each is its code. */
 const FLAGS = [false, true] as const;
@@ -146,6 +147,58 @@ const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
       into.code(ENDS, end);
     },
     unpack: (from) => ({ key: from.text(), end: from.code(ENDS) }),
+  },
+  trim: {
+    pack(into, { key, start, stop }) {
+      into.text(key);
+      into.number(start);
+      into.number(stop);
+    },
+    unpack: (from) => ({ key: from.text(), start: from.number(), stop: from.number() }),
+  },
+  put: {
+    pack(into, { key, index, value }) {
+      into.text(key);
+      into.number(index);
+      into.blob(value);
+    },
+    unpack: (from) => ({ key: from.text(), index: from.number(), value: from.blob() }),
+  },
+  insert: {
+    pack(into, { key, side, pivot, value }) {
+      into.text(key);
+      into.code(SIDES, side);
+      into.blob(pivot);
+      into.blob(value);
+    },
+    unpack: (from) => ({
+      key: from.text(),
+      side: from.code(SIDES),
+      pivot: from.blob(),
+      value: from.blob(),
+    }),
+  },
+  remove: {
+    pack(into, { key, value, count }) {
+      into.text(key);
+      into.blob(value);
+      into.number(count);
+    },
+    unpack: (from) => ({ key: from.text(), value: from.blob(), count: from.number() }),
+  },
+  move: {
+    pack(into, { key, end, to, toEnd }) {
+      into.text(key);
+      into.code(ENDS, end);
+      into.text(to);
+      into.code(ENDS, toEnd);
+    },
+    unpack: (from) => ({
+      key: from.text(),
+      end: from.code(ENDS),
+      to: from.text(),
+      toEnd: from.code(ENDS),
+    }),
   },
 };
 

@@ -7,6 +7,7 @@ import { createFindHeld, type HeldRow } from "./held-entry.ts";
 import { createGetMany, type GetMany } from "./packed-values.ts";
 import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
 import { prepare } from "./query.ts";
+import { createReadSlice, type ReadSlice } from "./slice.ts";
 
 /**
  * The reading statements over one connection, each prepared once. All answer at once and leave no
@@ -21,6 +22,7 @@ export interface Reader {
   page: ReadPage;
   /** The length of a list; 0 = there is none. */
   length(namespace: string, key: string): number;
+  slice: ReadSlice;
   /** Whether a sweep would find anything. */
   hasExpired(nowMs: number): boolean;
 }
@@ -49,6 +51,7 @@ export function createReader(db: DatabaseSync): Reader {
     read: createRead(db),
     page: createReadPage(db, get),
     length: (namespace, key) => length.get(namespace, key)?.[0] ?? 0,
+    slice: createReadSlice(db),
     hasExpired: (nowMs) => expired.get(nowMs) !== undefined,
   };
 }
