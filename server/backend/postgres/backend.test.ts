@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { CALL, present, texts } from "../conformance/harness.ts";
+import { CALL, LIST_EDITS, present, texts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { isRefusal } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
@@ -36,7 +36,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
 
   describeBackend({
     name: "postgres",
-    capabilities: ["entries", "commits", "scans", "lists"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "namespace",
     movesClock: true,

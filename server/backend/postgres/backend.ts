@@ -7,12 +7,10 @@ import {
   type EntryWrite,
   type Interfaces,
   type ListStore,
-  Refusal,
   type ScanStore,
 } from "../contract.ts";
 import { keyRange } from "../key-range.ts";
 import { buildInterfaces, type ItemsMethod } from "../operations.ts";
-import { STORE_MESSAGES } from "../store-errors.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import { createCommits } from "./commits.ts";
@@ -20,6 +18,7 @@ import type { PostgresConfig } from "./config.ts";
 import { Database } from "./database.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
 import { inHalves } from "./halves.ts";
+import { createListEdits, DAMAGED } from "./list-edits.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { readPackedPage } from "./packed-page.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
@@ -87,6 +86,7 @@ export function createPostgresBackend(
       entries: createEntries(run, statements),
       commits: createCommits(run, statements),
       lists: createLists(run, statements),
+      ...createListEdits(run, statements),
     }),
     scans: createScans(run, statements),
     sweep,
@@ -147,9 +147,6 @@ function refusing(stores: Interfaces): Interfaces {
       : undefined;
   });
 }
-
-/** A pop's answer when an item of the list is missing. */
-const DAMAGED = new Refusal("corrupt_data", STORE_MESSAGES.corrupt_data);
 
 function createEntries(run: Run, statements: Statements): EntryStore {
   return {

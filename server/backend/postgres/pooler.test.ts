@@ -19,7 +19,7 @@ import { startTcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { bytes, CALL, texts } from "../conformance/harness.ts";
+import { bytes, CALL, LIST_EDITS, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Call, createCall } from "../contract.ts";
@@ -290,7 +290,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: ["entries", "scans", "lists"],
+    capabilities: ["entries", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "namespace",
     // The clock is the server's.

@@ -3,7 +3,11 @@ import type { ClientBase } from "pg";
 /** The tables that a gateway needs. */
 const TABLES = ["entry", "list", "list_item"];
 const SEQUENCES = ["entry_version"];
-const FUNCTIONS = ["list_push", "list_pop", "entry_commit"];
+const FUNCTIONS = [
+  "entry_commit",
+  ...["list_push", "list_pop", "list_lock", "list_shift"],
+  ...["list_trim", "list_put", "list_insert", "list_remove", "list_move"],
+];
 const WRITES = ["INSERT", "UPDATE", "DELETE"];
 
 const texts = (names: readonly string[]) => names.map((name) => `'${name}'`).join(", ");

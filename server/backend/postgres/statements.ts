@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { ListPutAnswer } from "../contract.ts";
 import { PACK_ENTRIES } from "./packed-page.ts";
 import { type StateRow, stateText } from "./rights.ts";
 import type { Statement } from "./session.ts";
@@ -20,6 +21,17 @@ export type CommitRow = readonly [
 
 /** An entry that was read. The places count from 1. */
 export type ReadRow = readonly [place: number, version: number, ttlMs: number, value: Buffer | null];
+
+/**
+ * A page of a list: the list's length (NULL = there is none), the places of the page's first and
+ * last value (NULL = it has none), and the values.
+ */
+export type SliceRow = readonly [
+  length: number | null,
+  first: number | null,
+  last: number | null,
+  pack: Buffer | null,
+];
 
 /**
  * All statements of a store, on the tables of one PostgreSQL schema. `$1` is always the namespace.
@@ -164,6 +176,59 @@ export function createStatements(schema: string, now: string) {
       "length",
       "list",
       `SELECT key, tail - head FROM ${list} WHERE namespace = $1 AND key = ANY ($2::bytea[])`,
+    ),
+    /**
+     * For each key (`$2`) a page of the range from `$3` to `$4`, of at most `$5` values, up to the
+     * one that brings them to `$6` bytes.
+     */
+    slice: read<SliceRow>(
+      "slice",
+      "list",
+      `SELECT l.tail - l.head, page.first - l.head, page.last - l.head, page.pack
+       FROM unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+         WITH ORDINALITY AS given (k, start, stop, most, most_bytes, n)
+       LEFT JOIN ${list} AS l ON l.namespace = $1 AND l.key = k
+       LEFT JOIN LATERAL (
+         SELECT min(position) AS first, max(position) AS last,
+           string_agg(int4send(octet_length(value)) || value, '' ORDER BY position) AS pack
+         FROM (
+           SELECT position, value, coalesce(sum(octet_length(value))
+             OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
+           FROM (
+             SELECT position, value FROM "${schema}".list_item WHERE list_id = l.id
+               AND position >= l.head + greatest(0, CASE WHEN start < 0 THEN l.tail - l.head ELSE 0 END + start)
+               AND position <= least(l.tail - 1, CASE WHEN stop < 0 THEN l.tail ELSE l.head END + stop)
+             ORDER BY position LIMIT most
+           ) AS candidate
+         ) AS sized
+         WHERE bytes_before < most_bytes
+       ) AS page ON TRUE
+       ORDER BY n`,
+    ),
+    trim: write<readonly [length: number]>(
+      "trim",
+      "list",
+      `SELECT * FROM "${schema}".list_trim($1, $2::bytea[], $3::bigint[], $4::bigint[])`,
+    ),
+    put: write<readonly [answer: ListPutAnswer]>(
+      "put",
+      "list",
+      `SELECT * FROM "${schema}".list_put($1, $2::bytea[], $3::bigint[], $4::bytea[])`,
+    ),
+    insert: write<readonly [inserted: boolean, length: number]>(
+      "insert",
+      "list",
+      `SELECT * FROM "${schema}".list_insert($1, $2::bytea[], $3::boolean[], $4::bytea[], $5::bytea[])`,
+    ),
+    remove: write<readonly [removed: number]>(
+      "remove",
+      "list",
+      `SELECT * FROM "${schema}".list_remove($1, $2::bytea[], $3::bytea[], $4::bigint[])`,
+    ),
+    move: write<readonly [value: Buffer | null]>(
+      "move",
+      "list",
+      `SELECT * FROM "${schema}".list_move($1, $2::bytea[], $3::boolean[], $4::bytea[], $5::boolean[])`,
     ),
     /** Deletes up to `$1` expired entries, skipping those that others have locked. */
     sweep: {

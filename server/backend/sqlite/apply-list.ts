@@ -119,7 +119,7 @@ interface FoundLists {
   find(namespace: string, key: string): FoundList | undefined;
   /** Notes the positions. A list without any is deleted. */
   note(list: FoundList): void;
-  /** Adds `by` to the positions from `from` (included) to `below` (excluded), which are free then. */
+  /** Adds `by` to the positions from `from` (included) to `below` (excluded). */
   shift(id: number, from: number, below: number, by: number): void;
   /** Ends the shifts of a list. Until then nothing else may use it. */
   settle(id: number): void;

@@ -6,8 +6,8 @@ import { ArrayValues } from "../values.ts";
 import { prepare } from "./query.ts";
 
 /**
- * Reads one page of a range. Throws SQLite's errors, and {@link PrismError} `corrupt_data` where the
- * list lacks a value.
+ * Reads one page of a range. Throws SQLite's errors, and PrismError `corrupt_data` where the list
+ * lacks a value.
  */
 export type ReadSlice = (namespace: string, slice: ListSlice) => ListPage;
 
