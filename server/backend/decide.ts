@@ -55,13 +55,13 @@ export function decide(commit: Commit, look: Look, nowMs: number, version: numbe
   }
   const writes = new Map<string, Left | undefined>();
   const results: MutationResult[] = [];
-  for (const [index, mutation] of commit.mutations.entries()) {
+  for (const mutation of commit.mutations) {
     const { key } = mutation;
     const held = look(key);
     const found = writes.has(key) ? writes.get(key) : held && kept(held);
-    const step = mutate(mutation, found, () => found && (found.value ?? held?.value), nowMs);
+    const step = mutate(mutation, found, held, nowMs);
     if (typeof step === "string") {
-      return counterRefusal(step, index);
+      return counterRefusal(step, results.length);
     }
     const { before, counter } = step;
     results.push(counter === undefined ? { before } : { before, counter });
@@ -69,8 +69,38 @@ export function decide(commit: Commit, look: Look, nowMs: number, version: numbe
       writes.set(key, step.left);
     }
   }
-  const wrote = writes.values().some((left) => left !== undefined);
+  let wrote = false;
+  for (const left of writes.values()) {
+    wrote ||= left !== undefined;
+  }
   return { answer: { committed: true, version: wrote ? version : 0, results }, writes };
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Answers a read of keys that a store looks up at one moment. */
+export function readHeld(
+  read: Read,
+  look: Look,
+  nowMs: number,
+): readonly (HeldEntry | undefined)[] | Refusal {
+  const entries: (HeldEntry | undefined)[] = [];
+  let bytes = 0;
+  for (const key of read.keys) {
+    const held = look(key);
+    if (held === undefined) {
+      entries.push(undefined);
+      continue;
+    }
+    const { version, expiresAtMs } = held;
+    const value = read.values ? held.value : NO_BYTES;
+    bytes += value.length;
+    if (bytes > read.maxBytes) {
+      return readTooLarge(read);
+    }
+    entries.push(toHeldEntry({ value, version, expiresAtMs }, nowMs));
+  }
+  return entries;
 }
 
 /** The entry as a caller reads it. */
@@ -130,18 +160,20 @@ interface Step extends MutationResult {
   readonly left?: Left | undefined;
 }
 
-/** `readValue` reads the value of `found`. */
+/**
+ * @param found What the earlier mutations left.
+ * @param held What was there before the commit.
+ */
 function mutate(
   mutation: Mutation,
   found: Left | undefined,
-  readValue: () => Uint8Array | undefined,
+  held: Held | undefined,
   nowMs: number,
 ): Step | CounterReason {
   const before = beforeOf(found);
-  const expiresAtMs = (ttlMs: number) => (ttlMs === 0 ? undefined : nowMs + ttlMs);
   switch (mutation.do) {
     case "set":
-      return { before, left: { value: mutation.value, expiresAtMs: expiresAtMs(mutation.ttlMs) } };
+      return { before, left: { value: mutation.value, expiresAtMs: after(mutation.ttlMs, nowMs) } };
     case "replace":
       return { before, left: { value: mutation.value, expiresAtMs: found?.expiresAtMs } };
     case "delete":
@@ -149,13 +181,13 @@ function mutate(
     case "expire":
       return found === undefined
         ? { before }
-        : { before, left: { value: found.value, expiresAtMs: expiresAtMs(mutation.ttlMs) } };
+        : { before, left: { value: found.value, expiresAtMs: after(mutation.ttlMs, nowMs) } };
     case "persist":
       return before === "expiring"
         ? { before, left: { value: found?.value, expiresAtMs: undefined } }
         : { before };
     case "add": {
-      const value = readValue();
+      const value = found && (found.value ?? held?.value);
       const start = value === undefined ? mutation.initial : parseCounter(value);
       if (start === undefined) {
         return "not_a_counter";
@@ -166,11 +198,16 @@ function mutate(
       }
       const left = {
         value: Buffer.from(String(counter)),
-        expiresAtMs: found === undefined ? expiresAtMs(mutation.ttlMs) : found.expiresAtMs,
+        expiresAtMs: found === undefined ? after(mutation.ttlMs, nowMs) : found.expiresAtMs,
       };
       return { before, counter, left };
     }
   }
+}
+
+/** When a time to live ends; `undefined` = never. */
+function after(ttlMs: number, nowMs: number): number | undefined {
+  return ttlMs === 0 ? undefined : nowMs + ttlMs;
 }
 
 function beforeOf(found: Left | undefined): Before {

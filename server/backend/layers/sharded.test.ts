@@ -15,7 +15,7 @@ const memory = (clock = createManualClock()) => createMemoryBackend({ type: "mem
 
 describeBackend({
   name: "sharded memory",
-  capabilities: ["entries", "scans", "lists", ...LIST_EDITS],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
   durable: false,
   atomic: "shard",
   shardOf: (key) => shardOf(key, 3),

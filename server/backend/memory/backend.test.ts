@@ -14,7 +14,7 @@ describeBackend({
     "memory without lists",
     ({ lists: _, listRanges: _ranges, listIndexes: _indexes, listMoves: _moves, ...rest }) => rest,
   ),
-  capabilities: ["entries", "scans"],
+  capabilities: ["entries", "commits", "scans"],
 });
 
 describe("expiry in the background", () => {

@@ -1,22 +1,27 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import type {
-  Backend,
-  EntryStore,
-  Interfaces,
-  ListInsert,
-  ListMove,
-  ListPlace,
-  ListPop,
-  ListPush,
-  ListPut,
-  ListRange,
-  ListRemove,
-  ListSlice,
-  ScanStore,
+import type { Commit, CommitAnswer } from "../commit.ts";
+import {
+  type Backend,
+  type CommitStore,
+  type EntryStore,
+  type Interfaces,
+  isRefusal,
+  type ListInsert,
+  type ListMove,
+  type ListPlace,
+  type ListPop,
+  type ListPush,
+  type ListPut,
+  type ListRange,
+  type ListRemove,
+  type ListSlice,
+  Refusal,
+  type ScanStore,
 } from "../contract.ts";
-import { storeError } from "../store-errors.ts";
+import { decide, readHeld } from "../decide.ts";
+import { STORE_MESSAGES, storeError } from "../store-errors.ts";
 import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";
 import { ListTable } from "./list-table.ts";
@@ -30,6 +35,11 @@ interface Space {
   readonly entries: EntryTable;
   readonly lists: ListTable;
   readonly reclaimer: Reclaimer;
+  /**
+   * The last version that was given. Counted from the time in microseconds, so versions grow over
+   * restarts too: no gateway makes a million writes in each second of its life.
+   */
+  version: number;
 }
 
 /**
@@ -46,7 +56,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     }
     const entries = new EntryTable();
     const reclaimer = createReclaimer(clock, (nowMs) => entries.reclaim(nowMs));
-    const created = { entries, lists: new ListTable(), reclaimer };
+    const created = { entries, lists: new ListTable(), reclaimer, version: clock.now() * 1000 };
     spaces.set(namespace, created);
     return created;
   }
@@ -55,6 +65,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     type: config.type,
     atomic: "namespace",
     entries: createEntries(space, clock),
+    commits: createCommits(space, clock),
     scans: createScans(space, clock),
     ...createLists(space),
     async open() {},
@@ -81,14 +92,16 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
       return keys.map((key) => entries.has(key, nowMs));
     },
     async set(namespace, writes) {
-      const { entries, reclaimer } = space(namespace);
+      const into = space(namespace);
+      const { entries, reclaimer } = into;
       // Checked before the first write, because a batch is written whole or not at all.
       if (!entries.hasRoom(writes.length)) {
         throw storeError("store_full");
       }
       const nowMs = clock.now();
-      for (const write of writes) {
-        const expiresAtMs = entries.set(write, nowMs);
+      for (const { key, value, ttlMs } of writes) {
+        const expiresAtMs = ttlMs === 0 ? undefined : nowMs + ttlMs;
+        entries.set(key, value, expiresAtMs, ++into.version);
         if (expiresAtMs !== undefined) {
           reclaimer.expect(expiresAtMs);
         }
@@ -101,6 +114,51 @@ function createEntries(space: (namespace: string) => Space, clock: Clock): Entry
       return keys.map((key) => entries.delete(key, nowMs));
     },
   };
+}
+
+function createCommits(space: (namespace: string) => Space, clock: Clock): CommitStore {
+  return {
+    async read(namespace, reads) {
+      const { entries } = space(namespace);
+      const nowMs = clock.now();
+      return reads.map((read) => readHeld(read, (key) => entries.look(key, nowMs), nowMs));
+    },
+    async commit(namespace, commits) {
+      const into = space(namespace);
+      const nowMs = clock.now();
+      return commits.map((commit) => commitTo(into, commit, nowMs));
+    },
+  };
+}
+
+function commitTo(into: Space, commit: Commit, nowMs: number): CommitAnswer | Refusal {
+  const { entries, reclaimer } = into;
+  const version = ++into.version;
+  const decision = decide(commit, (key) => entries.look(key, nowMs), nowMs, version);
+  if (isRefusal(decision)) {
+    return decision;
+  }
+  const { answer, writes } = decision;
+  // Checked before the first write; what only deletes needs no room.
+  if (answer.committed && answer.version !== 0 && !entries.hasRoom(writes.size)) {
+    return new Refusal("store_full", STORE_MESSAGES.store_full);
+  }
+  for (const [key, left] of writes) {
+    if (left === undefined) {
+      entries.delete(key, nowMs);
+      continue;
+    }
+    const { value, expiresAtMs } = left;
+    if (value === undefined) {
+      entries.touch(key, expiresAtMs, version);
+    } else {
+      entries.set(key, value, expiresAtMs, version);
+    }
+    if (expiresAtMs !== undefined) {
+      reclaimer.expect(expiresAtMs);
+    }
+  }
+  return answer;
 }
 
 function createScans(space: (namespace: string) => Space, clock: Clock): ScanStore {

@@ -7,11 +7,13 @@ import {
   hasFlag,
   keyBytesAt,
   LARGE,
+  setVersionAt,
   sizeAt,
   sizeOf,
   VALUE_BYTES,
   valueBytesAt,
   valueWordAt,
+  versionAt,
 } from "./cell-layout.ts";
 import type { EncodedKey } from "./encoded-key.ts";
 import { NOWHERE, type Segment, Segments, UNIT_BYTES, wordOf } from "./segments.ts";
@@ -62,7 +64,7 @@ export class Cells {
    * Makes a cell with a copy of the value and without expiry. Throws {@link PrismError}
    * `store_full`.
    */
-  create(key: EncodedKey, value: Uint8Array): number {
+  create(key: EncodedKey, value: Uint8Array, version: number): number {
     const large = value.length > MAX_INLINE_BYTES;
     const address = this.#segments.allocate(sizeOf(key.length, large ? 4 : value.length));
     const { words, bytes } = this.#segments.of(address);
@@ -70,6 +72,7 @@ export class Cells {
     words[at] = key.length | (key.ascii ? ASCII : 0) | (large ? LARGE : 0);
     words[at + VALUE_BYTES] = value.length;
     words[at + EXPIRY_PLACE] = NO_PLACE;
+    setVersionAt(words, at, version);
     at += HEAD_WORDS;
     const keyWords = key.wordCount;
     for (let i = 0; i < keyWords; i++) {
@@ -85,10 +88,10 @@ export class Cells {
   }
 
   /**
-   * Overwrites the value if the new one has exactly the same room. False = it has not, and nothing
-   * changed.
+   * Overwrites the value and the version if the new value has exactly the same room. False = it has
+   * not, and nothing changed.
    */
-  replaceValue(address: number, value: Uint8Array): boolean {
+  replaceValue(address: number, value: Uint8Array, version: number): boolean {
     const { words, bytes } = this.#segments.of(address);
     const at = wordOf(address);
     const large = value.length > MAX_INLINE_BYTES;
@@ -105,6 +108,7 @@ export class Cells {
       bytes.set(value, valueAt * 4);
     }
     words[at + VALUE_BYTES] = value.length;
+    setVersionAt(words, at, version);
     return true;
   }
 
@@ -202,6 +206,14 @@ export class Cells {
 
   setExpiryPlace(address: number, place: number): void {
     this.#segments.of(address).words[wordOf(address) + EXPIRY_PLACE] = place;
+  }
+
+  version(address: number): number {
+    return versionAt(this.#segments.of(address).words, wordOf(address));
+  }
+
+  setVersion(address: number, version: number): void {
+    setVersionAt(this.#segments.of(address).words, wordOf(address), version);
   }
 
   hasKey(address: number, key: EncodedKey): boolean {

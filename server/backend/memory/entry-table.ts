@@ -1,4 +1,5 @@
-import type { EntryWrite, Page, PageQuery } from "../contract.ts";
+import type { Page, PageQuery } from "../contract.ts";
+import type { Held } from "../decide.ts";
 import { compareUtf8 } from "../utf8.ts";
 import { Cells, NO_PLACE } from "./cells.ts";
 import { EncodedKey, type Hash, hashOf } from "./encoded-key.ts";
@@ -22,6 +23,27 @@ const MAX_EXPIRED_PER_PAGE = 1024;
  * segment.
  */
 const MOVES_PER_FREE = 2;
+
+/** An entry that is read where it lies. */
+class HeldCell implements Held {
+  readonly #cells: Cells;
+  readonly #address: number;
+  readonly expiresAtMs: number | undefined;
+
+  constructor(cells: Cells, address: number, expiresAtMs: number | undefined) {
+    this.#cells = cells;
+    this.#address = address;
+    this.expiresAtMs = expiresAtMs;
+  }
+
+  get value(): Uint8Array {
+    return this.#cells.value(this.#address);
+  }
+
+  get version(): number {
+    return this.#cells.version(this.#address);
+  }
+}
 
 /** Options with which a test reaches rare states. */
 export interface EntryTableOptions {
@@ -75,36 +97,52 @@ export class EntryTable {
     return this.#cells.hasRoom(writes);
   }
 
+  /** The unexpired entry. It may be read until the next write. */
+  look(key: string, nowMs: number): Held | undefined {
+    const address = this.#findLive(key, nowMs);
+    if (address === NOWHERE) {
+      return undefined;
+    }
+    const place = this.#cells.expiryPlace(address);
+    const expiresAtMs = place === NO_PLACE ? undefined : this.#expiries.expiresAtMs(place);
+    return new HeldCell(this.#cells, address, expiresAtMs);
+  }
+
   /**
-   * Stores a copy of the value. Answers when the entry expires; `undefined` = never. Throws {@link
-   * PrismError} `store_full`.
+   * Stores a copy of the value. Throws {@link PrismError} `store_full`.
+   *
+   * @param expiresAtMs When the entry expires; `undefined` = never.
+   * @param version The entry's new version, a safe integer above 0.
    */
-  set({ key, value, ttlMs }: EntryWrite, nowMs: number): number | undefined {
+  set(key: string, value: Uint8Array, expiresAtMs: number | undefined, version: number): void {
     this.#key.encode(key);
     const hash = this.#hash(this.#key);
     const found = this.#keys.find(hash, this.#key);
     let address = found;
     if (found === NOWHERE) {
-      address = this.#cells.create(this.#key, value);
+      address = this.#cells.create(this.#key, value, version);
       this.#keys.add(hash, address);
       this.#ordered.insert(this.#key, address);
-    } else if (!this.#cells.replaceValue(found, value)) {
-      address = this.#cells.create(this.#key, value);
+    } else if (!this.#cells.replaceValue(found, value, version)) {
+      address = this.#cells.create(this.#key, value, version);
       this.#cells.setExpiryPlace(address, this.#cells.expiryPlace(found));
       this.#readdress(this.#key, hash, found, address);
       this.#cells.free(found);
     }
-    let expiresAtMs: number | undefined;
-    if (ttlMs === 0) {
-      this.#expiries.remove(address);
-    } else {
-      expiresAtMs = nowMs + ttlMs;
-      this.#expiries.put(address, expiresAtMs);
-    }
+    this.#expireAt(address, expiresAtMs);
     if (found !== NOWHERE && found !== address) {
       this.#tidy();
     }
-    return expiresAtMs;
+  }
+
+  /** Gives an entry that is held a new expiry and version. Its value stays. */
+  touch(key: string, expiresAtMs: number | undefined, version: number): void {
+    this.#key.encode(key);
+    const address = this.#keys.find(this.#hash(this.#key), this.#key);
+    if (address !== NOWHERE) {
+      this.#cells.setVersion(address, version);
+      this.#expireAt(address, expiresAtMs);
+    }
   }
 
   /** Deletes the key. Answers whether it held a value. */
@@ -210,6 +248,14 @@ export class EntryTable {
     this.#keys.move(hash, from, to);
     this.#ordered.move(key, to);
     this.#expiries.move(to);
+  }
+
+  #expireAt(address: number, expiresAtMs: number | undefined): void {
+    if (expiresAtMs === undefined) {
+      this.#expiries.remove(address);
+    } else {
+      this.#expiries.put(address, expiresAtMs);
+    }
   }
 
   /** Moves some cells out of sparse segments. */

@@ -9,7 +9,7 @@ function create(count: number): { cells: Cells; addresses: number[] } {
   const key = new EncodedKey();
   const addresses = Array.from({ length: count }, (_, i) => {
     key.encode(`k${i}`);
-    return cells.create(key, new Uint8Array(0));
+    return cells.create(key, new Uint8Array(0), 1);
   });
   return { cells, addresses };
 }

@@ -31,7 +31,7 @@ describe("KeyTable", () => {
           const key = encoded(`k${name}`);
           const address = model.get(name);
           if (what === "add" && address === undefined) {
-            const added = cells.create(key, VALUE);
+            const added = cells.create(key, VALUE, 1);
             table.add(hash(name), added);
             model.set(name, added);
           } else if (what === "remove" && address !== undefined) {
@@ -55,7 +55,7 @@ describe("KeyTable", () => {
     const cells = new Cells();
     const table = new KeyTable(cells);
     const hash = (i: number) => Math.imul(i, 0x9e3779b1);
-    const addresses = Array.from({ length: 20_000 }, (_, i) => cells.create(encoded(`k${i}`), VALUE));
+    const addresses = Array.from({ length: 20_000 }, (_, i) => cells.create(encoded(`k${i}`), VALUE, 1));
     addresses.forEach((address, i) => {
       table.add(hash(i), address);
     });

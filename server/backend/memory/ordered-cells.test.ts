@@ -12,7 +12,7 @@ class OrderedKeys {
   readonly #addresses = new Map<string, number>();
 
   insert({ key }: { readonly key: string }): void {
-    const address = this.#cells.create(encoded(key), new Uint8Array(0));
+    const address = this.#cells.create(encoded(key), new Uint8Array(0), 1);
     this.#addresses.set(key, address);
     this.#ordered.insert(encoded(key), address);
   }

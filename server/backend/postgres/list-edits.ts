@@ -1,10 +1,4 @@
-import {
-  type Answers,
-  type Interfaces,
-  type ListPage,
-  type ListSlice,
-  Refusal,
-} from "../contract.ts";
+import { type Answers, type Interfaces, type ListPage, type ListSlice, Refusal } from "../contract.ts";
 import { placesOf, restOf } from "../list-range.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
 import { PackedValues } from "../values.ts";
