@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { askRedis, canStartRedis } from "../../../tests/helpers/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../../../tests/helpers/redis-cluster.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
-import { StartError } from "../../errors.ts";
+import { asPrismError, StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
+import { add, change, committed, readTexts } from "../conformance/commit-steps.ts";
+import { answersOf, bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { expectLinearizable } from "../conformance/linearizable.ts";
 import { startLoad } from "../conformance/load.ts";
 import { seeded } from "../conformance/seeded.ts";
@@ -84,7 +85,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
 
     test("a slot moves: its keys can be read all the time, and nothing is lost", async () => {
       const config = newConfig();
-      const { entries, lists, scans } = await open(config);
+      const { backend, entries, lists, scans } = await open(config);
       await entries.set(
         NAMESPACE,
         keys.map((key) => ({ key, value: bytes(key), ttlMs: 0 })),
@@ -99,6 +100,9 @@ describe.runIf(canStartRedis())("redis cluster", () => {
         await cluster.moveSlot(slot, to, async () => {
           expect(texts(await entries.get(NAMESPACE, keys, CALL))).toEqual(keys);
           expect(await entries.exists(NAMESPACE, keys, CALL)).toEqual(keys.map(() => true));
+          const reads = keys.map((key) => ({ keys: [key], values: true, maxBytes: 100 }));
+          const held = await answersOf(present(backend.commits).read(NAMESPACE, reads, CALL));
+          expect(texts(held.map(([entry]) => entry?.value))).toEqual(keys);
           const query = { prefix: "", after: undefined, maxEntries: 200, maxBytes: 1e6, keysOnly: false };
           expect((await scans.scanPage(NAMESPACE, query, CALL)).keys).toHaveLength(100);
           expect(await scans.count(NAMESPACE, "", CALL)).toBe(100);
@@ -108,6 +112,47 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       }
       await load.verify();
       expect([...load.reasons].filter((reason) => reason !== "overloaded")).toEqual([]);
+    }, 60_000);
+
+    test("commits while a slot moves are made whole and once, and reads are of one moment", async () => {
+      const config = newConfig();
+      const { backend } = await open({ ...config, shards: 1 });
+      const commits = present(backend.commits);
+      const reasons = new Set<string>();
+      let [made, seen, moving] = [0, 0, true];
+      const attempt = (work: () => Promise<void>) =>
+        work().catch((error: unknown) => void reasons.add(asPrismError(error).reason));
+      const onLoad = async () => {
+        while (moving) {
+          await attempt(async () => {
+            await committed(commits, change(add("a", 1n), add("b", 1n)));
+            made++;
+          });
+          await attempt(async () => {
+            const [a, b] = await readTexts(commits, "a", "b");
+            expect(a).toBe(b);
+            seen++;
+          });
+        }
+      };
+      const lanes = Array.from({ length: 8 }, onLoad);
+      await waitFor(() => expect(Math.min(made, seen)).toBeGreaterThan(100));
+      const slot = await slotOf(config.key_prefix, 0);
+      const from = await cluster.ownerOf(slot);
+      const to = present(cluster.nodes.slice(0, 3).find((node) => node !== from));
+      await cluster.moveSlot(slot, to, async () => {
+        // The absent one might be on the other node.
+        await expect(readTexts(commits, "a", "b", "absent")).rejects.toMatchObject({ reason: "overloaded" });
+      });
+      const [madeBefore, seenBefore] = [made, seen];
+      await waitFor(() => {
+        expect(made).toBeGreaterThan(madeBefore);
+        expect(seen).toBeGreaterThan(seenBefore);
+      });
+      moving = false;
+      await Promise.all(lanes);
+      expect(await readTexts(commits, "a", "b")).toEqual([String(made), String(made)]);
+      expect([...reasons].filter((reason) => reason !== "overloaded")).toEqual([]);
     }, 60_000);
 
     test("with the index on another node than the expiry counts are exact", async () => {
