@@ -1,9 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { wasNotRun } from "../../../client/transport/transport.ts";
-import { ErrorSchema } from "../../../gen/prism/common/errors_pb.ts";
+import { ErrorSchema, type Error as WireError } from "../../../gen/prism/common/errors_pb.ts";
 import { abortError, PrismError, type Reason } from "../../errors.ts";
-import { reasonOf } from "../../reasons.ts";
-import type { Call } from "../contract.ts";
+import { isRefusalReason, reasonOf } from "../../reasons.ts";
+import { type Call, Refusal } from "../contract.ts";
 
 /** "lost" = there is no answer, and the call may have run or not. */
 type Outcome = Reason | "lost";
@@ -95,4 +95,18 @@ export function toPrismError(thrown: unknown, { call, write }: Asked): PrismErro
     return new PrismError(told, detail.message, { cause, ...(field !== undefined && { field }) });
   }
   return new PrismError(outcome, MESSAGES[outcome] ?? "the plugin failed", { cause });
+}
+
+/** The error for an answer that a plugin which works does not give. */
+export function answeredWrongly(answer: string): PrismError {
+  return new PrismError("internal", `the plugin failed: it answered with ${answer}`);
+}
+
+/** What the plugin says of an item that it refused; `path`: the item's field in the request. */
+export function toRefusal({ reason, message, fieldViolations }: WireError, path: string): Refusal {
+  const known = reasonOf(reason);
+  const field = fieldViolations[0]?.field.replace(`${path}.`, "").replace(path, "key");
+  return known !== undefined && isRefusalReason(known)
+    ? new Refusal(known, message, { field })
+    : new Refusal("internal", "the plugin failed", { cause: message });
 }

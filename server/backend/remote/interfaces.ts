@@ -3,13 +3,20 @@ import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { Interface } from "../operations.ts";
 
-/** The interface that each service of a plugin is, by the service's full name. */
+/**
+ * The interface that each service of a plugin is or serves, by the service's full name. A plugin
+ * may lack the batches and have the entries.
+ */
 export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [KeyValueBasicInterface.typeName, "entries"],
+  [KeyValueBatchInterface.typeName, "entries"],
+  [KeyValueTransactionInterface.typeName, "commits"],
   [KeyValueScanInterface.typeName, "scans"],
   [ListBasicInterface.typeName, "lists"],
 ]);
@@ -64,6 +71,12 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
   await Promise.all([
     probe(KeyValueBasicInterface.typeName, () =>
       createClient(KeyValueBasicInterface, transport).exists({ namespace, key: PROBE }, options),
+    ),
+    probe(KeyValueBatchInterface.typeName, () =>
+      createClient(KeyValueBatchInterface, transport).batchGet({ namespace, keys: [PROBE] }, options),
+    ),
+    probe(KeyValueTransactionInterface.typeName, () =>
+      createClient(KeyValueTransactionInterface, transport).read({ namespace, keys: [PROBE] }, options),
     ),
     probe(KeyValueScanInterface.typeName, () =>
       createClient(KeyValueScanInterface, transport).count({ namespace, prefix: PROBE }, options),

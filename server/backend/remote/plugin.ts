@@ -22,6 +22,12 @@ const MAX_CALLS = 16_384;
  */
 export type PluginTransport = Pick<GrpcTransport, "unary" | "stream">;
 
+/** Makes one call to a plugin. Throws PrismError. */
+export type Ask = <I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  input: MessageInitShape<I> & { readonly namespace: string },
+) => Promise<MessageShape<O>>;
+
 /** Makes calls to a plugin, and knows which interfaces it lacks. */
 export class Plugin {
   /** The full names of the services whose calls are refused. */

@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { PrismClient } from "../../../client/node.ts";
 import { createGrpcTransport } from "../../../client/transport/transport.ts";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import {
   KeyValueScanInterface,
   ScanResponseSchema,
@@ -18,7 +19,7 @@ import { startForeignPlugin } from "../../../tests/helpers/foreign-plugin.ts";
 import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Config } from "../../config/config.ts";
-import { bytes, CALL, NAMESPACE, present } from "../conformance/harness.ts";
+import { bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { createCall } from "../contract.ts";
 import { createRemoteBackend } from "./backend.ts";
 import { MAX_WAITING_SCANS } from "./scans.ts";
@@ -177,6 +178,78 @@ describe("interfaces", () => {
       status: "serving",
       namespaces: { default: { backend: "remote", status: "serving" } },
     });
+  });
+});
+
+describe("batches", () => {
+  const value = bytes("1");
+  const writes = ["a", "b", "a"].map((key) => ({ key, value, ttlMs: 0 }));
+  const callsOf = ({ log }: TestServer, name: string) => log.filter(({ call }) => call === name).length;
+
+  test("several items are one call of a plugin that has batches, one item is as ever", async () => {
+    const plugin = await start();
+    const entries = present((await openRoom({ endpoint: plugin.address })).entries);
+    await entries.set(NAMESPACE, writes, CALL);
+    await entries.set(NAMESPACE, writes.slice(0, 1), CALL);
+    expect(texts(await entries.get(NAMESPACE, ["a", "none", "b"], CALL))).toEqual(["1", undefined, "1"]);
+    expect(await entries.delete(NAMESPACE, ["a", "a", "none"], CALL)).toEqual([true, false, false]);
+    const each = { ...createCall(), each: true };
+    await entries.set(NAMESPACE, writes, each);
+    await waitFor(() => expect(callsOf(plugin, "Set")).toBe(4));
+    const counts = ["BatchSet", "BatchGet", "BatchDelete", "Get", "Delete"].map((name) =>
+      callsOf(plugin, name),
+    );
+    expect(counts).toEqual([1, 1, 1, 0, 0]);
+  });
+
+  test("more than a batch may have are several, and values too large for one answer come one by one", async () => {
+    const plugin = await start((config) => ({ ...config, limits: { ...config.limits, maxValueBytes: 10 } }));
+    const entries = present((await openRoom({ endpoint: plugin.address })).entries);
+    const keys = Array.from({ length: 1001 }, (_, i) => `k${i}`);
+    const large = bytes("123456");
+    await entries.set(
+      NAMESPACE,
+      keys.map((key) => ({ key, value: large, ttlMs: 0 })),
+      CALL,
+    );
+    expect(texts(await entries.get(NAMESPACE, ["k0", "k1000"], CALL))).toEqual(["123456", "123456"]);
+    await waitFor(() => expect(callsOf(plugin, "Get")).toBe(2));
+    expect([callsOf(plugin, "BatchSet"), callsOf(plugin, "Set")]).toEqual([1, 1]);
+  });
+
+  test("a batch that the plugin refuses is refused for each item", async () => {
+    const plugin = await start((config) => ({ ...config, limits: { ...config.limits, maxValueBytes: 10 } }));
+    const entries = present((await openRoom({ endpoint: plugin.address })).entries);
+    const answers = await entries.set(
+      NAMESPACE,
+      [...writes, { key: "c", value: bytes("12345678901"), ttlMs: 0 }],
+      CALL,
+    );
+    expect(answers).toHaveLength(4);
+    const refusal = { reason: "value_too_large", field: "items[3].value" };
+    expect(answers).toEqual(answers?.map(() => expect.objectContaining(refusal)));
+    expect(await entries.exists(NAMESPACE, ["a"], CALL)).toEqual([false]);
+  });
+
+  test("an item that a foreign plugin refuses has its reason; a wrong number of answers is a failure", async () => {
+    const answer = { results: 2 };
+    const endpoint = await startForeignPlugin([KeyValueBasicInterface, KeyValueBatchInterface], {
+      Exists: (_call, reply) => reply({ exists: false }),
+      BatchGet: (_call, reply) => reply({ results: [{}] }),
+      BatchSet: (_call, reply) => {
+        const error = { reason: 10, message: "full", fieldViolations: [{ field: "items[1].value" }] };
+        reply({ results: [{}, { error }].slice(0, answer.results) });
+      },
+    });
+    const entries = present((await openRoom({ endpoint })).entries);
+    const two = writes.slice(0, 2);
+    expect(await entries.set(NAMESPACE, two, CALL)).toEqual([
+      undefined,
+      expect.objectContaining({ reason: "store_full", message: "full", field: "value" }),
+    ]);
+    answer.results = 1;
+    const failed = expect.objectContaining({ reason: "internal" });
+    expect(await entries.set(NAMESPACE, two, CALL)).toEqual([failed, failed]);
   });
 });
 

@@ -1,8 +1,10 @@
-import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
+import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { PrismError } from "../../errors.ts";
-import { type Interfaces, refusalOf } from "../contract.ts";
+import { answerOf, type Interfaces, refusalOf } from "../contract.ts";
+import { readTooLarge } from "../decide.ts";
 import {
   type AnswerOf,
   type AnyItemsRow,
@@ -10,11 +12,16 @@ import {
   type ItemOf,
   type ItemsMethod,
   type ItemsName,
+  OPERATIONS,
 } from "../operations.ts";
+import { type AskBatch, BATCHES, type BatchName, inBatches } from "./batches.ts";
+import { fromCommitResponse, toCommitRequest, toHeld, toTtlSeconds } from "./commits.ts";
+import { answeredWrongly } from "./errors.ts";
 import { eachInOrder } from "./in-order.ts";
-import type { Plugin } from "./plugin.ts";
+import type { Ask, Plugin } from "./plugin.ts";
 
 const entry = KeyValueBasicInterface.method;
+const transaction = KeyValueTransactionInterface.method;
 const list = ListBasicInterface.method;
 
 /** What the stores of this room need. */
@@ -24,12 +31,6 @@ export interface StoreOptions {
   /** The number of milliseconds in a second of the plugin's clock. */
   readonly secondMs: number;
 }
-
-/** Makes one call to the plugin. */
-type Ask = <I extends DescMessage, O extends DescMessage>(
-  method: DescMethodUnary<I, O>,
-  input: MessageInitShape<I> & { readonly namespace: string },
-) => Promise<MessageShape<O>>;
 
 /** Makes the call for one item. Throws PrismError. */
 type AskItem<Item, Answer> = (
@@ -47,12 +48,10 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
     async (ask, namespace, key) => (await ask(entry.exists, { namespace, key })).exists,
   ),
   async set(ask, namespace, { key, value, ttlMs }, { secondMs }) {
-    // The wire counts whole seconds. Rounding up keeps an entry up to a second longer, never
-    // shorter.
-    const ttlSeconds = BigInt(Math.ceil(ttlMs / secondMs));
+    const ttlSeconds = toTtlSeconds(ttlMs, secondMs);
     const { success } = await ask(entry.set, { namespace, key, value, ttlSeconds });
     if (!success) {
-      throw failed("success: false");
+      throw answeredWrongly("success: false");
     }
     return undefined;
   },
@@ -60,12 +59,29 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
     false,
     async (ask, namespace, key) => (await ask(entry.delete, { namespace, key })).found,
   ),
+  async read(ask, namespace, read, { secondMs }) {
+    const { keys, values, maxBytes } = read;
+    const { results } = await ask(transaction.read, { namespace, keys: [...keys], omitValues: !values });
+    if (results.length !== keys.length) {
+      throw answeredWrongly(`${results.length} entries to ${keys.length} keys`);
+    }
+    const entries = results.map(({ entry }) => entry && toHeld(entry, secondMs));
+    // The plugin has a bound of its own.
+    if (values && OPERATIONS.commits.read.answerBytesOf(entries) > maxBytes) {
+      return answerOf<never>(readTooLarge(read));
+    }
+    return entries;
+  },
+  async commit(ask, namespace, commit, { secondMs }) {
+    const response = await ask(transaction.commit, toCommitRequest(namespace, commit, secondMs));
+    return fromCommitResponse(response, commit, secondMs);
+  },
   async push(ask, namespace, { key, end, value }) {
     const input = { namespace, listKey: key, value };
     const { newLength } = end === "left" ? await ask(list.pushLeft, input) : await ask(list.pushRight, input);
     // After a push a list has at least one value.
     if (newLength < 1n) {
-      throw failed(`new_length: ${newLength}`);
+      throw answeredWrongly(`new_length: ${newLength}`);
     }
     return Number(newLength);
   },
@@ -81,21 +97,33 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
 };
 
 /**
- * Entries and lists of a plugin. Each item of a batch is its own call, so a batch is not atomic.
+ * Entries, conditional writes and lists of a plugin. The items of a call go as one batch, where the
+ * plugin has batches and they are of one caller. Else each item is its own call.
  */
 export function createStores(options: StoreOptions): Interfaces {
-  return buildInterfaces((_, method, row) =>
-    row.takes === "items"
-      ? createMethod(row, CALLS[method as ItemsName] as AskItem<unknown, unknown>, options)
-      : undefined,
-  );
+  return buildInterfaces((_, method, row) => {
+    if (row.takes !== "items") {
+      return undefined;
+    }
+    const askItem = CALLS[method as ItemsName] as AskItem<unknown, unknown>;
+    const askBatch = BATCHES[method as BatchName] as AskBatch<unknown, unknown> | undefined;
+    return createMethod(row, { askItem, askBatch }, options);
+  });
+}
+
+/** The ways in which items are sent. */
+interface Ways {
+  readonly askItem: AskItem<unknown, unknown>;
+  /** `undefined` = the wire has no batch of these. */
+  readonly askBatch: AskBatch<unknown, unknown> | undefined;
 }
 
 function createMethod(
-  { keyOf, kept, writes }: AnyItemsRow,
-  askItem: AskItem<unknown, unknown>,
+  row: AnyItemsRow,
+  { askItem, askBatch }: Ways,
   options: StoreOptions,
 ): ItemsMethod<unknown, unknown> {
+  const { keyOf, keysOf = (item: unknown) => [keyOf(item)], kept, writes } = row;
   return async (namespace, items, call) => {
     const ask: Ask = (method, input) => options.plugin().ask(method, input, call, writes);
     // The first call of a batch is written in this turn. The items of the others must outlive their
@@ -115,8 +143,19 @@ function createMethod(
         return refusal;
       }
     };
+    const oneByOne = (some: readonly unknown[]) => eachInOrder(some, keysOf, answer);
+    const hasBatch =
+      askBatch !== undefined &&
+      items.length > 1 &&
+      call.each !== true &&
+      !options.plugin().lacks.has(KeyValueBatchInterface.typeName);
+    const batch = async (some: readonly unknown[]) => {
+      const answers = await askBatch?.(ask, namespace, some, options);
+      done += some.length;
+      return answers ?? [];
+    };
     try {
-      return await eachInOrder(mine, keyOf, answer);
+      return await (hasBatch ? inBatches(mine, row, { batch, oneByOne }) : oneByOne(mine));
     } catch (error) {
       throw writes && done > 0 ? new PrismError("outcome_unknown", PARTLY_DONE, { cause: error }) : error;
     }
@@ -124,11 +163,6 @@ function createMethod(
 }
 
 const PARTLY_DONE = "a part of the batch took effect, and a part did not";
-
-/** The plugin reports success by status, but says that it did not make the write. */
-function failed(answer: string): PrismError {
-  return new PrismError("internal", `the plugin failed: it answered the write with ${answer}`);
-}
 
 /** A call that answers `nothing` when the plugin says NOT_FOUND for the key. */
 function orNothing<Item, Answer>(nothing: Answer, ask: AskItem<Item, Answer>): AskItem<Item, Answer> {
