@@ -4,7 +4,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
 import type { HeldEntry } from "../commit.ts";
-import { bytes, CALL, present, setTexts } from "../conformance/harness.ts";
+import { bytes, CALL, LIST_EDITS, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, isRefusal } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
@@ -56,7 +56,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   for (const shards of [1, 3]) {
     describeBackend({
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
-      capabilities: ["entries", "commits", "scans", "lists"],
+      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
       durable: true,
       ...(shards === 1
         ? { atomic: "namespace" as const }

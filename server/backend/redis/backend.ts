@@ -1,12 +1,4 @@
-import {
-  type Answers,
-  type Backend,
-  type Call,
-  type EntryStore,
-  type ListEnd,
-  type ListStore,
-  refusalOf,
-} from "../contract.ts";
+import type { Backend, EntryStore } from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { checkMemory, claimShard } from "./claim.ts";
 import { describePlace } from "./client.ts";
@@ -16,8 +8,9 @@ import { type Connection, createConnection } from "./connection.ts";
 import { sweepStep } from "./count.ts";
 import { openError } from "./errors.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
+import { createLists } from "./lists.ts";
 import { readExistence, readMany } from "./read-many.ts";
-import { asAnswer, asArray, asNumber, asNumbers, asValue, asValues } from "./replies.ts";
+import { asNumbers, asValues } from "./replies.ts";
 import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
 import { valueIn } from "./stored.ts";
@@ -47,7 +40,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
     entries: createEntries(connection, keys),
     commits: createCommits(connection, keys),
     scans: createScans(connection, keys),
-    lists: createLists(connection, keys),
+    ...createLists(connection, keys),
     async open() {
       try {
         await connection.retain();
@@ -119,65 +112,3 @@ function createEntries(
     },
   };
 }
-
-function createLists(connection: Connection, { listPrefix }: ShardKeys): ListStore {
-  const nameOf = (namespace: string, key: string) => `${listPrefix}${namespace}:${key}`;
-  return {
-    async push(namespace, pushes, call) {
-      return await orRefused(pushes, async () => {
-        const reply = await connection.runScript(
-          "once",
-          SCRIPTS.push,
-          pushes.map(({ key }) => nameOf(namespace, key)),
-          [...pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]), modeOf(call)],
-        );
-        return asAnswers(reply, asNumber);
-      });
-    },
-    async pop(namespace, pops, call) {
-      return await orRefused(pops, async () => {
-        const reply = await connection.runScript(
-          "once",
-          SCRIPTS.pop,
-          pops.map(({ key }) => nameOf(namespace, key)),
-          [...pops.map(({ end }) => POP[end]), modeOf(call)],
-        );
-        return asAnswers(reply, asValue);
-      });
-    },
-    async length(namespace, keys) {
-      const names = keys.map((key) => nameOf(namespace, key));
-      return await readMany(names, async (some) =>
-        asAnswers(await connection.runScript("repeatable", SCRIPTS.length, some, []), asNumber),
-      );
-    },
-  };
-}
-
-/** Whether a key of the wrong type fails its own items, or the call. */
-const modeOf = ({ each }: Call) => (each === true ? "each" : "whole");
-
-/** Turns the failure that one key causes into a refusal of every item. */
-async function orRefused<Answer>(
-  items: readonly unknown[],
-  run: () => Promise<Answers<Answer>>,
-): Promise<Answers<Answer>> {
-  try {
-    return await run();
-  } catch (error) {
-    const refusal = refusalOf(error);
-    // No item has room.
-    if (refusal === undefined || refusal.reason === "store_full") {
-      throw error;
-    }
-    return items.map(() => refusal);
-  }
-}
-
-/** A script's answers, one for each item. */
-function asAnswers<Answer>(reply: unknown, as: (item: unknown) => Answer): Answers<Answer> {
-  return asArray(reply).map((item) => asAnswer(item, as));
-}
-
-const PUSH: Readonly<Record<ListEnd, string>> = { left: "LPUSH", right: "RPUSH" };
-const POP: Readonly<Record<ListEnd, string>> = { left: "LPOP", right: "RPOP" };

@@ -6,7 +6,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError, StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { add, change, committed, readTexts } from "../conformance/commit-steps.ts";
-import { answersOf, bytes, CALL, NAMESPACE, present, texts } from "../conformance/harness.ts";
+import { answersOf, bytes, CALL, LIST_EDITS, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { expectLinearizable } from "../conformance/linearizable.ts";
 import { startLoad } from "../conformance/load.ts";
 import { seeded } from "../conformance/seeded.ts";
@@ -42,7 +42,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
 
   describeBackend({
     name: "redis on a cluster",
-    capabilities: ["entries", "commits", "scans", "lists"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "shard",
     shardOf: (key) => shardOf(key, SHARDS),

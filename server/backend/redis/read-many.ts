@@ -6,22 +6,22 @@ import { SCRIPTS } from "./scripts.ts";
 
 /**
  * Reads all keys at once. If their slot is moving and some keys are on the other node already,
- * reads each alone.
+ * reads each alone. An item is a key's name, or has one.
  */
-export async function readMany<T>(
-  names: readonly string[],
-  read: (names: readonly string[]) => Promise<readonly T[]>,
+export async function readMany<Item, T>(
+  items: readonly Item[],
+  read: (items: readonly Item[]) => Promise<readonly T[]>,
 ): Promise<readonly T[]> {
-  if (names.length === 0) {
+  if (items.length === 0) {
     return [];
   }
   try {
-    return await read(names);
+    return await read(items);
   } catch (error) {
-    if (names.length === 1 || !isOnItsWay(error)) {
+    if (items.length === 1 || !isOnItsWay(error)) {
       throw error;
     }
-    const parts = await Promise.all(names.map((name) => read([name])));
+    const parts = await Promise.all(items.map((item) => read([item])));
     return parts.flat();
   }
 }

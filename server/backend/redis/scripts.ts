@@ -33,6 +33,8 @@ export const SCRIPTS = {
   length: load("length"),
   read: load("read"),
   commit: load("commit"),
+  slice: load("slice"),
+  edit: load("edit"),
 } as const;
 
 /** Every command that a store runs on its keys, directly or in a script. */
@@ -41,4 +43,5 @@ export const COMMANDS = [
   ...["PEXPIRETIME", "PEXPIREAT", "PERSIST"],
   ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZCOUNT", "ZLEXCOUNT"],
   ...["LPUSH", "RPUSH", "LPOP", "RPOP", "LLEN"],
+  ...["LRANGE", "LTRIM", "LSET", "LINSERT", "LREM", "LMOVE"],
 ] as const;
