@@ -184,11 +184,21 @@ export interface CommitStore {
   commit(namespace: string, commits: readonly Commit[], call: Call): Promise<Answers<CommitAnswer>>;
 }
 
-/** One step of a scan. */
-export interface PageQuery {
+/** The keys that a scan reads, and in which order. It reads the keys that keep all bounds. */
+export interface ScanRange {
   /** Keys that start with this; "" = all. */
   readonly prefix: string;
-  /** Only keys after this one. `undefined` = from the start. */
+  /** Only this key and greater ones. Absent = from the least. */
+  readonly start?: string | undefined;
+  /** Only keys less than this. At or before `start`: none. Absent = to the greatest. */
+  readonly end?: string | undefined;
+  /** True: the greatest key comes first. Absent = the least. */
+  readonly reverse?: boolean;
+}
+
+/** One step of a scan. */
+export interface PageQuery extends ScanRange {
+  /** Only keys that come after this one in the order of the scan. `undefined` = from the first. */
   readonly after: string | undefined;
   /** Most entries wanted, 1 or more. */
   readonly maxEntries: number;
@@ -203,7 +213,7 @@ export interface PageQuery {
   readonly inlineBytes?: number;
 }
 
-/** One page of a scan, in ascending byte order of the keys. */
+/** One page of a scan, in byte order of the keys: ascending, or descending if `reverse` is set. */
 export interface Page {
   readonly keys: string[];
   /** As long as `keys`, or empty where only keys were asked for. */
@@ -226,6 +236,9 @@ export interface ScanStore {
    * Reads one page. Our stores keep nothing between pages, so a slow reader costs nothing; of a
    * plugin a bounded number of scans stay open. An entry that exists during the whole scan is in
    * exactly one page. An entry written or deleted meanwhile may be in one page or in none.
+   *
+   * A plugin may know prefixes in ascending order only. Then other ranges throw {@link PrismError}
+   * `interface_unsupported`.
    */
   scanPage(namespace: string, query: PageQuery, call: Call): Promise<Page>;
   /** The exact number of unexpired entries whose key starts with `prefix`. */

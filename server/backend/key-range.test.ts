@@ -15,18 +15,31 @@ const unit = fc.constantFrom(
   "\u{10ffff}",
 );
 const text = fc.string({ unit, maxLength: 3 });
+const bound = fc.option(text, { nil: undefined });
 
 describe("keyRange", () => {
-  test("holds the keys that have the prefix and come after the start, and no others", () => {
+  test("holds the keys that keep every bound, and no others", () => {
     fc.assert(
-      fc.property(text, fc.option(text, { nil: undefined }), text, (prefix, after, key) => {
-        const bytes = Buffer.from(key);
-        const { from, below } = keyRange(prefix, after);
-        const inRange = Buffer.compare(bytes, from) >= 0 && Buffer.compare(bytes, below) < 0;
-        const wanted =
-          key.startsWith(prefix) && (after === undefined || Buffer.compare(bytes, Buffer.from(after)) > 0);
-        expect(inRange).toBe(wanted);
-      }),
+      fc.property(
+        text,
+        bound,
+        bound,
+        fc.boolean(),
+        bound,
+        text,
+        (prefix, start, end, reverse, after, key) => {
+          const bytes = Buffer.from(key);
+          const { from, below } = keyRange({ prefix, start, end, reverse }, after);
+          const inRange = Buffer.compare(bytes, from) >= 0 && Buffer.compare(bytes, below) < 0;
+          const order = (other: string) => Buffer.compare(bytes, Buffer.from(other));
+          const wanted =
+            key.startsWith(prefix) &&
+            (start === undefined || order(start) >= 0) &&
+            (end === undefined || order(end) < 0) &&
+            (after === undefined || (reverse ? order(after) < 0 : order(after) > 0));
+          expect(inRange).toBe(wanted);
+        },
+      ),
     );
   });
 });

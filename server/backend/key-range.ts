@@ -1,3 +1,5 @@
+import type { ScanRange } from "./contract.ts";
+
 /** Greater than every key: UTF-8 has no byte 0xFF. */
 const AFTER_ALL = Buffer.of(0xff);
 
@@ -7,14 +9,35 @@ export interface KeyRange {
   readonly below: Uint8Array;
 }
 
-/** The keys that start with `prefix` and come after `after`. `undefined` = no lower bound. */
-export function keyRange(prefix: string, after: string | undefined): KeyRange {
-  const start = Buffer.from(prefix);
-  if (after === undefined) {
-    return { from: start, below: endOf(start) };
+/**
+ * The keys of a scan that come after `after` in its order; `undefined` = all. The range is empty if
+ * `from` is not less than `below`.
+ */
+export function keyRange({ prefix, start, end, reverse = false }: ScanRange, after?: string): KeyRange {
+  const first = Buffer.from(prefix);
+  let from: Uint8Array = first;
+  let below = endOf(first);
+  if (start !== undefined) {
+    from = greater(from, Buffer.from(start));
   }
-  const next = successor(Buffer.from(after));
-  return { from: Buffer.compare(next, start) > 0 ? next : start, below: endOf(start) };
+  if (end !== undefined) {
+    below = lesser(below, Buffer.from(end));
+  }
+  if (after !== undefined && reverse) {
+    below = lesser(below, Buffer.from(after));
+  } else if (after !== undefined) {
+    // The least key that is greater.
+    from = greater(from, Buffer.from(`${after}\0`));
+  }
+  return { from, below };
+}
+
+function greater(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return Buffer.compare(a, b) < 0 ? b : a;
+}
+
+function lesser(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return Buffer.compare(a, b) < 0 ? a : b;
 }
 
 /** The smallest key that is greater than `key`. */

@@ -74,3 +74,52 @@ export class PackedValues implements Values {
     return this.#packs[index]?.subarray(this.#starts[index], this.#ends[index]) ?? new Uint8Array(0);
   }
 }
+
+/** Values taken from several others, one by one. */
+export class PickedValues implements Values {
+  readonly #sources: Values[] = [];
+  readonly #places: number[] = [];
+
+  get length(): number {
+    return this.#sources.length;
+  }
+
+  /** Adds the value at `place` of `source`. */
+  add(source: Values, place: number): void {
+    this.#sources.push(source);
+    this.#places.push(place);
+  }
+
+  /** Replaces the value at `index`. */
+  put(index: number, value: Uint8Array): void {
+    this.#sources[index] = new ArrayValues([value]);
+    this.#places[index] = 0;
+  }
+
+  /** The values but those at `indexes`. */
+  without(indexes: ReadonlySet<number>): PickedValues {
+    const rest = new PickedValues();
+    for (const [index, source] of this.#sources.entries()) {
+      if (!indexes.has(index)) {
+        rest.add(source, this.#places[index] ?? 0);
+      }
+    }
+    return rest;
+  }
+
+  bytesOf(index: number): number {
+    return this.#sources[index]?.bytesOf(this.#places[index] ?? 0) ?? 0;
+  }
+
+  copyTo(index: number, target: Buffer, at: number): void {
+    this.#sources[index]?.copyTo(this.#places[index] ?? 0, target, at);
+  }
+
+  *[Symbol.iterator](): Iterator<Uint8Array> {
+    for (let i = 0; i < this.length; i++) {
+      const value = Buffer.allocUnsafe(this.bytesOf(i));
+      this.copyTo(i, value, 0);
+      yield value;
+    }
+  }
+}

@@ -8,7 +8,7 @@ import {
   type ScanStore,
 } from "../contract.ts";
 import { compareUtf8 } from "../utf8.ts";
-import { ArrayValues, type Values } from "../values.ts";
+import { PickedValues } from "../values.ts";
 
 /**
  * Each store is asked for this many times its even share of a page, so that few are asked twice.
@@ -38,17 +38,17 @@ export function mergeScans(stores: readonly MergedStore[]): ScanStore {
       const values = new PickedValues();
       let next: string | undefined;
       for (let bytes = 0; ; ) {
-        const least = leastOf(cursors);
-        if (least === undefined) {
+        const first = firstOf(cursors, query.reverse === true);
+        if (first === undefined) {
           break;
         }
         if (keys.length >= query.maxEntries || bytes >= query.maxBytes) {
           next = keys.at(-1);
           break;
         }
-        bytes += least.moveTo(keys, values);
-        if (least.needsPage) {
-          await least.fill();
+        bytes += first.moveTo(keys, values);
+        if (first.needsPage) {
+          await first.fill();
         }
       }
       const gone = new Set((await Promise.all(cursors.map((cursor) => cursor.readLater(values)))).flat());
@@ -153,63 +153,19 @@ class Cursor {
   }
 }
 
-/** The cursor with the smallest next key. `undefined` = none has one. */
-function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
-  let least: Cursor | undefined;
-  let leastKey = "";
+/**
+ * The cursor whose next key is the smallest, or the greatest if `reverse` is set. `undefined` =
+ * none has one.
+ */
+function firstOf(cursors: readonly Cursor[], reverse: boolean): Cursor | undefined {
+  let first: Cursor | undefined;
+  let firstKey = "";
   for (const cursor of cursors) {
     const { key } = cursor;
-    if (key !== undefined && (least === undefined || compareUtf8(key, leastKey) < 0)) {
-      least = cursor;
-      leastKey = key;
+    if (key !== undefined && (first === undefined || compareUtf8(key, firstKey) < 0 !== reverse)) {
+      first = cursor;
+      firstKey = key;
     }
   }
-  return least;
-}
-
-/** Values taken from the pages of several stores. */
-class PickedValues implements Values {
-  readonly #sources: Values[] = [];
-  readonly #places: number[] = [];
-
-  get length(): number {
-    return this.#sources.length;
-  }
-
-  add(source: Values, place: number): void {
-    this.#sources.push(source);
-    this.#places.push(place);
-  }
-
-  /** Replaces the value at `index`. */
-  put(index: number, value: Uint8Array): void {
-    this.#sources[index] = new ArrayValues([value]);
-    this.#places[index] = 0;
-  }
-
-  without(indexes: ReadonlySet<number>): PickedValues {
-    const rest = new PickedValues();
-    for (const [index, source] of this.#sources.entries()) {
-      if (!indexes.has(index)) {
-        rest.add(source, this.#places[index] ?? 0);
-      }
-    }
-    return rest;
-  }
-
-  bytesOf(index: number): number {
-    return this.#sources[index]?.bytesOf(this.#places[index] ?? 0) ?? 0;
-  }
-
-  copyTo(index: number, target: Buffer, at: number): void {
-    this.#sources[index]?.copyTo(this.#places[index] ?? 0, target, at);
-  }
-
-  *[Symbol.iterator](): Iterator<Uint8Array> {
-    for (let i = 0; i < this.length; i++) {
-      const value = Buffer.allocUnsafe(this.bytesOf(i));
-      this.copyTo(i, value, 0);
-      yield value;
-    }
-  }
+  return first;
 }

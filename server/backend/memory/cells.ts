@@ -254,28 +254,6 @@ export class Cells {
     return length - key.length;
   }
 
-  /** Whether the cell's key starts with these bytes. */
-  startsWith(address: number, prefix: EncodedKey): boolean {
-    const { words, bytes } = this.#segments.of(address);
-    const at = wordOf(address);
-    if (keyBytesAt(words, at) < prefix.length) {
-      return false;
-    }
-    const whole = prefix.length >>> 2;
-    for (let i = 0; i < whole; i++) {
-      if (words[at + HEAD_WORDS + i] !== prefix.words[i]) {
-        return false;
-      }
-    }
-    const from = (at + HEAD_WORDS) * 4;
-    for (let i = whole * 4; i < prefix.length; i++) {
-      if (bytes[from + i] !== prefix.bytes[i]) {
-        return false;
-      }
-    }
-    return true;
-  }
-
   #addLarge(value: Uint8Array): number {
     const place = this.#largeVacant.pop() ?? this.#large.length;
     this.#large[place] = new Uint8Array(value);

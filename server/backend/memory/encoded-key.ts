@@ -40,6 +40,15 @@ export class EncodedKey {
     this.bytes.fill(0, this.length, this.wordCount * 4);
   }
 
+  /** Takes the bytes of a bound of keys, which may be no UTF-8. */
+  copyBytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.length = bytes.length;
+    this.ascii = false;
+    this.bytes.set(bytes);
+    this.bytes.fill(0, this.length, this.wordCount * 4);
+  }
+
   /** Copies a key of `length` bytes from `words`, where it starts at `at`. */
   copyFrom(words: Int32Array, at: number, length: number, ascii: boolean): void {
     this.#reserve(length);

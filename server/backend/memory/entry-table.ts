@@ -1,6 +1,6 @@
 import type { Page, PageQuery } from "../contract.ts";
 import type { Held } from "../decide.ts";
-import { compareUtf8 } from "../utf8.ts";
+import { type KeyRange, keyRange } from "../key-range.ts";
 import { Cells, NO_PLACE } from "./cells.ts";
 import { EncodedKey, type Hash, hashOf } from "./encoded-key.ts";
 import { ExpiryHeap } from "./expiry-heap.ts";
@@ -64,6 +64,9 @@ export class EntryTable {
   /** The key of the current call, and the key of a cell that is removed or moved. */
   readonly #key = new EncodedKey();
   readonly #cellKey = new EncodedKey();
+  /** The bounds of the current page or count. */
+  readonly #from = new EncodedKey();
+  readonly #below = new EncodedKey();
 
   constructor({ hash = hashOf, maxSegments }: EntryTableOptions = {}) {
     this.#hash = hash;
@@ -159,20 +162,13 @@ export class EntryTable {
   }
 
   page(query: PageQuery, nowMs: number): Page {
-    const { prefix, after, maxEntries, maxBytes, keysOnly } = query;
-    const cells = this.#cells;
-    const page = new PageReader(cells, keysOnly);
+    const { reverse = false, after, maxEntries, maxBytes, keysOnly } = query;
+    const page = new PageReader(this.#cells, keysOnly);
     let expired = 0;
     let full = false;
     let more = false;
     let last = NOWHERE;
-    this.#cellKey.encode(prefix);
-    const fromPrefix = after === undefined || compareUtf8(after, prefix) < 0;
-    this.#key.encode(fromPrefix ? prefix : after);
-    this.#ordered.walk(this.#key, fromPrefix ? "at" : "after", (address) => {
-      if (prefix !== "" && !cells.startsWith(address, this.#cellKey)) {
-        return false;
-      }
+    const visit = (address: number): boolean => {
       more = full;
       if (full) {
         return false;
@@ -186,14 +182,20 @@ export class EntryTable {
         full = expired === MAX_EXPIRED_PER_PAGE;
       }
       return true;
-    });
+    };
+    this.#bound(keyRange(query, after));
+    if (reverse) {
+      this.#ordered.walkBack(this.#from, this.#below, visit);
+    } else {
+      this.#ordered.walk(this.#from, this.#below, visit);
+    }
     return { ...page.read(), next: more ? this.#keyAt(last) : undefined };
   }
 
   /** The number of entries with the prefix, including expired ones that are not yet reclaimed. */
   count(prefix: string): number {
-    this.#key.encode(prefix);
-    return this.#ordered.rank(this.#key, "past") - this.#ordered.rank(this.#key, "at");
+    this.#bound(keyRange({ prefix }));
+    return this.#ordered.rank(this.#below) - this.#ordered.rank(this.#from);
   }
 
   /**
@@ -208,6 +210,11 @@ export class EntryTable {
     }
     const soonestMs = this.#soonestMs();
     return soonestMs === Infinity ? undefined : soonestMs;
+  }
+
+  #bound({ from, below }: KeyRange): void {
+    this.#from.copyBytes(from);
+    this.#below.copyBytes(below);
   }
 
   /** The next expiry; Infinity = none. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { compareUtf8 } from "../utf8.ts";
 import { Cells } from "./cells.ts";
 import { EncodedKey } from "./encoded-key.ts";
-import { OrderedCells, type Side } from "./ordered-cells.ts";
+import { OrderedCells } from "./ordered-cells.ts";
 
 /** The structure with text keys. */
 class OrderedKeys {
@@ -31,16 +31,19 @@ class OrderedKeys {
     this.#cells.free(this.#addresses.get(key) ?? 0);
   }
 
-  rank(probe: string, side: Side): number {
-    return this.#ordered.rank(encoded(probe), side);
+  rank(probe: string): number {
+    return this.#ordered.rank(encoded(probe));
   }
 
-  walk(probe: string, side: Side, visit: (key: string) => boolean): void {
+  /** The first keys of a walk, at most `most`. */
+  walked(walk: "walk" | "walkBack", from: string, below: string, most = Infinity): string[] {
+    const found: string[] = [];
     const key = new EncodedKey();
-    this.#ordered.walk(encoded(probe), side, (address) => {
+    this.#ordered[walk](encoded(from), encoded(below), (address) => {
       this.#cells.loadKey(address, key);
-      return visit(key.bytes.toString("utf8", 0, key.length));
+      return found.push(key.bytes.toString("utf8", 0, key.length)) < most;
     });
+    return found;
   }
 }
 
@@ -50,35 +53,19 @@ function encoded(text: string): EncodedKey {
   return key;
 }
 
-function walked(keys: OrderedKeys, probe: string, side: Side, most = Infinity): string[] {
-  const found: string[] = [];
-  if (most === 0) {
-    return found;
-  }
-  keys.walk(probe, side, (key) => found.push(key) < most);
-  return found;
-}
-
-/** The meaning of `probe` and `side`, in a simple and slow form. */
-function isBefore(key: string, probe: string, side: Side): boolean {
-  const order = compareUtf8(key, probe);
-  if (side === "at") {
-    return order < 0;
-  }
-  if (side === "after") {
-    return order <= 0;
-  }
-  return order < 0 || key.startsWith(probe);
-}
+/** Greater than every key of these tests. */
+const ABOVE_ALL = "\u{10ffff}".repeat(4);
 
 function expectSame(keys: OrderedKeys, model: ReadonlySet<string>, probes: readonly string[]): void {
   const sorted = [...model].sort(compareUtf8);
-  expect(walked(keys, "", "at")).toEqual(sorted);
-  for (const probe of probes) {
-    for (const side of ["at", "after", "past"] as const) {
-      const from = sorted.filter((key) => !isBefore(key, probe, side));
-      expect(keys.rank(probe, side)).toBe(sorted.length - from.length);
-      expect(walked(keys, probe, side, 5)).toEqual(from.slice(0, 5));
+  expect(keys.walked("walk", "", ABOVE_ALL)).toEqual(sorted);
+  expect(keys.walked("walkBack", "", ABOVE_ALL)).toEqual(sorted.toReversed());
+  for (const from of [...probes, ...probes.map((probe) => `${probe}\0`)]) {
+    expect(keys.rank(from)).toBe(sorted.filter((key) => compareUtf8(key, from) < 0).length);
+    for (const below of [...probes, ABOVE_ALL]) {
+      const wanted = sorted.filter((key) => compareUtf8(key, from) >= 0 && compareUtf8(key, below) < 0);
+      expect(keys.walked("walk", from, below, 5)).toEqual(wanted.slice(0, 5));
+      expect(keys.walked("walkBack", from, below, 5)).toEqual(wanted.toReversed().slice(0, 5));
     }
   }
 }

@@ -4,12 +4,6 @@ import type { EncodedKey } from "./encoded-key.ts";
 const MAX_BLOCK_CELLS = 512;
 const MIN_BLOCK_CELLS = 128;
 
-/**
- * Which cells count as before a probe. `at`: keys less than the probe. `after`: these and the probe
- * itself. `past`: these and every key that starts with the probe.
- */
-export type Side = "at" | "after" | "past";
-
 /** Addresses in key order; only the first `length` are in use. */
 interface Block {
   readonly addresses: Uint32Array;
@@ -37,7 +31,7 @@ export class OrderedCells {
 
   /** Adds a cell with its key, which must be new. */
   insert(key: EncodedKey, address: number): void {
-    this.#seek(key, "at");
+    this.#seek(key);
     const block = this.#blocks[this.#block];
     if (block === undefined) {
       this.#insertBlock(0, createBlock([address]));
@@ -92,9 +86,9 @@ export class OrderedCells {
     }
   }
 
-  /** The number of cells before the probe. O(blocks). */
-  rank(probe: EncodedKey, side: Side): number {
-    this.#seek(probe, side);
+  /** The number of cells whose keys are less than the probe. O(blocks). */
+  rank(probe: EncodedKey): number {
+    this.#seek(probe);
     let rank = this.#offset;
     for (let i = 0; i < this.#block; i++) {
       rank += this.#blocks[i]?.length ?? 0;
@@ -103,11 +97,11 @@ export class OrderedCells {
   }
 
   /**
-   * Visits the cells from the probe on, in order, until `visit` answers false. `visit` must not
-   * change the set.
+   * Visits the cells from `from` (included) to `below` (excluded), in order, until `visit` answers
+   * false. `visit` must not change the set.
    */
-  walk(probe: EncodedKey, side: Side, visit: (address: number) => boolean): void {
-    this.#seek(probe, side);
+  walk(from: EncodedKey, below: EncodedKey, visit: (address: number) => boolean): void {
+    this.#seek(from);
     let offset = this.#offset;
     for (let i = this.#block; i < this.#blocks.length; i++) {
       const block = this.#blocks[i];
@@ -115,61 +109,90 @@ export class OrderedCells {
         return;
       }
       const { addresses, length } = block;
-      for (; offset < length; offset++) {
+      const isWhole = this.#isLess(addresses[length - 1] ?? 0, below);
+      const end = isWhole ? length : this.#offsetIn(block, below);
+      for (; offset < end; offset++) {
         if (!visit(addresses[offset] ?? 0)) {
           return;
         }
+      }
+      if (!isWhole) {
+        return;
       }
       offset = 0;
     }
   }
 
+  /** The same backwards. */
+  walkBack(from: EncodedKey, below: EncodedKey, visit: (address: number) => boolean): void {
+    this.#seek(below);
+    let offset = this.#offset - 1;
+    for (let i = this.#block; i >= 0; i--) {
+      const block = this.#blocks[i];
+      if (block === undefined) {
+        return;
+      }
+      const { addresses } = block;
+      const isWhole = !this.#isLess(addresses[0] ?? 0, from);
+      const start = isWhole ? 0 : this.#offsetIn(block, from);
+      for (; offset >= start; offset--) {
+        if (!visit(addresses[offset] ?? 0)) {
+          return;
+        }
+      }
+      if (!isWhole) {
+        return;
+      }
+      offset = (this.#blocks[i - 1]?.length ?? 0) - 1;
+    }
+  }
+
   /**
-   * Seeks the first cell that is not before the probe. May stop at the end of the block before it.
+   * Seeks the first cell that is not less than the probe. May stop at the end of the block before
+   * it.
    */
-  #seek(probe: EncodedKey, side: Side): void {
+  #seek(probe: EncodedKey): void {
     const firsts = this.#firsts;
     let low = 0;
     let high = firsts.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#isBefore(firsts[middle] ?? 0, probe, side)) {
+      if (this.#isLess(firsts[middle] ?? 0, probe)) {
         low = middle + 1;
       } else {
         high = middle;
       }
     }
     this.#block = Math.max(low - 1, 0);
-    const block = this.#blocks[this.#block];
-    low = 0;
-    high = block?.length ?? 0;
-    const addresses = block?.addresses ?? NO_ADDRESSES;
+    this.#offset = this.#offsetIn(this.#blocks[this.#block] ?? NO_BLOCK, probe);
+  }
+
+  /** The offset of the block's first cell that is not less than the probe. */
+  #offsetIn({ addresses, length }: Block, probe: EncodedKey): number {
+    let low = 0;
+    let high = length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#isBefore(addresses[middle] ?? 0, probe, side)) {
+      if (this.#isLess(addresses[middle] ?? 0, probe)) {
         low = middle + 1;
       } else {
         high = middle;
       }
     }
-    this.#offset = low;
+    return low;
+  }
+
+  #isLess(address: number, probe: EncodedKey): boolean {
+    return this.#cells.compare(address, probe) < 0;
   }
 
   /** Seeks the cell with this key, which must be present. */
   #seekCell(key: EncodedKey): void {
-    this.#seek(key, "at");
+    this.#seek(key);
     if (this.#offset === this.#blocks[this.#block]?.length) {
       this.#block++;
       this.#offset = 0;
     }
-  }
-
-  #isBefore(address: number, probe: EncodedKey, side: Side): boolean {
-    const order = this.#cells.compare(address, probe);
-    if (order < 0) {
-      return true;
-    }
-    return side === "at" ? false : side === "after" ? order === 0 : this.#cells.startsWith(address, probe);
   }
 
   #insertBlock(index: number, block: Block): void {
@@ -215,7 +238,7 @@ export class OrderedCells {
   }
 }
 
-const NO_ADDRESSES = new Uint32Array(0);
+const NO_BLOCK: Block = { addresses: new Uint32Array(0), length: 0 };
 
 function createBlock(addresses: ArrayLike<number>): Block {
   const block = { addresses: new Uint32Array(MAX_BLOCK_CELLS), length: addresses.length };

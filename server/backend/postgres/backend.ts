@@ -189,14 +189,16 @@ function createEntries(run: Run, statements: Statements): EntryStore {
 
 function createScans(run: Run, statements: Statements): ScanStore {
   return {
-    async scanPage(namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, call) {
-      const { from, below } = keyRange(prefix, after);
-      const rows = await run(statements.page, [namespace, from, below, maxEntries, maxBytes, keysOnly], call);
+    async scanPage(namespace, query, call) {
+      const { reverse, after, maxEntries, maxBytes, keysOnly } = query;
+      const { from, below } = keyRange(query, after);
+      const statement = reverse ? statements.pageBackwards : statements.page;
+      const rows = await run(statement, [namespace, from, below, maxEntries, maxBytes, keysOnly], call);
       const packs = rows.map(([pack]) => pack);
       return readPackedPage(packs, keysOnly, rows[0]?.[1] ?? 0);
     },
     async count(namespace, prefix, call) {
-      const { from, below } = keyRange(prefix, undefined);
+      const { from, below } = keyRange({ prefix });
       const rows = await run(statements.count, [namespace, from, below], call);
       return rows[0]?.[0] ?? 0;
     },

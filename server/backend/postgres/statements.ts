@@ -60,6 +60,32 @@ export function createStatements(schema: string, now: string) {
     table: Statement<Row>["table"],
     text: string,
   ): Statement<Row> => ({ ...read(name, table, text), kind: "write" });
+  const page = (name: string, order: "ASC" | "DESC") => ({
+    ...read<readonly [pack: Buffer, seen: number]>(
+      name,
+      "entry",
+      `SELECT
+         string_agg(
+           int4send(octet_length(key)) || key
+             || CASE WHEN $6::boolean THEN '' ELSE int4send(octet_length(value)) || value END,
+           '' ORDER BY key ${order}),
+         max(seen)
+       FROM (
+         SELECT key, value, count(*) OVER () AS seen, row_number() OVER by_key - 1 AS number,
+           coalesce(sum(octet_length(key) + CASE WHEN $6::boolean THEN 0 ELSE octet_length(value) END)
+             OVER (by_key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
+         FROM (
+           SELECT key, value FROM ${entry}
+           WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}
+           ORDER BY key ${order} LIMIT $4::integer + 1
+         ) AS candidate
+         WINDOW by_key AS (ORDER BY key ${order})
+       ) AS sized
+       WHERE bytes_before < $5::bigint AND number < $4::integer
+       GROUP BY number / ${PACK_ENTRIES} ORDER BY number / ${PACK_ENTRIES}`,
+    ),
+    endsWithCall: true as const,
+  });
   return {
     get: read<EntryRow>(
       "get",
@@ -126,32 +152,9 @@ export function createStatements(schema: string, now: string) {
      * to the key that brings keys and values to `$5` bytes. `$6`: without values. PostgreSQL stores
      * large values apart and does not read them for their length.
      */
-    page: {
-      ...read<readonly [pack: Buffer, seen: number]>(
-        "page",
-        "entry",
-        `SELECT
-         string_agg(
-           int4send(octet_length(key)) || key
-             || CASE WHEN $6::boolean THEN '' ELSE int4send(octet_length(value)) || value END,
-           '' ORDER BY key),
-         max(seen)
-       FROM (
-         SELECT key, value, count(*) OVER () AS seen, row_number() OVER by_key - 1 AS number,
-           coalesce(sum(octet_length(key) + CASE WHEN $6::boolean THEN 0 ELSE octet_length(value) END)
-             OVER (by_key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before
-         FROM (
-           SELECT key, value FROM ${entry}
-           WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea AND ${live}
-           ORDER BY key LIMIT $4::integer + 1
-         ) AS candidate
-         WINDOW by_key AS (ORDER BY key)
-       ) AS sized
-       WHERE bytes_before < $5::bigint AND number < $4::integer
-       GROUP BY number / ${PACK_ENTRIES} ORDER BY number / ${PACK_ENTRIES}`,
-      ),
-      endsWithCall: true,
-    },
+    page: page("page", "ASC"),
+    /** The same in descending order of the keys. */
+    pageBackwards: page("page_backwards", "DESC"),
     count: {
       ...read<readonly [count: number]>(
         "count",

@@ -1,9 +1,12 @@
+import type { ScanRange } from "../contract.ts";
 import { type KeyRange, keyRange } from "../key-range.ts";
 
 /** The range of a shard's index members ("namespace:key") that a scan reads. */
-export function rangeOf(namespace: string, prefix: string, after: string | undefined): KeyRange {
-  const start = `${namespace}:`;
-  return keyRange(start + prefix, after === undefined ? undefined : start + after);
+export function rangeOf(namespace: string, range: ScanRange, after?: string): KeyRange {
+  const member = (key: string | undefined) => (key === undefined ? undefined : `${namespace}:${key}`);
+  const { prefix, start, end } = range;
+  const members = { ...range, prefix: `${namespace}:${prefix}`, start: member(start), end: member(end) };
+  return keyRange(members, member(after));
 }
 
 /** Whether a member of the index is in the range. */

@@ -14,7 +14,6 @@ import {
 import { placesOf, restOf } from "../list-range.ts";
 import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
-import { toPrismError } from "./errors.ts";
 import type { ShardKeys } from "./keys.ts";
 import { readMany } from "./read-many.ts";
 import { asAnswer, asArray, asNumber, asValue } from "./replies.ts";

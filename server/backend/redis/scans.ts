@@ -10,12 +10,15 @@ import { asTexts } from "./replies.ts";
 export function createScans(connection: Connection, keys: ShardKeys): ScanStore {
   return {
     async scanPage(namespace, query) {
-      const { prefix, after, maxEntries, maxBytes, keysOnly, inlineBytes = Number.MAX_SAFE_INTEGER } = query;
+      const { reverse, after, maxEntries, maxBytes, keysOnly, inlineBytes = Number.MAX_SAFE_INTEGER } = query;
       const start = `${namespace}:`;
-      const { from, below } = endsOf(rangeOf(namespace, prefix, after));
+      const { from, below } = endsOf(rangeOf(namespace, query, after));
       // One more than wanted, to learn whether there are more.
-      const args = [keys.index, from, below, "limit", 0, maxEntries + 1];
-      const members = asTexts(await connection.run("repeatable", "zrangebylex", args));
+      const limit = ["limit", 0, maxEntries + 1] as const;
+      const reply = reverse
+        ? connection.run("repeatable", "zrevrangebylex", [keys.index, below, from, ...limit])
+        : connection.run("repeatable", "zrangebylex", [keys.index, from, below, ...limit]);
+      const members = asTexts(await reply);
       const candidates = {
         keys: members.slice(0, maxEntries).map((member) => member.slice(start.length)),
         entryPrefix: keys.entryPrefix + start,
@@ -26,7 +29,6 @@ export function createScans(connection: Connection, keys: ShardKeys): ScanStore 
         : await readEntries(connection, candidates, maxBytes, inlineBytes);
     },
 
-    count: (namespace, prefix, call) =>
-      countEntries(connection, keys, rangeOf(namespace, prefix, undefined), call),
+    count: (namespace, prefix, call) => countEntries(connection, keys, rangeOf(namespace, { prefix }), call),
   };
 }

@@ -151,7 +151,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
     if (counts.size === MAX_LONG_COUNTS) {
       throw new PrismError("overloaded", "too many counts are under way");
     }
-    const range = keyRange(prefix, undefined);
+    const range = keyRange({ prefix });
     const count = { namespace, range, cursor: range.from, total: 0, nowMs, waiters: [] };
     counts.set(id, count);
     schedule();
@@ -161,7 +161,7 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
   return {
     async count(namespace, prefix, call) {
       const nowMs = clock.now();
-      const step = countStep(namespace, keyRange(prefix, undefined), nowMs);
+      const step = countStep(namespace, keyRange({ prefix }), nowMs);
       if (step.next === undefined) {
         return step.live;
       }

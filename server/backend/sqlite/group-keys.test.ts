@@ -17,7 +17,7 @@ const set = (namespace: string, ...keys: readonly (readonly [key: string, ttlMs:
   namespace,
   items: keys.map(([key, ttlMs]) => ({ key, ttlMs, value: new Uint8Array(0) })),
 });
-const all = keyRange("", undefined);
+const all = keyRange({ prefix: "" });
 
 test("the keys of a group in a range that are live at a moment, each once", () => {
   database.apply([set("n", ["a", 0], ["b1", 10], ["b2", 0], ["\u{ffff}", 0], ["\u{10000}", 0])], NOW_MS);
@@ -28,11 +28,11 @@ test("the keys of a group in a range that are live at a moment, each once", () =
     { type: "sweep", maxEntries: 1 },
   ]);
   expect(group.liveIn("n", all, NOW_MS)).toBe(4);
-  expect(group.liveIn("n", keyRange("b", undefined), NOW_MS + 9)).toBe(2);
-  expect(group.liveIn("n", keyRange("b", undefined), NOW_MS + 10)).toBe(1);
-  expect(group.liveIn("n", keyRange("\u{ffff}", undefined), NOW_MS)).toBe(1);
+  expect(group.liveIn("n", keyRange({ prefix: "b" }), NOW_MS + 9)).toBe(2);
+  expect(group.liveIn("n", keyRange({ prefix: "b" }), NOW_MS + 10)).toBe(1);
+  expect(group.liveIn("n", keyRange({ prefix: "\u{ffff}" }), NOW_MS)).toBe(1);
   expect(group.liveIn("other", all, NOW_MS)).toBe(0);
-  expect(["b", "none", "c", "a"].map((prefix) => group.isAnyIn("n", keyRange(prefix, undefined)))).toEqual([
+  expect(["b", "none", "c", "a"].map((prefix) => group.isAnyIn("n", keyRange({ prefix })))).toEqual([
     true,
     true,
     false,
@@ -44,7 +44,7 @@ test("the keys of a group in a range that are live at a moment, each once", () =
 test("a key is looked at once, however many ask, until the database may be another", () => {
   const write = set("n", ["a", 0], ["b", 0]);
   const group = createReadGroup(database.reader)([write]);
-  expect(group.liveIn("n", keyRange("a", undefined), NOW_MS)).toBe(0);
+  expect(group.liveIn("n", keyRange({ prefix: "a" }), NOW_MS)).toBe(0);
   database.apply([write], NOW_MS);
   // Keys that were looked up are remembered; others are not.
   expect(group.liveIn("n", all, NOW_MS)).toBe(1);

@@ -28,7 +28,8 @@ test("pages hold the live entries in order, each as few as it may and as many as
       fc.constantFrom(1, 3, 64, 65, 1000),
       fc.constantFrom(1, 5000, 2 ** 18),
       fc.boolean(),
-      (entries, maxEntries, maxBytes, keysOnly) => {
+      fc.boolean(),
+      (entries, maxEntries, maxBytes, keysOnly, reverse) => {
         writer.exec("PRAGMA synchronous = OFF; DELETE FROM entry");
         const writes = entries.map(({ key, size, expiresAtMs }) => ({
           key,
@@ -41,7 +42,8 @@ test("pages hold the live entries in order, each as few as it may and as many as
           .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
         const seen: string[] = [];
         for (let after: string | undefined, more = true; more; ) {
-          const page = reader.page("n", { prefix: "", after, maxEntries, maxBytes, keysOnly }, NOW_MS);
+          const query = { prefix: "", reverse, after, maxEntries, maxBytes, keysOnly };
+          const page = reader.page("n", query, NOW_MS);
           const sizesOf = page.keys.map((key) => live.find((entry) => entry.key === key)?.size ?? Number.NaN);
           const bytesOf = page.keys.map(
             (key, i) => Buffer.byteLength(key) + (keysOnly ? 0 : (sizesOf[i] ?? 0)),
@@ -59,7 +61,8 @@ test("pages hold the live entries in order, each as few as it may and as many as
           after = page.next;
           more = after !== undefined;
         }
-        expect(seen).toEqual(live.map(({ key }) => key));
+        const wanted = live.map(({ key }) => key);
+        expect(seen).toEqual(reverse ? wanted.toReversed() : wanted);
       },
     ),
     { numRuns: 60 },

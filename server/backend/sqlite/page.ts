@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Page, PageQuery } from "../contract.ts";
-import { keyRange, successor } from "../key-range.ts";
+import { keyRange } from "../key-range.ts";
 import { PackedValues } from "../values.ts";
 import { prepare } from "./query.ts";
 
@@ -41,27 +41,33 @@ export function createReadPage(
   // aggregate takes the rows of a subquery in order, and SQLite concatenates BLOBs byte by byte.
   // The limit is an expression: for a bare parameter SQLite would plan the statement again for each
   // value.
-  const selectPack = (length: string, value: string) =>
+  const selectPack = (length: string, value: string, order: "ASC" | "DESC") =>
     prepare<[keys: string, lengths: string | null, values: Uint8Array | null]>(
       db,
       `SELECT json_group_array(CAST(key AS TEXT)), group_concat(length), CAST(group_concat(small, '') AS BLOB)
        FROM (SELECT key, iif(${LIVE}, ${length}, ${EXPIRED}) AS length, iif(${LIVE}, ${value}, NULL) AS small
-             FROM entry WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT +?5)`,
+             FROM entry WHERE namespace = ?2 AND key >= ?3 AND key < ?4 ORDER BY key ${order} LIMIT +?5)`,
     );
-  const withValues = selectPack(`ifnull(length(value), ${LARGE})`, "value");
-  const withoutValues = selectPack("0", "NULL");
+  const inOrder = (order: "ASC" | "DESC") => ({
+    withValues: selectPack(`ifnull(length(value), ${LARGE})`, "value", order),
+    keysOnly: selectPack("0", "NULL", order),
+  });
+  const forwards = inOrder("ASC");
+  const backwards = inOrder("DESC");
 
-  return (namespace, { prefix, after, maxEntries, maxBytes, keysOnly }, nowMs) => {
+  return (namespace, query, nowMs) => {
+    const { reverse = false, after, maxEntries, maxBytes, keysOnly } = query;
+    const selects = reverse ? backwards : forwards;
+    const select = keysOnly ? selects.keysOnly : selects.withValues;
     const keys: string[] = [];
     const values = new PackedValues();
     let bytes = 0;
-    let { from, below } = keyRange(prefix, after);
+    let { from, below } = keyRange(query, after);
     let last = "";
     let rows = 0;
     for (let packRows = FIRST_PACK_ROWS; rows < MAX_ROWS_PER_STEP; ) {
       const limit = Math.min(packRows, maxEntries - keys.length);
-      const query = keysOnly ? withoutValues : withValues;
-      const row = query.get(nowMs, namespace, from, below, limit);
+      const row = select.get(nowMs, namespace, from, below, limit);
       if (row === undefined) {
         throw new Error("an aggregate had no row");
       }
@@ -99,7 +105,7 @@ export function createReadPage(
       if (packKeys.length < limit) {
         return { keys, values, next: undefined };
       }
-      from = successor(Buffer.from(last));
+      ({ from, below } = keyRange(query, last));
       rows += limit;
       // As many rows as still fit the page, if they are as large as those before.
       const rowBytes = Math.max(1, bytes / rows);
