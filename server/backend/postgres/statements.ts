@@ -49,7 +49,6 @@ export function createStatements(schema: string, now: string) {
   const live = `(expires_at IS NULL OR expires_at > ${now})`;
   const entry = `"${schema}".entry`;
   const list = `"${schema}".list`;
-  const nextVersion = `nextval('"${schema}".entry_version')`;
   const read = <Row extends readonly unknown[]>(
     name: string,
     table: Statement<Row>["table"],
@@ -99,17 +98,18 @@ export function createStatements(schema: string, now: string) {
     ),
     /**
      * Keys must be in ascending order and unique: otherwise two calls that write the same keys
-     * could wait for each other. An overwritten entry takes its version after its row is locked:
-     * while this waited, another call may have given it one from the sequence.
+     * could wait for each other. An entry takes its version before its row is locked, so another
+     * call may have written a larger one meanwhile. Then it takes a new one.
      */
     set: write<readonly []>(
       "set",
       "entry",
-      `INSERT INTO ${entry} (namespace, key, value, expires_at)
+      `INSERT INTO ${entry} AS e (namespace, key, value, expires_at)
        SELECT $1, k, v, CASE WHEN ttl_ms > 0 THEN ${now} + ttl_ms * INTERVAL '1 millisecond' END
        FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) AS given (k, v, ttl_ms)
        ON CONFLICT (namespace, key) DO UPDATE
-         SET value = excluded.value, expires_at = excluded.expires_at, version = ${nextVersion}`,
+         SET value = excluded.value, expires_at = excluded.expires_at, version =
+           CASE WHEN excluded.version > e.version THEN excluded.version ELSE nextval('"${schema}".entry_version') END`,
     ),
     /** First locks the rows in ascending key order. Answers the keys that held a value. */
     delete: write<readonly [key: Buffer, wasLive: boolean]>(
