@@ -19,7 +19,7 @@ export interface WireSubject {
 export function wireHarness(name: string, start: (clock: Clock) => Promise<WireSubject>): Harness {
   return {
     name,
-    capabilities: ["entries", "scans", "lists"],
+    capabilities: ["entries", "commits", "scans", "lists"],
     durable: true,
     atomic: "key",
     movesClock: true,

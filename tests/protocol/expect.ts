@@ -27,6 +27,8 @@ const HTTP_STATUS: Readonly<Record<string, number>> = {
   invalid_argument: 400,
   deadline_exceeded: 504,
   not_found: 404,
+  failed_precondition: 400,
+  out_of_range: 400,
   resource_exhausted: 429,
   unimplemented: 501,
   internal: 500,
