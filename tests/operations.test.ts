@@ -8,6 +8,7 @@ import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalu
 import { KeyValueBatchInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueCASInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
 import { KeyValueCounterInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_counter_pb.ts";
+import { KeyValueRangeInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { KeyValueTransactionInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { KeyValueTTLInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
@@ -28,6 +29,7 @@ const conditions = KeyValueCASInterface.method;
 const counters = KeyValueCounterInterface.method;
 const transactions = KeyValueTransactionInterface.method;
 const scans = KeyValueScanInterface.method;
+const ranges = KeyValueRangeInterface.method;
 const lists = ListBasicInterface.method;
 
 /** The methods that serve each operation. */
@@ -50,7 +52,10 @@ const METHODS: Methods = {
       counters.increment,
     ],
   },
-  scans: { scanPage: [scans.scan, scans.scanKeys], count: [scans.count] },
+  scans: {
+    scanPage: [scans.scan, scans.scanKeys, ranges.readRange, ranges.readKeys],
+    count: [scans.count],
+  },
   lists: {
     push: [lists.pushLeft, lists.pushRight],
     pop: [lists.popLeft, lists.popRight],

@@ -2,13 +2,13 @@ import { describe, expect, test } from "vitest";
 import { PrismError } from "../errors.ts";
 import { MAX_CALL_ITEMS, MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
 import {
+  checkBound,
   checkEach,
   checkKey,
   checkKeys,
   checkLimit,
   checkNewTtlSeconds,
   checkPart,
-  checkPrefix,
   checkTtlSeconds,
   checkValue,
   checkVersion,
@@ -34,9 +34,9 @@ describe("a key", () => {
 });
 
 test("a prefix is as a key, or empty", () => {
-  expect(() => checkPrefix("")).not.toThrow();
-  expect(() => checkPrefix(FULL)).not.toThrow();
-  expect(() => checkPrefix(`${FULL}k`)).toThrow(invalid("prefix"));
+  expect(() => checkBound("prefix", "")).not.toThrow();
+  expect(() => checkBound("prefix", FULL)).not.toThrow();
+  expect(() => checkBound("prefix", `${FULL}k`)).toThrow(invalid("prefix"));
 });
 
 test("a value may be as long as the limit, and no longer", () => {

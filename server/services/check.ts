@@ -57,9 +57,9 @@ function inPart(path: string, error: unknown): unknown {
   return new PrismError(reason, `${path}${dot}${message}`, { field: `${path}${dot}${field}` });
 }
 
-/** A prefix to scan. Like a key, but "" means all. */
-export function checkPrefix(prefix: string): void {
-  checkText("prefix", prefix);
+/** What bounds or divides a scan. Like a key, but "" means that there is none. */
+export function checkBound(field: "prefix" | "start" | "end" | "delimiter", text: string): void {
+  checkText(field, text);
 }
 
 /** A value: any bytes, 0 to `maxValueBytes`. */

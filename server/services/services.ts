@@ -7,6 +7,7 @@ import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { KeyValueBatchInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueCASInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
 import { KeyValueCounterInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_counter_pb.ts";
+import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { KeyValueTransactionInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { KeyValueTTLInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
@@ -19,6 +20,7 @@ import { createKeyValueBasic } from "./keyvalue-basic.ts";
 import { createKeyValueBatch } from "./keyvalue-batch.ts";
 import { createKeyValueCas } from "./keyvalue-cas.ts";
 import { createKeyValueCounter } from "./keyvalue-counter.ts";
+import { createKeyValueRange } from "./keyvalue-range.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createKeyValueTransaction } from "./keyvalue-transaction.ts";
 import { createKeyValueTtl } from "./keyvalue-ttl.ts";
@@ -34,6 +36,7 @@ export const SERVICES = [
   KeyValueCASInterface,
   KeyValueCounterInterface,
   KeyValueTransactionInterface,
+  KeyValueRangeInterface,
   ListBasicInterface,
   Health,
   ServerReflection,
@@ -60,6 +63,7 @@ export function createServices({ router, health, limits, calls }: ServiceOptions
     implement(KeyValueCASInterface, createKeyValueCas(router, limits), calls),
     implement(KeyValueCounterInterface, createKeyValueCounter(router), calls),
     implement(KeyValueTransactionInterface, createKeyValueTransaction(router, limits), calls),
+    implement(KeyValueRangeInterface, createKeyValueRange(router), calls),
     implement(ListBasicInterface, createListBasic(router, limits), calls),
     implement(Health, createHealth(health), calls),
     implement(ServerReflection, reflection, calls),

@@ -6,6 +6,7 @@ import type { DescMethod, MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { expectFailure, expectService, type Failure } from "./expect.ts";
@@ -14,6 +15,7 @@ import { callRequest, GET_WIRES, POST_WIRES, type RawRequest, readMessage, type 
 
 const { set, get, delete: remove, exists } = KeyValueBasicInterface.method;
 const { scan, scanKeys, count } = KeyValueScanInterface.method;
+const { readRange, readKeys } = KeyValueRangeInterface.method;
 const { pushLeft, pushRight, popLeft, popRight, length } = ListBasicInterface.method;
 
 interface Case {
@@ -71,6 +73,15 @@ const CASES: readonly Case[] = [
   cases("over-long prefix", count, { prefix: longKey }, invalid("prefix")),
   cases("negative limit", scan, { limit: -1 }, invalid("limit")),
   cases("least limit", scanKeys, { limit: -(2 ** 31) }, invalid("limit")),
+  cases("over-long start", readRange, { start: longKey }, invalid("start")),
+  cases("over-long end", readKeys, { end: longKey }, invalid("end")),
+  cases("over-long prefix", readRange, { prefix: longKey }, invalid("prefix")),
+  cases("over-long delimiter", readKeys, { delimiter: longKey }, invalid("delimiter")),
+  cases("start after end", readRange, { start: "\u{10000}", end: "\uffff" }, invalid("start")),
+  cases("start after end", readKeys, { start: "b", end: "a", reverse: true }, invalid("start")),
+  cases("negative limit", readRange, { limit: -1 }, invalid("limit")),
+  cases("forged page token", readRange, { pageToken: value }, invalid("page_token")),
+  cases("forged page token", readKeys, { pageToken: Buffer.alloc(20) }, invalid("page_token")),
   cases("negative ttl", set, { key: SECRET, value, ttlSeconds: -1n }, invalid("ttl_seconds")),
   cases("least ttl", set, { key: SECRET, value, ttlSeconds: -(2n ** 63n) }, invalid("ttl_seconds")),
   cases("over-long ttl", set, { key: SECRET, value, ttlSeconds: 3_155_760_001n }, invalid("ttl_seconds")),

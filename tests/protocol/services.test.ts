@@ -20,6 +20,7 @@ const SERVICES = [
   "prism.interfaces.keyvalue.KeyValueBatchInterface",
   "prism.interfaces.keyvalue.KeyValueCASInterface",
   "prism.interfaces.keyvalue.KeyValueCounterInterface",
+  "prism.interfaces.keyvalue.KeyValueRangeInterface",
   "prism.interfaces.keyvalue.KeyValueScanInterface",
   "prism.interfaces.keyvalue.KeyValueTTLInterface",
   "prism.interfaces.keyvalue.KeyValueTransactionInterface",

@@ -10,6 +10,7 @@ import {
   texts,
   useOpenStore,
 } from "./harness.ts";
+import { keysIn, scanPages } from "./scan.ts";
 
 /** Entries that expire. The harness moves the clock, so the times are exact. */
 export function describeExpiry(harness: Harness): void {
@@ -107,6 +108,26 @@ export function describeExpiry(harness: Harness): void {
       expect(await entries.exists(NAMESPACE, ["a"], CALL)).toEqual([true]);
       await advance(1);
       expect(await entries.exists(NAMESPACE, ["a"], CALL)).toEqual([false]);
+    });
+
+    test("expired entries in between are not there, in both directions", async () => {
+      const { entries, scans, advance } = store();
+      const keys = Array.from({ length: 60 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+      const staying = keys.filter((_, i) => i % 7 === 3);
+      const writes = keys.map((key) => ({
+        key,
+        value: bytes(""),
+        ttlMs: staying.includes(key) ? 0 : 1000,
+      }));
+      await entries.set(NAMESPACE, writes, CALL);
+      await advance(1000);
+      for (const reverse of [false, true]) {
+        const range = { prefix: "", start: "k05", end: "k55", reverse };
+        for (const maxEntries of [1, 2, 1000]) {
+          const pages = await scanPages(scans, { ...range, maxEntries });
+          expect(pages.flatMap((page) => page.keys)).toEqual(keysIn(range, staying));
+        }
+      }
     });
 
     testBatch(harness, "a scan gets past thousands of expired entries", async () => {

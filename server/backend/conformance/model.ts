@@ -1,17 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Page } from "../contract.ts";
-import {
-  bytes,
-  CALL,
-  describeFor,
-  type Harness,
-  type OpenStore,
-  sortedByBytes,
-  texts,
-  useOpenStore,
-} from "./harness.ts";
-import { scanPages } from "./scan.ts";
+import type { Page, ScanRange } from "../contract.ts";
+import { bytes, CALL, describeFor, type Harness, type OpenStore, texts, useOpenStore } from "./harness.ts";
+import { keysIn, scanPages } from "./scan.ts";
 
 const RUNS = Number(process.env.PRISM_TEST_RUNS ?? 40);
 const SEED = process.env.PRISM_TEST_SEED;
@@ -27,6 +18,7 @@ const key = fc.string({
   maxLength: 2,
 });
 const prefix = fc.string({ unit: fc.constantFrom("\0", "a", "\uffff", "\u{10000}"), maxLength: 2 });
+const bound = fc.option(prefix, { nil: undefined });
 const keys = fc.array(key, { minLength: 1, maxLength: 4 });
 const namespace = fc.constantFrom("a", "ab");
 const end = fc.constantFrom("left" as const, "right" as const);
@@ -45,6 +37,9 @@ const step = fc.oneof(
     do: fc.constant("scan" as const),
     namespace,
     prefix,
+    start: bound,
+    end: bound,
+    reverse: fc.boolean(),
     maxEntries: fc.integer({ min: 1, max: 5 }),
   }),
   fc.record({ do: fc.constant("count" as const), namespace, prefix }),
@@ -84,11 +79,8 @@ class Oracle {
     return held;
   }
 
-  keys(prefix: string): string[] {
-    const live = [...this.#entries.keys()].filter(
-      (key) => key.startsWith(prefix) && this.get(key) !== undefined,
-    );
-    return sortedByBytes(live);
+  keys(range: ScanRange): string[] {
+    return keysIn(range, this.#entries.keys()).filter((key) => this.get(key) !== undefined);
   }
 
   list(key: string): string[] {
@@ -179,18 +171,18 @@ async function take(
       );
       break;
     case "scan": {
-      const pages: Page[] = await scanPages(
-        scans,
-        { prefix: step.prefix, maxEntries: step.maxEntries },
-        { namespace },
-      );
-      const wanted = oracle.keys(step.prefix);
+      const { prefix, start, end, reverse } = step;
+      const range = { prefix, start, end, reverse };
+      const pages: Page[] = await scanPages(scans, { ...range, maxEntries: step.maxEntries }, { namespace });
+      const wanted = oracle.keys(range);
       expect(pages.flatMap((page) => page.keys)).toEqual(wanted);
       expect(texts(pages.flatMap(({ values }) => [...values]))).toEqual(wanted.map((key) => oracle.get(key)));
       break;
     }
     case "count":
-      expect(await scans.count(namespace, step.prefix, CALL)).toBe(oracle.keys(step.prefix).length);
+      expect(await scans.count(namespace, step.prefix, CALL)).toBe(
+        oracle.keys({ prefix: step.prefix }).length,
+      );
       break;
     case "push": {
       const pushes = step.pushes.map((push) => ({ ...push, value: bytes(push.value) }));

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { Page, PageQuery, ScanStore } from "../contract.ts";
+import type { EntryStore, Page, PageQuery, ScanRange, ScanStore } from "../contract.ts";
+import { compareUtf8 } from "../utf8.ts";
 import {
   AWKWARD_KEYS,
   bytes,
@@ -18,6 +19,18 @@ import {
 /** A query; a test states only the fields that it is about. */
 function query(partial: Partial<PageQuery>): PageQuery {
   return { prefix: "", after: undefined, maxEntries: 1000, maxBytes: 1e9, keysOnly: false, ...partial };
+}
+
+/** The keys in a range, in its order: the expected result of a scan. */
+export function keysIn(range: ScanRange, keys: Iterable<string>): string[] {
+  const { prefix, start, end, reverse = false } = range;
+  const found = [...keys].filter(
+    (key) =>
+      key.startsWith(prefix) &&
+      (start === undefined || compareUtf8(key, start) >= 0) &&
+      (end === undefined || compareUtf8(key, end) < 0),
+  );
+  return reverse ? sortedByBytes(found).toReversed() : sortedByBytes(found);
 }
 
 /** Reads all pages of a scan and checks their bounds. `between` runs after each page. */
@@ -64,6 +77,7 @@ export function describeScans(harness: Harness): void {
     const store = useOpenStore(harness);
     describeOrderAndPrefixes();
     describePages();
+    describeRanges();
     describeChanges();
 
     function describeOrderAndPrefixes(): void {
@@ -238,25 +252,121 @@ export function describeScans(harness: Harness): void {
       });
     }
 
-    function describeChanges(): void {
-      test("an entry that stays during the whole scan is returned once, whatever comes and goes", async () => {
+    function describeRanges(): void {
+      test("every range of awkward keys, in both directions", async () => {
         const { entries, scans } = store();
-        const staying = Array.from({ length: 200 }, (_, i) => `stay ${String(i * 2).padStart(4, "0")}`);
-        await setTexts(entries, Object.fromEntries(staying.map((key) => [key, "1"])));
-        let round = 0;
-        const between = async () => {
-          const coming = [`stay ${String(round * 14 + 1).padStart(4, "0")}`, `a ${round}`, `z ${round}`];
-          await setTexts(entries, Object.fromEntries(coming.map((key) => [key, "2"])));
-          if (round > 0) {
-            await entries.delete(NAMESPACE, [`a ${round - 1}`, `z ${round - 1}`], CALL);
+        await setAwkward(entries);
+        // Behind a wire a page is a new scan, which is slow, so fewer are tried.
+        const step = harness.atomic !== "key" ? 1 : 3;
+        const bounds = [undefined, "", ...sortedByBytes(AWKWARD_KEYS), "b", "\u{10ffff}\u{10ffff}"];
+        for (let i = 0; i < bounds.length; i++) {
+          for (let j = i % step; j < bounds.length; j += step) {
+            const [start, end] = [bounds[i], bounds[j]];
+            for (const reverse of [false, true]) {
+              const range = { prefix: "", start, end, reverse };
+              const found = keysOf(await scanPages(scans, { ...range, maxEntries: 100, keysOnly: true }));
+              expect(found, JSON.stringify(range)).toEqual(keysIn(range, AWKWARD_KEYS));
+            }
           }
-          round++;
-        };
-        const found = keysOf(await scanPages(scans, { maxEntries: 7 }, { between }));
-        expect(new Set(found).size).toBe(found.length);
-        expect(found.filter((key) => staying.includes(key))).toEqual(staying);
-        expect(found).toEqual(sortedByBytes(found));
+        }
       });
+
+      test("pages of every size hold the same backwards, each key with its value", async () => {
+        const { entries, scans } = store();
+        await setAwkward(entries);
+        const sorted = sortedByBytes(AWKWARD_KEYS).toReversed();
+        const sizeStep = harness.atomic !== "key" ? 1 : 5;
+        for (let maxEntries = 1; maxEntries <= sorted.length + 1; maxEntries += sizeStep) {
+          const pages = await scanPages(scans, { reverse: true, maxEntries });
+          expect(keysOf(pages)).toEqual(sorted);
+          expect(texts(pages.flatMap(copiesOf))).toEqual(sorted);
+          const keysOnly = await scanPages(scans, { reverse: true, maxEntries, keysOnly: true });
+          expect(keysOf(keysOnly)).toEqual(sorted);
+        }
+      });
+
+      test("prefix, start, end and `after` all count", async () => {
+        const { entries, scans } = store();
+        const keys = ["a", "a\0", "ab", "abc", "ac", "b", "ba"];
+        await setTexts(entries, Object.fromEntries(keys.map((key) => [key, ""])));
+        const cases: [query: Partial<PageQuery>, wanted: string[]][] = [
+          [{ prefix: "a", start: "ab" }, ["ab", "abc", "ac"]],
+          [{ prefix: "a", end: "ab" }, ["a", "a\0"]],
+          [{ prefix: "a", end: "ab", reverse: true }, ["a\0", "a"]],
+          [{ prefix: "ab", start: "a", end: "b" }, ["ab", "abc"]],
+          [{ prefix: "ab", start: "ac" }, []],
+          [{ prefix: "ab", start: "b" }, []],
+          [{ prefix: "ab", end: "a" }, []],
+          [{ prefix: "ab", start: "b", reverse: true }, []],
+          [{ start: "ab", end: "ab" }, []],
+          [{ start: "b", end: "a" }, []],
+          [{ start: "b", end: "a", reverse: true }, []],
+          [{ end: "" }, []],
+          [{ start: "" }, keys],
+          [{ start: "ab", end: "b", after: "ab" }, ["abc", "ac"]],
+          [{ start: "ab", end: "b", after: "a" }, ["ab", "abc", "ac"]],
+          [{ start: "ab", end: "b", after: "b" }, []],
+          [{ start: "ab", end: "b", after: "ac", reverse: true }, ["abc", "ab"]],
+          [{ start: "ab", end: "b", after: "ba", reverse: true }, ["ac", "abc", "ab"]],
+          [{ start: "ab", end: "b", after: "ab", reverse: true }, []],
+          [{ prefix: "a", after: "ab", reverse: true }, ["a\0", "a"]],
+          [{ prefix: "a", after: "b", reverse: true }, ["ac", "abc", "ab", "a\0", "a"]],
+          [{ prefix: "ab", after: "a", reverse: true }, []],
+        ];
+        for (const [partial, wanted] of cases) {
+          expect(keysOf(await scanPages(scans, partial)), JSON.stringify(partial)).toEqual(wanted);
+        }
+      });
+
+      test("a page ends with the entry that takes it to maxBytes, backwards too; large values come whole", async () => {
+        const { entries, scans } = store();
+        await setTexts(entries, { k1: "12345678", k2: "12345678", k3: "12345678", k4: "" });
+        const pages = (await scanPages(scans, { reverse: true, maxBytes: 12 })).filter(
+          ({ keys }) => keys.length > 0,
+        );
+        expect(pages.map(({ keys }) => keys)).toEqual([
+          ["k4", "k3"],
+          ["k2", "k1"],
+        ]);
+        await entries.set(NAMESPACE, [{ key: "k25", value: Buffer.alloc(100_000, "x"), ttlMs: 0 }], CALL);
+        const all = await scanPages(scans, { reverse: true, start: "k2", end: "k4", inlineBytes: 100 });
+        expect(keysOf(all)).toEqual(["k3", "k25", "k2"]);
+        const sizes = all.flatMap(({ values, later }) =>
+          Array.from({ length: values.length }, (_, i) => later?.get(i) ?? values.bytesOf(i)),
+        );
+        expect(sizes).toEqual([8, 100_000, 8]);
+      });
+
+      async function setAwkward(entries: EntryStore): Promise<void> {
+        const writes = AWKWARD_KEYS.map((key) => ({ key, value: bytes(key), ttlMs: 0 }));
+        await entries.set(NAMESPACE, writes, CALL);
+      }
+    }
+
+    function describeChanges(): void {
+      test.each([false, true])(
+        "an entry that stays during the whole scan is returned once, whatever comes and goes: reverse %s",
+        async (reverse) => {
+          const { entries, scans } = store();
+          const staying = Array.from({ length: 200 }, (_, i) => `stay ${String(i * 2).padStart(4, "0")}`);
+          await setTexts(entries, Object.fromEntries(staying.map((key) => [key, "1"])));
+          let round = 0;
+          const between = async () => {
+            const coming = [`stay ${String(round * 14 + 1).padStart(4, "0")}`, `a ${round}`, `z ${round}`];
+            await setTexts(entries, Object.fromEntries(coming.map((key) => [key, "2"])));
+            if (round > 0) {
+              await entries.delete(NAMESPACE, [`a ${round - 1}`, `z ${round - 1}`], CALL);
+            }
+            round++;
+          };
+          const found = keysOf(await scanPages(scans, { reverse, maxEntries: 7 }, { between }));
+          expect(new Set(found).size).toBe(found.length);
+          expect(found.filter((key) => staying.includes(key))).toEqual(
+            keysIn({ prefix: "", reverse }, staying),
+          );
+          expect(found).toEqual(keysIn({ prefix: "", reverse }, found));
+        },
+      );
 
       test("a scan goes on behind a key that was deleted meanwhile", async () => {
         const { entries, scans } = store();
@@ -265,6 +375,11 @@ export function describeScans(harness: Harness): void {
         expect(first.keys).toEqual(["a", "b"]);
         await entries.delete(NAMESPACE, ["a", "b"], CALL);
         expect(keysOf(await scanPages(scans, { after: first.next }))).toEqual(["c"]);
+        await setTexts(entries, { a: "1", b: "2" });
+        const last = await scans.scanPage(NAMESPACE, query({ reverse: true, maxEntries: 2 }), CALL);
+        expect(last.keys).toEqual(["c", "b"]);
+        await entries.delete(NAMESPACE, ["b", "c"], CALL);
+        expect(keysOf(await scanPages(scans, { reverse: true, after: last.next }))).toEqual(["a"]);
       });
     }
   });

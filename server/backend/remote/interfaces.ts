@@ -4,6 +4,7 @@ import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.
 import { ServerReflection as ServerReflectionV1Alpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
+import { KeyValueRangeInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
@@ -21,6 +22,12 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [ListBasicInterface.typeName, "lists"],
 ]);
 
+/**
+ * All services that stores of this room use. Ranges are no interface of their own: without them the
+ * store reads prefixes in ascending order.
+ */
+const SERVICES: readonly string[] = [...INTERFACE_OF.keys(), KeyValueRangeInterface.typeName];
+
 /** A key that nobody uses, for entries, lists and prefixes. */
 const PROBE = "\0prism.probe";
 
@@ -36,7 +43,7 @@ export async function findLacking(transport: Transport, namespace: string): Prom
   const services =
     (await reflected(transport, ServerReflection)) ?? (await reflected(transport, ServerReflectionV1Alpha));
   const has = services ?? (await probed(transport, namespace));
-  return new Set([...INTERFACE_OF.keys()].filter((name) => !has.has(name)));
+  return new Set(SERVICES.filter((name) => !has.has(name)));
 }
 
 /** `undefined` if the plugin lacks this version of reflection. */
@@ -80,6 +87,14 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
     ),
     probe(KeyValueScanInterface.typeName, () =>
       createClient(KeyValueScanInterface, transport).count({ namespace, prefix: PROBE }, options),
+    ),
+    probe(KeyValueRangeInterface.typeName, () =>
+      Array.fromAsync(
+        createClient(KeyValueRangeInterface, transport).readKeys(
+          { namespace, prefix: PROBE, limit: 1 },
+          options,
+        ),
+      ),
     ),
     probe(ListBasicInterface.typeName, () =>
       createClient(ListBasicInterface, transport).length({ namespace, listKey: PROBE }, options),

@@ -30,8 +30,11 @@ export type Ask = <I extends DescMessage, O extends DescMessage>(
 
 /** Makes calls to a plugin, and knows which interfaces it lacks. */
 export class Plugin {
-  /** The full names of the services whose calls are refused. */
-  lacks: ReadonlySet<string> = new Set();
+  /**
+   * The full names of the services that the plugin lacks, whose calls are refused. `undefined` = it
+   * has not told.
+   */
+  lacks: ReadonlySet<string> | undefined = undefined;
   readonly #transport: PluginTransport;
   readonly #type: string;
   readonly #namespace: string | undefined;
@@ -101,7 +104,7 @@ export class Plugin {
   }
 
   #admit(service: string, namespace: string): void {
-    if (this.lacks.has(service)) {
+    if (this.lacks?.has(service) === true) {
       const of = INTERFACE_OF.get(service);
       const what = of === undefined ? service : INTERFACE_NAMES[of];
       throw new PrismError(

@@ -9,7 +9,9 @@ import { PrismClient } from "../../../client/node.ts";
 import { createGrpcTransport } from "../../../client/transport/transport.ts";
 import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
+import { KeyValueRangeInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import {
+  KeyResponseSchema,
   KeyValueScanInterface,
   ScanResponseSchema,
 } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
@@ -69,7 +71,7 @@ async function fill(plugin: TestServer): Promise<string[]> {
 
 /** The scans that have ended. */
 const scansOf = ({ log }: TestServer) =>
-  log.filter(({ call }) => call === "Scan" || call === "ScanKeys").length;
+  log.filter(({ call }) => ["Scan", "ScanKeys", "ReadRange", "ReadKeys"].includes(String(call))).length;
 
 describe("errors", () => {
   test("the plugin's reason, message and field are the caller's", async () => {
@@ -166,6 +168,34 @@ describe("interfaces", () => {
     await expect(Array.fromAsync(client.keyvalue.scan(""))).rejects.toMatchObject({
       reason: "interface_unsupported",
     });
+  });
+
+  test("a plugin without ranges: prefixes are read, in ascending order and on from a token; the rest is refused", async () => {
+    const keys = ["a", "b/1", "b/2", "c"];
+    const endpoint = await startForeignPlugin([KeyValueScanInterface], {
+      Count: (_call, answer) => answer({ count: 0n }),
+      ScanKeys: (call) => {
+        const found = keys.filter((key) => key.startsWith(String(Reflect.get(call.request, "prefix"))));
+        for (const key of found) {
+          call.write(create(KeyResponseSchema, { key }));
+        }
+        call.end();
+      },
+    });
+    const { proxy } = await startProxy(endpoint);
+    const transport = createGrpcTransport({ baseUrl: proxy.baseUrl });
+    onTestFinished(() => transport.close());
+    const { readKeys } = createClient(KeyValueRangeInterface, transport);
+    const [first] = await Array.fromAsync(readKeys({ delimiter: "/", limit: 1 }));
+    const pageToken = first?.pageToken ?? expect.fail();
+    const rest = await Array.fromAsync(readKeys({ delimiter: "/", pageToken }));
+    expect(rest.map(({ key, commonPrefix }) => key + commonPrefix)).toEqual(["b/", "c"]);
+    for (const range of [{ reverse: true }, { start: "a" }, { end: "z" }]) {
+      await expect(Array.fromAsync(readKeys(range))).rejects.toMatchObject({
+        code: Code.Unimplemented,
+        message: expect.stringContaining("no prism.interfaces.keyvalue.KeyValueRangeInterface"),
+      });
+    }
   });
 
   test("one without a health service is well as long as it answers", async () => {

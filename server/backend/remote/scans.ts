@@ -1,6 +1,7 @@
+import { KeyValueRangeInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { MAX_KEY_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
-import type { Call, Page, PageQuery, ScanStore } from "../contract.ts";
+import type { Call, Page, PageQuery, ScanRange, ScanStore } from "../contract.ts";
 import { OPERATIONS } from "../operations.ts";
 import { compareUtf8 } from "../utf8.ts";
 import { ArrayValues } from "../values.ts";
@@ -9,6 +10,7 @@ import type { Plugin } from "./plugin.ts";
 import type { StoreOptions } from "./stores.ts";
 
 const { scan, scanKeys, count } = KeyValueScanInterface.method;
+const { readRange, readKeys } = KeyValueRangeInterface.method;
 
 /**
  * The most scans that wait for their readers. Each holds a few hundred KiB that were read ahead,
@@ -58,7 +60,7 @@ export function createScans({ plugin }: StoreOptions): RemoteScans {
 
   return {
     async scanPage(namespace, query, call) {
-      if (Buffer.byteLength(query.prefix) > MAX_KEY_BYTES) {
+      if (Buffer.byteLength(query.prefix) > MAX_KEY_BYTES || isEmpty(query)) {
         return { keys: [], values: new ArrayValues([]), next: undefined };
       }
       const found = take(namespace, query, call) ?? new RemoteScan(plugin(), namespace, query, call);
@@ -94,10 +96,33 @@ export function createScans({ plugin }: StoreOptions): RemoteScans {
   };
 }
 
+/** Whether no key can be in what is left of a range. The wire refuses an end before the start. */
+function isEmpty(query: PageQuery): boolean {
+  const { start, end } = boundsOf(query);
+  return end !== undefined && compareUtf8(start, end) >= 0;
+}
+
+/**
+ * The bounds of the keys that come after `after`. In ascending order `after` itself is within them,
+ * because the least key behind it may be longer than the wire takes.
+ */
+function boundsOf({ start = "", end, reverse = false, after }: PageQuery): {
+  readonly start: string;
+  readonly end: string | undefined;
+} {
+  if (after === undefined) {
+    return { start, end };
+  }
+  if (reverse) {
+    return { start, end: end !== undefined && compareUtf8(end, after) < 0 ? end : after };
+  }
+  return { start: compareUtf8(start, after) > 0 ? start : after, end };
+}
+
 /** One scan at the plugin and its position. */
 class RemoteScan {
   readonly #namespace: string;
-  readonly #prefix: string;
+  readonly #range: ScanRange;
   readonly #keysOnly: boolean;
   readonly #leaving = new AbortController();
   readonly #signal: AbortSignal;
@@ -108,31 +133,47 @@ class RemoteScan {
   #timer: NodeJS.Timeout | undefined = undefined;
   #forget: () => void = () => {};
 
-  constructor(
-    plugin: Plugin,
-    namespace: string,
-    { prefix, after, maxEntries, keysOnly }: PageQuery,
-    call: Call,
-  ) {
+  constructor(plugin: Plugin, namespace: string, query: PageQuery, call: Call) {
+    const { prefix, reverse = false, after, maxEntries, keysOnly } = query;
     this.#namespace = namespace;
-    this.#prefix = prefix;
+    this.#range = query;
     this.#keysOnly = keysOnly;
     this.#after = after;
-    this.#skipping = after !== undefined;
+    this.#skipping = after !== undefined && !reverse;
     this.#signal = AbortSignal.any([call.signal, this.#leaving.signal]);
-    // Asks for less than a whole page if no more is wanted.
-    const limit = after === undefined && maxEntries < SCAN_PAGE_ENTRIES ? maxEntries : 0;
-    const request = { namespace, prefix, limit };
-    this.#items = keysOnly
-      ? plugin.stream(scanKeys, request, call, this.#signal)
-      : plugin.stream(scan, request, call, this.#signal);
+    // A Scan begins with the first key of the prefix. A range begins where this page does.
+    const isRange =
+      reverse ||
+      query.start !== undefined ||
+      query.end !== undefined ||
+      (after !== undefined && plugin.lacks?.has(KeyValueRangeInterface.typeName) === false);
+    // Asks for less than a whole page if no more is wanted, and for one more if one is skipped.
+    const isShort = maxEntries < SCAN_PAGE_ENTRIES && (isRange || !this.#skipping);
+    const limit = isShort ? maxEntries + (this.#skipping ? 1 : 0) : 0;
+    const { start, end = "" } = boundsOf(query);
+    const part = { namespace, prefix, limit };
+    const range = { ...part, start, end, reverse };
+    const signal = this.#signal;
+    if (isRange) {
+      this.#items = keysOnly
+        ? plugin.stream(readKeys, range, call, signal)
+        : plugin.stream(readRange, range, call, signal);
+    } else {
+      this.#items = keysOnly
+        ? plugin.stream(scanKeys, part, call, signal)
+        : plugin.stream(scan, part, call, signal);
+    }
   }
 
   /** Whether the next item is the first one of this query. */
-  continues(namespace: string, { prefix, after, keysOnly }: PageQuery): boolean {
+  continues(namespace: string, { prefix, start, end, reverse, after, keysOnly }: PageQuery): boolean {
+    const range = this.#range;
     return (
       namespace === this.#namespace &&
-      prefix === this.#prefix &&
+      prefix === range.prefix &&
+      start === range.start &&
+      end === range.end &&
+      reverse === range.reverse &&
       keysOnly === this.#keysOnly &&
       after !== undefined &&
       after === this.#after

@@ -1,0 +1,81 @@
+import { hash } from "node:crypto";
+import type { Values } from "../backend/values.ts";
+import { PrismError } from "../errors.ts";
+import { MAX_KEY_BYTES } from "../limits.ts";
+
+/*
+ * A page token tells where a call goes on. It holds the position and a checksum of the position and
+ * of the request that it belongs to, and nothing is kept for it. It has no secret: a caller who
+ * computes one gets what he could ask for anyway. The checksum finds mistakes.
+ *
+ *     version (1 byte) | checksum (8 bytes) | position
+ */
+const VERSION = 1;
+const CHECKSUM_BYTES = 8;
+const HEAD_BYTES = 1 + CHECKSUM_BYTES;
+
+/**
+ * What a token is bound to: the call's name, the namespace, and every field that decides what comes
+ * in which order. Texts are well-formed.
+ */
+export type TokenScope = readonly (string | boolean)[];
+
+/**
+ * The token with which a call of this scope goes on at `position`, which has at most MAX_KEY_BYTES.
+ * Never empty.
+ */
+export function writePageToken(scope: TokenScope, position: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.of(VERSION), checksum(scope, position), position]);
+}
+
+/**
+ * The position of a token. `field` is the request's field that it came in. Throws {@link
+ * PrismError} `invalid_field` if it is no token of this scope.
+ */
+export function readPageToken(scope: TokenScope, token: Uint8Array, field: string): Uint8Array {
+  const position = token.subarray(HEAD_BYTES);
+  const known =
+    token.length >= HEAD_BYTES &&
+    position.length <= MAX_KEY_BYTES &&
+    token[0] === VERSION &&
+    checksum(scope, position).equals(token.subarray(1, HEAD_BYTES));
+  if (!known) {
+    const message = `${field} is damaged or of another request: only what limits the number of results may differ`;
+    throw new PrismError("invalid_field", message, { field });
+  }
+  return position;
+}
+
+function checksum(scope: TokenScope, position: Uint8Array): Buffer {
+  const scoped = Buffer.concat([Buffer.from(JSON.stringify([VERSION, ...scope])), position]);
+  return hash("sha256", scoped, "buffer").subarray(0, CHECKSUM_BYTES);
+}
+
+/** A column of tokens for a batch: the last message has one, the others are empty. */
+export class LastToken implements Values {
+  readonly length: number;
+  readonly #token: Uint8Array;
+
+  constructor(length: number, token: Uint8Array) {
+    this.length = length;
+    this.#token = token;
+  }
+
+  bytesOf(index: number): number {
+    return index === this.length - 1 ? this.#token.length : 0;
+  }
+
+  copyTo(index: number, target: Buffer, at: number): void {
+    if (this.bytesOf(index) > 0) {
+      target.set(this.#token, at);
+    }
+  }
+
+  *[Symbol.iterator](): Iterator<Uint8Array> {
+    for (let i = 0; i < this.length; i++) {
+      yield i === this.length - 1 ? this.#token : NO_TOKEN;
+    }
+  }
+}
+
+const NO_TOKEN = new Uint8Array(0);
