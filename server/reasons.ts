@@ -130,6 +130,12 @@ const rows = {
     level: "info",
     refusesItem: true,
   },
+  /** The list has no such place. Only handlers raise it: in the contract that is an answer. */
+  index_out_of_range: {
+    wire: WireReason.INDEX_OUT_OF_RANGE,
+    code: Code.OutOfRange,
+    level: "info",
+  },
   /** Too much waits already, in the server or for the store. A later try can succeed. */
   overloaded: {
     wire: WireReason.OVERLOADED,

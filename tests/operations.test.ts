@@ -13,6 +13,9 @@ import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue
 import { KeyValueTransactionInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { KeyValueTTLInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListIndexingInterface } from "../gen/prism/interfaces/list/list_indexing_pb.ts";
+import { ListMoveInterface } from "../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListRangeInterface } from "../gen/prism/interfaces/list/list_range_pb.ts";
 import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
 import { readMethod } from "../server/calls/methods.ts";
 
@@ -31,6 +34,8 @@ const transactions = KeyValueTransactionInterface.method;
 const scans = KeyValueScanInterface.method;
 const ranges = KeyValueRangeInterface.method;
 const lists = ListBasicInterface.method;
+const ranges = ListRangeInterface.method;
+const indexes = ListIndexingInterface.method;
 
 /** The methods that serve each operation. */
 const METHODS: Methods = {
@@ -61,6 +66,14 @@ const METHODS: Methods = {
     pop: [lists.popLeft, lists.popRight],
     length: [lists.length],
   },
+  listRanges: { slice: [ranges.getRange], trim: [ranges.trim] },
+  listIndexes: {
+    at: [indexes.get],
+    put: [indexes.set],
+    insert: [indexes.insert],
+    remove: [indexes.remove],
+  },
+  listMoves: { move: [ListMoveInterface.method.move] },
 };
 
 const cases = INTERFACES.flatMap((name) => {

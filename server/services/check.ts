@@ -8,7 +8,7 @@ import { MAX_CALL_ITEMS, MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
  */
 
 /** A key of an entry or a list: 1 to MAX_KEY_BYTES bytes of UTF-8. */
-export function checkKey(field: "key" | "list_key", key: string): void {
+export function checkKey(field: "key" | "list_key" | "source_key" | "destination_key", key: string): void {
   checkFullText(field, key);
 }
 

@@ -12,6 +12,9 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import { KeyValueTransactionInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { KeyValueTTLInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
+import { ListMoveInterface } from "../../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { type CallSettings, implement } from "../calls/implement.ts";
 import type { ServiceMethods } from "../calls/served-method.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
@@ -25,6 +28,9 @@ import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createKeyValueTransaction } from "./keyvalue-transaction.ts";
 import { createKeyValueTtl } from "./keyvalue-ttl.ts";
 import { createListBasic } from "./list-basic.ts";
+import { createListIndexing } from "./list-indexing.ts";
+import { createListMove } from "./list-move.ts";
+import { createListRange } from "./list-range.ts";
 import { createReflection } from "./reflection.ts";
 
 /** Every service of the data port. Reflection lists them, and each has health. */
@@ -38,6 +44,9 @@ export const SERVICES = [
   KeyValueTransactionInterface,
   KeyValueRangeInterface,
   ListBasicInterface,
+  ListRangeInterface,
+  ListIndexingInterface,
+  ListMoveInterface,
   Health,
   ServerReflection,
   ServerReflectionV1Alpha,
@@ -65,6 +74,9 @@ export function createServices({ router, health, limits, calls }: ServiceOptions
     implement(KeyValueTransactionInterface, createKeyValueTransaction(router, limits), calls),
     implement(KeyValueRangeInterface, createKeyValueRange(router), calls),
     implement(ListBasicInterface, createListBasic(router, limits), calls),
+    implement(ListRangeInterface, createListRange(router), calls),
+    implement(ListIndexingInterface, createListIndexing(router, limits), calls),
+    implement(ListMoveInterface, createListMove(router), calls),
     implement(Health, createHealth(health), calls),
     implement(ServerReflection, reflection, calls),
     implement(ServerReflectionV1Alpha, reflection, calls),

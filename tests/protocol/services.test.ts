@@ -25,6 +25,9 @@ const SERVICES = [
   "prism.interfaces.keyvalue.KeyValueTTLInterface",
   "prism.interfaces.keyvalue.KeyValueTransactionInterface",
   "prism.interfaces.list.ListBasicInterface",
+  "prism.interfaces.list.ListIndexingInterface",
+  "prism.interfaces.list.ListMoveInterface",
+  "prism.interfaces.list.ListRangeInterface",
 ];
 
 const overGrpc = ({ baseUrl }: TestServer): Transport => createGrpcTransport({ baseUrl });
