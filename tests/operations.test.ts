@@ -34,7 +34,7 @@ const transactions = KeyValueTransactionInterface.method;
 const scans = KeyValueScanInterface.method;
 const ranges = KeyValueRangeInterface.method;
 const lists = ListBasicInterface.method;
-const ranges = ListRangeInterface.method;
+const listRanges = ListRangeInterface.method;
 const indexes = ListIndexingInterface.method;
 
 /** The methods that serve each operation. */
@@ -66,7 +66,7 @@ const METHODS: Methods = {
     pop: [lists.popLeft, lists.popRight],
     length: [lists.length],
   },
-  listRanges: { slice: [ranges.getRange], trim: [ranges.trim] },
+  listRanges: { slice: [listRanges.getRange], trim: [listRanges.trim] },
   listIndexes: {
     at: [indexes.get],
     put: [indexes.set],

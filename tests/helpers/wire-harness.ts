@@ -1,5 +1,10 @@
 import type { Clock } from "../../server/backend/clock.ts";
-import { type Harness, NAMESPACES, type Subject } from "../../server/backend/conformance/harness.ts";
+import {
+  type Harness,
+  LIST_EDITS,
+  NAMESPACES,
+  type Subject,
+} from "../../server/backend/conformance/harness.ts";
 import { createManualClock } from "../../server/backend/conformance/manual-clock.ts";
 import type { Backend } from "../../server/backend/contract.ts";
 import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
@@ -19,7 +24,7 @@ export interface WireSubject {
 export function wireHarness(name: string, start: (clock: Clock) => Promise<WireSubject>): Harness {
   return {
     name,
-    capabilities: ["entries", "commits", "scans", "lists"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "key",
     movesClock: true,

@@ -1,5 +1,5 @@
 import * as prism from "../../client/node.ts";
-import { NAMESPACES } from "../../server/backend/conformance/harness.ts";
+import { LIST_EDITS, NAMESPACES } from "../../server/backend/conformance/harness.ts";
 import { describeBackend } from "../../server/backend/conformance/suite.ts";
 import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
 import type { BackendConfig } from "../../server/backend/rooms.ts";
@@ -17,7 +17,7 @@ export interface TestStore {
 export function describeBehindGrpc(name: string, create: () => TestStore): void {
   describeBackend({
     name: `${name} behind gRPC`,
-    capabilities: ["entries", "scans", "lists"],
+    capabilities: ["entries", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "key",
     // The clock is a server's or the machine's.

@@ -8,6 +8,9 @@ import { KeyValueRangeInterface } from "../../../gen/prism/interfaces/keyvalue/k
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListIndexingInterface } from "../../../gen/prism/interfaces/list/list_indexing_pb.ts";
+import { ListEnd, ListMoveInterface } from "../../../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListRangeInterface } from "../../../gen/prism/interfaces/list/list_range_pb.ts";
 import type { Interface } from "../operations.ts";
 
 /**
@@ -20,6 +23,9 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [KeyValueTransactionInterface.typeName, "commits"],
   [KeyValueScanInterface.typeName, "scans"],
   [ListBasicInterface.typeName, "lists"],
+  [ListRangeInterface.typeName, "listRanges"],
+  [ListIndexingInterface.typeName, "listIndexes"],
+  [ListMoveInterface.typeName, "listMoves"],
 ]);
 
 /**
@@ -98,6 +104,27 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
     ),
     probe(ListBasicInterface.typeName, () =>
       createClient(ListBasicInterface, transport).length({ namespace, listKey: PROBE }, options),
+    ),
+    probe(ListRangeInterface.typeName, () =>
+      Array.fromAsync(
+        createClient(ListRangeInterface, transport).getRange({ namespace, listKey: PROBE }, options),
+      ),
+    ),
+    probe(ListIndexingInterface.typeName, () =>
+      createClient(ListIndexingInterface, transport).get({ namespace, listKey: PROBE }, options),
+    ),
+    probe(ListMoveInterface.typeName, () =>
+      // Nobody uses the list, so nothing moves.
+      createClient(ListMoveInterface, transport).move(
+        {
+          namespace,
+          sourceKey: PROBE,
+          destinationKey: PROBE,
+          sourceEnd: ListEnd.LEFT,
+          destinationEnd: ListEnd.LEFT,
+        },
+        options,
+      ),
     ),
   ]);
   return has;

@@ -3,7 +3,7 @@ import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/k
 import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
 import { PrismError } from "../../errors.ts";
-import { answerOf, type Interfaces, refusalOf } from "../contract.ts";
+import { answerOf, type Call, type Interfaces, refusalOf } from "../contract.ts";
 import { readTooLarge } from "../decide.ts";
 import {
   type AnswerOf,
@@ -18,6 +18,7 @@ import { type AskBatch, BATCHES, type BatchName, inBatches } from "./batches.ts"
 import { fromCommitResponse, toCommitRequest, toHeld, toTtlSeconds } from "./commits.ts";
 import { answeredWrongly } from "./errors.ts";
 import { eachInOrder } from "./in-order.ts";
+import { LIST_EDITS } from "./list-edits.ts";
 import type { Ask, Plugin } from "./plugin.ts";
 
 const entry = KeyValueBasicInterface.method;
@@ -38,6 +39,7 @@ type AskItem<Item, Answer> = (
   namespace: string,
   item: Item,
   options: StoreOptions,
+  call: Call,
 ) => Promise<Answer>;
 
 /** The call for each method of the contract that takes items. */
@@ -94,6 +96,7 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
   length: orNothing(0, async (ask, namespace, key) =>
     Number((await ask(list.length, { namespace, listKey: key })).length),
   ),
+  ...LIST_EDITS,
 };
 
 /**
@@ -132,7 +135,7 @@ function createMethod(
     let done = 0;
     const answer = async (item: unknown) => {
       try {
-        const answered = await askItem(ask, namespace, item, options);
+        const answered = await askItem(ask, namespace, item, options, call);
         done++;
         return answered;
       } catch (error) {
@@ -148,7 +151,7 @@ function createMethod(
       askBatch !== undefined &&
       items.length > 1 &&
       call.each !== true &&
-      !options.plugin().lacks.has(KeyValueBatchInterface.typeName);
+      options.plugin().lacks?.has(KeyValueBatchInterface.typeName) === false;
     const batch = async (some: readonly unknown[]) => {
       const answers = await askBatch?.(ask, namespace, some, options);
       done += some.length;
