@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { PrismError, ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
@@ -59,6 +60,39 @@ describe("sharded", () => {
       true,
       false,
     ]);
+  });
+
+  test.each([
+    ["{tag}", "tag"],
+    ["before {tag} after", "tag"],
+    ["{tag}{other}", "tag"],
+    ["{{tag}}", "{tag"],
+    ["}{tag}", "tag"],
+    ["{ключ} x", "ключ"],
+  ])("%j is where its tag is, %j", (key, tag) => {
+    for (const shards of [2, 3, 64, 1009]) {
+      expect(shardOf(key, shards)).toBe(shardOf(tag, shards));
+    }
+  });
+
+  test.each(["{}tag", "{tag", "tag}", "}tag{", "{}{tag}"])("%j has no tag", (key) => {
+    expect(shardOf(key, 2 ** 31)).toBe(crc32(key) % 2 ** 31);
+  });
+
+  test("items with keys on different shards reach no shard, and the refusal names two of the keys", async () => {
+    const [first, second] = [memory(), memory()];
+    const store = createShardedBackend([first, second]);
+    await store.open();
+    const commits = present(store.commits);
+    const mutations = ["{a}", "{a}2", "{b}", "{ключ}"].map((key) => ({ key, do: "delete" as const }));
+    const [refused] = await commits.commit(NAMESPACE, [{ checks: [], mutations, tells: false }], CALL);
+    // CRC-32: e8b7be43, 71beeff9, 0caf961a.
+    expect(refused).toMatchObject({
+      reason: "not_atomic",
+      message: expect.stringContaining('"{a}" and "{ключ}"'),
+    });
+    const read = { keys: ["{a}", "{b}"], values: true, maxBytes: 1000 };
+    expect(await commits.read(NAMESPACE, [read], CALL)).toEqual([[undefined, undefined]]);
   });
 
   test("a batch that takes effect in one shard and fails in another is in doubt; a batch that fails in all is not", async () => {
