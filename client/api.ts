@@ -3,6 +3,7 @@ export { Code } from "@connectrpc/connect";
 export type { CallOptions } from "./call.ts";
 export type { PrismClientOptions } from "./client.ts";
 export type { Value } from "./convert.ts";
+export type { Entry, Expectation } from "./entry.ts";
 export {
   KeyNotFoundError,
   NamespaceNotFoundError,
@@ -10,5 +11,13 @@ export {
   type PrismErrorInit,
   type PrismErrorReason,
 } from "./errors.ts";
-export type { KeyValueApi, ScanOptions, SetOptions } from "./keyvalue.ts";
+export type {
+  ConditionalDelete,
+  Creation,
+  KeyValueApi,
+  ScanOptions,
+  Swap,
+} from "./keyvalue.ts";
 export type { ListApi } from "./list.ts";
+export type { Transaction, TransactionOutcome } from "./transaction.ts";
+export type { IncrementOptions, SetOptions } from "./write-options.ts";

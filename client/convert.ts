@@ -94,6 +94,19 @@ export function toInt64(name: string, value: unknown): bigint {
   return BigInt(wholeNumber(name, value, Number.MAX_SAFE_INTEGER));
 }
 
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** A whole number of any sign for an int64 field. */
+export function toSignedInt64(name: string, value: unknown): bigint {
+  if (typeof value === "bigint" && value <= INT64_MAX && value >= -INT64_MAX - 1n) {
+    return value;
+  }
+  if (Number.isSafeInteger(value)) {
+    return BigInt(value as number);
+  }
+  throw invalidField(`${name} must be a safe integer or a bigint of 64 bits, not ${describe(value)}`);
+}
+
 /** A number of 0 or more for an int32 field. */
 export function toInt32(name: string, value: unknown): number {
   return wholeNumber(name, value, INT32_MAX);

@@ -118,9 +118,13 @@ const REASONS: ReadonlyMap<number, PrismErrorReason> = new Map(
   Object.entries(WireReason).map(([name, number]) => [number, name.toLowerCase() as PrismErrorReason]),
 );
 
+/** The reason of a wire number. A newer gateway may send one that this client does not know. */
+export function reasonOf(wire: WireReason): PrismErrorReason {
+  return REASONS.get(wire) ?? "unspecified";
+}
+
 function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall): PrismError {
-  // A newer gateway may send a reason that this client does not know.
-  const reason = REASONS.get(detail.reason) ?? "unspecified";
+  const reason = reasonOf(detail.reason);
   const message = detail.message || error.rawMessage;
   const init = {
     retryable: detail.retryable,
