@@ -15,7 +15,9 @@ import { temporaryFolder } from "./helpers/process.ts";
 
 /** kill -9 during commits of several keys to one SQLite file, round after round. */
 const ROUNDS = Number(process.env.PRISM_CRASH_ROUNDS ?? 10);
-/** The kill comes after this many answers and a few more, so that it hits every phase of a commit. */
+/**
+ * The kill comes after this many answers and a few more, so that it hits every phase of a commit.
+ */
 const ANSWERS_BEFORE_KILL = 80;
 
 const PROGRAM = fileURLToPath(new URL("./helpers/commit-program.ts", import.meta.url));

@@ -1,4 +1,4 @@
-/** A process of its own that commits to the SQLite file of its first argument until it is killed. */
+/** A process that commits to the SQLite file of its first argument until it is killed. */
 import { commitForever } from "./commit-load.ts";
 
 await commitForever(process.argv[2] ?? "");

@@ -37,12 +37,15 @@ export function createApplyCommit(
 
   return (namespace, commit, nowMs) => {
     const version = nextVersion();
-    const decision = decide(
-      commit,
-      lookOnce((key) => find(namespace, key, nowMs)),
-      nowMs,
-      version,
-    );
+    // A commit mostly checks a key and then changes it.
+    const found = new Map<string, Held | undefined>();
+    const look = (key: string) => {
+      if (!found.has(key)) {
+        found.set(key, find(namespace, key, nowMs));
+      }
+      return found.get(key);
+    };
+    const decision = decide(commit, look, nowMs, version);
     if (isRefusal(decision)) {
       const { reason, message, field } = decision;
       return { reason, message, detail: message, ...(field !== undefined && { field }) };
@@ -57,16 +60,5 @@ export function createApplyCommit(
       }
     }
     return decision.answer;
-  };
-}
-
-/** Remembers the last key: most commits check a key and then change it. */
-function lookOnce(look: (key: string) => Held | undefined): (key: string) => Held | undefined {
-  let last: { readonly key: string; readonly held: Held | undefined } | undefined;
-  return (key) => {
-    if (last?.key !== key) {
-      last = { key, held: look(key) };
-    }
-    return last.held;
   };
 }

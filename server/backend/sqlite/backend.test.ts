@@ -137,6 +137,22 @@ describe("sqlite", () => {
     expect(() => rmSync(`${path}-wal`)).toThrow("ENOENT");
   });
 
+  test("a call of which some commits were answered and others failed is in doubt", async () => {
+    const commits = present((await open()).commits);
+    const key = "a";
+    const set = { key, do: "set" as const, value: bytes("1"), ttlMs: 0 };
+    const large = { key, is: "value" as const, value: new Uint8Array(4 * 1024 * 1024) };
+    // More bytes than may wait for the writer.
+    const call = Array.from({ length: 20 }, () => ({ checks: [large], mutations: [set], tells: false }));
+    const first = { checks: [], mutations: [set], tells: false };
+    await expect(commits.commit("default", [first, ...call], CALL)).rejects.toMatchObject({
+      reason: "outcome_unknown",
+      cause: { reason: "overloaded" },
+    });
+    const read = { keys: [key], values: false, maxBytes: 0 };
+    expect(await commits.read("default", [read], CALL)).toMatchObject([[{ ttlMs: 0 }]]);
+  });
+
   describe("when the writer's thread dies", () => {
     test("waiting calls learn what became of them, later ones are refused, and it can be opened again", async () => {
       const started = new Promise<Worker>((resolve) => process.once("worker", resolve));

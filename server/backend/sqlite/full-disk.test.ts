@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { createSystemClock } from "../clock.ts";
-import { answersOf, CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import type { Check, Mutation } from "../commit.ts";
+import { answersOf, bytes, CALL, present, setTexts, texts } from "../conformance/harness.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 
 /** A new file system of 4 MiB. */
@@ -127,6 +128,29 @@ describe.runIf(canMount())("a full disk", () => {
     await expectAll(others);
   });
 
+  test("takes commits that need no room; one that writes nothing does not say that there is some", async () => {
+    const entries = present(backend.entries);
+    const commits = present(backend.commits);
+    const commit = (checks: readonly Check[], mutations: readonly Mutation[]) =>
+      answersOf(commits.commit("default", [{ checks, mutations, tells: false }], CALL));
+    const [first = "", second = "", ...rest] = await fill("a");
+    await expectReadOnly();
+    const set = (key: string): Mutation => ({ key, do: "set", value, ttlMs: 0 });
+    await expect(commit([], [set("new")])).rejects.toMatchObject({ reason: "store_full" });
+    expect(await commit([{ key: first, is: "absent" }], [set(first)])).toMatchObject([{ committed: false }]);
+    expect(await commit([], [{ key: first, do: "delete" }])).toMatchObject([{ committed: true }]);
+    await expectReadOnly();
+    expect(await commit([{ key: second, is: "value", value }], [set("new")])).toMatchObject([
+      { committed: true },
+    ]);
+    await backend.check();
+    expect(await entries.get("default", [first, "new", ...rest], CALL)).toEqual([
+      undefined,
+      value,
+      ...rest.map(() => value),
+    ]);
+  });
+
   test("that other programs filled takes deletes too, also after a restart", async () => {
     const entries = present(backend.entries);
     const written = await fill("a");
@@ -182,6 +206,9 @@ describe.runIf(canMount())("a full disk", () => {
       await expectReadOnly();
       expect(texts(await entries.get("default", ["a", "b"], CALL))).toEqual(["1", "2"]);
       expect(await backend.scans?.count("default", "", CALL)).toBe(2);
+      const read = { keys: ["a", "c"], values: true, maxBytes: 10 };
+      const found = { value: bytes("1"), version: expect.any(Number), ttlMs: 0 };
+      expect(await backend.commits?.read("default", [read], CALL)).toEqual([[found, undefined]]);
       await expect(setTexts(entries, { c: "3" })).rejects.toMatchObject({
         reason: "store_full",
         message: "the store has no room left",
