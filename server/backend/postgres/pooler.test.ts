@@ -290,7 +290,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: ["entries", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "namespace",
     // The clock is the server's.
