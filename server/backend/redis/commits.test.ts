@@ -155,6 +155,7 @@ describe.runIf(canStartRedis())("commits in redis", () => {
       const full = { reason: "store_full" };
       const calls: readonly (readonly [Commit, object])[] = [
         [changeIf({ key: "a", is: "present" }, set("a", "9"), remove("b")), full],
+        [change(remove("c"), set("a", "9")), full],
         [change(remove("a"), remove("none")), { committed: true, version: 0 }],
         [changeIf({ key: "a", is: "absent" }, expire("c", 1000)), full],
         [changeIf({ key: "a", is: "absent" }, set("d", "1"), remove("d")), { committed: true, version: 0 }],

@@ -1,18 +1,17 @@
-import {
-  type Before,
-  type Check,
-  type Commit,
-  type CommitAnswer,
-  type FailedCheck,
-  type HeldEntry,
-  keysOfCommit,
-  type Mutation,
-  type MutationResult,
-  type Read,
+import type {
+  Before,
+  Check,
+  Commit,
+  CommitAnswer,
+  FailedCheck,
+  HeldEntry,
+  Mutation,
+  MutationResult,
+  Read,
 } from "../commit.ts";
 import { type Answers, type CommitStore, isRefusal, type Refusal } from "../contract.ts";
 import { counterRefusal, readTooLarge } from "../decide.ts";
-import type { Connection } from "./connection.ts";
+import type { Argument, Connection } from "./connection.ts";
 import type { Repetition } from "./errors.ts";
 import { entryName, type ShardKeys } from "./keys.ts";
 import { isOnItsWay } from "./read-many.ts";
@@ -54,44 +53,65 @@ export function createCommits(connection: Connection, keys: ShardKeys): CommitSt
       if (commits.length === 0) {
         return [];
       }
-      const { places, plan, values } = pack(commits);
-      const names = Array.from(places.keys(), (key) => entryName(keys, namespace, key));
       const { index, expiry, version, entryPrefix } = keys;
-      const reply = await connection.runScript(
-        "once",
-        SCRIPTS.commit,
-        [index, expiry, version, ...names],
-        [entryPrefix.length, plan, ...values],
-      );
+      const names = [index, expiry, version];
+      const args: Argument[] = [entryPrefix.length];
+      for (const { checks, mutations, tells } of commits) {
+        args.push(tells ? "tell" : "commit");
+        for (const check of checks) {
+          names.push(entryName(keys, namespace, check.key));
+          addCheck(args, check);
+        }
+        for (const mutation of mutations) {
+          names.push(entryName(keys, namespace, mutation.key));
+          addMutation(args, mutation);
+        }
+      }
+      const reply = await connection.runScript("once", SCRIPTS.commit, names, args);
       const items = asArray(reply);
       return commits.map((commit, i) => asAnswer(items[i], (item) => asCommitAnswer(item, commit)));
     },
   };
 }
 
-/** Commits as commit.lua takes them: keys and values are places, counted from 1. */
-function pack(commits: readonly Commit[]) {
-  const places = new Map<string, number>();
-  const values: Buffer[] = [];
-  for (const key of commits.flatMap(keysOfCommit)) {
-    if (!places.has(key)) {
-      places.set(key, places.size + 1);
-    }
+/** Adds a check as commit.lua takes it, without its entry. */
+function addCheck(args: Argument[], check: Check): void {
+  switch (check.is) {
+    case "absent":
+    case "present":
+      args.push(check.is);
+      break;
+    case "value":
+      args.push(check.is, Buffer.from(check.value));
+      break;
+    case "version":
+      args.push(check.is, check.version);
+      break;
   }
-  const placed = (part: Check | Mutation) => ({
-    ...part,
-    key: places.get(part.key),
-    ...("value" in part && { value: values.push(Buffer.from(part.value)) }),
-    ...("delta" in part && { delta: String(part.delta), initial: String(part.initial) }),
-  });
-  const plan = JSON.stringify(
-    commits.map(({ checks, mutations, tells }) => ({
-      checks: checks.map(placed),
-      mutations: mutations.map(placed),
-      tells,
-    })),
-  );
-  return { places, plan, values };
+}
+
+/** The same for a mutation. */
+function addMutation(args: Argument[], mutation: Mutation): void {
+  switch (mutation.do) {
+    case "set":
+      args.push(mutation.do, Buffer.from(mutation.value), Math.ceil(mutation.ttlMs));
+      break;
+    case "replace":
+      args.push(mutation.do, Buffer.from(mutation.value));
+      break;
+    case "add": {
+      const { delta, initial, ttlMs } = mutation;
+      args.push(mutation.do, String(delta), String(initial), Math.ceil(ttlMs));
+      break;
+    }
+    case "expire":
+      args.push(mutation.do, Math.ceil(mutation.ttlMs));
+      break;
+    case "delete":
+    case "persist":
+      args.push(mutation.do);
+      break;
+  }
 }
 
 /** The entries of a read, from the answer of read.lua. */
@@ -114,43 +134,40 @@ function asEntries(item: unknown, read: Read): readonly (HeldEntry | undefined)[
 
 /** The answer of commit.lua to one commit. */
 function asCommitAnswer(item: unknown, { mutations, tells }: Commit): CommitAnswer | Refusal {
-  const [kind, ...parts] = asArray(item);
-  const outcome = asText(kind);
+  const parts = asArray(item);
+  const first = parts[0];
+  if (typeof first === "number") {
+    return { committed: true, version: first, results: asResults(parts, mutations) };
+  }
+  const outcome = asText(first);
   switch (outcome) {
-    case "committed": {
-      const [version, ...found] = parts;
-      return { committed: true, version: asNumber(version), results: asResults(found, mutations) };
-    }
     case "failed":
       return { committed: false, failed: asFailed(parts, tells) };
     case "not_a_counter":
     case "counter_overflow":
-      return counterRefusal(outcome, asNumber(parts[0]));
+      return counterRefusal(outcome, asNumber(parts[1]));
     default:
       throw new Error(`Redis answered "${outcome}" to a commit`);
   }
 }
 
+/** What commit.lua says that a mutation found, by its number. */
+const BEFORE: readonly Before[] = ["absent", "lasting", "expiring"];
+
 function asResults(parts: readonly unknown[], mutations: readonly Mutation[]): readonly MutationResult[] {
-  let at = 0;
+  let at = 1;
   return mutations.map((mutation) => {
-    const before = asBefore(parts[at++]);
+    const before = BEFORE[asNumber(parts[at++])];
+    if (before === undefined) {
+      throw new Error("Redis answered another number to a mutation");
+    }
     return mutation.do === "add" ? { before, counter: BigInt(asText(parts[at++])) } : { before };
   });
 }
 
-function asBefore(item: unknown): Before {
-  const before = asText(item);
-  if (before === "absent" || before === "lasting" || before === "expiring") {
-    return before;
-  }
-  throw new Error(`Redis answered "${before}" to a mutation`);
-}
-
-/** The parts of one failed check: its index, and if the commit tells also what is held. */
 function asFailed(parts: readonly unknown[], tells: boolean): readonly FailedCheck[] {
   const failed: FailedCheck[] = [];
-  for (let at = 0; at < parts.length; at += tells ? 4 : 1) {
+  for (let at = 1; at < parts.length; at += tells ? 4 : 1) {
     failed.push({ index: asNumber(parts[at]), held: tells ? asHeld(parts.slice(at + 1)) : undefined });
   }
   return failed;

@@ -24,7 +24,8 @@ const RETRY_WITHIN_MS = 1_000;
  */
 const GIVE_UP_MS = 15_000;
 
-type Argument = string | Buffer | number;
+/** A part of a command. */
+export type Argument = string | Buffer | number;
 
 /** The connections to one Redis, shared by all shards of a store. */
 export interface Connection {
