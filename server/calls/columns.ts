@@ -19,11 +19,16 @@ export type AnyColumn = readonly unknown[] | Values;
 export class Columns<T> implements Iterable<T> {
   readonly length: number;
   readonly fields: Readonly<Record<string, AnyColumn>>;
+  readonly last: Partial<T> | undefined;
 
-  /** Each column has `length` values. */
-  constructor(length: number, fields: ColumnFields<T>) {
+  /**
+   * Each column has `length` values. `last`: fields that only the last message has, with higher
+   * numbers than the columns' fields.
+   */
+  constructor(length: number, fields: ColumnFields<T>, last?: NoInfer<Partial<T>>) {
     this.length = length;
     this.fields = fields as Record<string, AnyColumn>;
+    this.last = last;
   }
 
   *[Symbol.iterator](): Generator<T> {
@@ -31,7 +36,8 @@ export class Columns<T> implements Iterable<T> {
       ([name, column]) => [name, column[Symbol.iterator]()] as const,
     );
     for (let i = 0; i < this.length; i++) {
-      yield Object.fromEntries(columns.map(([name, values]) => [name, values.next().value])) as T;
+      const row = Object.fromEntries(columns.map(([name, values]) => [name, values.next().value])) as T;
+      yield i === this.length - 1 ? { ...row, ...this.last } : row;
     }
   }
 }

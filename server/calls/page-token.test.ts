@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LastToken, readPageToken, writePageToken } from "./page-token.ts";
+import { readPageToken, writePageToken } from "./page-token.ts";
 
 const SCOPE = ["Call", "namespace", "start", "end", true] as const;
 const position = Buffer.from("position");
@@ -42,15 +42,4 @@ test("a changed, cut, longer, too long or random token is refused", () => {
   for (const other of others) {
     expect(() => readPageToken(SCOPE, other, "page_token")).toThrow(refused);
   }
-});
-
-test("a column has the token in its last place only", () => {
-  const column = new LastToken(3, position);
-  expect([0, 1, 2].map((i) => column.bytesOf(i))).toEqual([0, 0, 8]);
-  expect([...column].map((token) => Buffer.from(token).toString())).toEqual(["", "", "position"]);
-  const target = Buffer.alloc(8);
-  column.copyTo(1, target, 0);
-  expect(target.equals(Buffer.alloc(8))).toBe(true);
-  column.copyTo(2, target, 0);
-  expect(target.toString()).toBe("position");
 });

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import type { Values } from "../backend/values.ts";
 import { PrismError } from "../errors.ts";
 import { MAX_KEY_BYTES } from "../limits.ts";
 
@@ -50,32 +49,3 @@ function checksum(scope: TokenScope, position: Uint8Array): Buffer {
   const scoped = Buffer.concat([Buffer.from(JSON.stringify([VERSION, ...scope])), position]);
   return hash("sha256", scoped, "buffer").subarray(0, CHECKSUM_BYTES);
 }
-
-/** A column of tokens for a batch: the last message has one, the others are empty. */
-export class LastToken implements Values {
-  readonly length: number;
-  readonly #token: Uint8Array;
-
-  constructor(length: number, token: Uint8Array) {
-    this.length = length;
-    this.#token = token;
-  }
-
-  bytesOf(index: number): number {
-    return index === this.length - 1 ? this.#token.length : 0;
-  }
-
-  copyTo(index: number, target: Buffer, at: number): void {
-    if (this.bytesOf(index) > 0) {
-      target.set(this.#token, at);
-    }
-  }
-
-  *[Symbol.iterator](): Iterator<Uint8Array> {
-    for (let i = 0; i < this.length; i++) {
-      yield i === this.length - 1 ? this.#token : NO_TOKEN;
-    }
-  }
-}
-
-const NO_TOKEN = new Uint8Array(0);

@@ -6,7 +6,7 @@ import type {
 import type { Call, Page } from "../backend/contract.ts";
 import { Columns } from "../calls/columns.ts";
 import type { Handlers } from "../calls/implement.ts";
-import { LastToken, readPageToken, writePageToken } from "../calls/page-token.ts";
+import { readPageToken, writePageToken } from "../calls/page-token.ts";
 import { PrismError } from "../errors.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkBound, checkLimit } from "./check.ts";
@@ -17,24 +17,24 @@ import { scanPages } from "./scan-pages.ts";
 export function createKeyValueRange(router: NamespaceRouter): Handlers<typeof KeyValueRangeInterface> {
   return {
     readRange: (request, call) =>
-      read(
-        router,
-        request,
-        call,
-        false,
-        (columns, { keys, values }) => new Columns(keys.length, { ...columns, value: values }),
-      ),
+      read(router, request, call, false, ({ keys, values }, columns, last) => {
+        return new Columns(keys.length, { ...columns, value: values }, last);
+      }),
 
     readKeys: (request, call) =>
-      read(router, request, call, true, (columns, { keys }) => new Columns(keys.length, columns)),
+      read(router, request, call, true, ({ keys }, columns, last) => new Columns(keys.length, columns, last)),
   };
 }
 
 /** The columns that both calls have. */
-interface SharedColumns {
+interface KeyColumns {
   readonly key: readonly string[];
   readonly commonPrefix?: readonly string[];
-  readonly pageToken?: LastToken;
+}
+
+/** What only the last message of a batch has. */
+interface Last {
+  readonly pageToken: Uint8Array;
 }
 
 function read<B>(
@@ -42,7 +42,7 @@ function read<B>(
   request: ReadRangeRequest | ReadKeysRequest,
   call: Call,
   keysOnly: boolean,
-  toResponses: (columns: SharedColumns, page: Page) => B,
+  toResponses: (page: Page, columns: KeyColumns, last: Last | undefined) => B,
 ): AsyncIterable<B> {
   checkRange(request);
   const { start, end, prefix, reverse, delimiter, pageToken } = request;
@@ -59,17 +59,14 @@ function read<B>(
   const scans = delimiter === "" ? store : foldScan(store, delimiter);
   return scanPages({ namespace, store: scans }, scan, call, (page) => {
     const { keys, next } = page;
-    const token = next === undefined ? undefined : writePageToken(scope, Buffer.from(next));
-    const columns = {
-      ...(delimiter === "" ? { key: keys } : divided(keys, prefix, delimiter)),
-      ...(token !== undefined && { pageToken: new LastToken(keys.length, token) }),
-    };
-    return toResponses(columns, page);
+    const columns = delimiter === "" ? { key: keys } : divided(keys, prefix, delimiter);
+    const last = next === undefined ? undefined : { pageToken: writePageToken(scope, Buffer.from(next)) };
+    return toResponses(page, columns, last);
   });
 }
 
 /** The keys of folded pages in two columns: keys, and common prefixes. */
-function divided(keys: readonly string[], prefix: string, delimiter: string) {
+function divided(keys: readonly string[], prefix: string, delimiter: string): KeyColumns {
   const isCommon = keys.map((key) => commonPrefixOf(key, prefix, delimiter) !== undefined);
   return {
     key: keys.map((key, i) => (isCommon[i] === true ? "" : key)),

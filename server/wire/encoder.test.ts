@@ -1,7 +1,15 @@
-import { create, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { anyInit, anyText, everyKind } from "../../tests/helpers/any-message.ts";
 import { ArrayValues } from "../backend/values.ts";
@@ -63,14 +71,21 @@ describe("columns", () => {
 
   test("the same bytes as of message after message, and the same messages", () => {
     fc.assert(
-      fc.property(anyRows, (rows) => {
-        const columns = new Columns<{ key: string; value: Uint8Array }>(rows.length, {
-          key: rows.map(({ key }) => key),
-          value: new ArrayValues(rows.map(({ value }) => value)),
-        });
-        expect([...columns]).toEqual(rows);
+      fc.property(anyRows, fc.boolean(), (rows, hasLast) => {
+        const { output } = KeyValueRangeInterface.method.readRange;
+        const last = hasLast ? { pageToken: Buffer.from("token") } : undefined;
+        const columns = new Columns<MessageInitShape<typeof output>>(
+          rows.length,
+          {
+            key: rows.map(({ key }) => key),
+            value: new ArrayValues(rows.map(({ value }) => value)),
+          },
+          last,
+        );
+        const wanted = rows.map((row, i) => (i === rows.length - 1 ? { ...row, ...last } : row));
+        expect([...columns]).toEqual(wanted);
         const encodeRow = columnsEncoder(output, columns);
-        for (const [i, row] of rows.entries()) {
+        for (const [i, row] of wanted.entries()) {
           encodeRow(i, writer);
           expect(hex(writer.take())).toBe(hex(encode(output, row)));
         }

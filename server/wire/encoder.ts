@@ -50,12 +50,12 @@ export function encoderOf(desc: DescMessage): Encoder {
  * that is no scalar field.
  */
 export function columnsEncoder(
-  { fields }: DescMessage,
+  desc: DescMessage,
   columns: Columns<object>,
 ): (row: number, writer: MessageWriter) => void {
   const writers = Object.entries(columns.fields)
     .map(([name, column]) => {
-      const field = fields.find(({ localName }) => localName === name);
+      const field = desc.fields.find(({ localName }) => localName === name);
       if (field?.fieldKind !== "scalar" || field.oneof !== undefined) {
         throw new TypeError(`not a scalar field: ${name}`);
       }
@@ -63,9 +63,14 @@ export function columnsEncoder(
     })
     .sort((a, b) => a.field.number - b.field.number)
     .map(({ field, column }) => columnWriter(field, column));
+  const { last } = columns;
+  const lastRow = last === undefined ? -1 : columns.length - 1;
   return (row, writer) => {
     for (const write of writers) {
       write(row, writer);
+    }
+    if (row === lastRow && last !== undefined) {
+      encoderOf(desc)(last, writer);
     }
   };
 }
