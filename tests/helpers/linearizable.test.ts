@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
 import {
+  COUNTERS,
+  type CountersInput,
+  type CountersOutput,
   ENTRY,
   isLinearizable,
   type KeyInput,
@@ -160,5 +163,38 @@ describe("a list", () => {
     ],
   ])("%s: %s", (_name, expected, steps) => {
     expect(isLinearizable(history(steps), LIST)).toBe(expected);
+  });
+});
+
+describe("swaps and counters", () => {
+  const swap = (from: string | undefined, to: string): KeyInput => ({ kind: "swap", from, to });
+
+  test.each([
+    [true, false],
+    [false, true],
+    [true, true],
+    [false, false],
+  ])("of two swaps from one value exactly one wins: %s, %s", (first, second) => {
+    const steps: readonly Step<KeyInput, KeyOutput>[] = [
+      [swap(undefined, "1"), is<KeyOutput>(true), 0, 1],
+      [swap("1", "2"), is<KeyOutput>(first), 2, 5],
+      [swap("1", "3"), is<KeyOutput>(second), 3, 4],
+    ];
+    expect(isLinearizable(history(steps), ENTRY)).toBe(first !== second);
+  });
+
+  test.each([
+    ["2,-2", true],
+    ["5,-5", true],
+    ["7,-7", false],
+    ["5,-2", false],
+  ])("two counters that are read as %s", (found, explained) => {
+    const add = (delta: number): CountersInput => ({ kind: "add", delta });
+    const steps: readonly Step<CountersInput, CountersOutput>[] = [
+      [add(2), is("2,-2"), 0, 1],
+      [add(3), undefined, 2, Number.POSITIVE_INFINITY],
+      [{ kind: "get" }, is(found), 3, 4],
+    ];
+    expect(isLinearizable(history(steps), COUNTERS)).toBe(explained);
   });
 });

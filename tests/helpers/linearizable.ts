@@ -65,10 +65,16 @@ export function isLinearizable<State, Input, Output>(
 }
 
 /** An operation on one key. */
-export type KeyInput = { readonly kind: "set"; readonly value: string } | { readonly kind: "get" | "delete" };
+export type KeyInput =
+  | { readonly kind: "set"; readonly value: string }
+  | { readonly kind: "swap"; readonly from: string | undefined; readonly to: string }
+  | { readonly kind: "get" | "delete" };
 export type KeyOutput = string | boolean | undefined;
 
-/** An entry: `set` answers nothing, `get` the value, `delete` whether there was one. */
+/**
+ * An entry: `set` answers nothing, `get` the value, `delete` whether there was one. `swap` writes
+ * `to` if the value is `from` (`undefined` = if there is none), and answers whether it did.
+ */
 export const ENTRY: Model<string | undefined, KeyInput, KeyOutput> = {
   initial: undefined,
   apply(state, input) {
@@ -77,9 +83,29 @@ export const ENTRY: Model<string | undefined, KeyInput, KeyOutput> = {
         return { state: input.value, output: undefined };
       case "get":
         return { state, output: state };
+      case "swap":
+        return state === input.from ? { state: input.to, output: true } : { state, output: false };
       case "delete":
         return { state: undefined, output: state !== undefined };
     }
+  },
+  identify: String,
+};
+
+/** An operation on two counters. `add` changes both. */
+export type CountersInput = { readonly kind: "add"; readonly delta: number } | { readonly kind: "get" };
+/** Both counters. */
+export type CountersOutput = string;
+
+/**
+ * Two counters that one transaction moves in opposite directions: both calls answer both, as
+ * "1,-1".
+ */
+export const COUNTERS: Model<number, CountersInput, CountersOutput> = {
+  initial: 0,
+  apply(state, input) {
+    const sum = input.kind === "add" ? state + input.delta : state;
+    return { state: sum, output: `${sum},${0 - sum}` };
   },
   identify: String,
 };

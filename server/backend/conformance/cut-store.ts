@@ -6,6 +6,7 @@ import type { Reason } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
 import type { OperationName, WriteName } from "../operations.ts";
 import type { BackendConfig } from "../rooms.ts";
+import { change, changeIf, holds, remove, set } from "./commit-steps.ts";
 import { answersOf, bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
 import { startLoad } from "./load.ts";
@@ -44,6 +45,7 @@ const GIVEN_UP_MS = 8000;
 
 const VALUE = bytes("v");
 const push = (value: string) => [{ key: "l", end: "right" as const, value: bytes(value) }];
+const READ_A = { keys: ["a"], values: true, maxBytes: 1000 };
 const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, keysOnly: true };
 
 /**
@@ -92,10 +94,15 @@ const untilServing = ({ backend }: Gateway) => waitFor(() => backend.check(), 10
 type Read = readonly [make: () => Promise<unknown>, answer: unknown];
 
 /** Every call that changes nothing, with its expected answer. */
-function readsOf({ backend, entries, scans, lists }: Gateway): readonly Read[] {
+function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly Read[] {
   const reads: { readonly [M in Exclude<OperationName, WriteName>]: Read } = {
     get: [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
     exists: [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
+    read: [
+      async () =>
+        (await answersOf(commits.read("n", [READ_A], CALL))).flat().map((entry) => texts([entry?.value])),
+      [["v"]],
+    ],
     scanPage: [async () => (await scans.scanPage("n", PAGE, CALL)).keys, ["a"]],
     count: [() => scans.count("n", "", CALL), 1],
     length: [() => lists.length("n", ["l"], CALL), [1]],
@@ -175,6 +182,13 @@ const WRITES: Readonly<Record<WriteName, Write>> = {
     before: ["v"],
     after: [undefined],
   },
+  commit: {
+    // With a check that would fail a second time.
+    make: ({ commits }) => commits.commit("n", [changeIf(holds("a", "v"), set("a", "w"))], CALL),
+    look: getA,
+    before: ["v"],
+    after: ["w"],
+  },
   push: { make: ({ lists }) => lists.push("n", push("w"), CALL), look: lengthOfL, before: [1], after: [2] },
   pop: {
     make: ({ lists }) => lists.pop("n", [{ key: "l", end: "left" }], CALL),
@@ -230,6 +244,7 @@ function describeWrites(way: Way, open: Open): void {
       await gateway.lists.push("n", push("v"), CALL);
       // A server may need to learn a new kind of call first, which is a call of its own.
       await gateway.entries.delete("n", ["other"], CALL);
+      await gateway.commits.commit("n", [change(remove("other"))], CALL);
       await gateway.lists.pop("n", [{ key: "other", end: "left" }], CALL);
       await warm(gateway);
       return gateway;

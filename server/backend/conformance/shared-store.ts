@@ -2,10 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Reason } from "../../errors.ts";
-import type { Backend, EntryStore, ListStore, ScanStore } from "../contract.ts";
+import type { Backend, CommitStore, EntryStore, ListStore, ScanStore } from "../contract.ts";
 import { createBackend } from "../factory.ts";
 import type { BackendConfig } from "../rooms.ts";
-import { bytes, CALL, present, texts } from "./harness.ts";
+import { A, add, change } from "./commit-steps.ts";
+import { answersOf, bytes, CALL, present, texts } from "./harness.ts";
 import { expectLinearizable } from "./linearizable.ts";
 import { startLoad } from "./load.ts";
 import { seeded } from "./seeded.ts";
@@ -25,6 +26,7 @@ export interface StoreServer extends AsyncDisposable {
 export interface Gateway {
   readonly backend: Backend;
   readonly entries: EntryStore;
+  readonly commits: CommitStore;
   readonly scans: ScanStore;
   readonly lists: ListStore;
 }
@@ -60,6 +62,7 @@ export function useGateways() {
       return {
         backend,
         entries: present(backend.entries),
+        commits: present(backend.commits),
         scans: present(backend.scans),
         lists: present(backend.lists),
       };
@@ -90,6 +93,20 @@ export function describeSharedStore(name: string, start: () => Promise<StoreServ
 type Start = (count: number) => Promise<{ readonly server: StoreServer; readonly gateways: Gateway[] }>;
 
 function describeTogether(start: Start): void {
+  test("200 callers that increment one counter over two gateways lose none", async () => {
+    const { gateways } = await start(2);
+    const increments = Array.from({ length: 200 }, async (_, i) => {
+      const { commits } = present(gateways[i % 2]);
+      const [answer] = await answersOf(commits.commit("n", [change(add(A, 1n))], CALL));
+      return answer?.committed === true ? Number(answer.results[0]?.counter) : undefined;
+    });
+    const counters = new Set(await Promise.all(increments));
+    expect(counters).toEqual(new Set(Array.from({ length: 200 }, (_, i) => i + 1)));
+    for (const { entries } of gateways) {
+      expect(texts(await entries.get("n", [A], CALL))).toEqual(["200"]);
+    }
+  });
+
   test("each pushed value is popped once, by one of several gateways", async () => {
     const { gateways } = await start(3);
     const pushed: string[] = [];
