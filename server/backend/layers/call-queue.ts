@@ -14,7 +14,7 @@ const MAX_WRITES = 2;
  * A group takes calls until it reaches this many keys, or this many bytes to send or expected in
  * answer.
  */
-const MAX_GROUP_ITEMS = 512;
+const MAX_GROUP_KEYS = 512;
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -125,6 +125,7 @@ export class CallQueue {
     let method: WaitingCall["method"] | undefined;
     let isWhole = false;
     let items = 0;
+    let keys = 0;
     let bytes = 0;
     for (const each of this.#waiting) {
       if (each.call.aborted) {
@@ -133,7 +134,7 @@ export class CallQueue {
         continue;
       }
       const expectedBytes = items * (this.#answerBytes.get(each.method)?.value ?? 0);
-      const fits = items < MAX_GROUP_ITEMS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
+      const fits = keys < MAX_GROUP_KEYS && bytes < MAX_GROUP_BYTES && expectedBytes < MAX_GROUP_BYTES;
       const chosen = method === undefined ? this.#mayStart(each.method) : each.method === method;
       // A write of several items is atomic, so it shares its call with no other.
       const alone = each.method.writes && each.items.length !== 1;
@@ -142,6 +143,7 @@ export class CallQueue {
         method = each.method;
         group.push(each);
         items += each.items.length;
+        keys += each.keys.length;
         bytes += each.bytes;
       } else {
         left.push(each);

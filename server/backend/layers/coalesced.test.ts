@@ -86,6 +86,24 @@ describe("calls that arrive together", () => {
     expect(asked.length).toBeLessThan(6);
   });
 
+  test("are several if they have many keys", async () => {
+    const asked: number[] = [];
+    const { commits } = createCoalescedBackend({
+      ...createSlowStore().inner,
+      commits: {
+        async read(_, reads) {
+          asked.push(reads.length);
+          return reads.map(({ keys }) => keys.map(() => undefined));
+        },
+        commit: () => Promise.reject(new Error("nobody commits")),
+      },
+    });
+    const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+    const read = () => present(commits).read("a", [{ keys, values: true, maxBytes: 1 }], CALL);
+    await Promise.all(Array.from({ length: 10 }, read));
+    expect(asked).toEqual([3, 3, 3, 1]);
+  });
+
   test("a call that was aborted while it waited is not made", async () => {
     const { entries, asked } = createSlowStore();
     const leave = new AbortController();
