@@ -22,6 +22,8 @@ export interface ReasonRow {
    * for the caller's fault. A missing key is a normal answer, so it is debug.
    */
   readonly level: "debug" | "info" | "warn" | "error";
+  /** True: its message has keys of the caller, so the log leaves it out. */
+  readonly namesKeys?: true;
   /** True: a store can refuse one item of a call for it. Otherwise it concerns the whole call. */
   readonly refusesItem?: true;
 }
@@ -114,6 +116,7 @@ const rows = {
     wire: WireReason.NOT_ATOMIC,
     code: Code.FailedPrecondition,
     level: "info",
+    namesKeys: true,
     refusesItem: true,
   },
   /** The value is not the text of a number, so nothing can be added to it. */

@@ -2,9 +2,10 @@
 import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";
+import { KeyValueBatchInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import type { PrismError } from "../errors.ts";
-import { implement } from "./implement.ts";
+import { type Handlers, implement } from "./implement.ts";
 import { LargeAnswers } from "./large-answers.ts";
 import { readMethod } from "./methods.ts";
 import { CallRecord } from "./record.ts";
@@ -71,4 +72,32 @@ describe("a response that cannot be encoded is an internal error, and its cause 
     batches?.close();
     expect(logged).toHaveLength(1);
   });
+});
+
+test("an answer is as large as the values in its messages", async () => {
+  const asked: number[] = [];
+  const value = new Uint8Array(10 * 1024);
+  const handlers: Handlers<typeof KeyValueBatchInterface> = {
+    batchGet: async () => ({ results: [{ found: true, value }, { found: false }, { found: true, value }] }),
+    batchSet: async () => ({ results: [{}], atomic: true }),
+    batchDelete: async () => ({}),
+  };
+  const { methods } = implement(KeyValueBatchInterface, handlers, {
+    policies: [],
+    maxTimeoutMs: 0,
+    onDefect: (cause) => expect.unreachable(String(cause)),
+    large: new LargeAnswers({ hasRoom: (bytes) => asked.push(bytes) === 0 }),
+  });
+  const answers = methods.map(async (method) => {
+    const record = new CallRecord(method.row, "id-1", { header: () => undefined, socket: {} });
+    return method.kind === "unary"
+      ? await method.run({}, record, new CallScope(0), () => Buffer.from("ok"))
+      : undefined;
+  });
+  const [got, set] = await Promise.allSettled(answers);
+  expect(got?.status === "rejected" && got.reason.findDetails(ErrorSchema)).toMatchObject([
+    { reason: Reason.OVERLOADED },
+  ]);
+  expect(set?.status).toBe("fulfilled");
+  expect(asked).toEqual([2 * value.length]);
 });

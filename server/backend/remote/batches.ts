@@ -89,7 +89,7 @@ export async function inBatches(
       return await batch(part);
     } catch (error) {
       const reason = error instanceof PrismError ? error.reason : undefined;
-      // The plugin did not tell that it has no batches, or what is read is too large for one answer.
+      // The plugin did not tell that it has no batches, or its answer would be too large.
       if (reason === "interface_unsupported" || (reason === "value_too_large" && !writes)) {
         return await oneByOne(part);
       }

@@ -15,7 +15,9 @@ import { answeredWrongly } from "./errors.ts";
  * the contract's milliseconds in a second of the plugin's clock.
  */
 
-/** The wire counts whole seconds. Rounding up keeps an entry up to a second longer, never shorter. */
+/**
+ * The wire counts whole seconds. Rounding up keeps an entry up to a second longer, never shorter.
+ */
 export function toTtlSeconds(ttlMs: number, secondMs: number): bigint {
   return BigInt(Math.ceil(ttlMs / secondMs));
 }

@@ -27,7 +27,8 @@ export function createLogPolicy(failures: FailureLog): Policy {
       failures.tell({
         level,
         message: "call failed",
-        kind: `${record.row.path} ${namespace} ${reason} ${field}`,
+        // And choose the place of an item: `keys[7]` is of the kind `keys[]`.
+        kind: `${record.row.path} ${namespace} ${reason} ${field.replace(/\[\d+\]/g, "[]")}`,
         fields: () => fieldsOf(record, error),
         cause,
       });
@@ -36,8 +37,16 @@ export function createLogPolicy(failures: FailureLog): Policy {
   return { on: () => hooks };
 }
 
-/** Replaces a message that can contain keys and values. */
+/** They replace messages that can contain keys and values. */
 const UNREAD = "the request was not read; the answer says why";
+const NAMES_KEYS = "the message names keys of the caller; the answer has it";
+
+function messageOf({ reason, message, echoes }: PrismError): string {
+  if (echoes) {
+    return UNREAD;
+  }
+  return REASONS[reason].namesKeys === true ? NAMES_KEYS : message;
+}
 
 function fieldsOf(record: CallRecord, error: PrismError | undefined) {
   const { desc } = record.row;
@@ -50,6 +59,6 @@ function fieldsOf(record: CallRecord, error: PrismError | undefined) {
     namespace: record.namespace,
     code: error === undefined ? "ok" : codeToString(REASONS[error.reason].code),
     duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
-    ...(error !== undefined && { reason: error.reason, error: error.echoes ? UNREAD : error.message }),
+    ...(error !== undefined && { reason: error.reason, error: messageOf(error) }),
   };
 }
