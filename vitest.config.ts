@@ -8,6 +8,7 @@ const SLOW = [
   // Real PostgreSQL, PgBouncer and Redis.
   "server/backend/{postgres,redis}/**",
   "tests/helpers/**",
+  "tests/list-differential.test.ts",
   "tests/protocol/conformance-{postgres,redis}.test.ts",
   // The suite of stores, over each wire and store once more: gRPC and memory stay.
   "tests/protocol/conformance-{connect,sqlite}.test.ts",

@@ -246,6 +246,7 @@ function describeWrites(way: Way, open: Open): void {
       await gateway.entries.delete("n", ["other"], CALL);
       await gateway.commits.commit("n", [change(remove("other"))], CALL);
       await gateway.lists.pop("n", [{ key: "other", end: "left" }], CALL);
+      await present(gateway.backend.listRanges).trim("n", [{ key: "other", start: 0, stop: 0 }], CALL);
       await warm(gateway);
       return gateway;
     }

@@ -11,12 +11,11 @@ import {
   type ListInsert,
   type ListMove,
   type ListPlace,
-  type ListPop,
-  type ListPush,
   type ListPut,
   type ListRange,
   type ListRemove,
   type ListSlice,
+  type ListStore,
   Refusal,
   type ScanStore,
 } from "../contract.ts";
@@ -67,7 +66,8 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     entries: createEntries(space, clock),
     commits: createCommits(space, clock),
     scans: createScans(space, clock),
-    ...createLists(space),
+    lists: createLists(space),
+    ...createListEdits(space),
     async open() {},
     async check() {},
     async close() {
@@ -184,9 +184,26 @@ function createScans(space: (namespace: string) => Space, clock: Clock): ScanSto
   };
 }
 
-function createLists(
+function createLists(space: (namespace: string) => Space): ListStore {
+  return {
+    async push(namespace, pushes) {
+      const { lists } = space(namespace);
+      return pushes.map(({ key, end, value }) => lists.push(key, end, value));
+    },
+    async pop(namespace, pops) {
+      const { lists } = space(namespace);
+      return pops.map(({ key, end }) => lists.pop(key, end));
+    },
+    async length(namespace, keys) {
+      const { lists } = space(namespace);
+      return keys.map((key) => lists.length(key));
+    },
+  };
+}
+
+function createListEdits(
   space: (namespace: string) => Space,
-): Pick<Interfaces, "lists" | "listRanges" | "listIndexes" | "listMoves"> {
+): Pick<Interfaces, "listRanges" | "listIndexes" | "listMoves"> {
   /** Makes a method that answers each item at once. */
   const each =
     <Item, Answer>(answer: (lists: ListTable, item: Item) => Answer) =>
@@ -195,11 +212,6 @@ function createLists(
       return items.map((item) => answer(lists, item));
     };
   return {
-    lists: {
-      push: each((lists, { key, end, value }: ListPush) => lists.push(key, end, value)),
-      pop: each((lists, { key, end }: ListPop) => lists.pop(key, end)),
-      length: each((lists, key: string) => lists.length(key)),
-    },
     listRanges: {
       slice: each((lists, slice: ListSlice) => lists.slice(slice)),
       trim: each((lists, range: ListRange) => lists.trim(range)),
