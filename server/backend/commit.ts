@@ -17,8 +17,8 @@ export type Mutation =
   | { readonly key: string; readonly do: "replace"; readonly value: Uint8Array }
   | { readonly key: string; readonly do: "delete" }
   /**
-   * Adds to a counter and keeps its expiry. An absent key is made with `initial + delta` and `ttlMs`
-   * (0 = never). See {@link parseCounter} for what a counter is.
+   * Adds to a counter and keeps its expiry. An absent key is made with `initial + delta` and
+   * `ttlMs` (0 = never). See {@link parseCounter} for what a counter is.
    */
   | {
       readonly key: string;

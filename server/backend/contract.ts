@@ -178,8 +178,8 @@ export interface CommitStore {
     call: Call,
   ): Promise<Answers<readonly (HeldEntry | undefined)[]>>;
   /**
-   * Makes commits, in their order. Unlike other writes, each takes effect or not on its own, with or
-   * without `each` in the call: a refused one has no effect and undoes no other.
+   * Makes commits, in their order. Unlike other writes, each takes effect or not on its own, with
+   * or without `each` in the call: a refused one has no effect and undoes no other.
    */
   commit(namespace: string, commits: readonly Commit[], call: Call): Promise<Answers<CommitAnswer>>;
 }

@@ -17,7 +17,7 @@ export interface TestStore {
 export function describeBehindGrpc(name: string, create: () => TestStore): void {
   describeBackend({
     name: `${name} behind gRPC`,
-    capabilities: ["entries", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "key",
     // The clock is a server's or the machine's.

@@ -30,9 +30,9 @@ function isMaybe(error: unknown): boolean {
 }
 
 /**
- * Lets several gateways on the same data use the same keys, counters and lists at once, `calls` each. Expects
- * that some single order explains everything they saw. `random` answers numbers from 0 (included)
- * to 1 (excluded). `meanwhile` runs at the same time.
+ * Lets several gateways on the same data use the same keys, counters and lists at once, `calls`
+ * each. Expects that some single order explains everything they saw. `random` answers numbers from
+ * 0 (included) to 1 (excluded). `meanwhile` runs at the same time.
  */
 export async function expectLinearizable(
   gateways: readonly Backend[],
