@@ -119,18 +119,12 @@ interface FoundLists {
   find(namespace: string, key: string): FoundList | undefined;
   /** Notes the positions. A list without any is deleted. */
   note(list: FoundList): void;
-  /** Adds `by` to the positions from `from` (included) to `below` (excluded). */
+  /**
+   * Adds `by` to the positions from `from` (included) to `below` (excluded). The new positions must
+   * be free or among the old ones.
+   */
   shift(id: number, from: number, below: number, by: number): void;
-  /** Ends the shifts of a list. Until then nothing else may use it. */
-  settle(id: number): void;
 }
-
-/**
- * Positions are unique, and SQLite looks at each row as it changes it. So rows on their way go far
- * away first: no list has so many values.
- */
-const FAR = "0x1000000000000000";
-const HALFWAY = "0x0800000000000000";
 
 function createFoundLists(db: DatabaseSync): FoundLists {
   const find = prepare<[id: number, head: number, tail: number]>(
@@ -139,14 +133,7 @@ function createFoundLists(db: DatabaseSync): FoundLists {
   );
   const note = db.prepare("UPDATE list SET head = ?, tail = ? WHERE id = ?");
   const remove = db.prepare("DELETE FROM list WHERE id = ?");
-  // The cast, because a number is bound as a float, which has too few digits for the sum.
-  const away = db.prepare(
-    `UPDATE list_item SET position = position + ${FAR} + CAST(? AS INTEGER)
-     WHERE list_id = ? AND position >= ? AND position < ?`,
-  );
-  const back = db.prepare(
-    `UPDATE list_item SET position = position - ${FAR} WHERE list_id = ? AND position >= ${HALFWAY}`,
-  );
+  const move = db.prepare("UPDATE list_item SET position = ? WHERE list_id = ? AND position = ?");
   return {
     find(namespace, key) {
       const row = find.get(namespace, key);
@@ -160,10 +147,17 @@ function createFoundLists(db: DatabaseSync): FoundLists {
       }
     },
     shift(id, from, below, by) {
-      away.run(by, id, from, below);
-    },
-    settle(id) {
-      back.run(id);
+      // One by one, because a position must be free before another row takes it. One statement for
+      // all would have to move each row twice.
+      if (by < 0) {
+        for (let position = from; position < below; position++) {
+          move.run(position + by, id, position);
+        }
+      } else {
+        for (let position = below - 1; position >= from; position--) {
+          move.run(position + by, id, position);
+        }
+      }
     },
   };
 }
@@ -232,7 +226,6 @@ function createInsert(
     } else {
       lists.shift(id, at, tail, 1);
     }
-    lists.settle(id);
     insert.get(id, toLeft ? at - 1 : at, value);
     lists.note({ id, head: toLeft ? head - 1 : head, tail: toLeft ? tail : tail + 1 });
     return { inserted: true, length: tail - head + 1 };
@@ -274,13 +267,12 @@ function createRemove(
       ascending.forEach((gap, i) => {
         lists.shift(id, gap + 1, ascending[i + 1] ?? tail, -(i + 1));
       });
-      lists.settle(id);
       lists.note({ id, head, tail: tail - gaps.length });
     } else {
-      ascending.forEach((gap, i) => {
-        lists.shift(id, i === 0 ? head : (ascending[i - 1] ?? head) + 1, gap, gaps.length - i);
+      ascending.toReversed().forEach((gap, i) => {
+        const before = ascending[gaps.length - i - 2];
+        lists.shift(id, before === undefined ? head : before + 1, gap, i + 1);
       });
-      lists.settle(id);
       lists.note({ id, head: head + gaps.length, tail });
     }
     return gaps.length;

@@ -10,14 +10,16 @@ RETURNS BIGINT[] LANGUAGE sql SET search_path FROM CURRENT AS $$
   ) AS found
 $$;
 
--- Adds in_by to the positions from in_from (included) to in_below (excluded), which must be free then.
--- Each row is checked as it changes, so the rows go far away first: no list has so many values.
+-- Adds in_by to the positions from in_from (included) to in_below (excluded), which are free then.
+-- An UPDATE would meet positions that are still taken. Here the sort waits for the last DELETE.
 CREATE FUNCTION list_shift(in_list BIGINT, in_from BIGINT, in_below BIGINT, in_by BIGINT)
 RETURNS VOID LANGUAGE sql SET search_path FROM CURRENT AS $$
-  UPDATE list_item SET position = position + (1::bigint << 60)
-    WHERE list_id = in_list AND position >= in_from AND position < in_below;
-  UPDATE list_item SET position = position - (1::bigint << 60) + in_by
-    WHERE list_id = in_list AND position >= (1::bigint << 59);
+  WITH taken AS (
+    DELETE FROM list_item WHERE list_id = in_list AND position >= in_from AND position < in_below
+      RETURNING position, value
+  )
+  INSERT INTO list_item (list_id, position, value)
+    SELECT in_list, position + in_by, value FROM taken ORDER BY position
 $$;
 
 -- in: keys; ranges as of LTRIM of Redis. out: each list's length then, 0 = it is gone.
@@ -164,20 +166,21 @@ BEGIN
       DELETE FROM list_item WHERE list_id = at_list AND position = ANY (gaps);
       -- The shorter side closes the gaps.
       IF at_tail - gaps[1] < gaps[removed] - at_head THEN
-        UPDATE list_item AS item SET position = moved.place + (1::bigint << 60) FROM (
-          SELECT position AS old, gaps[1] + row_number() OVER (ORDER BY position) - 1 AS place
-            FROM list_item WHERE list_id = at_list AND position > gaps[1]
-        ) AS moved WHERE item.list_id = at_list AND item.position = moved.old;
+        WITH taken AS (
+          DELETE FROM list_item WHERE list_id = at_list AND position > gaps[1] RETURNING position, value
+        )
+        INSERT INTO list_item (list_id, position, value)
+          SELECT at_list, gaps[1] + row_number() OVER (ORDER BY position) - 1, value FROM taken;
         UPDATE list SET tail = tail - removed WHERE id = at_list;
       ELSE
-        UPDATE list_item AS item SET position = moved.place + (1::bigint << 60) FROM (
-          SELECT position AS old, gaps[removed] - row_number() OVER (ORDER BY position DESC) + 1 AS place
-            FROM list_item WHERE list_id = at_list AND position < gaps[removed]
-        ) AS moved WHERE item.list_id = at_list AND item.position = moved.old;
+        WITH taken AS (
+          DELETE FROM list_item WHERE list_id = at_list AND position < gaps[removed]
+            RETURNING position, value
+        )
+        INSERT INTO list_item (list_id, position, value)
+          SELECT at_list, gaps[removed] - row_number() OVER (ORDER BY position DESC) + 1, value FROM taken;
         UPDATE list SET head = head + removed WHERE id = at_list;
       END IF;
-      UPDATE list_item SET position = position - (1::bigint << 60)
-        WHERE list_id = at_list AND position >= (1::bigint << 59);
     END IF;
     RETURN NEXT removed;
   END LOOP;
