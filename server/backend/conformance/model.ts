@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Page, ScanRange } from "../contract.ts";
+import { type Commit, keysOfCommit, type Mutation } from "../commit.ts";
+import type { Page } from "../contract.ts";
+import { readHeld } from "../decide.ts";
 import { bytes, CALL, describeFor, type Harness, type OpenStore, texts, useOpenStore } from "./harness.ts";
-import { keysIn, scanPages } from "./scan.ts";
+import { expectWritten, Oracle, takeCommits, toldOf } from "./oracle.ts";
+import { scanPages } from "./scan.ts";
 
 const RUNS = Number(process.env.PRISM_TEST_RUNS ?? 40);
 const SEED = process.env.PRISM_TEST_SEED;
@@ -24,6 +27,31 @@ const namespace = fc.constantFrom("a", "ab");
 const end = fc.constantFrom("left" as const, "right" as const);
 const value = fc.string({ maxLength: 3 });
 const ttlMs = fc.constantFrom(0, 0, 1, 10, 25);
+/** Values that are counters, and some that are not. */
+const content = fc.constantFrom("", "1", "-7", "9223372036854775807", "x").map(bytes);
+const delta = fc.constantFrom(0n, 1n, -3n, 2n ** 63n - 1n);
+
+const check = fc.oneof(
+  fc.record({ key, is: fc.constantFrom("absent" as const, "present" as const) }),
+  fc.record({ key, is: fc.constant("value" as const), value: content }),
+  /** `version` counts from the version that the key has. */
+  fc.record({ key, is: fc.constant("version" as const), version: fc.constantFrom(0, 0, 1, -1) }),
+);
+const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  fc.record({ key, do: fc.constant("set" as const), value: content, ttlMs }),
+  fc.record({ key, do: fc.constant("replace" as const), value: content }),
+  fc.record({ key, do: fc.constant("delete" as const) }),
+  fc.record({ key, do: fc.constant("add" as const), delta, initial: delta, ttlMs }),
+  fc.record({ key, do: fc.constant("expire" as const), ttlMs: fc.constantFrom(1, 10, 25) }),
+  fc.record({ key, do: fc.constant("persist" as const) }),
+);
+const commit: fc.Arbitrary<Commit> = fc
+  .record({
+    checks: fc.array(check, { maxLength: 2 }),
+    mutations: fc.array(mutation, { maxLength: 4 }),
+  })
+  .filter(({ checks, mutations }) => checks.length + mutations.length > 0)
+  .map((parts) => ({ ...parts, tells: parts.checks.length === 1 }));
 
 const step = fc.oneof(
   fc.record({
@@ -33,6 +61,18 @@ const step = fc.oneof(
   }),
   fc.record({ do: fc.constant("get" as const), namespace, keys }),
   fc.record({ do: fc.constant("delete" as const), namespace, keys }),
+  fc.record({
+    do: fc.constant("commit" as const),
+    namespace,
+    commits: fc.array(commit, { minLength: 1, maxLength: 4 }),
+  }),
+  fc.record({
+    do: fc.constant("read" as const),
+    namespace,
+    keys,
+    values: fc.boolean(),
+    maxBytes: fc.constantFrom(0, 3, 1000),
+  }),
   fc.record({
     do: fc.constant("scan" as const),
     namespace,
@@ -58,45 +98,13 @@ const step = fc.oneof(
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** The expected content of the store, kept in the simplest way. */
-class Oracle {
-  nowMs = 0;
-  readonly #entries = new Map<string, { value: string; expiresAtMs: number }>();
-  readonly #lists = new Map<string, string[]>();
-
-  set(key: string, value: string, ttlMs: number): void {
-    this.#entries.set(key, { value, expiresAtMs: ttlMs === 0 ? Infinity : this.nowMs + ttlMs });
-  }
-
-  get(key: string): string | undefined {
-    const entry = this.#entries.get(key);
-    return entry !== undefined && this.nowMs < entry.expiresAtMs ? entry.value : undefined;
-  }
-
-  delete(key: string): boolean {
-    const held = this.get(key) !== undefined;
-    this.#entries.delete(key);
-    return held;
-  }
-
-  keys(range: ScanRange): string[] {
-    return keysIn(range, this.#entries.keys()).filter((key) => this.get(key) !== undefined);
-  }
-
-  list(key: string): string[] {
-    const list = this.#lists.get(key) ?? [];
-    this.#lists.set(key, list);
-    return list;
-  }
-}
-
 /**
  * Makes random steps on the store and on a model of it; both must answer alike. A failure prints
  * its seed and the shortest steps that show it. `PRISM_TEST_SEED` repeats a seed. `PRISM_TEST_RUNS`
  * sets the number of sequences; behind a wire, where each step is many calls, an eighth of it runs.
  */
 export function describeModel(harness: Harness): void {
-  describeFor(harness, ["entries", "scans", "lists"], "model", () => {
+  describeFor(harness, ["entries", "commits", "scans", "lists"], "model", () => {
     const store = useOpenStore(harness);
 
     test("random steps: the store answers as the model does", { timeout: TIMEOUT_MS }, async () => {
@@ -106,7 +114,8 @@ export function describeModel(harness: Harness): void {
         async (steps) => {
           const oracles = { a: new Oracle(), ab: new Oracle() };
           try {
-            for (const each of steps) {
+            for (const random of steps) {
+              const each = harness.atomic === "namespace" ? random : ofOneKey(random);
               if (harness.movesClock) {
                 await take(each, open, oracles);
               } else if (each.do !== "advance") {
@@ -127,14 +136,48 @@ export function describeModel(harness: Harness): void {
 }
 
 function withoutExpiry(step: Step): Step {
-  return step.do === "set" ? { ...step, writes: step.writes.map((write) => ({ ...write, ttlMs: 0 })) } : step;
+  switch (step.do) {
+    case "set":
+      return { ...step, writes: step.writes.map((write) => ({ ...write, ttlMs: 0 })) };
+    case "commit":
+      return { ...step, commits: step.commits.map(lasting) };
+    default:
+      return step;
+  }
+}
+
+/** A commit that makes nothing expire. */
+function lasting(commit: Commit): Commit {
+  const mutations = commit.mutations.map((each): Mutation => {
+    if (each.do === "expire") {
+      return { key: each.key, do: "persist" };
+    }
+    return "ttlMs" in each ? { ...each, ttlMs: 0 } : each;
+  });
+  return { ...commit, mutations };
+}
+
+/** The step with one key in each commit and read, for stores that do not keep all keys together. */
+function ofOneKey(step: Step): Step {
+  if (step.do === "read") {
+    return { ...step, keys: step.keys.slice(0, 1) };
+  }
+  if (step.do !== "commit") {
+    return step;
+  }
+  const commits = step.commits.map((commit) => {
+    const [key = ""] = keysOfCommit(commit);
+    const at = <Part extends { readonly key: string }>(part: Part): Part => ({ ...part, key });
+    return { ...commit, checks: commit.checks.map(at), mutations: commit.mutations.map(at) };
+  });
+  return { ...step, commits };
 }
 
 type Oracles = Readonly<Record<"a" | "ab", Oracle>>;
 
 async function take(
   step: Step,
-  { entries, scans, lists, advance }: OpenStore,
+  { entries, commits, scans, lists, advance }: OpenStore,
   oracles: Oracles,
 ): Promise<void> {
   if (step.do === "advance") {
@@ -153,10 +196,16 @@ async function take(
         step.writes.map((write) => ({ ...write, value: bytes(write.value) })),
         CALL,
       );
-      for (const { key, value, ttlMs } of step.writes) {
-        oracle.set(key, value, ttlMs);
-      }
+      await expectWritten(commits, namespace, step.writes, oracle);
       break;
+    case "commit":
+      await takeCommits(commits, namespace, step.commits, oracle);
+      break;
+    case "read": {
+      const [answer] = await commits.read(namespace, [step], CALL);
+      expect(toldOf(answer)).toEqual(toldOf(readHeld(step, oracle.look, oracle.nowMs)));
+      break;
+    }
     case "get": {
       const wanted = step.keys.map((key) => oracle.get(key));
       expect(texts(await entries.get(namespace, step.keys, CALL))).toEqual(wanted);
@@ -207,7 +256,16 @@ async function take(
 /** Removes what the steps may have left, so that the next sequence starts empty. */
 async function empty({ entries, scans, lists }: OpenStore, steps: readonly Step[]): Promise<void> {
   for (const namespace of ["a", "ab"]) {
-    const written = steps.flatMap((step) => (step.do === "set" ? step.writes.map(({ key }) => key) : []));
+    const written = steps.flatMap((step) => {
+      switch (step.do) {
+        case "set":
+          return step.writes.map(({ key }) => key);
+        case "commit":
+          return step.commits.flatMap(keysOfCommit);
+        default:
+          return [];
+      }
+    });
     await entries.delete(namespace, written, CALL);
     const pushed = steps.flatMap((step) => (step.do === "push" ? step.pushes : []));
     await lists.pop(namespace, pushed, CALL);
