@@ -63,7 +63,9 @@ export async function expectWritten(
   }
 }
 
-/** Makes commits on both; they have to answer alike. The version of a check counts from the key's. */
+/**
+ * Makes commits on both; they have to answer alike. The version of a check counts from the key's.
+ */
 export async function takeCommits(
   store: CommitStore,
   namespace: string,
