@@ -4,10 +4,22 @@
  */
 
 /**
- * The longest key (of an entry or a list) and the longest scan prefix, in bytes of UTF-8. A key has
- * at least 1.
+ * The longest key (of an entry or a list), the longest id of a record and the longest scan prefix,
+ * in bytes of UTF-8. A key or an id has at least 1.
  */
 export const MAX_KEY_BYTES = 1024;
+
+/** The longest key of a record's item, in bytes of any kind. It has at least 1. */
+export const MAX_ITEM_KEY_BYTES = 1024;
+
+/** The longest metadata of an item, encoded, without its times and its time to live. */
+export const MAX_ITEM_METADATA_BYTES = 1024;
+
+/** The most items of a record that one answer holds. A scan is many answers. */
+export const MAX_ANSWER_ITEMS = 10_000;
+
+/** The most items that one step of deleting a whole record deletes. */
+export const DELETE_STEP_ITEMS = 1024;
 
 /**
  * The longest life of an entry: 100 years of 365.25 days. Keeps every expiry time a safe integer of

@@ -16,6 +16,7 @@ import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.t
 import { ListIndexingInterface } from "../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../gen/prism/interfaces/list/list_range_pb.ts";
+import { KeyValueService } from "../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
 import { readMethod } from "../server/calls/methods.ts";
 
@@ -36,6 +37,7 @@ const ranges = KeyValueRangeInterface.method;
 const lists = ListBasicInterface.method;
 const listRanges = ListRangeInterface.method;
 const indexes = ListIndexingInterface.method;
+const records = KeyValueService.method;
 
 /** The methods that serve each operation. */
 const METHODS: Methods = {
@@ -74,6 +76,13 @@ const METHODS: Methods = {
     remove: [indexes.remove],
   },
   listMoves: { move: [ListMoveInterface.method.move] },
+  records: {
+    putItems: [records.put, records.putBatch],
+    getItems: [records.get],
+    pageItems: [records.get, records.scan],
+    deleteItems: [records.delete],
+    swapItem: [records.compareAndSwap],
+  },
 };
 
 const cases = INTERFACES.flatMap((name) => {

@@ -1,6 +1,17 @@
 import { PrismError } from "../errors.ts";
 import { isRefusalReason, type RefusalReason } from "../reasons.ts";
 import type { Commit, CommitAnswer, HeldEntry, Read } from "./commit.ts";
+import type {
+  HeldItem,
+  ItemPage,
+  ItemRange,
+  ItemSwap,
+  ItemsDelete,
+  ItemsDeleted,
+  ItemsRead,
+  RecordPut,
+  SwapAnswer,
+} from "./records.ts";
 import type { Values } from "./values.ts";
 
 /**
@@ -18,8 +29,8 @@ import type { Values } from "./values.ts";
  * - Errors are {@link PrismError}s of a closed set of reasons. An error means that the store
  *   failed, and the whole call with it.
  * - Keys are well-formed strings of 1 to MAX_KEY_BYTES bytes of UTF-8, ordered by those bytes.
- * - Entries and lists are separate key spaces of a namespace. Namespaces never see each other's
- *   data.
+ * - Entries, lists and records are separate key spaces of a namespace. Namespaces never see each
+ *   other's data.
  * - An expired entry is invisible to every call from that moment on.
  * - A store copies each value that it keeps: the bytes it was handed are a view of a request
  *   buffer. Callers may read a value that a store hands out, but not change it.
@@ -278,6 +289,31 @@ export interface ListStore {
   length(namespace: string, keys: readonly string[], call: Call): Promise<Answers<number>>;
 }
 
+/** Ids that hold sorted items. They share no key space with entries and lists. */
+export interface RecordStore {
+  /** Writes items. The later of two puts of one item wins. `undefined` = no put was refused. */
+  putItems(
+    namespace: string,
+    puts: readonly RecordPut[],
+    call: Call,
+  ): Promise<Answers<undefined> | undefined>;
+  /** The items in the order of each read's keys; `undefined` where there is none. */
+  getItems(
+    namespace: string,
+    reads: readonly ItemsRead[],
+    call: Call,
+  ): Promise<Answers<readonly (HeldItem | undefined)[]>>;
+  /**
+   * One page of each range. Stores keep nothing between pages. An item that exists during all pages
+   * is in exactly one of them.
+   */
+  pageItems(namespace: string, ranges: readonly ItemRange[], call: Call): Promise<Answers<ItemPage>>;
+  /** Deletes items. When one item comes twice, only the first delete counts it. */
+  deleteItems(namespace: string, deletes: readonly ItemsDelete[], call: Call): Promise<Answers<ItemsDeleted>>;
+  /** Compares and swaps items, in order: each swap sees the earlier ones. */
+  swapItem(namespace: string, swaps: readonly ItemSwap[], call: Call): Promise<Answers<SwapAnswer>>;
+}
+
 /**
  * A range of a list by places, as LRANGE and LTRIM of Redis take it. 0 is the leftmost value, -1
  * the rightmost. Both ends belong to the range. An end beyond the list counts as the list's own
@@ -401,6 +437,7 @@ export interface Interfaces {
   readonly listRanges?: ListRangeStore;
   readonly listIndexes?: ListIndexStore;
   readonly listMoves?: ListMoveStore;
+  readonly records?: RecordStore;
 }
 
 /**

@@ -19,6 +19,18 @@ import type {
   ListPut,
   ListRemove,
 } from "./contract.ts";
+import {
+  bytesOfItem,
+  type HeldItem,
+  type ItemPage,
+  type ItemRange,
+  type ItemSwap,
+  type ItemsDelete,
+  type ItemsRead,
+  type ItemWrite,
+  type RecordPut,
+  type SwapAnswer,
+} from "./records.ts";
 
 /**
  * The calls of the contract as data: one row for each method of each interface. The layers,
@@ -64,8 +76,8 @@ export interface RangeRow {
 /** The name of an interface. */
 export type Interface = keyof Interfaces;
 
-/** The keys that an interface is about: entries and lists have separate ones. */
-export type KeySpace = "entries" | "lists";
+/** The keys that an interface is about: each of these has its own. */
+export type KeySpace = "entries" | "lists" | "records";
 
 /** The key space of each interface. Calls on one key keep their order within a key space. */
 export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
@@ -76,6 +88,7 @@ export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
   listRanges: "lists",
   listIndexes: "lists",
   listMoves: "lists",
+  records: "records",
 };
 
 /** What messages call each interface. */
@@ -87,6 +100,7 @@ export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   listRanges: "list range interface",
   listIndexes: "list indexing interface",
   listMoves: "list move interface",
+  records: "record interface",
 };
 
 /** Each interface, with its methods. */
@@ -164,6 +178,86 @@ function bytesOfPage({ values }: ListPage): number {
   return bytes;
 }
 
+const idOf = ({ id }: { readonly id: string }) => id;
+const bytesOfId = ({ id }: { readonly id: string }) => id.length;
+
+function bytesOfKeys(keys: readonly Uint8Array[]): number {
+  return keys.reduce((bytes, key) => bytes + key.length, 0);
+}
+
+function bytesOfItems(items: readonly (ItemWrite | undefined)[]): number {
+  return items.reduce((bytes, item) => bytes + (item === undefined ? 0 : bytesOfItem(item)), 0);
+}
+
+/** A copy that shares no memory with a request. */
+function keptBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes && Buffer.from(bytes);
+}
+
+function keptKeys(keys: readonly Uint8Array[]): readonly Uint8Array[] {
+  return keys.map((key) => Buffer.from(key));
+}
+
+function keptItem({ key, value, metadata, ttlMs }: ItemWrite): ItemWrite {
+  return { key: Buffer.from(key), value: Buffer.from(value), metadata: Buffer.from(metadata), ttlMs };
+}
+
+/** Calls on records. The id of a record is its key: all items of a record lie together. */
+const RECORDS = {
+  putItems: {
+    takes: "items",
+    writes: true,
+    keyOf: idOf,
+    bytesOf: ({ id, items }: RecordPut) => id.length + bytesOfItems(items),
+    kept: ({ id, items }: RecordPut): RecordPut => ({ id, items: items.map(keptItem) }),
+  },
+  getItems: {
+    takes: "items",
+    writes: false,
+    keyOf: idOf,
+    bytesOf: ({ id, keys }: ItemsRead) => id.length + bytesOfKeys(keys),
+    answerBytesOf: (items: readonly (HeldItem | undefined)[]) => bytesOfItems(items),
+    kept: (read: ItemsRead): ItemsRead => ({ ...read, keys: keptKeys(read.keys) }),
+  },
+  pageItems: {
+    takes: "items",
+    writes: false,
+    keyOf: idOf,
+    bytesOf: bytesOfId,
+    answerBytesOf: ({ items }: ItemPage) => bytesOfItems(items),
+    kept: ({ start, end, after, ...range }: ItemRange): ItemRange => ({
+      ...range,
+      start: keptBytes(start),
+      end: keptBytes(end),
+      after: keptBytes(after),
+    }),
+  },
+  deleteItems: {
+    takes: "items",
+    writes: true,
+    keyOf: idOf,
+    bytesOf: ({ id, keys = [] }: ItemsDelete) => id.length + bytesOfKeys(keys),
+    kept: ({ keys, ...others }: ItemsDelete): ItemsDelete => ({
+      ...others,
+      keys: keys && keptKeys(keys),
+    }),
+  },
+  swapItem: {
+    takes: "items",
+    writes: true,
+    keyOf: idOf,
+    bytesOf: ({ id, key, expected, value }: ItemSwap) =>
+      id.length + key.length + bytesOfValue(expected) + value.length,
+    answerBytesOf: (answer: SwapAnswer) => (answer.swapped ? 0 : bytesOfValue(answer.actual)),
+    kept: ({ id, key, expected, value }: ItemSwap): ItemSwap => ({
+      id,
+      key: Buffer.from(key),
+      expected: keptBytes(expected),
+      value: Buffer.from(value),
+    }),
+  },
+} as const;
+
 /** Every call of the contract. */
 export const OPERATIONS = {
   entries: {
@@ -240,6 +334,7 @@ export const OPERATIONS = {
       answerBytesOf: bytesOfValue,
     },
   },
+  records: RECORDS,
 } as const satisfies OperationTable;
 
 /** The names of the interfaces, in the order of {@link OPERATIONS}. */

@@ -7,8 +7,11 @@ import { MAX_CALL_ITEMS, MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
  * name of its field.
  */
 
-/** A key of an entry or a list: 1 to MAX_KEY_BYTES bytes of UTF-8. */
-export function checkKey(field: "key" | "list_key" | "source_key" | "destination_key", key: string): void {
+/** A key of an entry or a list, or the id of a record: 1 to MAX_KEY_BYTES bytes of UTF-8. */
+export function checkKey(
+  field: "key" | "list_key" | "id" | "source_key" | "destination_key",
+  key: string,
+): void {
   checkFullText(field, key);
 }
 
@@ -63,12 +66,12 @@ export function checkBound(field: "prefix" | "start" | "end" | "delimiter", text
 }
 
 /** A value: any bytes, 0 to `maxValueBytes`. */
-export function checkValue(value: Uint8Array, maxValueBytes: number): void {
+export function checkValue(value: Uint8Array, maxValueBytes: number, field = "value"): void {
   if (value.byteLength > maxValueBytes) {
     throw new PrismError(
       "value_too_large",
-      `value has ${value.byteLength} bytes; the limit is ${maxValueBytes}`,
-      { field: "value" },
+      `${field} has ${value.byteLength} bytes; the limit is ${maxValueBytes}`,
+      { field },
     );
   }
 }

@@ -15,6 +15,7 @@ import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_p
 import { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
+import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { type CallSettings, implement } from "../calls/implement.ts";
 import type { ServiceMethods } from "../calls/served-method.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
@@ -27,6 +28,7 @@ import { createKeyValueRange } from "./keyvalue-range.ts";
 import { createKeyValueScan } from "./keyvalue-scan.ts";
 import { createKeyValueTransaction } from "./keyvalue-transaction.ts";
 import { createKeyValueTtl } from "./keyvalue-ttl.ts";
+import { createKeyValueV1 } from "./keyvalue-v1.ts";
 import { createListBasic } from "./list-basic.ts";
 import { createListIndexing } from "./list-indexing.ts";
 import { createListMove } from "./list-move.ts";
@@ -47,6 +49,7 @@ export const SERVICES = [
   ListRangeInterface,
   ListIndexingInterface,
   ListMoveInterface,
+  KeyValueService,
   Health,
   ServerReflection,
   ServerReflectionV1Alpha,
@@ -77,6 +80,7 @@ export function createServices({ router, health, limits, calls }: ServiceOptions
     implement(ListRangeInterface, createListRange(router), calls),
     implement(ListIndexingInterface, createListIndexing(router, limits), calls),
     implement(ListMoveInterface, createListMove(router), calls),
+    implement(KeyValueService, createKeyValueV1(router, limits), calls),
     implement(Health, createHealth(health), calls),
     implement(ServerReflection, reflection, calls),
     implement(ServerReflectionV1Alpha, reflection, calls),

@@ -24,7 +24,7 @@ export interface WireSubject {
 export function wireHarness(name: string, start: (clock: Clock) => Promise<WireSubject>): Harness {
   return {
     name,
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
     durable: true,
     atomic: "key",
     movesClock: true,

@@ -28,6 +28,7 @@ const SERVICES = [
   "prism.interfaces.list.ListIndexingInterface",
   "prism.interfaces.list.ListMoveInterface",
   "prism.interfaces.list.ListRangeInterface",
+  "prism.keyvalue.v1.KeyValueService",
 ];
 
 const overGrpc = ({ baseUrl }: TestServer): Transport => createGrpcTransport({ baseUrl });

@@ -12,6 +12,7 @@ import {
   type ListMoveStore,
   type ListRangeStore,
   type ListStore,
+  type RecordStore,
   type Refusal,
   type ScanStore,
 } from "../contract.ts";
@@ -81,6 +82,7 @@ export interface OpenStore {
   readonly listRanges: ListRangeStore;
   readonly listIndexes: ListIndexStore;
   readonly listMoves: ListMoveStore;
+  readonly records: RecordStore;
   advance(ms: number): Promise<void>;
 }
 
@@ -134,6 +136,9 @@ export function useOpenStore(harness: Harness): () => OpenStore {
       },
       get listMoves() {
         return present(backend.listMoves);
+      },
+      get records() {
+        return present(backend.records);
       },
       async advance(ms) {
         await advance(ms);

@@ -4,6 +4,7 @@ import type { ArgumentOf, OperationName } from "../operations.ts";
 import { bytes, NAMESPACE } from "./harness.ts";
 
 const write = { key: "a", value: bytes("1") };
+const item = { key: bytes("k"), value: bytes("1"), metadata: new Uint8Array(0), ttlMs: 0 };
 
 /**
  * An argument for each method of the contract, for tests that need any. All are about the key "a".
@@ -27,6 +28,11 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   insert: [{ ...write, side: "before", pivot: write.value }],
   remove: [{ ...write, count: 1 }],
   move: [{ key: "a", end: "left", to: "a", toEnd: "right" }],
+  putItems: [{ id: "a", items: [item] }],
+  getItems: [{ id: "a", keys: [item.key], maxBytes: 1000 }],
+  pageItems: [{ id: "a", start: undefined, end: undefined, after: undefined, maxItems: 1, maxBytes: 1000 }],
+  deleteItems: [{ id: "a", keys: undefined, maxItems: 10 }],
+  swapItem: [{ id: "a", key: item.key, expected: undefined, value: item.value }],
 };
 
 /** Calls every method that the store has once, all at the same time. */

@@ -8,6 +8,7 @@ import { describeLifecycle } from "./lifecycle.ts";
 import { describeListEdits } from "./list-edits.ts";
 import { describeLists } from "./lists.ts";
 import { describeModel } from "./model.ts";
+import { describeRecords } from "./records.ts";
 import { describeScans } from "./scan.ts";
 
 /**
@@ -23,6 +24,7 @@ export function describeBackend(harness: Harness): void {
     describeScans(harness);
     describeLists(harness);
     describeListEdits(harness);
+    describeRecords(harness);
     describeModel(harness);
   });
 }

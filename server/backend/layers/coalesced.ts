@@ -12,10 +12,11 @@ import { combineItems } from "./wrapped.ts";
  * Rejects as the store does, and with PrismError `overloaded` when too much waits already.
  */
 export function createCoalescedBackend(inner: Backend): Backend {
-  // Calls on entries need not wait for calls on lists.
+  // Calls on entries need not wait for calls on lists or records.
   const queues: Readonly<Record<KeySpace, (namespace: string) => CallQueue>> = {
     entries: createQueues(),
     lists: createQueues(),
+    records: createQueues(),
   };
   return {
     ...inner,

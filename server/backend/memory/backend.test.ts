@@ -11,8 +11,15 @@ describeBackend(memoryHarness("memory", (memory) => memory));
 
 describeBackend({
   ...memoryHarness(
-    "memory without lists",
-    ({ lists: _, listRanges: _ranges, listIndexes: _indexes, listMoves: _moves, ...rest }) => rest,
+    "memory without lists and records",
+    ({
+      lists: _,
+      records: _records,
+      listRanges: _ranges,
+      listIndexes: _indexes,
+      listMoves: _moves,
+      ...rest
+    }) => rest,
   ),
   capabilities: ["entries", "commits", "scans"],
 });

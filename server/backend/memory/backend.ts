@@ -25,6 +25,8 @@ import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";
 import { ListTable } from "./list-table.ts";
 import { createReclaimer, type Reclaimer } from "./reclaimer.ts";
+import { RecordTable } from "./record-table.ts";
+import { createRecords } from "./records.ts";
 
 /**
  * What one namespace holds. It stays when it is empty; the operator names the namespaces, so their
@@ -33,6 +35,7 @@ import { createReclaimer, type Reclaimer } from "./reclaimer.ts";
 interface Space {
   readonly entries: EntryTable;
   readonly lists: ListTable;
+  readonly records: RecordTable;
   readonly reclaimer: Reclaimer;
   /**
    * The last version that was given. Counted from the time in microseconds, so versions grow over
@@ -54,8 +57,12 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
       return found;
     }
     const entries = new EntryTable();
-    const reclaimer = createReclaimer(clock, (nowMs) => entries.reclaim(nowMs));
-    const created = { entries, lists: new ListTable(), reclaimer, version: clock.now() * 1000 };
+    const records = new RecordTable();
+    const reclaimer = createReclaimer(clock, (nowMs) => {
+      const soonestMs = Math.min(entries.reclaim(nowMs) ?? Infinity, records.reclaim(nowMs) ?? Infinity);
+      return soonestMs === Infinity ? undefined : soonestMs;
+    });
+    const created = { entries, lists: new ListTable(), records, reclaimer, version: clock.now() * 1000 };
     spaces.set(namespace, created);
     return created;
   }
@@ -68,6 +75,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     scans: createScans(space, clock),
     lists: createLists(space),
     ...createListEdits(space),
+    records: createRecords(space, clock),
     async open() {},
     async check() {},
     async close() {

@@ -11,6 +11,7 @@ import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basi
 import { ListIndexingInterface } from "../../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListEnd, ListMoveInterface } from "../../../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../../../gen/prism/interfaces/list/list_range_pb.ts";
+import { KeyValueService } from "../../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import type { Interface } from "../operations.ts";
 
 /**
@@ -26,6 +27,7 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [ListRangeInterface.typeName, "listRanges"],
   [ListIndexingInterface.typeName, "listIndexes"],
   [ListMoveInterface.typeName, "listMoves"],
+  [KeyValueService.typeName, "records"],
 ]);
 
 /**
@@ -34,7 +36,7 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
  */
 const SERVICES: readonly string[] = [...INTERFACE_OF.keys(), KeyValueRangeInterface.typeName];
 
-/** A key that nobody uses, for entries, lists and prefixes. */
+/** A key that nobody uses, for entries, lists, records and prefixes. */
 const PROBE = "\0prism.probe";
 
 /** The time limit of each question to the plugin. */
@@ -125,6 +127,9 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
         },
         options,
       ),
+    ),
+    probe(KeyValueService.typeName, () =>
+      createClient(KeyValueService, transport).get({ namespace, id: PROBE }, options),
     ),
   ]);
   return has;

@@ -2,9 +2,11 @@ import { KeyValueBasicInterface } from "../../../gen/prism/interfaces/keyvalue/k
 import { KeyValueBatchInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { KeyValueService } from "../../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { PrismError } from "../../errors.ts";
 import { answerOf, type Call, type Interfaces, refusalOf } from "../contract.ts";
 import { readTooLarge } from "../decide.ts";
+import { itemsTooLarge } from "../decide-item.ts";
 import {
   type AnswerOf,
   type AnyItemsRow,
@@ -14,16 +16,19 @@ import {
   type ItemsName,
   OPERATIONS,
 } from "../operations.ts";
+import { bytesOfItem } from "../records.ts";
 import { type AskBatch, BATCHES, type BatchName, inBatches } from "./batches.ts";
 import { fromCommitResponse, toCommitRequest, toHeld, toTtlSeconds } from "./commits.ts";
-import { answeredWrongly } from "./errors.ts";
+import { answeredWrongly, toPrismError } from "./errors.ts";
 import { eachInOrder } from "./in-order.ts";
 import { LIST_EDITS } from "./list-edits.ts";
 import type { Ask, Plugin } from "./plugin.ts";
+import { fromItem, fromSwapResponse, inOrderOf, isOfScan, readScanPage, toPutRequest } from "./records.ts";
 
 const entry = KeyValueBasicInterface.method;
 const transaction = KeyValueTransactionInterface.method;
 const list = ListBasicInterface.method;
+const record = KeyValueService.method;
 
 /** What the stores of this room need. */
 export interface StoreOptions {
@@ -97,6 +102,52 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
     Number((await ask(list.length, { namespace, listKey: key })).length),
   ),
   ...LIST_EDITS,
+  async putItems(ask, namespace, put, { secondMs }) {
+    const { success } = await ask(record.put, toPutRequest(namespace, put, secondMs));
+    if (!success) {
+      throw answeredWrongly("success: false");
+    }
+    return undefined;
+  },
+  async getItems(ask, namespace, read, { secondMs }) {
+    const { id, keys, maxBytes } = read;
+    const predicate = { predicate: { case: "matchKeys" as const, value: { keys: [...keys] } } };
+    const { items } = await ask(record.get, { namespace, id, predicate });
+    const held = items.map((item) => fromItem(item, secondMs));
+    const bytes = held.reduce((sum, item) => sum + bytesOfItem(item), 0);
+    if (bytes > maxBytes) {
+      answerOf(itemsTooLarge(read));
+    }
+    return inOrderOf(keys, held);
+  },
+  async pageItems(ask, namespace, range, { plugin, secondMs }, call) {
+    if (isOfScan(range)) {
+      try {
+        return await readScanPage(
+          (method, input, leaving) =>
+            plugin().stream(method, input, call, AbortSignal.any([call.signal, leaving])),
+          namespace,
+          range,
+          secondMs,
+        );
+      } catch (error) {
+        throw toPrismError(error, { call, write: false });
+      }
+    }
+    const { id, start, end } = range;
+    const value = { ...(start && { startKey: start }), ...(end && { endKey: end }) };
+    const predicate = { predicate: { case: "matchRange" as const, value } };
+    const { items } = await ask(record.get, { namespace, id, predicate });
+    return { items: items.map((item) => fromItem(item, secondMs)), next: undefined };
+  },
+  async deleteItems(ask, namespace, { id, keys = [] }) {
+    const { deletedCount } = await ask(record.delete, { namespace, id, keys: [...keys] });
+    return { deleted: deletedCount, more: false };
+  },
+  async swapItem(ask, namespace, { id, key, expected, value }) {
+    const input = { namespace, id, key, newValue: value, ...(expected && { oldValue: expected }) };
+    return fromSwapResponse(await ask(record.compareAndSwap, input));
+  },
 };
 
 /**
