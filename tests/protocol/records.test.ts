@@ -1,4 +1,5 @@
 /** prism.keyvalue.v1.KeyValueService over gRPC and JSON, and ADR-011's own command. */
+import { join } from "node:path";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -8,6 +9,8 @@ import { type Item, KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue
 import { present } from "../../server/backend/conformance/harness.ts";
 import { createManualClock } from "../../server/backend/conformance/manual-clock.ts";
 import type { BackendConfig } from "../../server/backend/rooms.ts";
+import { sqliteSchema } from "../../server/backend/sqlite/config.ts";
+import { temporaryFolder } from "../helpers/process.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
 
 /** Small, so that an answer is soon too large. */
@@ -314,6 +317,29 @@ describe.each(WIRES)("KeyValueService over %s", (_, connect) => {
       }
     });
   });
+});
+
+test("ADR-011's own command: put, read back, restart, read again", async () => {
+  await using folder = await temporaryFolder();
+  const database = sqliteSchema.parse({ type: "sqlite", path: join(folder.path, "prism.db") });
+  const post = async ({ baseUrl }: TestServer, method: string, body: string) => {
+    const answer = await fetch(`${baseUrl}/prism.keyvalue.v1.KeyValueService/${method}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body,
+    });
+    return await answer.json();
+  };
+  const request = '{"namespace":"test","id":"1","items":[{"key":"aGVsbG8=","value":"d29ybGQ="}]}';
+  const readBack = (server: TestServer) => post(server, "Get", '{"namespace":"test","id":"1"}');
+
+  const first = await start(database);
+  expect(await post(first, "Put", request)).toEqual({ success: true });
+  const found = await readBack(first);
+  expect(found).toMatchObject({ items: [{ key: "aGVsbG8=", value: "d29ybGQ=" }] });
+  await first.stop();
+  await using second = await start(database);
+  expect(await readBack(second)).toEqual(found);
 });
 
 /** What a failed call tells. */

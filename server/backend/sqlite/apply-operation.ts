@@ -3,8 +3,10 @@ import type { AnswerOf, ItemOf, WriteName } from "../operations.ts";
 import { createApplyCommit, type EntryWriter } from "./apply-commit.ts";
 import { createListWrites } from "./apply-list.ts";
 import { type Failure, fromFailure } from "./errors.ts";
+import { createPlaceValue } from "./large-value.ts";
 import { isFailure, type Operation, type Outcome, type Result, type WriteOf } from "./operation.ts";
 import { prepare } from "./query.ts";
+import { createRecordWriter } from "./records.ts";
 import type { Versions } from "./versions.ts";
 
 /**
@@ -27,6 +29,7 @@ export function createApplyOne(
 ): (operation: Operation, nowMs: number) => Outcome {
   const put = createPut(db);
   const remove = createRemove(db);
+  const { sweep: sweepRecords, ...records } = createRecordWriter(db);
   const writes: { readonly [W in WriteName]: ApplyItem<W> } = {
     set(namespace, { key, value, ttlMs }, nowMs) {
       put(namespace, key, value, ttlMs === 0 ? undefined : nowMs + ttlMs, versions.next());
@@ -35,8 +38,9 @@ export function createApplyOne(
     delete: remove,
     commit: createApplyCommit(db, { put, remove }, versions.next),
     ...createListWrites(db),
+    ...records,
   };
-  const sweep = createSweep(db);
+  const sweepEntries = createSweep(db);
   const probe = createProbe(db);
 
   function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Outcome {
@@ -54,13 +58,13 @@ export function createApplyOne(
       }
     }
     // Thousands of answers cross between threads in a group: those that tell nothing stay.
-    return type === "set" ? undefined : (answers as Result);
+    return type === "set" || type === "putItems" ? undefined : (answers as Result);
   }
 
   return (operation, nowMs) => {
     switch (operation.type) {
       case "sweep":
-        return sweep(operation.maxEntries, nowMs);
+        return sweepEntries(operation.maxEntries, nowMs) + sweepRecords(operation.maxEntries, nowMs);
       case "probe":
         return probe();
       default:
@@ -69,9 +73,6 @@ export function createApplyOne(
   };
 }
 
-/** A larger value has a row of its own: see migration 2. */
-export const MAX_INLINE_VALUE_BYTES = 4096;
-
 function createPut(db: DatabaseSync): EntryWriter["put"] {
   const upsert = db.prepare(
     `INSERT INTO entry (namespace, key, expires_at_ms, value, large_value_id, version)
@@ -79,12 +80,11 @@ function createPut(db: DatabaseSync): EntryWriter["put"] {
      ON CONFLICT DO UPDATE SET expires_at_ms = excluded.expires_at_ms, value = excluded.value,
        large_value_id = excluded.large_value_id, version = excluded.version`,
   );
-  const insertLarge = prepare<[id: number]>(db, "INSERT INTO large_value (value) VALUES (?) RETURNING id");
+  const place = createPlaceValue(db);
   return (namespace, key, value, expiresAtMs, version) => {
-    const large = value.length > MAX_INLINE_VALUE_BYTES;
-    const id = large ? insertLarge.get(value)?.[0] : undefined;
+    const [inline, largeValueId] = place(value);
     // Not `run`, which makes an object that says how many rows changed.
-    upsert.get(namespace, key, expiresAtMs ?? null, large ? null : value, id ?? null, version);
+    upsert.get(namespace, key, expiresAtMs ?? null, inline, largeValueId, version);
   };
 }
 

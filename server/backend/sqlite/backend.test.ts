@@ -21,14 +21,14 @@ function createDirectory(): string {
 function clear(path: string): void {
   const db = new DatabaseSync(path, { timeout: 5000 });
   db.exec(
-    "PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; COMMIT",
+    "PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; DELETE FROM record_item; COMMIT",
   );
   db.close();
 }
 
 describeBackend({
   name: "sqlite",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
   durable: true,
   atomic: "namespace",
   movesClock: true,
@@ -79,6 +79,17 @@ describe("sqlite", () => {
       db.close();
     }
   }
+
+  test("a sweep deletes expired items of records, with their large values", async () => {
+    const backend = await open();
+    const item = { value: new Uint8Array(10_000), metadata: new Uint8Array(0) };
+    const items = ["a", "b", "c"].map((key) => ({ ...item, key: bytes(key), ttlMs: key === "c" ? 0 : 10 }));
+    await present(backend.records).putItems("default", [{ id: "r", items }], CALL);
+    clock.advance(10);
+    expect(await backend.sweep()).toBe(2);
+    expect(readNumber("SELECT count(*) FROM record_item")).toBe(1);
+    expect(readNumber("SELECT count(*) FROM large_value")).toBe(1);
+  });
 
   test("a sweep deletes expired entries, and nothing else", async () => {
     const backend = await open();

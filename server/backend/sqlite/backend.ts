@@ -8,6 +8,7 @@ import {
   type CommitStore,
   type EntryStore,
   type Interfaces,
+  type RecordStore,
   type Refusal,
   refusalOf,
   type ScanStore,
@@ -107,6 +108,7 @@ export function createSqliteBackend(
     commits: createCommits(current, clock),
     scans: createScans(current, clock),
     ...createLists(current),
+    records: createRecords(current, clock),
     sweep,
     async open() {
       try {
@@ -225,6 +227,24 @@ function createLists(
       remove: createWrite(current, "remove"),
     },
     listMoves: { move: createWrite(current, "move") },
+  };
+}
+
+function createRecords(current: () => Session, clock: Clock): RecordStore {
+  return {
+    putItems: createWrite(current, "putItems"),
+    async getItems(namespace, reads) {
+      const { reader } = current();
+      const nowMs = clock.now();
+      return readEach(reads, (read) => reader.records.items(namespace, read, nowMs));
+    },
+    async pageItems(namespace, ranges) {
+      const { reader } = current();
+      const nowMs = clock.now();
+      return readEach(ranges, (range) => reader.records.page(namespace, range, nowMs));
+    },
+    deleteItems: createWrite(current, "deleteItems"),
+    swapItem: createWrite(current, "swapItem"),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Check, Mutation } from "../commit.ts";
 import { type ItemOf, WRITE_NAMES, type WriteName } from "../operations.ts";
+import type { ItemWrite } from "../records.ts";
 import type { Operation, WriteOf } from "./operation.ts";
 
 const NUMBER_BYTES = 8;
@@ -105,6 +106,40 @@ const MUTATION: Form<Mutation> = {
   },
 };
 
+const ITEM: Form<ItemWrite> = {
+  pack(into, { key, value, metadata, ttlMs }) {
+    into.blob(key);
+    into.blob(value);
+    into.blob(metadata);
+    into.number(ttlMs);
+  },
+  unpack: (from) => ({ key: from.blob(), value: from.blob(), metadata: from.blob(), ttlMs: from.number() }),
+};
+
+const BLOB: Form<Uint8Array> = {
+  pack: (into, bytes) => into.blob(bytes),
+  unpack: (from) => from.blob(),
+};
+
+/** What may be absent. */
+function optional<Item>(form: Form<Item>): Form<Item | undefined> {
+  return {
+    pack(into, item) {
+      into.code(FLAGS, item !== undefined);
+      if (item !== undefined) {
+        form.pack(into, item);
+      }
+    },
+    unpack: (from) => (from.code(FLAGS) ? form.unpack(from) : undefined),
+  };
+}
+
+const KEYS = optional<readonly Uint8Array[]>({
+  pack: (into, keys) => packAll(into, BLOB, keys),
+  unpack: (from) => unpackAll(from, BLOB),
+});
+const EXPECTED = optional(BLOB);
+
 /**
  * Of each call's items. Properties are evaluated, and so read, in the order in which they stand.
  */
@@ -198,6 +233,35 @@ const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
       end: from.code(ENDS),
       to: from.text(),
       toEnd: from.code(ENDS),
+    }),
+  },
+  putItems: {
+    pack(into, { id, items }) {
+      into.text(id);
+      packAll(into, ITEM, items);
+    },
+    unpack: (from) => ({ id: from.text(), items: unpackAll(from, ITEM) }),
+  },
+  deleteItems: {
+    pack(into, { id, keys, maxItems }) {
+      into.text(id);
+      KEYS.pack(into, keys);
+      into.number(maxItems);
+    },
+    unpack: (from) => ({ id: from.text(), keys: KEYS.unpack(from), maxItems: from.number() }),
+  },
+  swapItem: {
+    pack(into, { id, key, expected, value }) {
+      into.text(id);
+      into.blob(key);
+      EXPECTED.pack(into, expected);
+      into.blob(value);
+    },
+    unpack: (from) => ({
+      id: from.text(),
+      key: from.blob(),
+      expected: EXPECTED.unpack(from),
+      value: from.blob(),
     }),
   },
 };

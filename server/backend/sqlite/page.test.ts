@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AWKWARD_KEYS } from "../conformance/harness.ts";
-import { MAX_INLINE_VALUE_BYTES } from "./apply-operation.ts";
+import { MAX_INLINE_VALUE_BYTES } from "./large-value.ts";
 import { createReadPage, MAX_ROWS_PER_STEP } from "./page.ts";
 import { createReader } from "./reader.ts";
 import { createTestDatabase } from "./testing.ts";

@@ -7,6 +7,7 @@ import { createFindHeld, type HeldRow } from "./held-entry.ts";
 import { createGetMany, type GetMany } from "./packed-values.ts";
 import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
 import { prepare } from "./query.ts";
+import { createRecordReader, type RecordReader } from "./records.ts";
 import { createReadSlice, type ReadSlice } from "./slice.ts";
 
 /**
@@ -20,6 +21,7 @@ export interface Reader {
   /** Reads all keys at one moment. Refuses before it reads more values than it may. */
   read(namespace: string, read: Read, nowMs: number): readonly (HeldEntry | undefined)[] | Refusal;
   page: ReadPage;
+  readonly records: RecordReader;
   /** The length of a list; 0 = there is none. */
   length(namespace: string, key: string): number;
   slice: ReadSlice;
@@ -43,6 +45,7 @@ export function createReader(db: DatabaseSync): Reader {
     "SELECT tail - head FROM list WHERE namespace = ? AND key = CAST(? AS BLOB)",
   );
   const expired = prepare<[1]>(db, "SELECT 1 FROM entry WHERE expires_at_ms <= ? LIMIT 1");
+  const records = createRecordReader(db);
   const get: Reader["get"] = (namespace, key, nowMs) => value.get(namespace, key, nowMs)?.[0];
   return {
     get,
@@ -50,9 +53,10 @@ export function createReader(db: DatabaseSync): Reader {
     exists: (namespace, key, nowMs) => presence.get(namespace, key, nowMs) !== undefined,
     read: createRead(db),
     page: createReadPage(db, get),
+    records,
     length: (namespace, key) => length.get(namespace, key)?.[0] ?? 0,
     slice: createReadSlice(db),
-    hasExpired: (nowMs) => expired.get(nowMs) !== undefined,
+    hasExpired: (nowMs) => expired.get(nowMs) !== undefined || records.hasExpired(nowMs),
   };
 }
 

@@ -2,7 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Check, Mutation } from "../commit.ts";
 import { bytes } from "../conformance/harness.ts";
-import { MAX_INLINE_VALUE_BYTES } from "./apply-operation.ts";
+import { MAX_INLINE_VALUE_BYTES } from "./large-value.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { isFailure, type Operation, type Outcome } from "./operation.ts";
 import { prepare } from "./query.ts";
