@@ -10,9 +10,9 @@ export interface CursorScope {
 }
 
 /**
- * The digest at the start of a token. Long enough that nobody meets one by chance. It has no secret,
- * so that every gateway knows every token, also after a restart: who makes up a token reaches only
- * what the call would answer anyway.
+ * The digest at the start of a token. Long enough that nobody meets one by chance. It has no
+ * secret, so every gateway knows every token, also after a restart. Who makes up a token reaches
+ * only what the call would answer anyway.
  */
 const DIGEST_BYTES = 12;
 

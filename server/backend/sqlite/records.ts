@@ -19,7 +19,7 @@ import {
 import { createPlaceValue } from "./large-value.ts";
 import { prepare } from "./query.ts";
 
-/** The most expired items that one page passes, so that the event loop stands still briefly only. */
+/** The most expired items that one page passes: it bounds how long the event loop stands still. */
 const MAX_EXPIRED_PER_PAGE = 4096;
 
 /** The smallest key, and bytes above every key. */
