@@ -3,7 +3,6 @@ export { Code } from "@connectrpc/connect";
 export type { CallOptions } from "./call.ts";
 export type { PrismClientOptions } from "./client.ts";
 export type { Value } from "./convert.ts";
-export type { Entry, Expectation } from "./entry.ts";
 export {
   KeyNotFoundError,
   NamespaceNotFoundError,
@@ -11,13 +10,10 @@ export {
   type PrismErrorInit,
   type PrismErrorReason,
 } from "./errors.ts";
-export type {
-  ConditionalDelete,
-  Creation,
-  KeyValueApi,
-  ScanOptions,
-  Swap,
-} from "./keyvalue.ts";
+export type { ConditionalDelete, Creation, Swap } from "./keyvalue/cas.ts";
+export type { Entry, Expectation } from "./keyvalue/entry.ts";
+export type { ScanOptions } from "./keyvalue/scan.ts";
+export type { Transaction, TransactionOutcome } from "./keyvalue/transaction.ts";
+export type { IncrementOptions, SetOptions } from "./keyvalue/write-options.ts";
+export type { KeyValueApi } from "./keyvalue.ts";
 export type { ListApi } from "./list.ts";
-export type { Transaction, TransactionOutcome } from "./transaction.ts";
-export type { IncrementOptions, SetOptions } from "./write-options.ts";

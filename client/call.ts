@@ -1,12 +1,13 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import {
-  type Client,
-  Code,
-  type CallOptions as ConnectCallOptions,
-  ConnectError,
-  createClient,
-  type Transport,
-} from "@connectrpc/connect";
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { describe, toText, wholeNumber } from "./convert.ts";
 import { invalidField, toPrismError } from "./errors.ts";
 import { JoinedSignal } from "./joined-signal.ts";
@@ -46,8 +47,8 @@ export interface CallDefaults {
 }
 
 /** What is known of a call before it starts. */
-interface CallTarget {
-  readonly method: DescMethod;
+interface CallTarget<Method extends DescMethod> {
+  readonly method: Method;
   readonly options: OptionNames;
   /** The key, for a call that fails if the key is absent. */
   readonly key?: string;
@@ -67,17 +68,12 @@ export class Invoker {
     this.#defaults = defaults;
   }
 
-  /** The generated calls of a service, on this client's transport. */
-  service<Service extends DescService>(service: Service): Client<Service> {
-    return createClient(service, this.#transport);
-  }
-
-  /** Makes a call with one answer. `run` may throw before it sends anything. */
-  async unary<Output>(
-    target: CallTarget,
+  /** Makes a call with one answer. `toRequest` may throw; then nothing is sent. */
+  async unary<Input extends DescMessage, Output extends DescMessage>(
+    target: CallTarget<DescMethodUnary<Input, Output>>,
     options: CallOptions,
-    run: (namespace: string, options: ConnectCallOptions) => Promise<Output>,
-  ): Promise<Output> {
+    toRequest: (namespace: string) => MessageInitShape<Input>,
+  ): Promise<MessageShape<Output>> {
     requireKnown(target.options, options);
     const namespace = this.#namespace(options);
     const timeoutMs = checkTimeout(options.timeoutMs, this.#defaults.timeoutMs);
@@ -87,7 +83,9 @@ export class Invoker {
     const signal = joined?.signal ?? closing;
     try {
       signal.throwIfAborted();
-      return await run(namespace, this.#connectOptions(signal, timeoutMs));
+      const { headers } = this.#defaults;
+      const request = toRequest(namespace);
+      return (await this.#transport.unary(target.method, signal, timeoutMs, headers, request)).message;
     } catch (error) {
       throw toPrismError(error, { ...target, namespace, signal });
     } finally {
@@ -97,13 +95,13 @@ export class Invoker {
 
   /**
    * Makes a call with a stream of answers, each passed to `map`. It starts with the first read and
-   * ends when reading ends.
+   * ends when reading ends. `toRequest` may throw; then nothing is sent.
    */
-  async *stream<Output, Item>(
-    target: CallTarget,
+  async *stream<Input extends DescMessage, Output extends DescMessage, Item>(
+    target: CallTarget<DescMethodServerStreaming<Input, Output>>,
     options: CallOptions,
-    run: (namespace: string, options: ConnectCallOptions) => AsyncIterable<Output>,
-    map: (output: Output) => Item,
+    toRequest: (namespace: string) => MessageInitShape<Input>,
+    map: (output: MessageShape<Output>) => Item,
   ): AsyncGenerator<Item, void, undefined> {
     requireKnown(target.options, options);
     const namespace = this.#namespace(options);
@@ -113,25 +111,23 @@ export class Invoker {
     const { signal } = joined;
     try {
       signal.throwIfAborted();
-      for await (const output of run(namespace, this.#connectOptions(signal, timeoutMs))) {
+      const { headers } = this.#defaults;
+      const requests = createAsyncIterable([toRequest(namespace)]);
+      const call = this.#transport.stream(target.method, signal, timeoutMs, headers, requests);
+      for await (const output of (await call).message) {
         yield map(output);
       }
     } catch (error) {
       throw toPrismError(error, { ...target, namespace, signal });
     } finally {
       joined.release();
-      // Connect's iterable does not notice a reader who leaves early; only a signal ends it.
+      // Not every transport notices a reader who leaves early; the signal ends the call.
       joined.abort(undefined);
     }
   }
 
   #namespace({ namespace }: CallOptions): string {
     return namespace === undefined ? this.#defaults.namespace : toText("namespace", namespace);
-  }
-
-  #connectOptions(signal: AbortSignal, timeoutMs: number): ConnectCallOptions {
-    const { headers } = this.#defaults;
-    return headers === undefined ? { signal, timeoutMs } : { signal, timeoutMs, headers };
   }
 
   /** Ends the calls in flight and refuses later ones, with reason `canceled`. */

@@ -2,8 +2,8 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import { checkTimeout, Invoker, requireKnown } from "./call.ts";
 import { describe, toText } from "./convert.ts";
 import { invalidField } from "./errors.ts";
-import { KeyValueApi } from "./keyvalue.ts";
-import { ListApi } from "./list.ts";
+import { createKeyValueApi, type KeyValueApi } from "./keyvalue.ts";
+import { createListApi, type ListApi } from "./list.ts";
 
 /** The options of every client. */
 export interface PrismClientOptions {
@@ -70,8 +70,8 @@ export class PrismClient implements AsyncDisposable {
       timeoutMs: checkTimeout(options.timeoutMs, 0),
       headers: options.headers && toHeaders(options.headers),
     });
-    this.keyvalue = new KeyValueApi(this.#invoker);
-    this.list = new ListApi(this.#invoker);
+    this.keyvalue = createKeyValueApi(this.#invoker);
+    this.list = createListApi(this.#invoker);
   }
 
   /**

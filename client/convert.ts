@@ -40,27 +40,42 @@ export function toText(name: string, text: unknown): string {
   return text;
 }
 
+/** Many things, each converted. Throws `invalid_field` for text, which has many letters. */
+export function toArray<T>(name: string, items: unknown, convert: (item: unknown) => T): T[] {
+  if (typeof items !== "object" || items === null || !(Symbol.iterator in items)) {
+    throw invalidField(`${name} must be an array or another iterable, not ${describe(items)}`);
+  }
+  return Array.from(items as Iterable<unknown>, convert);
+}
+
+/** Many keys. Throws `invalid_field`. */
+export function toKeys(keys: unknown): string[] {
+  return toArray("keys", keys, (key) => toText("key", key));
+}
+
 /** The bytes of a value. Throws `invalid_field` for anything else, instead of converting it. */
-export function toBytes(value: unknown): Uint8Array {
+export function toBytes(name: string, value: unknown): Uint8Array {
   if (typeof value === "string") {
-    return utf8.encode(toText("value", value));
+    return utf8.encode(toText(name, value));
   }
   if (value instanceof Uint8Array) {
     // Only for an empty array, because reading a small array's `buffer` makes one.
     if (value.length === 0) {
-      requireAttached(value.buffer);
+      requireAttached(name, value.buffer);
     }
     return value;
   }
   if (ArrayBuffer.isView(value)) {
-    requireAttached(value.buffer);
+    requireAttached(name, value.buffer);
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }
   if (isBuffer(value)) {
-    requireAttached(value);
+    requireAttached(name, value);
     return new Uint8Array(value);
   }
-  throw invalidField(`value must be a string, a Uint8Array or another view of bytes, not ${describe(value)}`);
+  throw invalidField(
+    `${name} must be a string, a Uint8Array or another view of bytes, not ${describe(value)}`,
+  );
 }
 
 function isBuffer(value: unknown): value is ArrayBufferLike {
@@ -74,9 +89,9 @@ function isBuffer(value: unknown): value is ArrayBufferLike {
 /**
  * A transferred buffer looks empty, and would empty the entry. (Browsers before 2024 do not tell.)
  */
-function requireAttached(buffer: ArrayBufferLike): void {
+function requireAttached(name: string, buffer: ArrayBufferLike): void {
   if ("detached" in buffer && buffer.detached) {
-    throw invalidField("value has no bytes any more: its buffer was transferred");
+    throw invalidField(`${name} has no bytes any more: its buffer was transferred`);
   }
 }
 

@@ -40,7 +40,10 @@ export class PrismError extends Error {
   override readonly name: string = "PrismError";
   /** Why the call failed. */
   readonly reason: PrismErrorReason;
-  /** The status code. `Unavailable` for every failure of the connection. */
+  /**
+   * The status code. `Unavailable` for every failure of the connection; `Unknown` for one item of
+   * many, which fails with a reason alone.
+   */
   readonly code: Code;
   /**
    * True: the same call may be made again, because it did not run or because running it twice does

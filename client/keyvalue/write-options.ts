@@ -1,5 +1,5 @@
-import { CALL_OPTIONS, type CallOptions } from "./call.ts";
-import { toInt64, toSignedInt64 } from "./convert.ts";
+import { CALL_OPTIONS, type CallOptions } from "../call.ts";
+import { toBytes, toInt64, toSignedInt64, toText, type Value } from "../convert.ts";
 
 /** The options of a write. */
 export interface SetOptions extends CallOptions {
@@ -33,4 +33,9 @@ export function toInitial({ initial }: Pick<IncrementOptions, "initial">): { ini
 /** The field of a request with a time to live; without one, none. */
 export function toTtl({ ttlSeconds }: Pick<SetOptions, "ttlSeconds">): { ttlSeconds?: bigint } {
   return ttlSeconds === undefined ? {} : { ttlSeconds: toInt64("ttlSeconds", ttlSeconds) };
+}
+
+/** The fields of a request with an entry to write. */
+export function toItem(key: string, value: Value) {
+  return { key: toText("key", key), value: toBytes("value", value) };
 }

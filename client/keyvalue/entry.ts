@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ExpectationSchema } from "../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
-import type { Entry as WireEntry } from "../gen/prism/interfaces/keyvalue/keyvalue_types_pb.ts";
-import { describe, fromInt64, ownBytes, toBytes, toInt64, type Value } from "./convert.ts";
-import { invalidField } from "./errors.ts";
+import type { ExpectationSchema } from "../../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
+import type { Entry as WireEntry } from "../../gen/prism/interfaces/keyvalue/keyvalue_types_pb.ts";
+import { describe, fromInt64, ownBytes, toBytes, toInt64, type Value } from "../convert.ts";
+import { invalidField } from "../errors.ts";
 
 /** An entry with everything that is known of it. */
 export interface Entry {
@@ -46,7 +46,7 @@ export function toExpectation(expected: unknown): ExpectationKind {
       return { case: "absent", value: {} };
     }
     if ("value" in given) {
-      return { case: "value", value: toBytes(given.value) };
+      return { case: "value", value: toBytes("value", given.value) };
     }
     if ("version" in given) {
       return { case: "version", value: toInt64("version", given.version) };
