@@ -64,10 +64,15 @@ export async function commitForever(path: string): Promise<never> {
       if (made?.committed !== true) {
         throw new Error(`commit ${count} of lane ${lane} did not take effect`);
       }
-      process.send?.({ lane, count, version: made.version } satisfies Answered);
+      await tell({ lane, count, version: made.version });
     }
   });
   return Promise.race(ended);
+}
+
+/** Resolves when the parent's pipe has the message: a later commit must not overtake it. */
+function tell(answer: Answered): Promise<void> {
+  return new Promise((resolve) => process.send?.(answer, () => resolve()));
 }
 
 function commitOf(lane: number, count: number, held: readonly (HeldEntry | undefined)[]): Commit {

@@ -13,13 +13,21 @@ export interface TestStore {
   clear(): Promise<void>;
 }
 
-/** Runs the stores' own suite through the whole gateway and gRPC, for a durable store. */
-export function describeBehindGrpc(name: string, create: () => TestStore): void {
+/**
+ * Runs the stores' own suite through the whole gateway and gRPC, for a durable store. `shardOf` is
+ * for a store of several shards.
+ */
+export function describeBehindGrpc(
+  name: string,
+  create: () => TestStore,
+  shardOf?: (key: string) => number,
+): void {
   describeBackend({
     name: `${name} behind gRPC`,
     capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
     durable: true,
     atomic: "key",
+    ...(shardOf && { shardOf }),
     // The clock is a server's or the machine's.
     movesClock: false,
     maxTtlMs: MAX_TTL_SECONDS,

@@ -85,7 +85,7 @@ export function describeValues(harness: Harness, store: () => OpenStore): void {
     expect(answers.map(({ committed }) => committed)).toEqual(AWKWARD_KEYS.map(() => true));
   });
 
-  if (harness.atomic !== "shard") {
+  if (harness.shardOf === undefined) {
     test("awkward keys in one commit and one read", async () => {
       const { commits } = store();
       await committed(commits, change(...AWKWARD_KEYS.map((key, i) => set(key, String(i)))));
