@@ -31,14 +31,14 @@ const COMPARE_AND_DELETE = { method: method.compareAndDelete, options: CALL_OPTI
 const SET_IF_ABSENT = { method: method.setIfAbsent, options: SET_OPTIONS };
 
 /**
- * The calls of KeyValueCASInterface. A mismatch is an answer, not an error. A call that fails with a
- * lost connection may have been made: the entry has to be read before the next try.
+ * The calls of KeyValueCASInterface. A mismatch is an answer, not an error. A call that fails with
+ * a lost connection may have been made: the entry has to be read before the next try.
  */
 export function casCalls(invoker: Invoker) {
   return {
     /**
-     * Writes an entry if it is as expected. A mismatch is an answer, not an error. If the call fails
-     * with a lost connection, it may have been made: read the entry before the next try.
+     * Writes an entry if it is as expected. A mismatch is an answer, not an error. If the call
+     * fails with a lost connection, it may have been made: read the entry before the next try.
      *
      * ```ts
      * const [before] = await client.keyvalue.getEntries(["plan"]);

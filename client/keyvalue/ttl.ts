@@ -24,8 +24,8 @@ export function ttlCalls(invoker: Invoker) {
     },
 
     /**
-     * The milliseconds until an entry expires; `undefined` = never. Throws `KeyNotFoundError` if the
-     * key is absent or has expired.
+     * The milliseconds until an entry expires; `undefined` = never. Throws `KeyNotFoundError` if
+     * the key is absent or has expired.
      */
     async ttl(key: string, options: CallOptions = {}): Promise<number | undefined> {
       const { remainingMs } = await invoker.unary({ ...GET_TTL, key }, options, (namespace) => ({
@@ -36,8 +36,8 @@ export function ttlCalls(invoker: Invoker) {
     },
 
     /**
-     * Makes an entry never expire. True: it would have expired. Throws `KeyNotFoundError` if the key
-     * is absent or has expired.
+     * Makes an entry never expire. True: it would have expired. Throws `KeyNotFoundError` if the
+     * key is absent or has expired.
      */
     async persist(key: string, options: CallOptions = {}): Promise<boolean> {
       const { removed } = await invoker.unary({ ...PERSIST, key }, options, (namespace) => ({
