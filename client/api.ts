@@ -16,4 +16,5 @@ export type { ScanOptions } from "./keyvalue/scan.ts";
 export type { Transaction, TransactionOutcome } from "./keyvalue/transaction.ts";
 export type { IncrementOptions, SetOptions } from "./keyvalue/write-options.ts";
 export type { KeyValueApi } from "./keyvalue.ts";
+export type { BlockingPopOptions } from "./list/blocking.ts";
 export type { ListApi } from "./list.ts";

@@ -52,6 +52,11 @@ interface CallTarget<Method extends DescMethod> {
   readonly options: OptionNames;
   /** The key, for a call that fails if the key is absent. */
   readonly key?: string;
+  /**
+   * For a call that waits at the gateway: for how many milliseconds; 0 = as long as the gateway
+   * allows. The client's own time limit is added.
+   */
+  readonly waitMs?: number | undefined;
 }
 
 /**
@@ -76,7 +81,7 @@ export class Invoker {
   ): Promise<MessageShape<Output>> {
     requireKnown(target.options, options);
     const namespace = this.#namespace(options);
-    const timeoutMs = checkTimeout(options.timeoutMs, this.#defaults.timeoutMs);
+    const timeoutMs = checkTimeout(options.timeoutMs, this.#timeoutMs(target.waitMs));
     const own = checkSignal(options.signal);
     const closing = this.#closing.signal;
     const joined = own && new JoinedSignal([own, closing]);
@@ -124,6 +129,12 @@ export class Invoker {
       // Not every transport notices a reader who leaves early; the signal ends the call.
       joined.abort(undefined);
     }
+  }
+
+  /** The default time limit, 0 = none. A call that waits may take so much longer. */
+  #timeoutMs(waitMs: number | undefined): number {
+    const { timeoutMs } = this.#defaults;
+    return waitMs === 0 || timeoutMs === 0 ? 0 : timeoutMs + (waitMs ?? 0);
   }
 
   #namespace({ namespace }: CallOptions): string {

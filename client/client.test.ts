@@ -22,8 +22,15 @@ const START_MS = Date.parse("2026-01-01T00:00:00Z");
  * browser.
  */
 describe.each([
-  { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
-  { kind: "web", connect: (server: TestServer): PrismClient => new WebClient(server.baseUrl) },
+  {
+    kind: "node",
+    connect: (server: TestServer, timeoutMs = 0): PrismClient =>
+      new NodeClient(server.address, { timeoutMs }),
+  },
+  {
+    kind: "web",
+    connect: (server: TestServer, timeoutMs = 0): PrismClient => new WebClient(server.baseUrl, { timeoutMs }),
+  },
 ])("the $kind client", ({ connect }) => {
   let server: TestServer;
   let client: PrismClient;
@@ -105,6 +112,19 @@ describe.each([
     expect(await client.keyvalue.get("empty")).toEqual(new Uint8Array(0));
     expect(await client.list.pushLeft("bytes", all)).toBe(1);
     expect(await client.list.popLeft("bytes")).toEqual(all);
+  });
+
+  test("a pop waits for its value, longer than other calls", async () => {
+    const short = connect(server, 20);
+    expect(await client.list.blockingPopRight("waits", { waitMs: 1 })).toBeUndefined();
+    expect(await short.list.blockingPopLeft("waits", { waitMs: 100, timeoutMs: 30_000 })).toBeUndefined();
+    const waits = short.list.blockingPopLeft("waits");
+    await client.list.pushRight("waits", "first");
+    expect(await waits).toEqual(bytes("first"));
+    await expect(client.list.blockingPopLeft("waits", { waitMs: 1.5 })).rejects.toMatchObject({
+      reason: "invalid_field",
+    });
+    await short.close();
   });
 
   test("counts, lists and limits by prefix", async () => {

@@ -1,5 +1,6 @@
 import type { Invoker } from "./call.ts";
 import { basicCalls } from "./list/basic.ts";
+import { blockingCalls } from "./list/blocking.ts";
 
 /**
  * Lists: double-ended queues of values. A list exists while it holds a value. Keys are 1 to 1,024
@@ -15,5 +16,5 @@ export type ListApi = ReturnType<typeof createListApi>;
 
 /** The calls of {@link ListApi}, one file for each wire service. */
 export function createListApi(invoker: Invoker) {
-  return { ...basicCalls(invoker) };
+  return { ...basicCalls(invoker), ...blockingCalls(invoker) };
 }

@@ -73,6 +73,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
 
   async function stop(graceMs: number): Promise<void> {
     health.set(false);
+    registry.endWaits();
     await dataPlane.close(graceMs);
     await adminPlane.close();
     await registry.close();

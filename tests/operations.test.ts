@@ -13,6 +13,7 @@ import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue
 import { KeyValueTransactionInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { KeyValueTTLInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
 import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListBlockingInterface } from "../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../gen/prism/interfaces/list/list_range_pb.ts";
@@ -36,6 +37,7 @@ const scans = KeyValueScanInterface.method;
 const ranges = KeyValueRangeInterface.method;
 const lists = ListBasicInterface.method;
 const listRanges = ListRangeInterface.method;
+const waits = ListBlockingInterface.method;
 const indexes = ListIndexingInterface.method;
 const records = KeyValueService.method;
 
@@ -83,6 +85,7 @@ const METHODS: Methods = {
     deleteItems: [records.delete],
     swapItem: [records.compareAndSwap],
   },
+  listBlocking: { blockingPop: [waits.blockingPopLeft, waits.blockingPopRight] },
 };
 
 const cases = INTERFACES.flatMap((name) => {

@@ -65,10 +65,16 @@ export interface Call {
   readonly each?: boolean;
 }
 
-/** Something that counts the calls that use it. */
+/** Something that counts the calls that use it. It may end them. */
 export interface CallUse {
-  begin(): void;
-  end(): void;
+  begin(call: EndableCall): void;
+  end(call: EndableCall): void;
+}
+
+/** A call that somebody else than its caller can end. */
+export interface EndableCall {
+  /** Ends the call with this error; only the first one counts. */
+  abort(reason: PrismError): void;
 }
 
 /** The part of AbortSignal that stores use. */
@@ -423,6 +429,30 @@ export interface ListMoveStore {
   move(namespace: string, moves: readonly ListMove[], call: Call): Promise<Answers<Uint8Array | undefined>>;
 }
 
+/** One value to take off a list, and how long to wait for it. */
+export interface ListWait extends ListPop {
+  /** The most milliseconds to wait while the list is empty, 1 to MAX_WAIT_MS. */
+  readonly waitMs: number;
+}
+
+/** Pops that wait for a value. */
+export interface ListBlockingStore {
+  /**
+   * Takes a value off a list. While the list is empty it waits, and the longest waiting of a
+   * gateway gets the next value. Answers `undefined` when `waitMs` have passed. A call that aborts
+   * takes no value: one that was on its way goes to the next who waits, or back to the list.
+   */
+  blockingPop(namespace: string, wait: ListWait, call: Call): Promise<Uint8Array | undefined>;
+}
+
+/** Hears which lists have got a value. */
+export interface FilledListener {
+  /** A list that was empty has got a value. Also told when that may only be so. */
+  filled(namespace: string, key: string): void;
+  /** Lists may have been filled without being told. From now on they are told. */
+  missed(): void;
+}
+
 /**
  * The interfaces of a store. A present interface declares the capability; a store without it leaves
  * it out.
@@ -433,11 +463,13 @@ export interface Interfaces {
   readonly commits?: CommitStore;
   readonly scans?: ScanStore;
   readonly lists?: ListStore;
-  /** Only with `lists`, whose keys it shares. So are the next two. */
+  /** Only with `lists`, whose keys it shares. So are the next three. */
   readonly listRanges?: ListRangeStore;
   readonly listIndexes?: ListIndexStore;
   readonly listMoves?: ListMoveStore;
   readonly records?: RecordStore;
+  /** Stores with `watchFilled` get it from a layer. */
+  readonly listBlocking?: ListBlockingStore;
 }
 
 /**
@@ -456,6 +488,12 @@ export interface Backend extends Interfaces {
   readonly atomic: Atomicity;
   /** The shard that holds a key. Present if `atomic` is "shard". */
   readonly shardOf?: (key: string) => number;
+  /**
+   * Tells of each list that was empty and gets a value, whichever gateway pushed it. A store that
+   * cannot tell at once says `missed` as soon as it can, and then each time when it may have missed
+   * some. Answers a function that ends it. Absent = the store cannot tell.
+   */
+  readonly watchFilled?: (listener: FilledListener) => () => void;
   /**
    * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. A store
    * that can be away for a while throws StartError when waiting does not help.

@@ -1,15 +1,18 @@
 import { type Clock, createSystemClock } from "./clock.ts";
 import { type Backend, SILENT, type StoreLog } from "./contract.ts";
+import { createBlockingBackend } from "./layers/blocking.ts";
 import { createBreakerBackend } from "./layers/breaker.ts";
 import { createCoalescedBackend } from "./layers/coalesced.ts";
 import { createGuardedBackend } from "./layers/guarded.ts";
 import { createShardedBackend } from "./layers/sharded.ts";
+import { createWatchedBackend } from "./layers/watched.ts";
 import type { Layer } from "./room.ts";
 import { type BackendConfig, roomOf } from "./rooms.ts";
 
 const LAYERS: Readonly<Record<Layer, (inner: Backend) => Backend>> = {
   breaker: createBreakerBackend,
   coalesced: createCoalescedBackend,
+  watched: createWatchedBackend,
 };
 
 /**
@@ -23,5 +26,5 @@ export async function createBackend(
   const room = roomOf(config.type);
   const shards = await room.create(config, { clock, log });
   const layered = shards.map((shard) => room.layers.reduce((inner, layer) => LAYERS[layer](inner), shard));
-  return createGuardedBackend(createShardedBackend(layered));
+  return createBlockingBackend(createGuardedBackend(createShardedBackend(layered)), log);
 }

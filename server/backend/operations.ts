@@ -73,6 +73,12 @@ export interface RangeRow {
   readonly writes: boolean;
 }
 
+/** What the layers know of a method that waits. It can last for minutes, so no other waits for it. */
+export interface WaitRow {
+  readonly takes: "wait";
+  readonly writes: boolean;
+}
+
 /** The name of an interface. */
 export type Interface = keyof Interfaces;
 
@@ -89,6 +95,7 @@ export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
   listIndexes: "lists",
   listMoves: "lists",
   records: "records",
+  listBlocking: "lists",
 };
 
 /** What messages call each interface. */
@@ -101,13 +108,15 @@ export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   listIndexes: "list indexing interface",
   listMoves: "list move interface",
   records: "record interface",
+  listBlocking: "list blocking interface",
 };
 
 /** Each interface, with its methods. */
 export type Stores = Required<Interfaces>;
 
 /** The type of the row that a method must have. */
-type RowOf<Method> = Method extends ItemsMethod<infer Item, infer Answer> ? ItemsRow<Item, Answer> : RangeRow;
+type RowOf<Method> =
+  Method extends ItemsMethod<infer Item, infer Answer> ? ItemsRow<Item, Answer> : RangeRow | WaitRow;
 
 /** A row for each method of each interface. */
 export type OperationTable = {
@@ -335,6 +344,9 @@ export const OPERATIONS = {
     },
   },
   records: RECORDS,
+  listBlocking: {
+    blockingPop: { takes: "wait", writes: true },
+  },
 } as const satisfies OperationTable;
 
 /** The names of the interfaces, in the order of {@link OPERATIONS}. */
@@ -344,7 +356,7 @@ export const INTERFACES = Object.keys(OPERATIONS) as readonly Interface[];
 export type AnyItemsRow = ItemsRow<unknown, unknown>;
 
 /** A row of any method. */
-export type AnyRow = AnyItemsRow | RangeRow;
+export type AnyRow = AnyItemsRow | RangeRow | WaitRow;
 
 /** The rows of an interface with the names of its methods. */
 export function rowsOf(name: Interface): readonly (readonly [method: string, row: AnyRow])[] {

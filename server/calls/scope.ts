@@ -126,7 +126,7 @@ export class CallScope implements Call, AbortEvents {
     if (this.#isOver) {
       return;
     }
-    use.begin();
+    use.begin(this);
     if (this.#use === undefined) {
       this.#use = use;
     } else {
@@ -143,10 +143,10 @@ export class CallScope implements Call, AbortEvents {
       return;
     }
     this.#isOver = true;
-    this.#use?.end();
+    this.#use?.end(this);
     if (this.#furtherUses !== undefined) {
       for (const use of this.#furtherUses) {
-        use.end();
+        use.end(this);
       }
     }
   }

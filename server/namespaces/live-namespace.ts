@@ -1,5 +1,6 @@
-import { type Backend, type CallUse, keepsWhole } from "../backend/contract.ts";
+import { type Backend, type CallUse, type EndableCall, keepsWhole } from "../backend/contract.ts";
 import { INTERFACES, type Interface, type Stores } from "../backend/operations.ts";
+import { PrismError } from "../errors.ts";
 import type { OpenStore } from "./open-stores.ts";
 
 /** A namespace and the store that serves it. Several namespaces may share a store. */
@@ -15,6 +16,8 @@ export interface Route<Store> {
   readonly store: Store;
   /** Whether the store promises that a write of these keys takes effect whole or not at all. */
   readonly keepsWhole: (keys: readonly string[]) => boolean;
+  /** What the call has to hold. */
+  readonly use: CallUse;
 }
 
 /** The route to each interface that a store has. */
@@ -31,6 +34,10 @@ export class LiveNamespace implements Namespace, CallUse {
   /** True: it takes no new calls any more. */
   isDrained = false;
   callsUnderWay = 0;
+  /** Calls that wait for something. Nobody waits for their end. */
+  readonly #waiting = new Set<EndableCall>();
+  /** Why no call may wait any more. `undefined` = calls may wait. */
+  #waitsEnded: PrismError | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(name: string, store: OpenStore) {
@@ -38,10 +45,24 @@ export class LiveNamespace implements Namespace, CallUse {
     this.store = store;
     const { backend } = store;
     const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
+    const waits: CallUse = {
+      begin: (call) => {
+        this.begin();
+        this.#waiting.add(call);
+        if (this.#waitsEnded !== undefined) {
+          call.abort(this.#waitsEnded);
+        }
+      },
+      end: (call) => {
+        this.#waiting.delete(call);
+        this.end();
+      },
+    };
     this.routes = Object.fromEntries(
       INTERFACES.flatMap((of) => {
         const has = backend[of];
-        return has === undefined ? [] : [[of, { namespace: name, store: has, keepsWhole: whole }]];
+        const use = of === "listBlocking" ? waits : this;
+        return has === undefined ? [] : [[of, { namespace: name, store: has, keepsWhole: whole, use }]];
       }),
     );
   }
@@ -50,10 +71,19 @@ export class LiveNamespace implements Namespace, CallUse {
     return this.store.backend;
   }
 
-  /** Refuses new calls from now on. */
+  /** Refuses new calls from now on, and ends those that wait. */
   drain(): void {
     this.isDrained = true;
     this.routes = {};
+    this.endWaits(new PrismError("store_unavailable", `namespace "${this.name}" is drained`));
+  }
+
+  /** Ends the calls that wait, and from now on each that would wait. */
+  endWaits(reason: PrismError): void {
+    this.#waitsEnded = reason;
+    for (const call of this.#waiting) {
+      call.abort(reason);
+    }
   }
 
   /** Resolves when a drained namespace has no calls under way. */

@@ -56,7 +56,7 @@ export class NamespaceRegistry implements NamespaceRouter {
     if (namespace === undefined || route === undefined) {
       throw this.#refusal(of, name);
     }
-    call.hold?.(namespace);
+    call.hold?.(route.use);
     return route;
   }
 
@@ -123,6 +123,17 @@ export class NamespaceRegistry implements NamespaceRouter {
       this.#live.delete(namespace.name);
       return this.#retire(namespace);
     });
+  }
+
+  /**
+   * The first step of a shutdown: refuses changes, and ends the calls that wait for something
+   * (`shutting_down`). Further ones are refused. Other calls go on.
+   */
+  endWaits(): void {
+    this.#isClosed = true;
+    for (const namespace of this.#live.values()) {
+      namespace.endWaits(shuttingDown());
+    }
   }
 
   /**

@@ -2,6 +2,7 @@ import { InsertSide } from "../../gen/prism/interfaces/list/list_indexing_pb.ts"
 import { ListEnd as WireEnd } from "../../gen/prism/interfaces/list/list_move_pb.ts";
 import type { ListEnd, ListInsert, ListRange } from "../backend/contract.ts";
 import { PrismError } from "../errors.ts";
+import { MAX_WAIT_MS } from "../limits.ts";
 
 /** Checks of what requests say of places in lists, as those in `check.ts`. */
 
@@ -23,6 +24,14 @@ export function checkEnd(field: "source_end" | "destination_end", end: WireEnd):
 /** The side of a pivot, which has to be given. */
 export function checkSide(side: InsertSide): ListInsert["side"] {
   return SIDES.get(side) ?? refuse("side", "side must be INSERT_SIDE_BEFORE or INSERT_SIDE_AFTER");
+}
+
+/** The longest wait for a value; 0 = as long as a call may wait. Answers milliseconds. */
+export function checkWaitMs(waitMs: bigint): number {
+  if (waitMs < 0n || waitMs > MAX_WAIT_MS) {
+    refuse("wait_ms", `wait_ms must be 0 (as long as it may) to ${MAX_WAIT_MS}`);
+  }
+  return waitMs === 0n ? MAX_WAIT_MS : Number(waitMs);
 }
 
 /** A range of a list. Without a stop it goes to the end. */

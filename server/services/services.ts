@@ -12,6 +12,7 @@ import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyva
 import { KeyValueTransactionInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { KeyValueTTLInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_ttl_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListBlockingInterface } from "../../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
@@ -30,6 +31,7 @@ import { createKeyValueTransaction } from "./keyvalue-transaction.ts";
 import { createKeyValueTtl } from "./keyvalue-ttl.ts";
 import { createKeyValueV1 } from "./keyvalue-v1.ts";
 import { createListBasic } from "./list-basic.ts";
+import { createListBlocking } from "./list-blocking.ts";
 import { createListIndexing } from "./list-indexing.ts";
 import { createListMove } from "./list-move.ts";
 import { createListRange } from "./list-range.ts";
@@ -50,6 +52,7 @@ export const SERVICES = [
   ListIndexingInterface,
   ListMoveInterface,
   KeyValueService,
+  ListBlockingInterface,
   Health,
   ServerReflection,
   ServerReflectionV1Alpha,
@@ -81,6 +84,7 @@ export function createServices({ router, health, limits, calls }: ServiceOptions
     implement(ListIndexingInterface, createListIndexing(router, limits), calls),
     implement(ListMoveInterface, createListMove(router), calls),
     implement(KeyValueService, createKeyValueV1(router, limits), calls),
+    implement(ListBlockingInterface, createListBlocking(router), calls),
     implement(Health, createHealth(health), calls),
     implement(ServerReflection, reflection, calls),
     implement(ServerReflectionV1Alpha, reflection, calls),

@@ -25,6 +25,7 @@ const SERVICES = [
   "prism.interfaces.keyvalue.KeyValueTTLInterface",
   "prism.interfaces.keyvalue.KeyValueTransactionInterface",
   "prism.interfaces.list.ListBasicInterface",
+  "prism.interfaces.list.ListBlockingInterface",
   "prism.interfaces.list.ListIndexingInterface",
   "prism.interfaces.list.ListMoveInterface",
   "prism.interfaces.list.ListRangeInterface",

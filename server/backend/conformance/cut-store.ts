@@ -98,7 +98,7 @@ type Read = readonly [make: () => Promise<unknown>, answer: unknown];
 
 /** Every call that changes nothing, with its expected answer. */
 function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly Read[] {
-  const reads: { readonly [M in Exclude<OperationName, WriteName | OfRecords>]: Read } = {
+  const reads: { readonly [M in Exclude<OperationName, WriteName | OfRecords | "blockingPop">]: Read } = {
     get: [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
     exists: [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
     read: [

@@ -33,6 +33,7 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   pageItems: [{ id: "a", start: undefined, end: undefined, after: undefined, maxItems: 1, maxBytes: 1000 }],
   deleteItems: [{ id: "a", keys: undefined, maxItems: 10 }],
   swapItem: [{ id: "a", key: item.key, expected: undefined, value: item.value }],
+  blockingPop: { key: "a", end: "left", waitMs: 1 },
 };
 
 /** Calls every method that the store has once, all at the same time. */

@@ -80,6 +80,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     type: inner.type,
     atomic: inner.atomic,
     ...(inner.shardOf && { shardOf: inner.shardOf }),
+    ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
     ...wrapMethods(inner, guard),
     open: () => serially(open),
     check: () => checkInner("", undefined, checkCall),

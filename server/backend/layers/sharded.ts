@@ -35,6 +35,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   if (shards.length === 1) {
     return first;
   }
+  const watches = ofAll(shards.map(({ watchFilled }) => watchFilled));
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
   return {
     type: first.type,
@@ -45,6 +46,16 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
       (row, methods) => (namespace, items, call) => spread(methods, items, row, namespace, call),
     ),
     ...(scanned && { scans: mergeScans(scanned) }),
+    ...(watches && {
+      watchFilled: (listener) => {
+        const stops = watches.map((watch) => watch(listener));
+        return () => {
+          for (const stop of stops) {
+            stop();
+          }
+        };
+      },
+    }),
     async open() {
       const results = await Promise.allSettled(shards.map((shard) => shard.open()));
       const failure = results.find(isRejected);

@@ -5,9 +5,11 @@ import { DatabaseSync } from "node:sqlite";
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { describeBlocking } from "../conformance/blocking.ts";
 import { answersOf, bytes, CALL, LIST_EDITS, present, setTexts, texts } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
+import { createBackend } from "../factory.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 import { openReader } from "./database.ts";
@@ -44,6 +46,19 @@ describeBackend({
       dispose: async () => rmSync(directory, { recursive: true }),
     };
   },
+});
+
+describeBlocking("sqlite", async () => {
+  const directory = createDirectory();
+  const backend = await createBackend({ type: "sqlite", path: join(directory, "prism.db") });
+  await backend.open();
+  return {
+    backends: [backend],
+    async [Symbol.asyncDispose]() {
+      await backend.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
 });
 
 describe("sqlite", () => {
