@@ -12,6 +12,13 @@ export {
 } from "./errors.ts";
 export type { ConditionalDelete, Creation, Swap } from "./keyvalue/cas.ts";
 export type { Entry, Expectation } from "./keyvalue/entry.ts";
+export type {
+  CommonPrefix,
+  FlatRangeOptions,
+  RangeEntry,
+  RangeKey,
+  RangeOptions,
+} from "./keyvalue/range.ts";
 export type { ScanOptions } from "./keyvalue/scan.ts";
 export type { Transaction, TransactionOutcome } from "./keyvalue/transaction.ts";
 export type { IncrementOptions, SetOptions } from "./keyvalue/write-options.ts";

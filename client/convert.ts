@@ -122,6 +122,22 @@ export function toSignedInt64(name: string, value: unknown): bigint {
   throw invalidField(`${name} must be a safe integer or a bigint of 64 bits, not ${describe(value)}`);
 }
 
+/** Throws `invalid_field` unless `value` is true or false. */
+export function toFlag(name: string, value: unknown): boolean {
+  if (typeof value !== "boolean") {
+    throw invalidField(`${name} must be true or false, not ${describe(value)}`);
+  }
+  return value;
+}
+
+/** What a gateway gave, as it was. Text is refused: it would be another token. */
+export function toToken(name: string, token: unknown): Uint8Array {
+  if (!(token instanceof Uint8Array)) {
+    throw invalidField(`${name} must be a Uint8Array, not ${describe(token)}`);
+  }
+  return token;
+}
+
 /** A number of 0 or more for an int32 field. */
 export function toInt32(name: string, value: unknown): number {
   return wholeNumber(name, value, INT32_MAX);

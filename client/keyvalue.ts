@@ -3,6 +3,7 @@ import { basicCalls } from "./keyvalue/basic.ts";
 import { batchCalls } from "./keyvalue/batch.ts";
 import { casCalls } from "./keyvalue/cas.ts";
 import { counterCalls } from "./keyvalue/counter.ts";
+import { rangeCalls } from "./keyvalue/range.ts";
 import { scanCalls } from "./keyvalue/scan.ts";
 import { transactionCalls } from "./keyvalue/transaction.ts";
 import { ttlCalls } from "./keyvalue/ttl.ts";
@@ -23,6 +24,7 @@ export function createKeyValueApi(invoker: Invoker) {
   return {
     ...basicCalls(invoker),
     ...scanCalls(invoker),
+    ...rangeCalls(invoker),
     ...batchCalls(invoker),
     ...ttlCalls(invoker),
     ...casCalls(invoker),

@@ -30,10 +30,7 @@ const COMPARE_AND_SWAP = { method: method.compareAndSwap, options: SET_OPTIONS }
 const COMPARE_AND_DELETE = { method: method.compareAndDelete, options: CALL_OPTIONS };
 const SET_IF_ABSENT = { method: method.setIfAbsent, options: SET_OPTIONS };
 
-/**
- * The calls of KeyValueCASInterface. A mismatch is an answer, not an error. A call that fails with
- * a lost connection may have been made: the entry has to be read before the next try.
- */
+/** The calls of KeyValueCASInterface. */
 export function casCalls(invoker: Invoker) {
   return {
     /**

@@ -1,0 +1,218 @@
+import { Code } from "@connectrpc/connect";
+import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
+import { CALL_OPTIONS, type CallOptions, type Invoker, requireKnown } from "../call.ts";
+import { ownBytes, toFlag, toInt32, toText, toToken } from "../convert.ts";
+import { PrismError } from "../errors.ts";
+
+/** Which keys to read, and how. A range is what `start`, `end` and `prefix` have in common. */
+export interface RangeOptions extends CallOptions {
+  /** The least key of the range, whatever the direction. Absent or "": there is no least. */
+  readonly start?: string | undefined;
+  /** The range ends before this key, whatever the direction. Absent or "": there is no end. */
+  readonly end?: string | undefined;
+  /** The beginning of the keys. Absent or "": any. */
+  readonly prefix?: string | undefined;
+  /** True: the greatest key comes first. Absent or false: the least. */
+  readonly reverse?: boolean | undefined;
+  /** The most entries and common prefixes, the first in the order of the call. Absent or 0: all. */
+  readonly limit?: number | undefined;
+  /**
+   * What ends the name of a folder, for example "/". All keys in which it occurs behind `prefix`
+   * and that begin alike up to there are one {@link CommonPrefix}. Absent or "": there is none.
+   */
+  readonly delimiter?: string | undefined;
+  /** Where an earlier range stopped, which had the same options but `limit`. */
+  readonly pageToken?: Uint8Array | undefined;
+}
+
+/** {@link RangeOptions} without folders. */
+export interface FlatRangeOptions extends RangeOptions {
+  readonly delimiter?: undefined;
+}
+
+/** Where a later call can go on: the `pageToken` of its options. */
+interface Position {
+  /**
+   * Goes on behind this one. Only some have it, always the last one before a `limit`. `undefined`
+   * in the last one = the range is at its end.
+   */
+  readonly pageToken: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** A key of a range. */
+export interface RangeKey extends Position {
+  readonly key: string;
+  readonly commonPrefix?: undefined;
+}
+
+/** An entry of a range. */
+export interface RangeEntry extends RangeKey {
+  readonly value: Uint8Array<ArrayBuffer>;
+}
+
+/** What stands for all keys of a range that begin alike up to a delimiter. */
+export interface CommonPrefix extends Position {
+  /** The beginning of the keys. It ends with the delimiter. */
+  readonly commonPrefix: string;
+  readonly key?: undefined;
+  readonly value?: undefined;
+}
+
+/** What the messages of both calls have. */
+interface Message {
+  readonly key: string;
+  readonly commonPrefix: string;
+  readonly pageToken: Uint8Array;
+}
+
+/** The most messages of which only the last one has a token. keyvalue_range.proto promises it. */
+const MAX_GROUP_MESSAGES = 1024;
+
+const { method } = KeyValueRangeInterface;
+const RANGE_OPTIONS = {
+  start: true,
+  end: true,
+  prefix: true,
+  reverse: true,
+  limit: true,
+  delimiter: true,
+  pageToken: true,
+  ...CALL_OPTIONS,
+} satisfies Record<keyof RangeOptions, true>;
+
+const READ_RANGE = { method: method.readRange, options: RANGE_OPTIONS };
+const READ_KEYS = { method: method.readKeys, options: RANGE_OPTIONS };
+
+/** The calls of KeyValueRangeInterface. */
+export function rangeCalls(invoker: Invoker) {
+  /**
+   * The entries of a range of keys, in either direction, by the order of the keys' UTF-8 bytes. If
+   * the connection breaks meanwhile, the range goes on where it was. Leaving the loop ends the
+   * call. A timeout limits the whole range.
+   *
+   * ```ts
+   * const { keyvalue } = client;
+   * for await (const { key, value } of keyvalue.range({ start: "2026-01", end: "2026-07" })) {
+   *   ...
+   * }
+   *
+   * const page = await Array.fromAsync(keyvalue.range({ prefix: "log:", limit: 20 }));
+   * const pageToken = page.at(-1)?.pageToken; // for the next page; undefined = there is none
+   *
+   * for await (const { key, commonPrefix } of keyvalue.rangeKeys({ delimiter: "/" })) {
+   *   console.log(commonPrefix ?? key);
+   * }
+   * ```
+   */
+  function range(options?: FlatRangeOptions): AsyncIterable<RangeEntry, void, undefined>;
+  function range(options: RangeOptions): AsyncIterable<RangeEntry | CommonPrefix, void, undefined>;
+  function range(options: RangeOptions = {}): AsyncIterable<RangeEntry | CommonPrefix, void, undefined> {
+    return resumed(
+      options,
+      (rest) => invoker.stream(READ_RANGE, rest, (namespace) => toRequest(namespace, rest), same),
+      ({ key, value }, pageToken) => ({ key, value: ownBytes(value), pageToken }),
+    );
+  }
+
+  /** The keys that `range` would return, without their values. */
+  function rangeKeys(options?: FlatRangeOptions): AsyncIterable<RangeKey, void, undefined>;
+  function rangeKeys(options: RangeOptions): AsyncIterable<RangeKey | CommonPrefix, void, undefined>;
+  function rangeKeys(options: RangeOptions = {}): AsyncIterable<RangeKey | CommonPrefix, void, undefined> {
+    return resumed(
+      options,
+      (rest) => invoker.stream(READ_KEYS, rest, (namespace) => toRequest(namespace, rest), same),
+      ({ key }, pageToken) => ({ key, pageToken }),
+    );
+  }
+
+  return { range, rangeKeys };
+}
+
+/**
+ * Reads a range call by call: one that breaks after it got somewhere is followed by another. Hands
+ * messages out when the token behind them is there, so that none is handed out twice.
+ */
+async function* resumed<M extends Message, Item>(
+  options: RangeOptions,
+  open: (rest: RangeOptions) => AsyncIterable<M>,
+  toItem: (message: M, pageToken: Position["pageToken"]) => Item,
+): AsyncGenerator<Item | CommonPrefix, void, undefined> {
+  requireKnown(RANGE_OPTIONS, options);
+  const startedMs = performance.now();
+  let rest = options;
+  let group: M[] = [];
+  for (;;) {
+    const before = rest;
+    try {
+      for await (const message of open(rest)) {
+        group.push(message);
+        if (message.pageToken.length > 0) {
+          const whole = group;
+          group = [];
+          rest = behind(rest, message.pageToken, whole.length);
+          yield* itemsOf(whole, toItem);
+        } else if (group.length > MAX_GROUP_MESSAGES) {
+          throw tooFewTokens();
+        }
+      }
+      yield* itemsOf(group, toItem);
+      return;
+    } catch (error) {
+      if (rest === before || !(error instanceof PrismError) || !error.retryable) {
+        throw error;
+      }
+      if (options.limit && rest.limit === 0) {
+        return;
+      }
+      group = [];
+      rest = { ...rest, timeoutMs: options.timeoutMs && timeLeftMs(options.timeoutMs, startedMs) };
+    }
+  }
+}
+
+function* itemsOf<M extends Message, Item>(
+  messages: readonly M[],
+  toItem: (message: M, pageToken: Position["pageToken"]) => Item,
+): Generator<Item | CommonPrefix, void, undefined> {
+  for (const message of messages) {
+    const { commonPrefix } = message;
+    const pageToken = message.pageToken.length > 0 ? ownBytes(message.pageToken) : undefined;
+    yield commonPrefix === "" ? toItem(message, pageToken) : { commonPrefix, pageToken };
+  }
+}
+
+/** The range behind a token. A limit becomes 0 when all is read. */
+function behind({ limit, ...options }: RangeOptions, pageToken: Uint8Array, read: number): RangeOptions {
+  return { ...options, pageToken: ownBytes(pageToken), limit: limit && limit - read };
+}
+
+/** At least 1, because 0 means any time. */
+function timeLeftMs(timeoutMs: number, startedMs: number): number {
+  return Math.max(1, Math.ceil(startedMs + timeoutMs - performance.now()));
+}
+
+function toRequest(namespace: string, options: RangeOptions) {
+  const { start = "", end = "", prefix = "", delimiter = "" } = options;
+  const { reverse = false, limit = 0, pageToken = new Uint8Array(0) } = options;
+  return {
+    namespace,
+    start: toText("start", start),
+    end: toText("end", end),
+    prefix: toText("prefix", prefix),
+    delimiter: toText("delimiter", delimiter),
+    reverse: toFlag("reverse", reverse),
+    limit: toInt32("limit", limit),
+    pageToken: toToken("pageToken", pageToken),
+  };
+}
+
+function tooFewTokens(): PrismError {
+  return new PrismError(`the gateway sent more than ${MAX_GROUP_MESSAGES} messages without a page token`, {
+    reason: "internal",
+    code: Code.Internal,
+  });
+}
+
+function same<T>(message: T): T {
+  return message;
+}
