@@ -24,4 +24,6 @@ export type { Transaction, TransactionOutcome } from "./keyvalue/transaction.ts"
 export type { IncrementOptions, SetOptions } from "./keyvalue/write-options.ts";
 export type { KeyValueApi } from "./keyvalue.ts";
 export type { BlockingPopOptions } from "./list/blocking.ts";
+export type { Insertion, RemoveOptions } from "./list/indexing.ts";
+export type { ListEnd } from "./list/move.ts";
 export type { ListApi } from "./list.ts";

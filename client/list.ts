@@ -1,10 +1,13 @@
 import type { Invoker } from "./call.ts";
 import { basicCalls } from "./list/basic.ts";
 import { blockingCalls } from "./list/blocking.ts";
+import { indexingCalls } from "./list/indexing.ts";
+import { moveCalls } from "./list/move.ts";
+import { rangeCalls } from "./list/range.ts";
 
 /**
  * Lists: double-ended queues of values. A list exists while it holds a value. Keys are 1 to 1,024
- * bytes of UTF-8. Every call fails with a `PrismError`; a push or pop that fails with
+ * bytes of UTF-8. Every call fails with a `PrismError`; a write that fails with
  * `deadline_exceeded`, `canceled`, `outcome_unknown` or a lost connection may have taken effect.
  *
  * ```ts
@@ -16,5 +19,11 @@ export type ListApi = ReturnType<typeof createListApi>;
 
 /** The calls of {@link ListApi}, one file for each wire service. */
 export function createListApi(invoker: Invoker) {
-  return { ...basicCalls(invoker), ...blockingCalls(invoker) };
+  return {
+    ...basicCalls(invoker),
+    ...rangeCalls(invoker),
+    ...indexingCalls(invoker),
+    ...moveCalls(invoker),
+    ...blockingCalls(invoker),
+  };
 }
