@@ -27,3 +27,13 @@ export type { BlockingPopOptions } from "./list/blocking.ts";
 export type { Insertion, RemoveOptions } from "./list/indexing.ts";
 export type { ListEnd } from "./list/move.ts";
 export type { ListApi } from "./list.ts";
+export type { Compression, ItemFacts, NewItem, RecordItem } from "./records/item.ts";
+export type {
+  ItemSwap,
+  RecordDeleteOptions,
+  RecordGetOptions,
+  RecordPut,
+  RecordScanOptions,
+  RecordsApi,
+  ScannedItem,
+} from "./records.ts";

@@ -4,6 +4,7 @@ import { describe, toText } from "./convert.ts";
 import { invalidField } from "./errors.ts";
 import { createKeyValueApi, type KeyValueApi } from "./keyvalue.ts";
 import { createListApi, type ListApi } from "./list.ts";
+import { createRecordsApi, type RecordsApi } from "./records.ts";
 
 /** The options of every client. */
 export interface PrismClientOptions {
@@ -56,6 +57,8 @@ export class PrismClient implements AsyncDisposable {
   readonly keyvalue: KeyValueApi;
   /** Lists: double-ended queues of values. */
   readonly list: ListApi;
+  /** Records: an id holds sorted items. */
+  readonly records: RecordsApi;
   readonly #invoker: Invoker;
 
   /** `names` are the names of the options. Throws `invalid_field` for an unknown option. */
@@ -72,6 +75,7 @@ export class PrismClient implements AsyncDisposable {
     });
     this.keyvalue = createKeyValueApi(this.#invoker);
     this.list = createListApi(this.#invoker);
+    this.records = createRecordsApi(this.#invoker);
   }
 
   /**

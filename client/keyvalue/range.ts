@@ -1,8 +1,9 @@
 import { Code } from "@connectrpc/connect";
 import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
-import { CALL_OPTIONS, type CallOptions, type Invoker, requireKnown } from "../call.ts";
+import { CALL_OPTIONS, type CallOptions, type Invoker } from "../call.ts";
 import { ownBytes, toFlag, toInt32, toText, toToken } from "../convert.ts";
 import { PrismError } from "../errors.ts";
+import { type Group, resumed } from "../resumed.ts";
 
 /** Which keys to read, and how. A range is what `start`, `end` and `prefix` have in common. */
 export interface RangeOptions extends CallOptions {
@@ -107,10 +108,11 @@ export function rangeCalls(invoker: Invoker) {
   function range(options?: FlatRangeOptions): AsyncIterable<RangeEntry, void, undefined>;
   function range(options: RangeOptions): AsyncIterable<RangeEntry | CommonPrefix, void, undefined>;
   function range(options: RangeOptions = {}): AsyncIterable<RangeEntry | CommonPrefix, void, undefined> {
-    return resumed(
-      options,
-      (rest) => invoker.stream(READ_RANGE, rest, (namespace) => toRequest(namespace, rest), same),
-      ({ key, value }, pageToken) => ({ key, value: ownBytes(value), pageToken }),
+    return resumed(RANGE_OPTIONS, options, (rest, token) =>
+      groupsOf(
+        invoker.stream(READ_RANGE, rest, (namespace) => toRequest(namespace, rest, token), same),
+        ({ key, value }, pageToken) => ({ key, value: ownBytes(value), pageToken }),
+      ),
     );
   }
 
@@ -118,80 +120,38 @@ export function rangeCalls(invoker: Invoker) {
   function rangeKeys(options?: FlatRangeOptions): AsyncIterable<RangeKey, void, undefined>;
   function rangeKeys(options: RangeOptions): AsyncIterable<RangeKey | CommonPrefix, void, undefined>;
   function rangeKeys(options: RangeOptions = {}): AsyncIterable<RangeKey | CommonPrefix, void, undefined> {
-    return resumed(
-      options,
-      (rest) => invoker.stream(READ_KEYS, rest, (namespace) => toRequest(namespace, rest), same),
-      ({ key }, pageToken) => ({ key, pageToken }),
+    return resumed(RANGE_OPTIONS, options, (rest, token) =>
+      groupsOf(
+        invoker.stream(READ_KEYS, rest, (namespace) => toRequest(namespace, rest, token), same),
+        ({ key }, pageToken) => ({ key, pageToken }),
+      ),
     );
   }
 
   return { range, rangeKeys };
 }
 
-/**
- * Reads a range call by call: one that breaks after it got somewhere is followed by another. Hands
- * messages out when the token behind them is there, so that none is handed out twice.
- */
-async function* resumed<M extends Message, Item>(
-  options: RangeOptions,
-  open: (rest: RangeOptions) => AsyncIterable<M>,
+/** Gathers messages until the one with the token that is behind all of them. */
+async function* groupsOf<M extends Message, Item>(
+  messages: AsyncIterable<M>,
   toItem: (message: M, pageToken: Position["pageToken"]) => Item,
-): AsyncGenerator<Item | CommonPrefix, void, undefined> {
-  requireKnown(RANGE_OPTIONS, options);
-  const startedMs = performance.now();
-  let rest = options;
-  let group: M[] = [];
-  for (;;) {
-    const before = rest;
-    try {
-      for await (const message of open(rest)) {
-        group.push(message);
-        if (message.pageToken.length > 0) {
-          const whole = group;
-          group = [];
-          rest = behind(rest, message.pageToken, whole.length);
-          yield* itemsOf(whole, toItem);
-        } else if (group.length > MAX_GROUP_MESSAGES) {
-          throw tooFewTokens();
-        }
-      }
-      yield* itemsOf(group, toItem);
-      return;
-    } catch (error) {
-      if (rest === before || !(error instanceof PrismError) || !error.retryable) {
-        throw error;
-      }
-      if (options.limit && rest.limit === 0) {
-        return;
-      }
-      group = [];
-      rest = { ...rest, timeoutMs: options.timeoutMs && timeLeftMs(options.timeoutMs, startedMs) };
+): AsyncGenerator<Group<Item | CommonPrefix>, void, undefined> {
+  let items: (Item | CommonPrefix)[] = [];
+  for await (const message of messages) {
+    const token = message.pageToken.length > 0 ? ownBytes(message.pageToken) : undefined;
+    const { commonPrefix } = message;
+    items.push(commonPrefix === "" ? toItem(message, token) : { commonPrefix, pageToken: token });
+    if (token !== undefined) {
+      yield { items, token };
+      items = [];
+    } else if (items.length > MAX_GROUP_MESSAGES) {
+      throw tooFewTokens();
     }
   }
+  yield { items, token: undefined };
 }
 
-function* itemsOf<M extends Message, Item>(
-  messages: readonly M[],
-  toItem: (message: M, pageToken: Position["pageToken"]) => Item,
-): Generator<Item | CommonPrefix, void, undefined> {
-  for (const message of messages) {
-    const { commonPrefix } = message;
-    const pageToken = message.pageToken.length > 0 ? ownBytes(message.pageToken) : undefined;
-    yield commonPrefix === "" ? toItem(message, pageToken) : { commonPrefix, pageToken };
-  }
-}
-
-/** The range behind a token. A limit becomes 0 when all is read. */
-function behind({ limit, ...options }: RangeOptions, pageToken: Uint8Array, read: number): RangeOptions {
-  return { ...options, pageToken: ownBytes(pageToken), limit: limit && limit - read };
-}
-
-/** At least 1, because 0 means any time. */
-function timeLeftMs(timeoutMs: number, startedMs: number): number {
-  return Math.max(1, Math.ceil(startedMs + timeoutMs - performance.now()));
-}
-
-function toRequest(namespace: string, options: RangeOptions) {
+function toRequest(namespace: string, options: RangeOptions, token: Uint8Array | undefined) {
   const { start = "", end = "", prefix = "", delimiter = "" } = options;
   const { reverse = false, limit = 0, pageToken = new Uint8Array(0) } = options;
   return {
@@ -202,7 +162,7 @@ function toRequest(namespace: string, options: RangeOptions) {
     delimiter: toText("delimiter", delimiter),
     reverse: toFlag("reverse", reverse),
     limit: toInt32("limit", limit),
-    pageToken: toToken("pageToken", pageToken),
+    pageToken: token ?? toToken("pageToken", pageToken),
   };
 }
 
