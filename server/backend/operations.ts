@@ -73,7 +73,7 @@ export interface RangeRow {
   readonly writes: boolean;
 }
 
-/** What the layers know of a method that waits. It can last for minutes, so no other waits for it. */
+/** What the layers know of a method that waits. It can last for minutes, so none waits for it. */
 export interface WaitRow {
   readonly takes: "wait";
   readonly writes: boolean;

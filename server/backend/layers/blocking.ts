@@ -29,8 +29,8 @@ const MAX_POPS = 64;
 const REST_MS = 30_000;
 
 /**
- * Adds pops that wait to a store that tells which lists were filled. Nobody looks again and again: a
- * call that finds its list empty is tried again when the list was filled. Other stores pass
+ * Adds pops that wait to a store that tells which lists were filled. Nobody looks again and again:
+ * a call that finds its list empty is tried again when the list was filled. Other stores pass
  * unchanged.
  *
  * `close` ends the calls that wait (`shutting_down`) before it closes the store.

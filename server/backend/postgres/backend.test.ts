@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { blockingPop, describeBlocking, pushTexts } from "../conformance/blocking.ts";
 import { CALL, LIST_EDITS, present, texts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { isRefusal } from "../contract.ts";
+import { createBackend } from "../factory.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
@@ -56,6 +59,39 @@ describe.runIf(hasTestDatabase())("postgres", () => {
         },
       };
     },
+  });
+
+  describeBlocking("postgres, two gateways", async () => {
+    const schema = `test_${++schemas}`;
+    const backends = await Promise.all([0, 1].map(() => createBackend(config(schema))));
+    for (const backend of backends) {
+      await backend.open();
+    }
+    return {
+      backends,
+      async [Symbol.asyncDispose]() {
+        await Promise.all(backends.map((backend) => backend.close()));
+        await db().query(`DROP SCHEMA "${schema}" CASCADE`);
+      },
+    };
+  });
+
+  test("who waits gets the value, whatever happens to the connection that listens", async () => {
+    const schema = `test_${++schemas}`;
+    const [first, last] = await Promise.all([0, 1].map(() => createBackend(config(schema))));
+    const gateways = [present(first), present(last)] as const;
+    for (const backend of gateways) {
+      await backend.open();
+    }
+    const listening = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    for (let round = 0; round < 5; round++) {
+      const waits = blockingPop(gateways[0], "a");
+      await waitFor(async () => expect((await db().query(listening)).rows.length).toBeGreaterThan(0));
+      await db().query(`SELECT pg_terminate_backend(pid) FROM (${listening}) AS found`);
+      await pushTexts(gateways[1], "a", [String(round)]);
+      expect(await waits).toBe(String(round));
+    }
+    await Promise.all(gateways.map((backend) => backend.close()));
   });
 
   test("the settings of the database are not the store's", async () => {

@@ -17,6 +17,7 @@ import { createCommits } from "./commits.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Database } from "./database.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
+import { watchFilled } from "./filled-lists.ts";
 import { inHalves } from "./halves.ts";
 import { createListEdits, DAMAGED } from "./list-edits.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
@@ -90,6 +91,8 @@ export function createPostgresBackend(
     }),
     scans: createScans(run, statements),
     sweep,
+    watchFilled: (listener) =>
+      watchFilled(async () => await current().database.dedicate(), config.schema, listener),
     async open() {
       let database: Database | undefined;
       try {

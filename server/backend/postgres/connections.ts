@@ -29,6 +29,7 @@ export class Connections {
   readonly #hosts: Hosts;
   readonly #pool: Pool;
   readonly #connectTimeoutMs: number;
+  readonly #options: ClientConfig;
 
   /** Does not connect yet. Throws StartError if a file of `tls` or of the URL cannot be read. */
   constructor(config: PostgresConfig) {
@@ -49,6 +50,7 @@ export class Connections {
     this.needsWrites = needsWrites;
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#hosts = hostList;
+    this.#options = options;
     this.silence = createSilence(
       ({ at }, timeoutMs) =>
         new Session(at, { ...options, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs }),
@@ -97,7 +99,25 @@ export class Connections {
     }
   }
 
-  /** Waits for statements under way and closes every connection. */
+  /**
+   * Makes a connection outside of the pool, for somebody who keeps it and ends it. Rejects with the
+   * driver's error.
+   */
+  async dedicate(): Promise<Session> {
+    const session = new Session(this.#hosts.current, this.#options);
+    // It ends then, which its user notices.
+    session.on("error", () => {});
+    try {
+      await session.connect();
+      await this.#begin(session);
+      return session;
+    } catch (error) {
+      session.end().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Waits for statements under way and closes every connection of the pool. */
   close(): Promise<void> {
     return this.#pool.end();
   }

@@ -67,7 +67,12 @@ export class Database {
     return this.#connections.use(work);
   }
 
-  /** Waits for statements under way and closes every connection. */
+  /** See {@link Connections.dedicate}. */
+  dedicate(): Promise<Session> {
+    return this.#connections.dedicate();
+  }
+
+  /** Waits for statements under way and closes every connection of the pool. */
   close(): Promise<void> {
     return this.#connections.close();
   }

@@ -19,10 +19,12 @@ import { startTcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { blockingPop, pushTexts } from "../conformance/blocking.ts";
 import { bytes, CALL, LIST_EDITS, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Call, createCall } from "../contract.ts";
+import { createBackend } from "../factory.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
@@ -69,6 +71,17 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
     expect(texts(await lists.pop("n", [{ key, end: "left" }], CALL))).toEqual([`${me}:${round}`]);
     expect(await entries.delete("n", [key], CALL)).toEqual([true]);
   }
+
+  test("who waits for a value looks for it, because nobody can listen there", async () => {
+    const backend = await createBackend(
+      postgresSchema.parse({ type: "postgres", url: pooler.url, schema: "waits" }),
+    );
+    await backend.open();
+    onTestFinished(() => backend.close());
+    const waits = [blockingPop(backend, "a"), blockingPop(backend, "a", "right")];
+    await pushTexts(backend, "a", ["1", "2"]);
+    expect(await Promise.all(waits)).toEqual(["1", "2"]);
+  });
 
   test("two schemas of one database never see each other's data", async () => {
     const teams = ["team_a", "team_b"];

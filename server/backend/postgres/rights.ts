@@ -84,7 +84,7 @@ const MISSING_FOR_STEPS = `
   UNION ALL
   SELECT format('ALTER TABLE %1$I.%2$I OWNER TO %3$I; GRANT %5$s ON %1$I.%2$I TO %4$I',
       $1::text, relname, current_user, pg_get_userbyid(relowner), '${["SELECT", ...WRITES].join(", ")}')
-    FROM pg_class WHERE oid = to_regclass(format('%I.entry', $1::text)) AND NOT pg_has_role(relowner, 'USAGE')`;
+    FROM pg_class WHERE oid IN (to_regclass(format('%I.entry', $1::text)), to_regclass(format('%I.list', $1::text))) AND NOT pg_has_role(relowner, 'USAGE')`;
 
 /**
  * What an administrator has to run before the connection's user can bring the tables of `schema` up

@@ -167,6 +167,11 @@ export class Session extends Client {
     this.#process = typeof process === "number" ? process : undefined;
   }
 
+  /** Whether nobody else uses the server's session; known once `begin` has answered. */
+  get isOwn(): boolean {
+    return this.#isOwn;
+  }
+
   /** The server's process that runs the statement. `undefined` = the server has not told it yet. */
   get process(): number | undefined {
     return this.#process;
