@@ -27,8 +27,8 @@ const PING_MS = 10_000;
 
 /**
  * Keeps a connection that listens, and says `missed` whenever a new one does. `listen` makes one,
- * which listens when the promise resolves; `undefined` = nobody can listen there. Answers a function
- * that ends it.
+ * which listens when the promise resolves; `undefined` = nobody can listen there. Answers a
+ * function that ends it.
  */
 export function keepListening(
   listen: () => Promise<Listening | undefined>,

@@ -75,9 +75,9 @@ export function describeBlocking(name: string, open: () => Promise<Gateways>): v
 
     test("a value that moves to a list wakes up who waits there", () =>
       useGateways(async (first, last) => {
-        await pushTexts(last, "from", ["1"]);
-        const waits = blockingPop(first, "to");
-        const moves = [{ key: "from", end: "left", to: "to", toEnd: "right" } as const];
+        await pushTexts(last, "{a}from", ["1"]);
+        const waits = blockingPop(first, "{a}to");
+        const moves = [{ key: "{a}from", end: "left", to: "{a}to", toEnd: "right" } as const];
         await answersOf(present(last.listMoves).move(NAMESPACE, moves, CALL));
         expect(await waits).toBe("1");
       }));

@@ -4,9 +4,11 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
 import type { HeldEntry } from "../commit.ts";
+import { blockingPop, describeBlocking, pushTexts } from "../conformance/blocking.ts";
 import { bytes, CALL, LIST_EDITS, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, isRefusal } from "../contract.ts";
+import { createBackend } from "../factory.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createShardedBackend, shardOf } from "../layers/sharded.ts";
 import { createRedisShards } from "./backend.ts";
@@ -75,6 +77,38 @@ describe.runIf(hasTestRedis())("redis", () => {
       },
     });
   }
+
+  for (const shards of [1, 3]) {
+    describeBlocking(`redis with ${shards} shards, two gateways`, async () => {
+      const prefix = newPrefix();
+      const backends = await Promise.all([0, 1].map(() => createBackend(config(prefix, shards))));
+      await Promise.all(backends.map((backend) => backend.open()));
+      return {
+        backends,
+        async [Symbol.asyncDispose]() {
+          await Promise.all(backends.map((backend) => backend.close()));
+          await server().flush(`{${prefix}:`);
+        },
+      };
+    });
+  }
+
+  test("who waits gets the value, whatever happens to the connection that listens", async () => {
+    const prefix = newPrefix();
+    const made = await Promise.all([0, 1].map(() => createBackend(config(prefix, 1))));
+    const [first, last] = [present(made[0]), present(made[1])];
+    await Promise.all([first.open(), last.open()]);
+    for (let round = 0; round < 5; round++) {
+      const waits = blockingPop(first, "a");
+      await waitFor(async () =>
+        expect(await server().query("CLIENT", "KILL", "TYPE", "PUBSUB")).toBeGreaterThan(0),
+      );
+      await pushTexts(last, "a", [String(round)]);
+      expect(await waits).toBe(String(round));
+    }
+    await Promise.all([first.close(), last.close()]);
+    await server().flush(`{${prefix}:`);
+  });
 
   /** A new open store without a guard, and the shards' key names. */
   async function opened(shards = 1) {

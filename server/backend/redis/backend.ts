@@ -7,6 +7,7 @@ import { type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { sweepStep } from "./count.ts";
 import { openError } from "./errors.ts";
+import { createFilledLists, type FilledLists } from "./filled-lists.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { createLists } from "./lists.ts";
 import { readExistence, readMany } from "./read-many.ts";
@@ -22,10 +23,18 @@ import { valueIn } from "./stored.ts";
  */
 export function createRedisShards(config: RedisConfig): Backend[] {
   const connection = createConnection(config);
-  return Array.from({ length: shardCount(config) }, (_, shard) => createShard(config, connection, shard));
+  const filledLists = createFilledLists(config);
+  return Array.from({ length: shardCount(config) }, (_, shard) =>
+    createShard(config, connection, filledLists, shard),
+  );
 }
 
-function createShard(config: RedisConfig, connection: Connection, shard: number): Backend {
+function createShard(
+  config: RedisConfig,
+  connection: Connection,
+  filledLists: FilledLists,
+  shard: number,
+): Backend {
   const keys = shardKeys(config.key_prefix, shard);
   const claim = () => claimShard(connection, config, shard);
   let sweeper: Sweeper | undefined;
@@ -41,6 +50,7 @@ function createShard(config: RedisConfig, connection: Connection, shard: number)
     commits: createCommits(connection, keys),
     scans: createScans(connection, keys),
     ...createLists(connection, keys),
+    watchFilled: (listener) => filledLists.watch(keys.listPrefix, listener),
     async open() {
       try {
         await connection.retain();

@@ -5,6 +5,7 @@ import { type RedisCluster, startRedisCluster } from "../../../tests/helpers/red
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError, StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
+import { describeBlocking } from "../conformance/blocking.ts";
 import { add, change, committed, readTexts } from "../conformance/commit-steps.ts";
 import { answersOf, bytes, CALL, LIST_EDITS, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { expectLinearizable } from "../conformance/linearizable.ts";
@@ -39,6 +40,16 @@ describe.runIf(canStartRedis())("redis cluster", () => {
       shards: SHARDS,
       connect_timeout_ms: 1000,
     });
+
+  describeBlocking("redis on a cluster, two gateways", async () => {
+    const config = newConfig();
+    const backends = await Promise.all([0, 1].map(() => createBackend(config)));
+    await Promise.all(backends.map((backend) => backend.open()));
+    const close = async () => {
+      await Promise.all(backends.map((backend) => backend.close()));
+    };
+    return { backends, [Symbol.asyncDispose]: close };
+  });
 
   describeBackend({
     name: "redis on a cluster",

@@ -24,6 +24,11 @@ export interface ShardKeys {
   readonly entryPrefix: string;
   /** A list is under this and `namespace:key`. */
   readonly listPrefix: string;
+  /**
+   * The channel for the names of lists that got their first value; all shards have the same. It
+   * begins as the keys do, so that one pattern of an access list fits both.
+   */
+  readonly filled: string;
 }
 
 /** The name of an entry in its shard. */
@@ -41,5 +46,6 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
     version: `${tag}:version`,
     entryPrefix: `${tag}:e:`,
     listPrefix: `${tag}:l:`,
+    filled: `{${prefix}:filled}`,
   };
 }

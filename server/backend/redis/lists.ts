@@ -22,13 +22,13 @@ import { SCRIPTS } from "./scripts.ts";
 /** The lists of a shard, which are Redis' own. */
 export function createLists(
   connection: Connection,
-  { listPrefix }: ShardKeys,
+  { listPrefix, filled }: ShardKeys,
 ): Pick<Interfaces, "lists" | "listRanges" | "listIndexes" | "listMoves"> {
   const nameOf: NameOf = (namespace, key) => `${listPrefix}${namespace}:${key}`;
-  const edits = createEdits(connection, nameOf);
+  const edits = createEdits(connection, nameOf, filled);
   const { slice, at } = createReads(connection, nameOf);
   return {
-    lists: createEnds(connection, nameOf),
+    lists: createEnds(connection, nameOf, filled),
     listRanges: {
       slice,
       trim: (namespace, ranges, call) =>
@@ -60,7 +60,7 @@ export function createLists(
 /** The name of a list in Redis. */
 type NameOf = (namespace: string, key: string) => string;
 
-function createEnds(connection: Connection, nameOf: NameOf): ListStore {
+function createEnds(connection: Connection, nameOf: NameOf, filled: string): ListStore {
   return {
     async push(namespace, pushes, call) {
       return await orRefused(pushes, async () => {
@@ -68,7 +68,7 @@ function createEnds(connection: Connection, nameOf: NameOf): ListStore {
           "once",
           SCRIPTS.push,
           pushes.map(({ key }) => nameOf(namespace, key)),
-          [...pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]), modeOf(call)],
+          [...pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]), filled, modeOf(call)],
         );
         return asAnswers(reply, asNumber);
       });
@@ -100,7 +100,7 @@ interface Edited {
   readonly to?: string;
 }
 
-function createEdits(connection: Connection, nameOf: NameOf) {
+function createEdits(connection: Connection, nameOf: NameOf, filled: string) {
   return async <Item extends Edited, Answer>(
     command: "LTRIM" | "LSET" | "LINSERT" | "LREM" | "LMOVE",
     namespace: string,
@@ -113,7 +113,7 @@ function createEdits(connection: Connection, nameOf: NameOf) {
       const names = items.flatMap(({ key, to }) =>
         to === undefined ? [nameOf(namespace, key)] : [nameOf(namespace, key), nameOf(namespace, to)],
       );
-      const args = [modeOf(call), command, items.length, ...items.flatMap(argsOf)];
+      const args = [modeOf(call), command, items.length, filled, ...items.flatMap(argsOf)];
       return asAnswers(await connection.runScript("once", SCRIPTS.edit, names, args), as);
     });
 }

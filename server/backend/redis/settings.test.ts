@@ -10,6 +10,7 @@ import { askRedis, canStartRedis, startRedis } from "../../../tests/helpers/redi
 import { startTestServer } from "../../../tests/helpers/server.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError, StartError } from "../../errors.ts";
+import { blockingPop, pushTexts } from "../conformance/blocking.ts";
 import {
   add,
   change,
@@ -152,6 +153,17 @@ describe.runIf(canStartRedis())("redis", () => {
       expect(await lists.length("default", ["l"], CALL)).toEqual([1]);
       expect(texts(await lists.pop("default", [{ key: "l", end }], CALL))).toEqual(["x"]);
     }
+    // Nobody may tell or listen, so those who wait look for themselves.
+    const looks = blockingPop(backend, "l");
+    await pushTexts(backend, "l", ["x"]);
+    expect(await looks).toBe("x");
+    await allow(...grants, "+PUBLISH", "+SUBSCRIBE", "+PING", "&{prism:*");
+    const hears = blockingPop(backend, "l");
+    await waitFor(async () =>
+      expect(await askRedis(server.url, "PUBSUB", "NUMSUB", "{prism:filled}")).toContainEqual(1),
+    );
+    await pushTexts(backend, "l", ["y"]);
+    expect(await hears).toBe("y");
   });
 
   test("a server that would evict data when it is full is refused", async () => {
