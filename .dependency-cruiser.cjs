@@ -17,7 +17,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|records|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|room)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|records|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|keep-listening|room)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
