@@ -32,19 +32,21 @@ export async function* resumed<Options extends ResumableOptions, Item>(
   let read = 0;
   for (;;) {
     const before = token;
+    let isAll = false;
     try {
       for await (const group of open(rest, token)) {
         read += group.items.length;
-        token = group.token;
+        isAll = group.token === undefined || read === limit;
+        token = group.token ?? token;
         yield* group.items;
       }
       return;
     } catch (error) {
       const leftMs = timeoutMs ? startedMs + timeoutMs - performance.now() : Infinity;
-      if (token === before || !isPassing(error) || leftMs <= 0) {
+      if (!isPassing(error) || (!isAll && (token === before || leftMs <= 0))) {
         throw error;
       }
-      if (limit && read >= limit) {
+      if (isAll) {
         return;
       }
       rest = { ...options, limit: limit && limit - read, timeoutMs: timeoutMs && Math.ceil(leftMs) };
