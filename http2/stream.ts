@@ -299,6 +299,14 @@ export class Stream implements SendingOwner, ReceivingOwner {
     return expectedBytes;
   }
 
+  /**
+   * The whole request is read, and its answer comes when something happens, perhaps in minutes. Until
+   * then it counts as answered, so that no other request waits for it.
+   */
+  answerLater(): void {
+    this.answering(undefined);
+  }
+
   // For the halves.
 
   answering(bytes: number | undefined): void {

@@ -25,6 +25,7 @@ test("the row of a write", () => {
     cacheTtlSeconds: 0,
     permissions: ["write"],
     requireAuth: true,
+    waits: false,
     rateLimitRps: 0,
     namespaceField: "namespace",
     keyField: "key",

@@ -7,6 +7,7 @@ import {
   required_permissions,
   rpc_cache_ttl_seconds,
   timeout_ms,
+  waits,
 } from "../../gen/prism/options_pb.ts";
 
 /** What the proto says of a method, read once. `proto/prism/options.proto` explains each option. */
@@ -33,6 +34,8 @@ export interface MethodRow {
   readonly permissions: readonly string[];
   /** Whether the caller must authenticate, if authentication is configured. */
   readonly requireAuth: boolean;
+  /** Whether a call may wait for minutes until something happens. */
+  readonly waits: boolean;
   /** The calls a second that one caller may make; 0 = no limit for this method. */
   readonly rateLimitRps: number;
   /** The request field with the namespace. `undefined` = none, or a stream of requests. */
@@ -61,6 +64,7 @@ export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
     cacheTtlSeconds: getOption(desc, rpc_cache_ttl_seconds),
     permissions: getOption(desc, required_permissions),
     requireAuth: getOption(parent, require_auth),
+    waits: getOption(desc, waits),
     rateLimitRps: getOption(parent, rate_limit_rps),
     namespaceField: textField(["namespace"]),
     keyField: textField(KEY_FIELDS),

@@ -42,6 +42,10 @@ export class EngineExchange implements Exchange {
     stream.collect(maxBytes, onBody, this.#bodies);
   }
 
+  awaitEvent(): void {
+    this.#stream.answerLater();
+  }
+
   reply({ head, body, trailer }: Answer): void {
     const headers = this.#headers(head, head.sized ? (body?.byteLength ?? 0) : undefined);
     if (body === undefined) {

@@ -48,6 +48,11 @@ export interface Exchange {
    */
   collect(maxBytes: number, listener: ExchangeListener): void;
   /**
+   * The request is there, and its answer comes when something happens, perhaps in minutes: no other
+   * request needs to wait for it. Absent = none does in any case.
+   */
+  awaitEvent?(): void;
+  /**
    * Answers; nothing may be sent after it. Like all calls below, does nothing if the exchange is
    * closed.
    */

@@ -78,6 +78,9 @@ export class OpenCall implements DirectCall, ExchangeListener, Indexed {
     } else if (!this.#received) {
       this.#received = true;
       clearTimeout(this.#timer);
+      if (this.#method.row.waits) {
+        this.exchange.awaitEvent?.();
+      }
       this.#method.answer(this, body).catch((error) => {
         this.exchange.abort();
         this.#bounds.onDefect(error);

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file prism/interfaces/list/list_blocking.proto.
  */
 export const file_prism_interfaces_list_list_blocking: GenFile = /*@__PURE__*/
-  fileDesc("CilwcmlzbS9pbnRlcmZhY2VzL2xpc3QvbGlzdF9ibG9ja2luZy5wcm90bxIVcHJpc20uaW50ZXJmYWNlcy5saXN0Ik4KFkJsb2NraW5nUG9wTGVmdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCGxpc3Rfa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKAMiNwoXQmxvY2tpbmdQb3BMZWZ0UmVzcG9uc2USDQoFdmFsdWUYASABKAwSDQoFZm91bmQYAiABKAgiTwoXQmxvY2tpbmdQb3BSaWdodFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCGxpc3Rfa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKAMiOAoYQmxvY2tpbmdQb3BSaWdodFJlc3BvbnNlEg0KBXZhbHVlGAEgASgMEg0KBWZvdW5kGAIgASgIMrICChVMaXN0QmxvY2tpbmdJbnRlcmZhY2USgwEKD0Jsb2NraW5nUG9wTGVmdBItLnByaXNtLmludGVyZmFjZXMubGlzdC5CbG9ja2luZ1BvcExlZnRSZXF1ZXN0Gi4ucHJpc20uaW50ZXJmYWNlcy5saXN0LkJsb2NraW5nUG9wTGVmdFJlc3BvbnNlIhHgxxgA6McYAILIGAV3cml0ZRKGAQoQQmxvY2tpbmdQb3BSaWdodBIuLnByaXNtLmludGVyZmFjZXMubGlzdC5CbG9ja2luZ1BvcFJpZ2h0UmVxdWVzdBovLnByaXNtLmludGVyZmFjZXMubGlzdC5CbG9ja2luZ1BvcFJpZ2h0UmVzcG9uc2UiEeDHGADoxxgAgsgYBXdyaXRlGgrAwRgB0sEYAnYxYgZwcm90bzM", [file_prism_options]);
+  fileDesc("CilwcmlzbS9pbnRlcmZhY2VzL2xpc3QvbGlzdF9ibG9ja2luZy5wcm90bxIVcHJpc20uaW50ZXJmYWNlcy5saXN0Ik4KFkJsb2NraW5nUG9wTGVmdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCGxpc3Rfa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKAMiNwoXQmxvY2tpbmdQb3BMZWZ0UmVzcG9uc2USDQoFdmFsdWUYASABKAwSDQoFZm91bmQYAiABKAgiTwoXQmxvY2tpbmdQb3BSaWdodFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKCGxpc3Rfa2V5GAIgASgJEg8KB3dhaXRfbXMYAyABKAMiOAoYQmxvY2tpbmdQb3BSaWdodFJlc3BvbnNlEg0KBXZhbHVlGAEgASgMEg0KBWZvdW5kGAIgASgIMr4CChVMaXN0QmxvY2tpbmdJbnRlcmZhY2USiQEKD0Jsb2NraW5nUG9wTGVmdBItLnByaXNtLmludGVyZmFjZXMubGlzdC5CbG9ja2luZ1BvcExlZnRSZXF1ZXN0Gi4ucHJpc20uaW50ZXJmYWNlcy5saXN0LkJsb2NraW5nUG9wTGVmdFJlc3BvbnNlIhfgxxgA6McY8PUSgsgYBXdyaXRliMgYARKMAQoQQmxvY2tpbmdQb3BSaWdodBIuLnByaXNtLmludGVyZmFjZXMubGlzdC5CbG9ja2luZ1BvcFJpZ2h0UmVxdWVzdBovLnByaXNtLmludGVyZmFjZXMubGlzdC5CbG9ja2luZ1BvcFJpZ2h0UmVzcG9uc2UiF+DHGADoxxjw9RKCyBgFd3JpdGWIyBgBGgrAwRgB0sEYAnYxYgZwcm90bzM", [file_prism_options]);
 
 /**
  * The list whose left end to take.
@@ -155,7 +155,7 @@ export const BlockingPopRightResponseSchema: GenMessage<BlockingPopRightResponse
  *   NOT_FOUND           there is no such namespace (NAMESPACE_NOT_FOUND);
  *   UNIMPLEMENTED       the namespace's backend lacks this interface (INTERFACE_UNSUPPORTED);
  *   RESOURCE_EXHAUSTED  more calls wait than the gateway allows (OVERLOADED);
- *   DEADLINE_EXCEEDED   the caller's own deadline has passed. The calls have no other;
+ *   DEADLINE_EXCEEDED   310 seconds, longer than any wait, or the caller's own deadline, have passed;
  *   UNAVAILABLE         the gateway shuts down, the namespace is taken out of service or the store
  *                       is away (SHUTTING_DOWN, STORE_UNAVAILABLE): the same call may be sent again;
  *   CANCELED, DATA_LOSS, INTERNAL
