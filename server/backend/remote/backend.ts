@@ -14,6 +14,7 @@ import { findLacking } from "./interfaces.ts";
 import { Plugin } from "./plugin.ts";
 import { createScans } from "./scans.ts";
 import { createStores } from "./stores.ts";
+import { createWaits } from "./waits.ts";
 
 /** How long `open` waits for the plugin. A later one is found when it starts. */
 const OPEN_WAIT_MS = 1000;
@@ -39,6 +40,9 @@ const SCAN_CONNECTIONS = 16;
 const SCANS_PER_CONNECTION = 16;
 const SCAN_WINDOW_BYTES = 256 * 1024;
 
+/** Calls that wait for minutes must hold up no other call, so they have their own connections. */
+const WAIT_CONNECTIONS = 16;
+
 /** Calls do not wait for an absent plugin; the channel looks for it without them. */
 const PERSISTENT = {
   connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -50,7 +54,10 @@ const PERSISTENT = {
 interface Link {
   readonly transport: GrpcTransport;
   readonly scanTransport: GrpcTransport;
+  readonly waitTransport: GrpcTransport;
   readonly plugin: Plugin;
+  /** The same plugin, for calls that wait. */
+  readonly waiting: Plugin;
 }
 
 /**
@@ -94,16 +101,22 @@ export function createRemoteBackend(
         connectionWindowBytes: 2 * SCANS_PER_CONNECTION * SCAN_WINDOW_BYTES,
       },
     });
+    const waitTransport = createGrpcTransport({
+      ...where,
+      channel: { ...PERSISTENT, maxConnections: WAIT_CONNECTIONS },
+    });
     const plugin = new Plugin({ unary: transport.unary, stream: scanTransport.stream }, config);
+    const waiting = new Plugin(waitTransport, config);
     const learn = async () => {
       try {
         plugin.lacks = await findLacking(transport, config.namespace ?? DEFAULT_NAMESPACE);
+        waiting.lacks = plugin.lacks;
       } catch {
         // The plugin went away, or does not tell. It answers calls to what it lacks with
         // UNIMPLEMENTED.
       }
     };
-    link = { transport, scanTransport, plugin };
+    link = { transport, scanTransport, waitTransport, plugin, waiting };
     // The first call makes the channel connect and keep trying. Later calls report its failure to
     // their callers.
     check(link).catch(() => {});
@@ -115,12 +128,14 @@ export function createRemoteBackend(
     atomic: "key",
     ...createStores(options),
     scans,
+    listBlocking: createWaits(() => linked().waiting),
     open,
     check: async () => check(linked()),
     async close() {
       scans.close();
       link?.transport.close();
       link?.scanTransport.close();
+      link?.waitTransport.close();
       link = undefined;
     },
   };

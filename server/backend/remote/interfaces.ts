@@ -8,6 +8,7 @@ import { KeyValueRangeInterface } from "../../../gen/prism/interfaces/keyvalue/k
 import { KeyValueScanInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { KeyValueTransactionInterface } from "../../../gen/prism/interfaces/keyvalue/keyvalue_transaction_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListBlockingInterface } from "../../../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListEnd, ListMoveInterface } from "../../../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../../../gen/prism/interfaces/list/list_range_pb.ts";
@@ -27,6 +28,7 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [ListRangeInterface.typeName, "listRanges"],
   [ListIndexingInterface.typeName, "listIndexes"],
   [ListMoveInterface.typeName, "listMoves"],
+  [ListBlockingInterface.typeName, "listBlocking"],
   [KeyValueService.typeName, "records"],
 ]);
 
@@ -114,6 +116,12 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
     ),
     probe(ListIndexingInterface.typeName, () =>
       createClient(ListIndexingInterface, transport).get({ namespace, listKey: PROBE }, options),
+    ),
+    probe(ListBlockingInterface.typeName, () =>
+      createClient(ListBlockingInterface, transport).blockingPopLeft(
+        { namespace, listKey: PROBE, waitMs: 1n },
+        options,
+      ),
     ),
     probe(ListMoveInterface.typeName, () =>
       // Nobody uses the list, so nothing moves.

@@ -314,6 +314,34 @@ describe("deadlines and cancellation", () => {
   });
 });
 
+describe("pops that wait", () => {
+  test("they wait at the plugin, and hold up no other call", async () => {
+    const plugin = await start();
+    const { client } = await startProxy(plugin.address);
+    const leaving = new AbortController();
+    const left = client.list.blockingPopLeft("a", { signal: leaving.signal });
+    const waits = Array.from({ length: 300 }, () => client.list.blockingPopRight("a"));
+    expect(await client.list.blockingPopRight("b", { waitMs: 1 })).toBeUndefined();
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ reason: "canceled" });
+    for (let i = 0; i < waits.length; i++) {
+      await client.list.pushLeft("a", "value");
+    }
+    expect(texts(await Promise.all(waits))).toEqual(waits.map(() => "value"));
+    expect(await client.list.length("a")).toBe(0);
+  });
+
+  test("a plugin without the interface is said to lack it", async () => {
+    const { client } = await startProxy(
+      await startForeignPlugin([ListBasicInterface], { Length: (_, answer) => answer({}) }),
+    );
+    await expect(client.list.blockingPopLeft("a")).rejects.toMatchObject({
+      reason: "interface_unsupported",
+      message: 'namespace "default" is on a remote backend, whose plugin has no list blocking interface',
+    });
+  });
+});
+
 describe("scans", () => {
   test("a scan of many pages is one scan at the plugin, and a limit is kept", async () => {
     const plugin = await start();
