@@ -1,6 +1,7 @@
 /**
- * What do 1,000 pops that wait cost while nothing happens, and how soon after the start of a push is
- * the longest waiting awake? Directly at the stores; on PostgreSQL and Redis another gateway pushes.
+ * What do 1,000 pops that wait cost while nothing happens, and how soon after the start of a push
+ * is the longest waiting awake? Directly at the stores; on PostgreSQL and Redis another gateway
+ * pushes.
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";

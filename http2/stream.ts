@@ -300,8 +300,8 @@ export class Stream implements SendingOwner, ReceivingOwner {
   }
 
   /**
-   * The whole request is read, and its answer comes when something happens, perhaps in minutes. Until
-   * then it counts as answered, so that no other request waits for it.
+   * The whole request is read, and its answer comes when something happens, perhaps in minutes.
+   * Until then it counts as answered, so that no other request waits for it.
    */
   answerLater(): void {
     this.answering(undefined);
