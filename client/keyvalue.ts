@@ -17,10 +17,17 @@ import { ttlCalls } from "./keyvalue/ttl.ts";
  * const value = await client.keyvalue.get("user:1"); // Uint8Array
  * ```
  */
-export type KeyValueApi = ReturnType<typeof createKeyValueApi>;
+export type KeyValueApi = ReturnType<typeof basicCalls> &
+  ReturnType<typeof scanCalls> &
+  ReturnType<typeof rangeCalls> &
+  ReturnType<typeof batchCalls> &
+  ReturnType<typeof ttlCalls> &
+  ReturnType<typeof casCalls> &
+  ReturnType<typeof counterCalls> &
+  ReturnType<typeof transactionCalls>;
 
 /** The calls of {@link KeyValueApi}, one file for each wire service. */
-export function createKeyValueApi(invoker: Invoker) {
+export function createKeyValueApi(invoker: Invoker): KeyValueApi {
   return {
     ...basicCalls(invoker),
     ...scanCalls(invoker),

@@ -15,10 +15,14 @@ import { rangeCalls } from "./list/range.ts";
  * const job = await client.list.popLeft("queue"); // first in, first out
  * ```
  */
-export type ListApi = ReturnType<typeof createListApi>;
+export type ListApi = ReturnType<typeof basicCalls> &
+  ReturnType<typeof rangeCalls> &
+  ReturnType<typeof indexingCalls> &
+  ReturnType<typeof moveCalls> &
+  ReturnType<typeof blockingCalls>;
 
 /** The calls of {@link ListApi}, one file for each wire service. */
-export function createListApi(invoker: Invoker) {
+export function createListApi(invoker: Invoker): ListApi {
   return {
     ...basicCalls(invoker),
     ...rangeCalls(invoker),

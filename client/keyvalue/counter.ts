@@ -7,16 +7,6 @@ const INCREMENT = { method: KeyValueCounterInterface.method.increment, options: 
 
 /** The calls of KeyValueCounterInterface. */
 export function counterCalls(invoker: Invoker) {
-  /**
-   * Adds to a counter and answers the sum. An absent counter is made. `get` reads a counter as
-   * decimal text. A delta that is a bigint is answered with one; a sum beyond 2^53 needs that, and
-   * is otherwise made, but the call fails with reason `internal`. Throws reason `not_a_counter` if
-   * the entry holds something else, and `counter_overflow` if the sum has more than 64 bits.
-   *
-   * ```ts
-   * const visits = await client.keyvalue.increment("visits");
-   * ```
-   */
   function increment(key: string, delta?: number, options?: IncrementOptions): Promise<number>;
   function increment(key: string, delta: bigint, options?: IncrementOptions): Promise<bigint>;
   async function increment(
@@ -34,5 +24,17 @@ export function counterCalls(invoker: Invoker) {
     return typeof delta === "bigint" ? value : fromInt64("value", value);
   }
 
-  return { increment };
+  return {
+    /**
+     * Adds to a counter and answers the sum. An absent counter is made. `get` reads a counter as
+     * decimal text. A delta that is a bigint is answered with one. A sum beyond 2^53 needs that:
+     * else it is made, but the call fails with reason `internal`. Throws reason `not_a_counter` if
+     * the entry holds something else, and `counter_overflow` if the sum has more than 64 bits.
+     *
+     * ```ts
+     * const visits = await client.keyvalue.increment("visits");
+     * ```
+     */
+    increment,
+  };
 }

@@ -86,25 +86,6 @@ const READ_KEYS = { method: method.readKeys, options: RANGE_OPTIONS };
 
 /** The calls of KeyValueRangeInterface. */
 export function rangeCalls(invoker: Invoker) {
-  /**
-   * The entries of a range of keys, in either direction, by the order of the keys' UTF-8 bytes. If
-   * the connection breaks meanwhile, the range goes on where it was. Leaving the loop ends the
-   * call. A timeout limits the whole range.
-   *
-   * ```ts
-   * const { keyvalue } = client;
-   * for await (const { key, value } of keyvalue.range({ start: "2026-01", end: "2026-07" })) {
-   *   ...
-   * }
-   *
-   * const page = await Array.fromAsync(keyvalue.range({ prefix: "log:", limit: 20 }));
-   * const pageToken = page.at(-1)?.pageToken; // for the next page; undefined = there is none
-   *
-   * for await (const { key, commonPrefix } of keyvalue.rangeKeys({ delimiter: "/" })) {
-   *   console.log(commonPrefix ?? key);
-   * }
-   * ```
-   */
   function range(options?: FlatRangeOptions): AsyncIterable<RangeEntry, void, undefined>;
   function range(options: RangeOptions): AsyncIterable<RangeEntry | CommonPrefix, void, undefined>;
   function range(options: RangeOptions = {}): AsyncIterable<RangeEntry | CommonPrefix, void, undefined> {
@@ -116,7 +97,6 @@ export function rangeCalls(invoker: Invoker) {
     );
   }
 
-  /** The keys that `range` would return, without their values. */
   function rangeKeys(options?: FlatRangeOptions): AsyncIterable<RangeKey, void, undefined>;
   function rangeKeys(options: RangeOptions): AsyncIterable<RangeKey | CommonPrefix, void, undefined>;
   function rangeKeys(options: RangeOptions = {}): AsyncIterable<RangeKey | CommonPrefix, void, undefined> {
@@ -128,7 +108,31 @@ export function rangeCalls(invoker: Invoker) {
     );
   }
 
-  return { range, rangeKeys };
+  return {
+    /**
+     * The entries of a range of keys, in either direction, by the order of the keys' UTF-8 bytes.
+     * If the connection breaks meanwhile, the range goes on where it was. Leaving the loop ends the
+     * call. A timeout limits the whole range.
+     *
+     * ```ts
+     * const { keyvalue } = client;
+     * for await (const { key, value } of keyvalue.range({ start: "2026-01", end: "2026-07" })) {
+     *   ...
+     * }
+     *
+     * const page = await Array.fromAsync(keyvalue.range({ prefix: "log:", limit: 20 }));
+     * const pageToken = page.at(-1)?.pageToken; // for the next page; undefined = there is none
+     *
+     * for await (const { key, commonPrefix } of keyvalue.rangeKeys({ delimiter: "/" })) {
+     *   console.log(commonPrefix ?? key);
+     * }
+     * ```
+     */
+    range,
+
+    /** The keys that `range` would return, without their values. */
+    rangeKeys,
+  };
 }
 
 /** Gathers messages until the one with the token that is behind all of them. */
