@@ -11,13 +11,32 @@ import { type Backend, isRefusal } from "../contract.ts";
 import { createBackend } from "../factory.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createShardedBackend, shardOf } from "../layers/sharded.ts";
+import type { HeldItem } from "../records.ts";
 import { createRedisShards } from "./backend.ts";
 import { redisSchema } from "./config.ts";
 import { shardKeys } from "./keys.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** A server's clock cannot be stopped, so a millisecond of the suite is a second here. */
-const UNIT = 1000;
+/** A server's clock cannot be stopped, so a millisecond of the suite is ten minutes here. */
+const UNIT = 600_000;
+
+/**
+ * Makes items written, created and expired that much sooner. KEYS: their expiry. ARGV: the
+ * milliseconds, and the records.
+ */
+const MOVE_ITEMS = `
+  local ms = tonumber(ARGV[1])
+  for i = 2, #ARGV do
+    local found = redis.call('HGETALL', ARGV[i])
+    for k = 1, #found, 2 do
+      local created, updated = struct.unpack('>dd', found[k + 1])
+      local times = struct.pack('>dd', created - ms, updated - ms)
+      redis.call('HSET', ARGV[i], found[k], times .. string.sub(found[k + 1], 17))
+    end
+  end
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    redis.call('ZINCRBY', KEYS[1], -ms, member)
+  end`;
 
 describe.runIf(hasTestRedis())("redis", () => {
   let redis: TestRedis | undefined;
@@ -44,7 +63,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   /** Makes every entry expire that much sooner, as if the clock had moved. */
   async function advance(prefix: string, shards: number, ms: number): Promise<void> {
     for (let shard = 0; shard < shards; shard++) {
-      const { expiry, entryPrefix } = shardKeys(prefix, shard);
+      const { expiry, entryPrefix, itemExpiry, itemsPrefix } = shardKeys(prefix, shard);
       const found = (await server().query("ZRANGE", expiry, "0", "-1", "WITHSCORES")) as string[];
       for (let i = 0; i < found.length; i += 2) {
         const member = String(found[i]);
@@ -52,13 +71,15 @@ describe.runIf(hasTestRedis())("redis", () => {
         await server().query("PEXPIREAT", entryPrefix + member, deadline);
         await server().query("ZADD", expiry, deadline, member);
       }
+      const records = (await server().query("KEYS", `${itemsPrefix}*`)) as string[];
+      await server().query("EVAL", MOVE_ITEMS, 1, itemExpiry, ms * UNIT, ...records);
     }
   }
 
   for (const shards of [1, 3]) {
     describeBackend({
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
-      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
       durable: true,
       ...(shards === 1
         ? { atomic: "namespace" as const }
@@ -68,10 +89,17 @@ describe.runIf(hasTestRedis())("redis", () => {
       async create() {
         const prefix = newPrefix();
         const store = createShardedBackend(createRedisShards(config(prefix, shards)));
+        const clock = { startedAtMs: Date.now(), passedMs: 0 };
         return {
-          backend: createGuardedBackend(slowed(store)),
-          advance: (ms) => advance(prefix, shards, ms),
-          clear: () => server().flush(`{${prefix}:`),
+          backend: createGuardedBackend(slowed(store, clock)),
+          async advance(ms) {
+            await advance(prefix, shards, ms);
+            clock.passedMs += ms;
+          },
+          async clear() {
+            await server().flush(`{${prefix}:`);
+            clock.startedAtMs = Date.now();
+          },
           dispose: () => server().flush(`{${prefix}:`),
         };
       },
@@ -314,15 +342,44 @@ function millisecondOf(time: unknown): number {
   return (seconds ?? 0) * 1000 + Math.floor((micros ?? 0) / 1000);
 }
 
-/** Entries live {@link UNIT} times as long. */
-function slowed(store: Backend): Backend {
+/** Entries and items live {@link UNIT} times as long, and items tell the time of `clock`. */
+function slowed(store: Backend, clock: { readonly startedAtMs: number; readonly passedMs: number }): Backend {
+  const records = present(store.records);
   const entries = present(store.entries);
   const commits = present(store.commits);
   const slow = <Item extends object>(item: Item): Item =>
     "ttlMs" in item && typeof item.ttlMs === "number" ? { ...item, ttlMs: item.ttlMs * UNIT } : item;
   const fast = (entry: HeldEntry | undefined) => entry && { ...entry, ttlMs: Math.ceil(entry.ttlMs / UNIT) };
+  const told = (ms: number) => Math.round((ms - clock.startedAtMs) / UNIT) + clock.passedMs;
+  const faster = (item: HeldItem): HeldItem => ({
+    ...item,
+    ttlMs: item.ttlMs / UNIT,
+    createdAtMs: told(item.createdAtMs),
+    updatedAtMs: told(item.updatedAtMs),
+  });
   return {
     ...store,
+    records: {
+      ...records,
+      putItems: (namespace, puts, call) =>
+        records.putItems(
+          namespace,
+          puts.map(({ id, items }) => ({ id, items: items.map(slow) })),
+          call,
+        ),
+      async getItems(namespace, reads, call) {
+        const answers = await records.getItems(namespace, reads, call);
+        return answers.map((answer) =>
+          isRefusal(answer) ? answer : answer.map((item) => item && faster(item)),
+        );
+      },
+      async pageItems(namespace, ranges, call) {
+        const answers = await records.pageItems(namespace, ranges, call);
+        return answers.map((answer) =>
+          isRefusal(answer) ? answer : { ...answer, items: answer.items.map(faster) },
+        );
+      },
+    },
     entries: {
       ...entries,
       set: (namespace, writes, call) => entries.set(namespace, writes.map(slow), call),

@@ -11,6 +11,7 @@ import { createFilledLists, type FilledLists } from "./filled-lists.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { createLists } from "./lists.ts";
 import { readExistence, readMany } from "./read-many.ts";
+import { createRecords, sweepItems } from "./records.ts";
 import { asNumbers, asValues } from "./replies.ts";
 import { createScans } from "./scans.ts";
 import { SCRIPTS } from "./scripts.ts";
@@ -41,6 +42,7 @@ function createShard(
 
   async function sweep(): Promise<void> {
     while ((await sweepStep(connection, keys, "-", "-")).wasFull && sweeper !== undefined) {}
+    while ((await sweepItems(connection, keys)).wasFull && sweeper !== undefined) {}
   }
 
   return {
@@ -51,6 +53,7 @@ function createShard(
     scans: createScans(connection, keys),
     ...createLists(connection, keys),
     watchFilled: (listener) => filledLists.watch(keys.listPrefix, listener),
+    records: createRecords(connection, keys),
     async open() {
       try {
         await connection.retain();

@@ -53,7 +53,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
 
   describeBackend({
     name: "redis on a cluster",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
     durable: true,
     atomic: "shard",
     shardOf: (key) => shardOf(key, SHARDS),

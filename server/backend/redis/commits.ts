@@ -14,7 +14,7 @@ import { counterRefusal, readTooLarge } from "../decide.ts";
 import type { Argument, Connection } from "./connection.ts";
 import type { Repetition } from "./errors.ts";
 import { entryName, type ShardKeys } from "./keys.ts";
-import { isOnItsWay } from "./read-many.ts";
+import { readTogether } from "./read-many.ts";
 import { asAnswer, asArray, asNumber, asText, asValue } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 import { entryIn } from "./stored.ts";
@@ -34,20 +34,7 @@ export function createCommits(connection: Connection, keys: ShardKeys): CommitSt
   }
 
   return {
-    async read(namespace, reads) {
-      if (reads.length === 0) {
-        return [];
-      }
-      try {
-        return await readAll("repeatable", namespace, reads);
-      } catch (error) {
-        if (!isOnItsWay(error)) {
-          throw error;
-        }
-        const parts = await Promise.all(reads.map((read) => readAll("together", namespace, [read])));
-        return parts.flat();
-      }
-    },
+    read: (namespace, reads) => readTogether(reads, (kind, some) => readAll(kind, namespace, some)),
 
     async commit(namespace, commits) {
       if (commits.length === 0) {

@@ -57,7 +57,7 @@ async function countUnswept(
   range: KeyRange,
   call: Call,
 ): Promise<number | undefined> {
-  const first = await expiredFrom(connection, keys, "", 0);
+  const first = await expiredFrom(connection, keys.expiry, "", 0, EXPIRED_ENTRIES);
   let { members } = first;
   let within = 0;
   for (let seen = 0; members.length > 0; ) {
@@ -67,23 +67,27 @@ async function countUnswept(
       break;
     }
     throwIfAborted(call);
-    ({ members } = await expiredFrom(connection, keys, first.moment, seen));
+    ({ members } = await expiredFrom(connection, keys.expiry, first.moment, seen, EXPIRED_ENTRIES));
   }
   const { from, below } = endsOf(range);
   const count = Number(await connection.run("repeatable", "zlexcount", [keys.index, from, below]));
-  const { total } = await expiredFrom(connection, keys, first.moment, first.total);
+  const { total } = await expiredFrom(connection, keys.expiry, first.moment, first.total, EXPIRED_ENTRIES);
   return total === first.total ? count - within : undefined;
 }
 
-/** Some of the entries that had expired by a moment ("" = now), skipping the first `seen`. */
-async function expiredFrom(
+/**
+ * Up to `most` members of an order of expiry that had expired by a moment ("" = now), skipping the
+ * first `seen`.
+ */
+export async function expiredFrom(
   connection: Connection,
-  keys: ShardKeys,
+  expiry: string,
   moment: string | Buffer,
   seen: number,
+  most: number,
 ): Promise<{ readonly moment: string | Buffer; readonly total: number; readonly members: Buffer[] }> {
-  const args = [moment, seen, EXPIRED_ENTRIES];
-  const reply = await connection.runScript("repeatable", SCRIPTS.expired, [keys.expiry], args);
+  const args = [moment, seen, most];
+  const reply = await connection.runScript("repeatable", SCRIPTS.expired, [expiry], args);
   const [at = "", total, ...members] = asValues(reply).filter((each) => each !== undefined);
   return { moment: at, total: Number(total), members };
 }

@@ -29,6 +29,22 @@ export interface ShardKeys {
    * begins as the keys do, so that one pattern of an access list fits both.
    */
   readonly filled: string;
+  /**
+   * The items of a record are a hash under this and `namespace:id`: key -> {@link heldItemIn}.
+   * Redis does not expire them.
+   */
+  readonly itemsPrefix: string;
+  /**
+   * The keys of a record's items are a sorted set under this and `namespace:id`, all with score 0.
+   * As long as {@link ShardKeys.itemsPrefix}.
+   */
+  readonly orderPrefix: string;
+  /**
+   * A sorted set with each item that expires, by the last millisecond of its life, since 1970. A
+   * member is the number of bytes of `namespace:id` in two bytes, big-endian, then `namespace:id`,
+   * then the item's key.
+   */
+  readonly itemExpiry: string;
 }
 
 /** The name of an entry in its shard. */
@@ -47,5 +63,8 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
     entryPrefix: `${tag}:e:`,
     listPrefix: `${tag}:l:`,
     filled: `{${prefix}:filled}`,
+    itemsPrefix: `${tag}:i:`,
+    orderPrefix: `${tag}:o:`,
+    itemExpiry: `${tag}:item-expiry`,
   };
 }

@@ -9,14 +9,14 @@ import {
   type ListPutAnswer,
   type ListSlice,
   type ListStore,
-  refusalOf,
 } from "../contract.ts";
 import { placesOf, restOf } from "../list-range.ts";
 import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
 import type { ShardKeys } from "./keys.ts";
 import { readMany } from "./read-many.ts";
-import { asAnswer, asArray, asNumber, asValue } from "./replies.ts";
+import { modeOf, orRefused } from "./refused.ts";
+import { asAnswers, asArray, asNumber, asValue } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 
 /** The lists of a shard, which are Redis' own. */
@@ -143,31 +143,6 @@ function createReads(connection: Connection, nameOf: NameOf) {
       return pages.map((page) => (isRefusal(page) ? page : [...page.values][0]));
     },
   };
-}
-
-/** Whether a key of the wrong type fails its own items, or the call. */
-const modeOf = ({ each }: Call) => (each === true ? "each" : "whole");
-
-/** Turns the failure that one key causes into a refusal of every item. */
-async function orRefused<Answer>(
-  items: readonly unknown[],
-  run: () => Promise<Answers<Answer>>,
-): Promise<Answers<Answer>> {
-  try {
-    return await run();
-  } catch (error) {
-    const refusal = refusalOf(error);
-    // No item has room.
-    if (refusal === undefined || refusal.reason === "store_full") {
-      throw error;
-    }
-    return items.map(() => refusal);
-  }
-}
-
-/** A script's answers, one for each item. */
-function asAnswers<Answer>(reply: unknown, as: (item: unknown, index: number) => Answer): Answers<Answer> {
-  return asArray(reply).map((each, i) => asAnswer(each, (item) => as(item, i)));
 }
 
 const PUSH: Readonly<Record<ListEnd, string>> = { left: "LPUSH", right: "RPUSH" };

@@ -1,6 +1,6 @@
 import { PrismError } from "../../errors.ts";
 import type { Connection } from "./connection.ts";
-import { isRefused } from "./errors.ts";
+import { isRefused, type Repetition } from "./errors.ts";
 import { asNumbers } from "./replies.ts";
 import { SCRIPTS } from "./scripts.ts";
 
@@ -22,6 +22,28 @@ export async function readMany<Item, T>(
       throw error;
     }
     const parts = await Promise.all(items.map((item) => read([item])));
+    return parts.flat();
+  }
+}
+
+/**
+ * Reads items whose keys must be read at one moment each. If their slot is moving, reads each item
+ * alone, and waits until its keys are together.
+ */
+export async function readTogether<Item, T>(
+  items: readonly Item[],
+  read: (kind: Repetition, items: readonly Item[]) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  if (items.length === 0) {
+    return [];
+  }
+  try {
+    return await read("repeatable", items);
+  } catch (error) {
+    if (!isOnItsWay(error)) {
+      throw error;
+    }
+    const parts = await Promise.all(items.map((item) => read("together", [item])));
     return parts.flat();
   }
 }

@@ -1,5 +1,5 @@
 /** Converts Redis's replies to the expected types. All throw Error for anything else. */
-import { type Refusal, refusalOf } from "../contract.ts";
+import { type Answers, type Refusal, refusalOf } from "../contract.ts";
 import { toPrismError } from "./errors.ts";
 
 /** A whole number. */
@@ -35,6 +35,14 @@ export function asText(item: unknown): string {
 /** The answer to one item of a script; an error there means that the item is refused. */
 export function asAnswer<Answer>(item: unknown, as: (item: unknown) => Answer): Answer | Refusal {
   return item instanceof Error ? (refusalOf(toPrismError(item, "once", true)) ?? as(item)) : as(item);
+}
+
+/** A script's answers, one for each item. */
+export function asAnswers<Answer>(
+  reply: unknown,
+  as: (item: unknown, index: number) => Answer,
+): Answers<Answer> {
+  return asArray(reply).map((each, i) => asAnswer(each, (item) => as(item, i)));
 }
 
 /** A byte string; `undefined` = none. */

@@ -35,6 +35,11 @@ export const SCRIPTS = {
   commit: load("commit"),
   slice: load("slice"),
   edit: load("edit"),
+  writeItems: load("write-items"),
+  readItems: load("read-items"),
+  pageItems: load("page-items"),
+  deleteItems: load("delete-items"),
+  sweepItems: load("sweep-items"),
 } as const;
 
 /** Every command that a store runs on its keys, directly or in a script. */
@@ -43,5 +48,6 @@ export const COMMANDS = [
   ...["PEXPIRETIME", "PEXPIREAT", "PERSIST"],
   ...["ZADD", "ZREM", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZCOUNT", "ZLEXCOUNT"],
   ...["LPUSH", "RPUSH", "LPOP", "RPOP", "LLEN"],
+  ...["HGET", "HSET", "HDEL", "ZSCORE"],
   ...["LRANGE", "LTRIM", "LSET", "LINSERT", "LREM", "LMOVE"],
 ] as const;
