@@ -10,6 +10,7 @@ import { add, change, committed, readTexts } from "../conformance/commit-steps.t
 import { answersOf, bytes, CALL, LIST_EDITS, NAMESPACE, present, texts } from "../conformance/harness.ts";
 import { expectLinearizable } from "../conformance/linearizable.ts";
 import { startLoad } from "../conformance/load.ts";
+import { item, pairs, put, read } from "../conformance/record-values.ts";
 import { seeded } from "../conformance/seeded.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
@@ -102,6 +103,10 @@ describe.runIf(canStartRedis())("redis cluster", () => {
         keys.map((key) => ({ key, value: bytes(key), ttlMs: 0 })),
         CALL,
       );
+      const records = present(backend.records);
+      for (const key of keys) {
+        await put(records, key, [item("k", key)]);
+      }
       const load = startLoad({ entries, lists });
       for (let shard = 0; shard < 3; shard++) {
         const slot = await slotOf(config.key_prefix, shard);
@@ -114,12 +119,18 @@ describe.runIf(canStartRedis())("redis cluster", () => {
           const reads = keys.map((key) => ({ keys: [key], values: true, maxBytes: 100 }));
           const held = await answersOf(present(backend.commits).read(NAMESPACE, reads, CALL));
           expect(texts(held.map(([entry]) => entry?.value))).toEqual(keys);
+          const itemReads = keys.map((id) => ({ id, keys: [bytes("k")], maxBytes: 1000 }));
+          const items = await answersOf(records.getItems(NAMESPACE, itemReads, CALL));
+          expect(texts(items.map(([held]) => held?.value))).toEqual(keys);
           const query = { prefix: "", after: undefined, maxEntries: 200, maxBytes: 1e6, keysOnly: false };
           expect((await scans.scanPage(NAMESPACE, query, CALL)).keys).toHaveLength(100);
           expect(await scans.count(NAMESPACE, "", CALL)).toBe(100);
         });
         expect(await cluster.ownerOf(slot)).toBe(to);
         await load.grown(100);
+        for (const key of keys) {
+          expect(pairs(await read(records, key))).toEqual([["k", key]]);
+        }
       }
       await load.verify();
       expect([...load.reasons].filter((reason) => reason !== "overloaded")).toEqual([]);

@@ -1,7 +1,7 @@
 -- Reads items of records by their keys.
 -- KEYS: for each read the record's items.
--- ARGV: the bytes that an item counts besides key, metadata and value, then for each read the number
--- of its keys, the most bytes of its items together, and the keys.
+-- ARGV: the bytes that an item counts besides key, metadata and value, then for each read the
+-- number of its keys, the most bytes of its items together, and the keys.
 -- Result: for each read its items in the order of the keys (nil = there is none), "large" if they
 -- have more bytes, or an error where a key has another type.
 local time = redis.call('TIME')
