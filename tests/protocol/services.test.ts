@@ -201,7 +201,7 @@ describe.each([
     );
     expect(options).toMatchObject({
       case: "allExtensionNumbersResponse",
-      value: { extensionNumber: [50300, 50301, 50302, 50303, 50304] },
+      value: { extensionNumber: [50300, 50301, 50302, 50303, 50304, 50305] },
     });
     expect(none).toMatchObject({ case: "allExtensionNumbersResponse", value: { extensionNumber: [] } });
   });
