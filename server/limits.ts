@@ -48,6 +48,9 @@ export const MAX_COMMIT_CHECKS = 100;
  */
 export const READ_SLICE_KEYS = 128;
 
+/** The same where values were large of late: reading them in vain holds up other calls. */
+export const MIN_READ_SLICE_KEYS = 16;
+
 /** The most entries in one page of a scan. */
 export const SCAN_PAGE_ENTRIES = 1024;
 

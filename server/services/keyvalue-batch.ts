@@ -3,9 +3,10 @@ import type { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
 import type { KeyValueBatchInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { type Answers, answerOf, isRefusal } from "../backend/contract.ts";
 import { readTooLarge } from "../backend/decide.ts";
+import { FadingMaximum } from "../backend/fading-maximum.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { toErrorMessage } from "../calls/status.ts";
-import { READ_SLICE_KEYS } from "../limits.ts";
+import { MIN_READ_SLICE_KEYS, READ_SLICE_KEYS } from "../limits.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKeys } from "./check.ts";
 import { checkItems } from "./check-commit.ts";
@@ -15,16 +16,23 @@ export function createKeyValueBatch(
   router: NamespaceRouter,
   { maxValueBytes }: { readonly maxValueBytes: number },
 ): Handlers<typeof KeyValueBatchInterface> {
+  // The largest value of late: where values are large, few of them are more than may be answered.
+  const largest = new FadingMaximum(1);
   return {
     async batchGet({ namespace: name, keys }, call) {
       checkKeys(keys);
       const { namespace, store } = router.route("entries", name, call);
       const answers: Answers<Uint8Array | undefined>[number][] = [];
       let bytes = 0;
-      for (let at = 0; at < keys.length; at += READ_SLICE_KEYS) {
-        for (const answer of await store.get(namespace, keys.slice(at, at + READ_SLICE_KEYS), call)) {
+      largest.fade();
+      while (answers.length < keys.length) {
+        const few = Math.max(MIN_READ_SLICE_KEYS, Math.ceil(maxValueBytes / largest.value));
+        const slice = keys.slice(answers.length, answers.length + Math.min(few, READ_SLICE_KEYS));
+        for (const answer of await store.get(namespace, slice, call)) {
+          const size = answer instanceof Uint8Array ? answer.length : 0;
           answers.push(answer);
-          bytes += answer instanceof Uint8Array ? answer.length : 0;
+          largest.see(size);
+          bytes += size;
         }
         if (bytes > maxValueBytes) {
           answerOf(readTooLarge({ maxBytes: maxValueBytes }));
