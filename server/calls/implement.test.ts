@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";
 import { KeyValueBatchInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
 import type { PrismError } from "../errors.ts";
 import { type Handlers, implement } from "./implement.ts";
 import { LargeAnswers } from "./large-answers.ts";
@@ -100,4 +101,32 @@ test("an answer is as large as the values in its messages", async () => {
   ]);
   expect(set?.status).toBe("fulfilled");
   expect(asked).toEqual([2 * value.length]);
+});
+
+test("a value is not taken and then refused because there is no memory for the answer", async () => {
+  const pop = async (room: number) => {
+    let taken = 0;
+    const take = async () => {
+      taken++;
+      return { found: true, value: new Uint8Array(1024 * 1024) };
+    };
+    const none = async () => ({});
+    const handlers = { popLeft: take, popRight: take, pushLeft: none, pushRight: none, length: none };
+    const { methods } = implement(ListBasicInterface, handlers, {
+      policies: [],
+      maxTimeoutMs: 0,
+      onDefect: (cause) => expect.unreachable(String(cause)),
+      large: new LargeAnswers({ hasRoom: (bytes) => bytes <= room }),
+    });
+    const method = methods.find(({ row }) => row.desc.name === "PopLeft");
+    if (method?.kind !== "unary") {
+      throw new Error("no PopLeft");
+    }
+    const record = new CallRecord(method.row, "id-1", { header: () => undefined, socket: {} });
+    const answer = method.run({}, record, new CallScope(0), () => Buffer.from("ok"));
+    return { answered: (await Promise.allSettled([answer]))[0]?.status, taken };
+  };
+
+  expect(await pop(0)).toEqual({ answered: "rejected", taken: 0 });
+  expect(await pop(100_000)).toEqual({ answered: "fulfilled", taken: 1 });
 });

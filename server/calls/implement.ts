@@ -84,7 +84,10 @@ function wrapUnary(
   handler: AnyUnary,
   { large }: CallSettings,
 ): UnaryMethod {
-  const bytesOf = valueBytesOf(row.desc.output) ?? (() => 0);
+  const sum = valueBytesOf(row.desc.output);
+  const bytesOf = sum ?? (() => 0);
+  // What it took from a store is nowhere else, so its answer is not refused afterwards.
+  const takes = row.writes && sum !== undefined;
   return {
     kind: "unary",
     row,
@@ -96,10 +99,16 @@ function wrapUnary(
         if (waits !== undefined) {
           await scope.race(waits);
         }
+        if (takes) {
+          requireRoom(SMALL_ANSWER_BYTES, large);
+        }
         const response = await scope.race(handler(request, scope));
         const bytes = bytesOf(response);
         if (bytes > SMALL_ANSWER_BYTES) {
-          await scope.race(admit(bytes, large));
+          await scope.race(Promise.resolve(large.turn(bytes)));
+          if (!takes) {
+            requireRoom(bytes, large);
+          }
         }
         const encoded = encode(response);
         const answer = encoded instanceof Promise ? await encoded : encoded;
@@ -116,12 +125,8 @@ function wrapUnary(
   };
 }
 
-/**
- * Waits until a large answer may be made. Throws {@link PrismError} if there is no memory for it
- * then.
- */
-async function admit(bytes: number, large: LargeAnswers): Promise<void> {
-  await large.turn(bytes);
+/** Throws {@link PrismError} if there is no memory for an answer of this size. */
+function requireRoom(bytes: number, large: LargeAnswers): void {
   if (!large.unsent.hasRoom(bytes)) {
     throw new PrismError("overloaded", "more answers wait for their callers than there is memory for");
   }
