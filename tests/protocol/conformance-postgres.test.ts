@@ -19,7 +19,9 @@ describe.runIf(hasTestDatabase())("PostgreSQL", () => {
     return {
       config: postgresSchema.parse({ type: "postgres", url: database.url, schema }),
       clear: async () => {
-        await database.query(`TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item`);
+        await database.query(
+          `TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item, "${schema}".record_item`,
+        );
       },
     };
   });

@@ -21,6 +21,11 @@ export function byteaArray(items: readonly Uint8Array[]): Buffer {
   return ofBytes(BYTEA, items);
 }
 
+/** The same; `undefined` = NULL. */
+export function optionalByteaArray(items: readonly (Uint8Array | undefined)[]): Buffer {
+  return ofBytes(BYTEA, items);
+}
+
 /** For `$n::text[]`. */
 export function textArray(items: readonly string[]): Buffer {
   return ofBytes(
@@ -34,17 +39,22 @@ export function integerArray(items: readonly number[]): Buffer {
   return ofOneSize(INT4, 4, items, (array, item, at) => array.writeInt32BE(item, at));
 }
 
-function ofBytes(type: number, items: readonly Uint8Array[]): Buffer {
+function ofBytes(type: number, items: readonly (Uint8Array | undefined)[]): Buffer {
   let bytes = HEAD_BYTES;
+  let hasNulls = false;
   for (const item of items) {
-    bytes += 4 + item.length;
+    bytes += 4 + (item?.length ?? 0);
+    hasNulls ||= item === undefined;
   }
   const array = head(type, items.length, bytes);
+  array.writeInt32BE(hasNulls ? 1 : 0, 4);
   let at = HEAD_BYTES;
   for (const item of items) {
-    at = array.writeInt32BE(item.length, at);
-    array.set(item, at);
-    at += item.length;
+    at = array.writeInt32BE(item?.length ?? -1, at);
+    if (item !== undefined) {
+      array.set(item, at);
+      at += item.length;
+    }
   }
   return array;
 }

@@ -39,7 +39,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
 
   describeBackend({
     name: "postgres",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
     durable: true,
     atomic: "namespace",
     movesClock: true,
@@ -52,7 +52,9 @@ describe.runIf(hasTestDatabase())("postgres", () => {
           await db().query("UPDATE test_clock SET at = at + $1 * INTERVAL '1 millisecond'", [ms]);
         },
         clear: async () => {
-          await db().query(`TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item`);
+          await db().query(
+            `TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item, "${schema}".record_item`,
+          );
         },
         dispose: async () => {
           await db().query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);

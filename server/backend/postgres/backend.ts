@@ -22,6 +22,7 @@ import { inHalves } from "./halves.ts";
 import { createListEdits, DAMAGED } from "./list-edits.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
 import { readPackedPage } from "./packed-page.ts";
+import { createRecords } from "./records.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
 import { readUrl } from "./url.ts";
 
@@ -71,13 +72,14 @@ export function createPostgresBackend(
 
   async function sweep(): Promise<number> {
     const mine = current();
-    for (let total = 0; ; ) {
-      const rows = await run(statements.sweep, [SWEEP_ENTRIES], mine.closing);
-      total += rows.length;
-      if (rows.length < SWEEP_ENTRIES || session !== mine) {
-        return total;
+    let total = 0;
+    for (const statement of [statements.sweep, statements.sweepItems]) {
+      for (let rows = SWEEP_ENTRIES; rows === SWEEP_ENTRIES && session === mine; ) {
+        rows = (await run(statement, [SWEEP_ENTRIES], mine.closing)).length;
+        total += rows;
       }
     }
+    return total;
   }
 
   return {
@@ -88,6 +90,7 @@ export function createPostgresBackend(
       commits: createCommits(run, statements),
       lists: createLists(run, statements),
       ...createListEdits(run, statements),
+      records: createRecords(run, statements),
     }),
     scans: createScans(run, statements),
     sweep,

@@ -29,7 +29,7 @@ const LONG_SHARE = 0.5;
 /** Runs statements on one database. */
 export class Database {
   readonly #connections: Connections;
-  readonly #lanes: Readonly<Record<"entry" | "list" | "long", Lane>>;
+  readonly #lanes: Readonly<Record<"entry" | "list" | "record" | "long", Lane>>;
   /** Whether sessions keep prepared statements. False for all after one session lost them. */
   #mayPrepare = true;
 
@@ -40,6 +40,7 @@ export class Database {
     this.#lanes = {
       entry: createLane(shareOf(max, TABLE_SHARE)),
       list: createLane(shareOf(max, TABLE_SHARE)),
+      record: createLane(shareOf(max, TABLE_SHARE)),
       long: createLane(shareOf(max, LONG_SHARE)),
     };
   }

@@ -303,7 +303,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
     durable: true,
     atomic: "namespace",
     // The clock is the server's.
@@ -315,7 +315,11 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
       return {
         backend: createGuardedBackend(createPostgresBackend(config)),
         advance() {},
-        clear: () => query(server.url, `TRUNCATE ${schema}.entry, ${schema}.list, ${schema}.list_item`),
+        clear: () =>
+          query(
+            server.url,
+            `TRUNCATE ${schema}.entry, ${schema}.list, ${schema}.list_item, ${schema}.record_item`,
+          ),
         dispose: () => query(server.url, `DROP SCHEMA IF EXISTS ${schema} CASCADE`),
       };
     },

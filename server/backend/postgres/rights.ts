@@ -1,12 +1,13 @@
 import type { ClientBase } from "pg";
 
 /** The tables that a gateway needs. */
-const TABLES = ["entry", "list", "list_item"];
+const TABLES = ["entry", "list", "list_item", "record_item"];
 const SEQUENCES = ["entry_version"];
 const FUNCTIONS = [
   "entry_commit",
   ...["list_push", "list_pop", "list_lock", "list_shift"],
   ...["list_trim", "list_put", "list_insert", "list_remove", "list_move"],
+  ...["record_swap", "record_delete"],
 ];
 const WRITES = ["INSERT", "UPDATE", "DELETE"];
 

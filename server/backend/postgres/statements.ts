@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ListPutAnswer } from "../contract.ts";
 import { PACK_ENTRIES } from "./packed-page.ts";
+import { createRecordStatements } from "./records.ts";
 import { type StateRow, stateText } from "./rights.ts";
 import type { Statement } from "./session.ts";
 
@@ -247,6 +248,12 @@ export function createStatements(schema: string, now: string) {
       ),
       endsWithCall: true,
     },
+    ...createRecordStatements(
+      schema,
+      now,
+      (name, text) => read(name, "record", text),
+      (name, text) => write(name, "record", text),
+    ),
     /** Tells what the store can do now. */
     check: read<StateRow>("check", undefined, stateText(schema)),
   };
