@@ -24,7 +24,7 @@ export function describeBehindGrpc(
 ): void {
   describeBackend({
     name: `${name} behind gRPC`,
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", "records", ...LIST_EDITS],
     durable: true,
     atomic: "key",
     ...(shardOf && { shardOf }),
