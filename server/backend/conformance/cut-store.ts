@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.ts";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Reason } from "../../errors.ts";
-import type { Backend, RecordStore } from "../contract.ts";
+import type { Backend } from "../contract.ts";
 import type { OperationName, WriteName } from "../operations.ts";
 import type { BackendConfig } from "../rooms.ts";
 import { change, changeIf, holds, remove, set } from "./commit-steps.ts";
@@ -91,14 +91,11 @@ async function warm({ scans }: Gateway): Promise<void> {
 
 const untilServing = ({ backend }: Gateway) => waitFor(() => backend.check(), 10);
 
-/** The stores of this suite do not have records yet. */
-type OfRecords = keyof RecordStore;
-
 type Read = readonly [make: () => Promise<unknown>, answer: unknown];
 
 /** Every call that changes nothing, with its expected answer. */
 function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly Read[] {
-  const reads: { readonly [M in Exclude<OperationName, WriteName | OfRecords | "blockingPop">]: Read } = {
+  const reads: { readonly [M in Exclude<OperationName, WriteName | "blockingPop">]: Read } = {
     get: [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
     exists: [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
     read: [
@@ -114,6 +111,17 @@ function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly
       async () => texts(await present(backend.listIndexes).at("n", [{ key: "l", index: -1 }], CALL)),
       ["v"],
     ],
+    getItems: [async () => await itemsOf(backend), ["v"]],
+    pageItems: [
+      async () => {
+        const range = { id: "r", start: undefined, end: undefined, after: undefined };
+        const pages = await answersOf(
+          present(backend.records).pageItems("n", [{ ...range, maxItems: 10, maxBytes: 1000 }], CALL),
+        );
+        return texts(pages.flatMap(({ items }) => items.map(({ value }) => value)));
+      },
+      ["v"],
+    ],
   };
   return [...Object.values(reads), [() => backend.check(), undefined]];
 }
@@ -121,8 +129,7 @@ function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly
 function describeReads(way: Way, open: Open): void {
   test("reads survive a connection that broke while idle, and one that is cut before the answer", async () => {
     const gateway = await open();
-    await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
-    await gateway.lists.push("n", push("v"), CALL);
+    await fill(gateway);
     for (const fail of [() => way().cut(), () => way().cutAnswers()]) {
       for (let i = 0; i < 10; i++) {
         for (const [read, answer] of readsOf(gateway)) {
@@ -135,8 +142,7 @@ function describeReads(way: Way, open: Open): void {
 
   test("many reads at a time survive too, also when cut before the request arrives", async () => {
     const gateway = await open();
-    await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
-    await gateway.lists.push("n", push("v"), CALL);
+    await fill(gateway);
     for (let i = 0; i < 10; i++) {
       if (i % 2 === 0) {
         await warm(gateway);
@@ -170,9 +176,18 @@ async function listOf({ listRanges }: Backend, key: string): Promise<(string | u
   return texts(present(page).values);
 }
 
+const ITEM = { key: bytes("k"), value: VALUE, metadata: bytes(""), ttlMs: 0 };
+
+async function itemsOf({ records }: Backend): Promise<(string | undefined)[]> {
+  const read = { id: "r", keys: [ITEM.key], maxBytes: 1000 };
+  const [items] = await answersOf(present(records).getItems("n", [read], CALL));
+  return texts(present(items).map((item) => item?.value));
+}
+
+const lookAtItems = ({ backend }: Gateway) => itemsOf(backend);
 const getA = async ({ entries }: Gateway) => texts(await entries.get("n", ["a"], CALL));
 const lengthOfL = ({ lists }: Gateway) => lists.length("n", ["l"], CALL);
-const WRITES: Readonly<Record<Exclude<WriteName, OfRecords>, Write>> = {
+const WRITES: Readonly<Record<WriteName, Write>> = {
   set: {
     make: ({ entries }) => entries.set("n", [{ key: "a", value: bytes("w"), ttlMs: 0 }], CALL),
     look: getA,
@@ -237,19 +252,53 @@ const WRITES: Readonly<Record<Exclude<WriteName, OfRecords>, Write>> = {
     before: [["v"], []],
     after: [[], ["v"]],
   },
+  putItems: {
+    make: ({ backend }) =>
+      present(backend.records).putItems("n", [{ id: "r", items: [{ ...ITEM, value: bytes("w") }] }], CALL),
+    look: lookAtItems,
+    before: ["v"],
+    after: ["w"],
+  },
+  deleteItems: {
+    make: ({ backend }) =>
+      present(backend.records).deleteItems("n", [{ id: "r", keys: undefined, maxItems: 10 }], CALL),
+    look: lookAtItems,
+    before: ["v"],
+    after: [undefined],
+  },
+  swapItem: {
+    make: ({ backend }) =>
+      present(backend.records).swapItem(
+        "n",
+        [{ id: "r", key: ITEM.key, expected: VALUE, value: bytes("w") }],
+        CALL,
+      ),
+    look: lookAtItems,
+    before: ["v"],
+    after: ["w"],
+  },
 };
+
+/** Writes what the reads and writes of this suite are about. */
+async function fill({ backend, entries, lists }: Gateway): Promise<void> {
+  await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
+  await lists.push("n", push("v"), CALL);
+  await present(backend.records).putItems("n", [{ id: "r", items: [ITEM] }], CALL);
+}
 
 function describeWrites(way: Way, open: Open): void {
   describe.each(Object.entries(WRITES))("a %s", (_, { make, look, before, after }) => {
     async function prepared(): Promise<Gateway> {
       const gateway = await open();
-      await gateway.entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
-      await gateway.lists.push("n", push("v"), CALL);
+      await fill(gateway);
       // A server may need to learn a new kind of call first, which is a call of its own.
       await gateway.entries.delete("n", ["other"], CALL);
       await gateway.commits.commit("n", [change(remove("other"))], CALL);
       await gateway.lists.pop("n", [{ key: "other", end: "left" }], CALL);
       await present(gateway.backend.listRanges).trim("n", [{ key: "other", start: 0, stop: 0 }], CALL);
+      const others = { id: "other", key: ITEM.key, expected: VALUE, value: VALUE };
+      await present(gateway.backend.records).swapItem("n", [others], CALL);
+      await present(gateway.backend.records).deleteItems("n", [{ id: "other", keys: [], maxItems: 1 }], CALL);
       await warm(gateway);
       return gateway;
     }
