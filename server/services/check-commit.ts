@@ -54,7 +54,7 @@ export function checkExpectation(key: string, expected: Expectation | undefined)
 
 /** The same, of an entry that must be there: a value or a version. */
 export function checkHeldExpectation(key: string, expected: Expectation | undefined): Check {
-  if (expected?.kind.case === "absent") {
+  if (expected?.kind.case !== "value" && expected?.kind.case !== "version") {
     throw invalid("expected", "expected must have one of value and version");
   }
   return checkExpectation(key, expected);

@@ -101,6 +101,22 @@ describe("groups", () => {
     expect(thread.groups).toEqual([3, 2]);
   });
 
+  test("a group is bounded in the bytes that it is expected to answer", async () => {
+    const pop = { type: "pop", namespace: "a", items: [{ key: "k", end: "left" }] } as const;
+    const popMany = () => Array.from({ length: 200 }, () => queue.write(pop, 1));
+    const first = popMany();
+    await nextTurn();
+    expect(thread.groups).toEqual([128]);
+    const message: FromWriter = {
+      outcomes: Array.from({ length: 128 }, () => [Buffer.alloc(1024 * 1024)]),
+      refusal: undefined,
+    };
+    thread.emit("message", message);
+    await Promise.all(first.slice(0, 128));
+    // Values of 1 MiB come, so eight are a group.
+    expect(thread.groups).toEqual([128, 8]);
+  });
+
   test("a failure rejects its own call", async () => {
     const writes = [queue.write(remove("a"), 1), queue.write(remove("b"), 1)];
     await nextTurn();

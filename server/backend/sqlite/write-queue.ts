@@ -1,8 +1,17 @@
 import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
+import { FadingMaximum } from "../fading-maximum.ts";
+import { type AnyItemsRow, WRITE_NAMES, WRITES } from "../operations.ts";
 import { type Failure, fromFailure } from "./errors.ts";
-import { isFailure, type Operation, type OperationOf, type Result, type Results } from "./operation.ts";
+import {
+  isFailure,
+  type Operation,
+  type OperationOf,
+  type Outcome,
+  type Result,
+  type Results,
+} from "./operation.ts";
 import { packOperations } from "./packed-operations.ts";
 import type { Answer } from "./store-writer.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
@@ -10,8 +19,17 @@ import type { FromWriter, ToWriter } from "./writer.ts";
 /** Most calls in one group: it bounds how long each waits for the others. */
 const MAX_GROUP_CALLS = 1024;
 
-/** A group ends with the call that takes it to this many bytes or more. */
+/**
+ * A group ends with the call that takes it to this many bytes or more, to write or expected in
+ * answer.
+ */
 const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+
+/**
+ * What the answer of a call is expected to hold before any was seen, if it can hold a value: it
+ * bounds what the first group reads.
+ */
+const FIRST_ANSWER_BYTES = 64 * 1024;
 
 /** Most calls that are not yet answered. */
 const MAX_UNANSWERED_CALLS = 65_536;
@@ -96,6 +114,8 @@ export function createWriteQueue(
   let whenAnswered: (() => void) | undefined;
   const ended = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
 
+  const expected = createExpectedAnswers();
+
   worker.on("message", (message) => {
     if ("outcomes" in message) {
       answerSent(message);
@@ -109,6 +129,7 @@ export function createWriteQueue(
     const calls = sent;
     sent = [];
     observer.answered();
+    expected.learn(calls, outcomes);
     calls.forEach((call, i) => {
       const outcome = outcomes[i];
       unansweredBytes -= call.bytes;
@@ -182,7 +203,7 @@ export function createWriteQueue(
         next.reject(abortError(next.call.signal));
       } else {
         group.push(next);
-        bytes += next.bytes;
+        bytes += next.bytes + expected.bytesOf(next.operation);
       }
     }
     waiting = taken === waiting.length ? [] : waiting.slice(taken);
@@ -230,4 +251,33 @@ const DIED_DURING = "the store failed during the write; it may or may not have t
 
 function dead(cause: unknown): PrismError {
   return new PrismError("store_unavailable", "the store failed and has to be opened again", { cause });
+}
+
+/** Estimates how large the answers of each type of operation are, from the largest seen of late. */
+function createExpectedAnswers() {
+  const maxima = new Map(
+    WRITE_NAMES.flatMap((type) => {
+      const row: AnyItemsRow = WRITES[type].row;
+      const { answerBytesOf } = row;
+      return answerBytesOf === undefined
+        ? []
+        : [[type as string, { answerBytesOf, largest: new FadingMaximum(FIRST_ANSWER_BYTES) }] as const];
+    }),
+  );
+  return {
+    bytesOf: ({ type }: Operation): number => maxima.get(type)?.largest.value ?? 0,
+    learn(calls: readonly WaitingCall[], outcomes: readonly Outcome[]): void {
+      for (const { largest } of maxima.values()) {
+        largest.fade();
+      }
+      calls.forEach(({ operation: { type } }, i) => {
+        const outcome = outcomes[i];
+        const maximum = maxima.get(type);
+        if (maximum !== undefined && Array.isArray(outcome)) {
+          const bytes = outcome.reduce<number>((sum, answer) => sum + maximum.answerBytesOf(answer), 0);
+          maximum.largest.see(bytes);
+        }
+      });
+    },
+  };
 }
