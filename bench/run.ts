@@ -11,6 +11,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "durable",
     "refused",
     "commits",
+    "increments",
     "blocking",
     "redis",
     "postgres",

@@ -1,17 +1,24 @@
 import { create, type DescMethod, toBinary } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { KeyValueCounterInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_counter_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { envelope, pathOf, VALUE_BYTES } from "./calls.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
+const { increment } = KeyValueCounterInterface.method;
 
-/** The method to call. `Scan` reads a hundred consecutive entries. */
-export type KeyedMethod = "Get" | "Set" | "Scan";
+/**
+ * The method to call. `Scan` reads a hundred consecutive entries. `Increment` has keys of its own.
+ */
+export type KeyedMethod = "Get" | "Set" | "Scan" | "Increment";
 
-const METHODS = { Get: get, Set: set, Scan: scan } satisfies Record<KeyedMethod, DescMethod>;
+const METHODS = { Get: get, Set: set, Scan: scan, Increment: increment } satisfies Record<
+  KeyedMethod,
+  DescMethod
+>;
 
-/** Keys are `key:` and a number. Keys that differ only in the last two digits are consecutive. */
+/** Keys are `key:` or `inc:` and a number. Keys that differ only in the last two digits are consecutive. */
 const DIGITS = 12;
 const SCAN_DIGITS = DIGITS - 2;
 
@@ -41,7 +48,7 @@ export class KeyedBodies {
     { keys, inOrder = false }: { readonly keys: number; readonly inOrder?: boolean },
   ) {
     this.#digits = method === "Scan" ? SCAN_DIGITS : DIGITS;
-    const key = `key:${"0".repeat(this.#digits)}`;
+    const key = `${method === "Increment" ? "inc:" : "key:"}${"0".repeat(this.#digits)}`;
     const value = Buffer.alloc(VALUE_BYTES.small, "v");
     this.#body = envelope(messageOf(method, key, value));
     this.#digitsAt = this.#body.indexOf(key) + "key:".length;
@@ -76,6 +83,8 @@ function messageOf(method: KeyedMethod, key: string, value: Uint8Array): Uint8Ar
       return toBinary(get.input, create(get.input, { key }));
     case "Set":
       return toBinary(set.input, create(set.input, { key, value }));
+    case "Increment":
+      return toBinary(increment.input, create(increment.input, { key, delta: 1n }));
     case "Scan":
       return toBinary(scan.input, create(scan.input, { prefix: key, limit: 100 }));
   }
