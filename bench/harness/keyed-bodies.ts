@@ -18,7 +18,10 @@ const METHODS = { Get: get, Set: set, Scan: scan, Increment: increment } satisfi
   DescMethod
 >;
 
-/** Keys are `key:` or `inc:` and a number. Keys that differ only in the last two digits are consecutive. */
+/**
+ * Keys are `key:` or `inc:` and a number. Keys that differ only in the last two digits are
+ * consecutive.
+ */
 const DIGITS = 12;
 const SCAN_DIGITS = DIGITS - 2;
 
