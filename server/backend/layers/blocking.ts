@@ -44,9 +44,10 @@ export function createBlockingBackend(inner: Backend, log: StoreLog): Backend {
   return {
     ...inner,
     listBlocking: { blockingPop: (namespace, wait, call) => room.pop(namespace, wait, call) },
-    async close() {
-      await room.close();
-      await inner.close();
+    close() {
+      // At once if possible, because a call that comes after this one must find the store closed.
+      const busy = room.close();
+      return busy === undefined ? inner.close() : busy.then(() => inner.close());
     },
   };
 }
@@ -145,18 +146,23 @@ class WaitingRoom implements FilledListener {
     }
   }
 
-  /** Ends all that wait, and resolves when no value is on its way. */
-  async close(): Promise<void> {
+  /**
+   * Ends all that wait. Resolves when no value is on its way any more; `undefined` = none was.
+   */
+  close(): Promise<void> | undefined {
     for (const list of this.#waiting.values()) {
       for (let call = list.first; call !== undefined; call = list.first) {
         call.fail(new PrismError("shutting_down", "the store is closed"));
       }
     }
-    if (this.#pops > 0) {
-      await new Promise<void>((resolve) => (this.#whenIdle = resolve));
-      this.#whenIdle = undefined;
+    if (this.#pops === 0) {
+      this.#endWatch();
+      return undefined;
     }
-    this.#endWatch();
+    return new Promise<void>((resolve) => (this.#whenIdle = resolve)).then(() => {
+      this.#whenIdle = undefined;
+      this.#endWatch();
+    });
   }
 
   #leave(list: WaitingList, waiting: WaitingCall): void {
