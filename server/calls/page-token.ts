@@ -20,8 +20,7 @@ const HEAD_BYTES = 1 + CHECKSUM_BYTES;
 export type TokenScope = readonly (string | boolean)[];
 
 /**
- * The token with which a call of this scope goes on at `position`, which has at most MAX_KEY_BYTES.
- * Never empty.
+ * The token with which a call of this scope goes on at `position`. Never empty.
  */
 export function writePageToken(scope: TokenScope, position: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.of(VERSION), checksum(scope, position), position]);
@@ -29,13 +28,19 @@ export function writePageToken(scope: TokenScope, position: Uint8Array): Uint8Ar
 
 /**
  * The position of a token. `field` is the request's field that it came in. Throws {@link
- * PrismError} `invalid_field` if it is no token of this scope.
+ * PrismError} `invalid_field` if it is no token of this scope, or if its position has more than
+ * `maxBytes`.
  */
-export function readPageToken(scope: TokenScope, token: Uint8Array, field: string): Uint8Array {
+export function readPageToken(
+  scope: TokenScope,
+  token: Uint8Array,
+  field: string,
+  maxBytes = MAX_KEY_BYTES,
+): Uint8Array {
   const position = token.subarray(HEAD_BYTES);
   const known =
     token.length >= HEAD_BYTES &&
-    position.length <= MAX_KEY_BYTES &&
+    position.length <= maxBytes &&
     token[0] === VERSION &&
     checksum(scope, position).equals(token.subarray(1, HEAD_BYTES));
   if (!known) {

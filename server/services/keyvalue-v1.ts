@@ -11,11 +11,13 @@ import type {
 import { type Answers, answerOf, type Call, isRefusal, type RecordStore } from "../backend/contract.ts";
 import { AROUND_ITEM_BYTES, bytesOfItem, type HeldItem, type ItemRange } from "../backend/records.ts";
 import type { Handlers } from "../calls/implement.ts";
+import { readPageToken, writePageToken } from "../calls/page-token.ts";
 import { PrismError } from "../errors.ts";
 import { unpackMetadata } from "../item-metadata.ts";
 import {
   DELETE_STEP_ITEMS,
   MAX_ANSWER_ITEMS,
+  MAX_AROUND_BYTES,
   MAX_ITEM_KEY_BYTES,
   MAX_ITEM_METADATA_BYTES,
   SCAN_PAGE_BYTES,
@@ -25,7 +27,7 @@ import type { Route } from "../namespaces/live-namespace.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey, checkLimit, checkValue } from "./check.ts";
 import { checkItemKey, checkItemKeys, checkPredicate, checkPut, checkPuts } from "./check-record.ts";
-import { makeCursor, readCursor } from "./cursor.ts";
+import { onlyOf } from "./commits.ts";
 
 /** prism.keyvalue.v1.KeyValueService: check, route, call, reply. */
 export function createKeyValueV1(
@@ -72,7 +74,7 @@ export function createKeyValueV1(
       const keys = request.keys.length === 0 ? undefined : request.keys;
       const step = { id: request.id, keys, maxItems: DELETE_STEP_ITEMS };
       for (let deletedCount = 0; ; ) {
-        const { deleted, more } = single(await store.deleteItems(namespace, [step], call));
+        const { deleted, more } = answerOf(onlyOf(await store.deleteItems(namespace, [step], call)));
         deletedCount += deleted;
         if (!more) {
           return { success: true, deletedCount };
@@ -94,7 +96,7 @@ export function createKeyValueV1(
       checkValue(newValue, maxValueBytes, "new_value");
       const { namespace, store } = router.route("records", name, call);
       const swap = { id, key, expected: oldValue, value: newValue };
-      const answer = single(await store.swapItem(namespace, [swap], call));
+      const answer = answerOf(onlyOf(await store.swapItem(namespace, [swap], call)));
       if (answer.swapped) {
         return { success: true };
       }
@@ -134,7 +136,7 @@ async function readKeys(
   maxBytes: number,
   call: Call,
 ): Promise<readonly HeldItem[]> {
-  const items = single(await store.getItems(namespace, [{ id, keys, maxBytes }], call));
+  const items = answerOf(onlyOf(await store.getItems(namespace, [{ id, keys, maxBytes }], call)));
   return items.filter((item) => item !== undefined);
 }
 
@@ -161,7 +163,7 @@ async function readRange(
       maxItems: MAX_ANSWER_ITEMS - items.length + 1,
       maxBytes: maxBytes - bytes + 1,
     };
-    const page = single(await store.pageItems(namespace, [range], call));
+    const page = answerOf(onlyOf(await store.pageItems(namespace, [range], call)));
     for (const item of page.items) {
       items.push(item);
       bytes += bytesOfItem(item);
@@ -175,33 +177,37 @@ async function readRange(
   return items;
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 /**
  * The pages of a scan, as responses. The next page is fetched when the reader wants it. Not a
  * generator: that would hold the last page as long as a slow reader takes.
  */
 function pages(
   { namespace, store }: Route<RecordStore>,
-  { id, cursor }: ScanRequest,
+  { $typeName: typeName, id, cursor }: ScanRequest,
   limit: number,
   call: Call,
 ): AsyncIterable<MessageInitShape<typeof ScanResponseSchema>[]> {
-  const scope = { method: "Scan", namespace, id };
+  const scope = [typeName, namespace, id];
+  const token = cursor?.token ?? NO_BYTES;
   let left = limit;
-  let after = readCursor(scope, cursor?.token);
+  // The place in a plugin's record is a token of the plugin, so it can be longer than a key.
+  let after = token.length === 0 ? undefined : readPageToken(scope, token, "cursor", MAX_AROUND_BYTES);
   let more = true;
 
   async function next(): Promise<IteratorResult<MessageInitShape<typeof ScanResponseSchema>[], undefined>> {
     while (more) {
       const maxItems = Math.min(left, SCAN_PAGE_ENTRIES);
       const range = { id, start: undefined, end: undefined, after, maxItems, maxBytes: SCAN_PAGE_BYTES };
-      const page = single(await store.pageItems(namespace, [range], call));
+      const page = answerOf(onlyOf(await store.pageItems(namespace, [range], call)));
       left -= page.items.length;
       after = page.next;
       more = after !== undefined && left > 0;
       // A page of expired items has none.
       if (page.items.length > 0) {
         const items = page.items.map(toItem);
-        const nextCursor = after && { token: makeCursor(scope, after) };
+        const nextCursor = after && { token: writePageToken(scope, after) };
         return { done: false, value: [{ items, ...(nextCursor && { nextCursor }) }] };
       }
     }
@@ -227,13 +233,4 @@ function toItem({
     updatedAtMillis: BigInt(updatedAtMs),
   };
   return { key, value, metadata };
-}
-
-/** The answer of a call with one item. Throws its refusal. */
-function single<T>(answers: Answers<T>): T {
-  const [answer] = answers;
-  if (answer === undefined) {
-    throw new Error("the store did not answer an item");
-  }
-  return answerOf(answer);
 }
