@@ -18,6 +18,8 @@ import { Refusal } from "./contract.ts";
 export interface Held {
   /** A store may read it only when somebody asks. */
   readonly value: Uint8Array;
+  /** The size of the value, if it is known without reading it. */
+  readonly bytes?: number;
   readonly version: number;
   /** Milliseconds on the store's clock; `undefined` = never. */
   readonly expiresAtMs: number | undefined;
@@ -78,7 +80,10 @@ export function decide(commit: Commit, look: Look, nowMs: number, version: numbe
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Answers a read of keys that a store looks up at one moment. */
+/**
+ * Answers a read of keys that a store looks up at one moment. Reads no value that is too much, if
+ * the store knows its size.
+ */
 export function readHeld(
   read: Read,
   look: Look,
@@ -93,18 +98,18 @@ export function readHeld(
       continue;
     }
     const { version, expiresAtMs } = held;
-    const value = read.values ? held.value : NO_BYTES;
-    bytes += value.length;
+    bytes += read.values ? (held.bytes ?? held.value.length) : 0;
     if (bytes > read.maxBytes) {
       return readTooLarge(read);
     }
+    const value = read.values ? held.value : NO_BYTES;
     entries.push(toHeldEntry({ value, version, expiresAtMs }, nowMs));
   }
   return entries;
 }
 
 /** The entry as a caller reads it. */
-export function toHeldEntry({ value, version, expiresAtMs }: Held, nowMs: number): HeldEntry {
+function toHeldEntry({ value, version, expiresAtMs }: Held, nowMs: number): HeldEntry {
   return { value, version, ttlMs: expiresAtMs === undefined ? 0 : expiresAtMs - nowMs };
 }
 

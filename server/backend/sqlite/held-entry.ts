@@ -3,14 +3,11 @@ import type { Held } from "../decide.ts";
 import { storeError } from "../store-errors.ts";
 import { prepare } from "./query.ts";
 
-/** An entry in the database. A large value is read when somebody asks, in the same transaction. */
-export interface HeldRow extends Held {
-  /** The size of the value, without reading it. */
-  readonly bytes: number;
-}
-
-/** Finds the unexpired entry of a key. Throws SQLite's errors. */
-export type FindHeld = (namespace: string, key: string, nowMs: number) => HeldRow | undefined;
+/**
+ * Finds the unexpired entry of a key. A large value is read when somebody asks, in the same
+ * transaction. Throws SQLite's errors.
+ */
+export type FindHeld = (namespace: string, key: string, nowMs: number) => Held | undefined;
 
 /** Prepares {@link FindHeld} over one connection to a migrated database. */
 export function createFindHeld(db: DatabaseSync): FindHeld {

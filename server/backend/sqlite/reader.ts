@@ -1,9 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { HeldEntry, Read } from "../commit.ts";
 import type { Refusal } from "../contract.ts";
-import { readTooLarge, toHeldEntry } from "../decide.ts";
+import { readHeld } from "../decide.ts";
 import { type KeyRange, successor } from "../key-range.ts";
-import { createFindHeld, type HeldRow } from "./held-entry.ts";
+import { createFindHeld } from "./held-entry.ts";
 import { createGetMany, type GetMany } from "./packed-values.ts";
 import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
 import { prepare } from "./query.ts";
@@ -60,39 +60,16 @@ export function createReader(db: DatabaseSync): Reader {
   };
 }
 
-const NOTHING = new Uint8Array(0);
-
 function createRead(db: DatabaseSync): Reader["read"] {
   const find = createFindHeld(db);
-
-  function readTogether(namespace: string, read: Read, nowMs: number): ReturnType<Reader["read"]> {
-    const found: (HeldRow | undefined)[] = [];
-    let bytes = 0;
-    for (const key of read.keys) {
-      const held = find(namespace, key, nowMs);
-      found.push(held);
-      bytes += read.values ? (held?.bytes ?? 0) : 0;
-      if (bytes > read.maxBytes) {
-        return readTooLarge(read);
-      }
-    }
-    return found.map((held) => held && entryOf(held, read.values, nowMs));
-  }
-
   return (namespace, read, nowMs) => {
     db.exec("BEGIN");
     try {
-      return readTogether(namespace, read, nowMs);
+      return readHeld(read, (key) => find(namespace, key, nowMs), nowMs);
     } finally {
       db.exec("COMMIT");
     }
   };
-}
-
-/** Without `values` no value is read. */
-function entryOf(held: HeldRow, values: boolean, nowMs: number): HeldEntry {
-  const { version, expiresAtMs } = held;
-  return toHeldEntry({ value: values ? held.value : NOTHING, version, expiresAtMs }, nowMs);
 }
 
 /**
