@@ -7,6 +7,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { any, CLIENTS } from "../tests/helpers/clients.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import type { PrismClient } from "./client.ts";
 import type { Value } from "./convert.ts";
@@ -17,21 +18,8 @@ import { PrismClient as WebClient } from "./web.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
-/**
- * Every client against a whole server: gRPC over HTTP/2 from Node, and Connect over HTTP/1.1 like a
- * browser.
- */
-describe.each([
-  {
-    kind: "node",
-    connect: (server: TestServer, timeoutMs = 0): PrismClient =>
-      new NodeClient(server.address, { timeoutMs }),
-  },
-  {
-    kind: "web",
-    connect: (server: TestServer, timeoutMs = 0): PrismClient => new WebClient(server.baseUrl, { timeoutMs }),
-  },
-])("the $kind client", ({ connect }) => {
+/** Every client against a whole server. */
+describe.each(CLIENTS)("the $kind client", ({ connect }) => {
   let server: TestServer;
   let client: PrismClient;
   let nowMs = START_MS;
@@ -159,8 +147,6 @@ describe.each([
   test("refuses values of wrong types, and what the wire cannot carry, before it sends anything", async () => {
     const { keyvalue, list } = client;
     const sent = server.log.length;
-    /** Values that TypeScript would refuse. */
-    const any = (given: unknown) => given as never;
     const transferred = new Uint8Array([1]);
     structuredClone(transferred.buffer, { transfer: [transferred.buffer] });
     const noValues = [

@@ -3,23 +3,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Reason } from "../gen/prism/common/errors_pb.ts";
 import { KeyValueBatchInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_batch_pb.ts";
 import { KeyValueCASInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_cas_pb.ts";
+import { any, CLIENTS } from "../tests/helpers/clients.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import { PrismClient } from "./client.ts";
 import { KeyNotFoundError } from "./errors.ts";
-import { PrismClient as NodeClient } from "./node.ts";
-import { PrismClient as WebClient } from "./web.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
-/** Arguments that TypeScript would refuse. */
-const any = (given: unknown) => given as never;
-
 /** Batches, times to live, conditions, counters and transactions, over both clients. */
-describe.each([
-  { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
-  { kind: "web", connect: (server: TestServer): PrismClient => new WebClient(server.baseUrl) },
-])("the $kind client", ({ connect }) => {
+describe.each(CLIENTS)("the $kind client", ({ connect }) => {
   let server: TestServer;
   let client: PrismClient;
   let keyvalue: PrismClient["keyvalue"];

@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { any, CLIENTS } from "../tests/helpers/clients.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import type { PrismClient } from "./client.ts";
 import { KeyNotFoundError } from "./errors.ts";
-import { PrismClient as NodeClient } from "./node.ts";
-import { PrismClient as WebClient } from "./web.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** Arguments that TypeScript would refuse. */
-const any = (given: unknown) => given as never;
-
 /** Ranges, places and moves of lists, over both clients. */
-describe.each([
-  { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
-  { kind: "web", connect: (server: TestServer): PrismClient => new WebClient(server.baseUrl) },
-])("the $kind client", ({ connect }) => {
+describe.each(CLIENTS)("the $kind client", ({ connect }) => {
   let server: TestServer;
   let client: PrismClient;
   let list: PrismClient["list"];

@@ -4,23 +4,17 @@ import {
   KeyValueRangeInterface,
   type ReadKeysRequest,
 } from "../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
+import { any, CLIENTS } from "../tests/helpers/clients.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import { startTcpProxy } from "../tests/helpers/tcp-proxy.ts";
 import { PrismClient } from "./client.ts";
 import { PrismClient as NodeClient } from "./node.ts";
-import { PrismClient as WebClient } from "./web.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const KEYS = ["a", "log/1", "log/2/x", "log/2/y", "log/3", "z", "\u{FFFD}", "\u{1F600}"];
 
-/** Arguments that TypeScript would refuse. */
-const any = (given: unknown) => given as never;
-
 /** Ranges over both clients. */
-describe.each([
-  { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
-  { kind: "web", connect: (server: TestServer): PrismClient => new WebClient(server.baseUrl) },
-])("the $kind client", ({ connect }) => {
+describe.each(CLIENTS)("the $kind client", ({ connect }) => {
   let server: TestServer;
   let client: PrismClient;
   let keyvalue: PrismClient["keyvalue"];

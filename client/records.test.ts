@@ -1,25 +1,18 @@
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { KeyValueService } from "../gen/prism/keyvalue/v1/keyvalue_pb.ts";
+import { any, CLIENTS } from "../tests/helpers/clients.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import { PrismClient } from "./client.ts";
-import { PrismClient as NodeClient } from "./node.ts";
 import type { RecordItem } from "./records/item.ts";
-import { PrismClient as WebClient } from "./web.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array) => new TextDecoder().decode(value);
 const pairs = (items: readonly RecordItem[]) => items.map(({ key, value }) => [text(key), text(value)]);
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
-/** Arguments that TypeScript would refuse. */
-const any = (given: unknown) => given as never;
-
 /** Records over both clients. */
-describe.each([
-  { kind: "node", connect: (server: TestServer): PrismClient => new NodeClient(server.address) },
-  { kind: "web", connect: (server: TestServer): PrismClient => new WebClient(server.baseUrl) },
-])("the $kind client", ({ connect }) => {
+describe.each(CLIENTS)("the $kind client", ({ connect }) => {
   let server: TestServer;
   let client: PrismClient;
   let records: PrismClient["records"];
