@@ -523,17 +523,18 @@ test.each([
     "its calls have, whatever connections it holds",
     async () => (await startGrpcJs()).address,
     Code.Unimplemented,
+    20_000,
   ],
-  ["its calls have, though a connection is being made", startSilent, Code.DeadlineExceeded],
+  ["its calls have, though a connection is being made", startSilent, Code.DeadlineExceeded, 300],
 ])(
   "a process ends when %s",
-  async (_name, start, code) => {
+  async (_name, start, code, timeoutMs) => {
     const script = `
     const { createClient } = await import("@connectrpc/connect");
     const { createGrpcTransport } = await import("${new URL("./transport.ts", import.meta.url)}");
     const { Health } = await import("${new URL("../../gen/grpc/health/v1/health_pb.ts", import.meta.url)}");
     const client = createClient(Health, createGrpcTransport({ baseUrl: "http://${await start()}" }));
-    await client.check({}, { timeoutMs: 300 }).catch((error) => console.log(error.code));`;
+    await client.check({}, { timeoutMs: ${timeoutMs} }).catch((error) => console.log(error.code));`;
     const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -545,7 +546,7 @@ test.each([
     expect(await once(child, "close")).toEqual([0, null]);
     expect(said).toBe(`${code}\n`);
   },
-  8000,
+  30_000,
 );
 
 /** A server that accepts connections and stays silent. */
