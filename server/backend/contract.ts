@@ -2,6 +2,21 @@ import { PrismError } from "../errors.ts";
 import { isRefusalReason, type RefusalReason } from "../reasons.ts";
 import type { Commit, CommitAnswer, HeldEntry, Read } from "./commit.ts";
 import type {
+  ListInsert,
+  ListInsertAnswer,
+  ListMove,
+  ListPage,
+  ListPlace,
+  ListPop,
+  ListPush,
+  ListPut,
+  ListPutAnswer,
+  ListRange,
+  ListRemove,
+  ListSlice,
+  ListWait,
+} from "./lists.ts";
+import type {
   HeldItem,
   ItemPage,
   ItemRange,
@@ -262,20 +277,6 @@ export interface ScanStore {
   count(namespace: string, prefix: string, call: Call): Promise<number>;
 }
 
-/** An end of a list: "left" is its head. */
-export type ListEnd = "left" | "right";
-
-/** One value to take off a list. */
-export interface ListPop {
-  readonly key: string;
-  readonly end: ListEnd;
-}
-
-/** One value to add to a list. */
-export interface ListPush extends ListPop {
-  readonly value: Uint8Array;
-}
-
 /**
  * Double-ended queues. Every operation is as fast on a list of a million as on a list of ten. A
  * plugin's operations are as fast as the plugin makes them.
@@ -320,35 +321,6 @@ export interface RecordStore {
   swapItem(namespace: string, swaps: readonly ItemSwap[], call: Call): Promise<Answers<SwapAnswer>>;
 }
 
-/**
- * A range of a list by places, as LRANGE and LTRIM of Redis take it. 0 is the leftmost value, -1
- * the rightmost. Both ends belong to the range. An end beyond the list counts as the list's own
- * end. A `start` behind `stop` is an empty range.
- */
-export interface ListRange {
-  readonly key: string;
-  readonly start: number;
-  readonly stop: number;
-}
-
-/** One step of reading a range. */
-export interface ListSlice extends ListRange {
-  /** Most values wanted, 1 or more. */
-  readonly maxEntries: number;
-  /** The page ends with the value that brings it to this many bytes or more. */
-  readonly maxBytes: number;
-}
-
-/** Values of a list at one moment. */
-export interface ListPage {
-  readonly values: Values;
-  /**
-   * The rest of the range, counted from the left as the list was at that moment. `undefined` = the
-   * page is the last.
-   */
-  readonly next: Pick<ListRange, "start" | "stop"> | undefined;
-}
-
 /** Ranges of lists. */
 export interface ListRangeStore {
   /**
@@ -359,44 +331,6 @@ export interface ListRangeStore {
   slice(namespace: string, slices: readonly ListSlice[], call: Call): Promise<Answers<ListPage>>;
   /** Removes what is outside of each range. Answers each list's length then; 0 = it is gone. */
   trim(namespace: string, ranges: readonly ListRange[], call: Call): Promise<Answers<number>>;
-}
-
-/** A place in a list: 0 is the leftmost, -1 the rightmost. */
-export interface ListPlace {
-  readonly key: string;
-  readonly index: number;
-}
-
-/** One value to put into the place of another. */
-export interface ListPut extends ListPlace {
-  readonly value: Uint8Array;
-}
-
-/** What became of a put. "absent" = there is no list, "outside" = the list has no such place. */
-export type ListPutAnswer = "put" | "absent" | "outside";
-
-/** One value to insert beside the leftmost value that equals `pivot`. */
-export interface ListInsert {
-  readonly key: string;
-  readonly side: "before" | "after";
-  readonly pivot: Uint8Array;
-  readonly value: Uint8Array;
-}
-
-/** What became of an insert. */
-export interface ListInsertAnswer {
-  /** False: no value equals the pivot, and the list stays as it was. */
-  readonly inserted: boolean;
-  /** The length of the list then; 0 = there is none. */
-  readonly length: number;
-}
-
-/** Equal values to remove. */
-export interface ListRemove {
-  readonly key: string;
-  readonly value: Uint8Array;
-  /** Positive: at most so many, from the left; negative: from the right; 0 = all. */
-  readonly count: number;
 }
 
 /**
@@ -413,13 +347,6 @@ export interface ListIndexStore {
   remove(namespace: string, removes: readonly ListRemove[], call: Call): Promise<Answers<number>>;
 }
 
-/** One value to take off a list and add to another, or to the same one. */
-export interface ListMove extends ListPop {
-  /** The list that gets the value. */
-  readonly to: string;
-  readonly toEnd: ListEnd;
-}
-
 /** Moves between lists, as LMOVE of Redis. */
 export interface ListMoveStore {
   /**
@@ -427,12 +354,6 @@ export interface ListMoveStore {
    * where the source is absent, and then nothing is done.
    */
   move(namespace: string, moves: readonly ListMove[], call: Call): Promise<Answers<Uint8Array | undefined>>;
-}
-
-/** One value to take off a list, and how long to wait for it. */
-export interface ListWait extends ListPop {
-  /** The most milliseconds to wait while the list is empty, 1 to MAX_WAIT_MS. */
-  readonly waitMs: number;
 }
 
 /** Pops that wait for a value. */

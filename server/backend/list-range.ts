@@ -1,4 +1,4 @@
-import type { ListRange } from "./contract.ts";
+import type { ListRange } from "./lists.ts";
 
 /** Places of a list, from `first` (included) to `end` (excluded), counted from the left. */
 export interface Places {

@@ -7,18 +7,8 @@ import {
   type Mutation,
   type Read,
 } from "./commit.ts";
-import type {
-  Answers,
-  Call,
-  EntryWrite,
-  Interfaces,
-  ListInsert,
-  ListMove,
-  ListPage,
-  ListPush,
-  ListPut,
-  ListRemove,
-} from "./contract.ts";
+import type { Answers, Call, EntryWrite, Interfaces } from "./contract.ts";
+import type { ListInsert, ListMove, ListPage, ListPush, ListPut, ListRemove } from "./lists.ts";
 import {
   bytesOfItem,
   type HeldItem,

@@ -1,6 +1,6 @@
 import { InsertSide } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListEnd as WireEnd } from "../../gen/prism/interfaces/list/list_move_pb.ts";
-import type { ListEnd, ListInsert, ListRange } from "../backend/contract.ts";
+import type { ListEnd, ListInsert, ListRange } from "../backend/lists.ts";
 import { PrismError } from "../errors.ts";
 import { MAX_WAIT_MS } from "../limits.ts";
 

@@ -1,5 +1,6 @@
 import type { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
-import { answerOf, type Call, type ListEnd } from "../backend/contract.ts";
+import { answerOf, type Call } from "../backend/contract.ts";
+import type { ListEnd } from "../backend/lists.ts";
 import type { Handlers } from "../calls/implement.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey, checkValue } from "./check.ts";

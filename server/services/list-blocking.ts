@@ -1,5 +1,6 @@
 import type { ListBlockingInterface } from "../../gen/prism/interfaces/list/list_blocking_pb.ts";
-import type { Call, ListEnd } from "../backend/contract.ts";
+import type { Call } from "../backend/contract.ts";
+import type { ListEnd } from "../backend/lists.ts";
 import type { Handlers } from "../calls/implement.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkKey } from "./check.ts";

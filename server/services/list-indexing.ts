@@ -1,5 +1,6 @@
 import type { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
-import { answerOf, type ListPutAnswer } from "../backend/contract.ts";
+import { answerOf } from "../backend/contract.ts";
+import type { ListPutAnswer } from "../backend/lists.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { PrismError } from "../errors.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";

@@ -1,11 +1,6 @@
 import type { GetRangeResponse, ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
-import {
-  answerOf,
-  type Call,
-  type ListPage,
-  type ListRange,
-  type ListRangeStore,
-} from "../backend/contract.ts";
+import { answerOf, type Call, type ListRangeStore } from "../backend/contract.ts";
+import type { ListPage, ListRange } from "../backend/lists.ts";
 import { Columns } from "../calls/columns.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { waitFor } from "../../../tests/helpers/until.ts";
-import { type Backend, createCall, type ListEnd } from "../contract.ts";
+import { type Backend, createCall } from "../contract.ts";
+import type { ListEnd } from "../lists.ts";
 import { answersOf, bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
 import { seeded } from "./seeded.ts";
 

@@ -1,12 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  answerOf,
-  type ListEnd,
-  type ListMove,
-  type ListPage,
-  type ListRange,
-  type ListSlice,
-} from "../contract.ts";
+import { answerOf } from "../contract.ts";
+import type { ListEnd, ListMove, ListPage, ListRange, ListSlice } from "../lists.ts";
 import {
   answersOf,
   bytes,

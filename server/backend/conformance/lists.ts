@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { ListEnd, ListStore } from "../contract.ts";
+import type { ListStore } from "../contract.ts";
+import type { ListEnd } from "../lists.ts";
 import {
   AWKWARD_KEYS,
   answersOf,

@@ -5,11 +5,10 @@ import {
   type Call,
   createCall,
   type FilledListener,
-  type ListEnd,
   type ListStore,
-  type ListWait,
   type StoreLog,
 } from "../contract.ts";
+import type { ListEnd, ListWait } from "../lists.ts";
 import { Fifo, Linked } from "./fifo.ts";
 import { WaitingCall } from "./waiting-call.ts";
 

@@ -1,5 +1,6 @@
 import { abortError } from "../../errors.ts";
-import type { Call, ListEnd, ListWait } from "../contract.ts";
+import type { Call } from "../contract.ts";
+import type { ListEnd, ListWait } from "../lists.ts";
 import { Linked } from "./fifo.ts";
 
 /** How a wait ended: with a value, without one or with an error. */

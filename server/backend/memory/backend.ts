@@ -8,18 +8,12 @@ import {
   type EntryStore,
   type Interfaces,
   isRefusal,
-  type ListInsert,
-  type ListMove,
-  type ListPlace,
-  type ListPut,
-  type ListRange,
-  type ListRemove,
-  type ListSlice,
   type ListStore,
   Refusal,
   type ScanStore,
 } from "../contract.ts";
 import { decide, readHeld } from "../decide.ts";
+import type { ListInsert, ListMove, ListPlace, ListPut, ListRange, ListRemove, ListSlice } from "../lists.ts";
 import { STORE_MESSAGES, storeError } from "../store-errors.ts";
 import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";

@@ -1,3 +1,4 @@
+import { placeOf, placesOf, restOf } from "../list-range.ts";
 import type {
   ListEnd,
   ListInsert,
@@ -9,8 +10,7 @@ import type {
   ListRange,
   ListRemove,
   ListSlice,
-} from "../contract.ts";
-import { placeOf, placesOf, restOf } from "../list-range.ts";
+} from "../lists.ts";
 import { ArrayValues } from "../values.ts";
 import { KeyMap } from "./key-map.ts";
 import { Ring } from "./ring.ts";

@@ -1,5 +1,6 @@
-import { type Answers, type Interfaces, type ListPage, type ListSlice, Refusal } from "../contract.ts";
+import { type Answers, type Interfaces, Refusal } from "../contract.ts";
 import { placesOf, restOf } from "../list-range.ts";
+import type { ListPage, ListSlice } from "../lists.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
 import { PackedValues } from "../values.ts";
 import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ListPutAnswer } from "../contract.ts";
+import type { ListPutAnswer } from "../lists.ts";
 import { PACK_ENTRIES } from "./packed-page.ts";
 import { createRecordStatements } from "./records.ts";
 import { type StateRow, stateText } from "./rights.ts";

@@ -1,16 +1,6 @@
-import {
-  type Answers,
-  type Call,
-  type Interfaces,
-  isRefusal,
-  type ListEnd,
-  type ListInsertAnswer,
-  type ListPage,
-  type ListPutAnswer,
-  type ListSlice,
-  type ListStore,
-} from "../contract.ts";
+import { type Answers, type Call, type Interfaces, isRefusal, type ListStore } from "../contract.ts";
 import { placesOf, restOf } from "../list-range.ts";
+import type { ListEnd, ListInsertAnswer, ListPage, ListPutAnswer, ListSlice } from "../lists.ts";
 import { ArrayValues } from "../values.ts";
 import type { Connection } from "./connection.ts";
 import type { ShardKeys } from "./keys.ts";

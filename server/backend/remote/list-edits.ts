@@ -3,8 +3,9 @@ import { InsertSide, ListIndexingInterface } from "../../../gen/prism/interfaces
 import { ListMoveInterface, ListEnd as WireEnd } from "../../../gen/prism/interfaces/list/list_move_pb.ts";
 import { ListRangeInterface } from "../../../gen/prism/interfaces/list/list_range_pb.ts";
 import { PrismError } from "../../errors.ts";
+import type { Call } from "../contract.ts";
+import { placesOf, restOf } from "../list-range.ts";
 import type {
-  Call,
   ListEnd,
   ListInsert,
   ListInsertAnswer,
@@ -16,8 +17,7 @@ import type {
   ListRange,
   ListRemove,
   ListSlice,
-} from "../contract.ts";
-import { placesOf, restOf } from "../list-range.ts";
+} from "../lists.ts";
 import { ArrayValues } from "../values.ts";
 import { toPrismError } from "./errors.ts";
 import type { Ask, Plugin } from "./plugin.ts";

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { placeOf, placesOf } from "../list-range.ts";
 import type {
   ListInsert,
   ListInsertAnswer,
@@ -9,8 +10,7 @@ import type {
   ListPutAnswer,
   ListRange,
   ListRemove,
-} from "../contract.ts";
-import { placeOf, placesOf } from "../list-range.ts";
+} from "../lists.ts";
 import { STORE_MESSAGES, storeError } from "../store-errors.ts";
 import type { Failure } from "./errors.ts";
 import { isFailure } from "./operation.ts";

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { ListPage, ListSlice } from "../contract.ts";
 import { placesOf, restOf } from "../list-range.ts";
+import type { ListPage, ListSlice } from "../lists.ts";
 import { storeError } from "../store-errors.ts";
 import { ArrayValues } from "../values.ts";
 import { prepare } from "./query.ts";
