@@ -44,7 +44,7 @@ module.exports = {
       "backend-looks-up-to-nothing",
       { path: "^server/backend/", pathNot: `^server/backend/remote/|${TEST}` },
       {
-        path: "^(gen/|client/|server/(wire|calls|services|namespaces|config|port)/|server/(app|main|cli|log|data-plane|admin-plane|unrouted)\\.ts$)",
+        path: "^(gen/|client/|server/(wire|calls|services|namespaces|config|port)/|server/(app|main|cli|log|plane|admin-plane|unrouted)\\.ts$)",
       },
       "A backend never sees a wire message.",
     ),

@@ -1,51 +1,25 @@
-import type { AddressInfo } from "node:net";
-import { fastify } from "fastify";
-import { ReadOnlyError } from "./errors.ts";
+import { createHealthRoute } from "./health-route.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
+import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
+import { createAdminServices } from "./services/admin-services.ts";
 import type { HealthState } from "./services/health.ts";
 
-/** The operator's port: plain HTTP, on loopback by default. */
-export interface AdminPlane {
-  listen(host: string, port: number): Promise<AddressInfo>;
-  close(): Promise<void>;
+/** The admin plane's sources, and the bounds that it shares with the data plane. */
+export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addRoutes" | "helpWithPath"> {
+  readonly registry: NamespaceRegistry;
+  readonly health: HealthState;
 }
 
 /**
- * Builds the admin plane without listening. `GET /health` answers 200 while the server takes calls
- * and every store answers, otherwise 503, with `{status, namespaces: {NAME: {backend, status}}}`. A
- * namespace's status is `serving`, `not_serving`, or `read_only` if its store takes no writes. That
- * is no failure: a gateway may be meant to read a standby.
+ * Builds the operator's port without listening: the services of `services/admin-services.ts` over
+ * every protocol, and plain HTTP routes.
  */
-export async function createAdminPlane(options: {
-  readonly registry: NamespaceRegistry;
-  readonly health: HealthState;
-}): Promise<AdminPlane> {
-  const { registry, health } = options;
-  const app = fastify({ forceCloseConnections: true });
-
-  app.get("/health", async (_request, reply) => {
-    const checked = await Promise.all(
-      registry.namespaces.map(async ({ name, backend }) => {
-        const status = await backend.check().then(
-          () => "serving",
-          (error) => (error instanceof ReadOnlyError ? "read_only" : "not_serving"),
-        );
-        return [name, { backend: backend.type, status }] as const;
-      }),
-    );
-    const ok = health.serving && checked.every(([, { status }]) => status !== "not_serving");
-    return reply.code(ok ? 200 : 503).send({
-      status: ok ? "serving" : "not_serving",
-      namespaces: Object.fromEntries(checked),
-    });
-  });
-
-  await app.ready();
-  return {
-    async listen(host, port) {
-      await app.listen({ host, port });
-      return app.server.address() as AddressInfo;
+export function createAdminPlane({ registry, health, ...options }: AdminPlaneOptions): Promise<Plane> {
+  return createPlane({
+    ...options,
+    services: (calls) => createAdminServices({ calls }),
+    addRoutes(app) {
+      app.get("/health", createHealthRoute(registry, health));
     },
-    close: () => app.close(),
-  };
+  });
 }

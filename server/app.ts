@@ -4,12 +4,13 @@ import { createAdminPlane } from "./admin-plane.ts";
 import type { Clock } from "./backend/clock.ts";
 import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
+import type { FailureLog } from "./calls/failure-log.ts";
 import type { Config } from "./config/config.ts";
-import { createDataPlane } from "./data-plane.ts";
 import { ReadOnlyError } from "./errors.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
+import { createPlane } from "./plane.ts";
 import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./services/health.ts";
@@ -52,9 +53,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
-  const dataPlane = await createDataPlane({
-    services: (calls) => createServices({ router: registry, health, limits, calls }),
-    policies: (failures) => createPolicies({ config, failures }),
+  const shared = {
     log,
     ...server,
     ...limits,
@@ -67,15 +66,31 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       backlog: LISTEN_BACKLOG,
     },
     directPath,
-    adminPort: () => adminPort,
+  };
+  const policiesOf = (plane: "data" | "admin") => (failures: FailureLog) =>
+    createPolicies({ config, failures, registry, plane });
+  const dataPlane = await createPlane({
+    ...shared,
+    services: (calls) => createServices({ router: registry, health, limits, calls }),
+    policies: policiesOf("data"),
+    helpWithPath: (path) =>
+      path === "/health" ? `GET /health is on the admin port, which is ${adminPort}` : "",
   });
-  const adminPlane = await createAdminPlane({ registry, health });
+  const adminPlane = await createAdminPlane({
+    ...shared,
+    port: { ...shared.port, tls: undefined },
+    corsOrigins: [],
+    policies: policiesOf("admin"),
+    registry,
+    health,
+  });
 
   async function stop(graceMs: number): Promise<void> {
     health.set(false);
     registry.endWaits();
     await dataPlane.close(graceMs);
-    await adminPlane.close();
+    // Who looks at a gateway that stops has nothing to wait for.
+    await adminPlane.close(0);
     await registry.close();
   }
 
@@ -118,12 +133,12 @@ function namespacesOf(config: Config, log: Logger, clock: Clock | undefined): Na
       },
     });
   }
-  return config.namespaces.map(({ name, backend }) => {
+  return config.namespaces.map(({ name, backend, rules }) => {
     const source = sources.get(backend);
     if (source === undefined) {
       throw new TypeError(`the configuration names a backend that it does not have: ${backend}`);
     }
-    return { name, source };
+    return { name, source, ...(rules && { rules }) };
   });
 }
 

@@ -10,6 +10,8 @@ export interface PrismErrorOptions {
   readonly cause?: unknown;
   /** True: the message may contain the caller's keys and values, so the log leaves it out. */
   readonly echoes?: boolean;
+  /** Milliseconds to wait before the next try, if more is known than the reason's row says. */
+  readonly retryAfterMs?: number;
 }
 
 /**
@@ -23,12 +25,14 @@ export class PrismError extends Error {
   readonly reason: Reason;
   readonly field: string | undefined;
   readonly echoes: boolean;
+  readonly retryAfterMs: number | undefined;
 
   constructor(reason: Reason, message: string, options: PrismErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.field = options.field;
     this.echoes = options.echoes ?? false;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

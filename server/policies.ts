@@ -2,12 +2,17 @@ import type { FailureLog } from "./calls/failure-log.ts";
 import { createLogPolicy } from "./calls/policies/log.ts";
 import type { Policy } from "./calls/policies/policy.ts";
 import type { Config } from "./config/config.ts";
+import type { NamespaceRegistry } from "./namespaces/registry.ts";
 
 /** What policies are made from. */
 export interface PolicySources {
   /** The configuration. A policy that operators set has a section in it. */
   readonly config: Config;
   readonly failures: FailureLog;
+  /** The namespaces, with the rules that hold for their calls. */
+  readonly registry: NamespaceRegistry;
+  /** The port whose calls they surround. */
+  readonly plane: "data" | "admin";
 }
 
 /**

@@ -139,6 +139,59 @@ const rows = {
     code: Code.OutOfRange,
     level: "info",
   },
+  /** The call needs credentials and has none. */
+  credentials_missing: {
+    wire: WireReason.CREDENTIALS_MISSING,
+    code: Code.Unauthenticated,
+    level: "info",
+  },
+  /** The credentials are unknown, expired, revoked, malformed or for another gateway. */
+  credentials_invalid: {
+    wire: WireReason.CREDENTIALS_INVALID,
+    code: Code.Unauthenticated,
+    level: "info",
+  },
+  /** The caller may not do this. Its message is the same whether the namespace exists or not. */
+  permission_denied: {
+    wire: WireReason.PERMISSION_DENIED,
+    code: Code.PermissionDenied,
+    level: "info",
+  },
+  /**
+   * A caller or a namespace makes more calls, or sends more bytes, than it may. The error itself
+   * says when there is room again.
+   */
+  rate_limited: {
+    wire: WireReason.RATE_LIMITED,
+    code: Code.ResourceExhausted,
+    retryAfterMs: 1000,
+    level: "info",
+  },
+  /** The namespace holds as much as it may. */
+  quota_exceeded: {
+    wire: WireReason.QUOTA_EXCEEDED,
+    code: Code.ResourceExhausted,
+    level: "info",
+    refusesItem: true,
+  },
+  /** There is a namespace of that name already. */
+  namespace_exists: {
+    wire: WireReason.NAMESPACE_EXISTS,
+    code: Code.AlreadyExists,
+    level: "info",
+  },
+  /** No backend of that name is configured. */
+  backend_not_found: {
+    wire: WireReason.BACKEND_NOT_FOUND,
+    code: Code.NotFound,
+    level: "info",
+  },
+  /** What the call would change was changed meanwhile, by another caller or by hand. */
+  conflict: {
+    wire: WireReason.CONFLICT,
+    code: Code.Aborted,
+    level: "info",
+  },
   /** Too much waits already, in the server or for the store. A later try can succeed. */
   overloaded: {
     wire: WireReason.OVERLOADED,

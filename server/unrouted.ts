@@ -115,16 +115,13 @@ function pathOf({ url }: FastifyRequest): string {
 
 /**
  * An unknown path: UNIMPLEMENTED in the request's protocol, with HTTP 404 where the protocol has a
- * status for it. A request for the admin port's `/health` is told the port, which `adminPort`
- * answers.
+ * status for it. `helpWith` may add where to find the path.
  */
-export function answerNotFound(failures: FailureLog, adminPort: () => number) {
+export function answerNotFound(failures: FailureLog, helpWith: (path: string) => string = () => "") {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const path = pathOf(request);
-    const message =
-      path === "/health"
-        ? `no method ${path}: GET /health is on the admin port, which is ${adminPort()}`
-        : `no method ${path}`;
+    const help = helpWith(path);
+    const message = help === "" ? `no method ${path}` : `no method ${path}: ${help}`;
     await refuse(failures, request, reply, new PrismError("method_not_found", message));
   };
 }

@@ -75,6 +75,11 @@ export interface Call {
    */
   hold?(use: CallUse): void;
   /**
+   * The call may touch only keys that start with one of these. Absent = all keys. It holds when the
+   * call is routed to a store, so stores never look at it.
+   */
+  readonly keyPrefixes?: readonly string[] | undefined;
+  /**
    * True: the items come from several callers. Each item takes effect, or is refused, on its own.
    */
   readonly each?: boolean;

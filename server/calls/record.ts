@@ -3,6 +3,7 @@ import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import type { Metadata } from "./metadata.ts";
 import type { MethodRow } from "./methods.ts";
 import { certificateOf, peerOf } from "./peer.ts";
+import type { Principal } from "./principal.ts";
 
 /** Gives a request's headers and peer on demand. */
 export interface RequestSource {
@@ -24,8 +25,10 @@ export class CallRecord {
   readonly startedAtMs = performance.now();
   /** What a handler sends besides its messages. It must be set before the first message is sent. */
   metadata: Metadata | undefined = undefined;
-  /** The caller's identity, once a policy has found it out. */
-  principal: string | undefined = undefined;
+  /** The caller, once a policy has found it out. */
+  principal: Principal | undefined = undefined;
+  /** The trace that the call belongs to, as 32 hexadecimal digits. `undefined` = none. */
+  traceId: string | undefined = undefined;
   /**
    * How many policies have completed `begin`. Changed only by the chain of policies, like the next
    * one.

@@ -19,6 +19,8 @@ export class CallScope implements Call, AbortEvents {
   #furtherUses: CallUse[] | undefined;
   #isOver = false;
   readonly deadlineMs: number | undefined;
+  /** Set by the policy that knows what the caller may do, before the handler runs. */
+  keyPrefixes: readonly string[] | undefined = undefined;
 
   /** `timeoutMs`: 0 = no deadline. */
   constructor(timeoutMs: number) {

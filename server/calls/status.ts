@@ -22,7 +22,12 @@ export function toConnectError(error: PrismError, call: CallFacts): ConnectError
 
 /** The `prism.common.Error` of a failed call, or of an item that was refused. */
 export function toErrorMessage(
-  { reason, message: text, field }: Pick<PrismError, "reason" | "message" | "field">,
+  {
+    reason,
+    message: text,
+    field,
+    retryAfterMs: known,
+  }: Pick<PrismError, "reason" | "message" | "field"> & Partial<Pick<PrismError, "retryAfterMs">>,
   { namespace, requestId }: CallFacts,
 ): WireError {
   const { wire, retryAfterMs } = REASONS[reason];
@@ -33,7 +38,7 @@ export function toErrorMessage(
     message,
     namespace,
     retryable: retryAfterMs !== undefined,
-    retryAfterMs: retryAfterMs ?? 0,
+    retryAfterMs: retryAfterMs === undefined ? 0 : Math.ceil(known ?? retryAfterMs),
     fieldViolations: field === undefined ? [] : [{ field, description: message }],
     requestId,
   });

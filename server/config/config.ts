@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
+import type { NamespaceRules } from "../namespaces/rules.ts";
 import type { Address } from "./address.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
 import type { Override } from "./settings.ts";
@@ -23,6 +24,8 @@ export interface NamespaceConfig {
   readonly pattern: "keyvalue";
   /** A key of {@link Config.backends}. */
   readonly backend: string;
+  /** What holds for its calls. Absent = nothing. */
+  readonly rules?: NamespaceRules;
 }
 
 /** The keys of `T` in camel case: `max_value_bytes` becomes `maxValueBytes`. */
@@ -76,14 +79,16 @@ export function compile(
   for (const [name, backend] of Object.entries(checked.backends)) {
     backends[name] = locate(backend, folder);
   }
-  const namespaces = checked.namespaces.map(({ name, pattern, backend = DATABASE, plugin }) => {
+  const namespaces = checked.namespaces.map((namespace) => {
+    const { name, pattern, backend = DATABASE, plugin } = namespace;
+    const rules = rulesOf(namespace);
     if (plugin === undefined) {
-      return { name, pattern, backend };
+      return { name, pattern, backend, rules };
     }
     // No backend's name in the file can have this form.
     const own = `plugin:${name}`;
     backends[own] = locate(plugin, folder);
-    return { name, pattern, backend: own };
+    return { name, pattern, backend: own, rules };
   });
 
   const { listenAddress, tls, cors, ...rest } = camelCased(server);
@@ -108,6 +113,17 @@ export function compile(
       maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),
     },
   });
+}
+
+function rulesOf({ limits, ttl, access }: CheckedFile["namespaces"][number]): NamespaceRules {
+  return {
+    limits: camelCased(limits),
+    ttl: camelCased(ttl),
+    access: {
+      owners: access.owners,
+      consumers: access.consumers.map(({ methods, ...consumer }) => ({ ...camelCased(consumer), methods })),
+    },
+  };
 }
 
 /**

@@ -10,7 +10,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { type BackendConfig, backendSchema, pluginSchema } from "../backend/rooms.ts";
-import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
+import { DEFAULT_NAMESPACE, MAX_TTL_SECONDS, NAMESPACE_PATTERN } from "../limits.ts";
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
 import { setting } from "./setting.ts";
 
@@ -151,6 +151,87 @@ const adminSchema = z.strictObject({
   ),
 });
 
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
+
+const patternSchema = z.string().regex(/^[^*]{1,255}\*?$|^\*$/, {
+  error: 'expected a name, a beginning of names with "*" behind it, or "*" for all',
+});
+
+const namespaceLimitsSchema = z.strictObject({
+  max_rps: setting(whole(0, MAX_COUNT).default(0), "Calls a second, on average. 0 = no limit."),
+  burst: setting(whole(0, MAX_COUNT).default(0), "Calls at once after a quiet time. 0 = as many as max_rps."),
+  max_in_bytes_per_second: setting(
+    whole(0, MAX_COUNT).default(0),
+    "Bytes of requests a second, on average. 0 = no limit.",
+  ),
+  max_concurrent_calls: setting(
+    whole(0, MAX_COUNT).default(0),
+    "Calls at the same time; those that wait for something count. 0 = no limit.",
+  ),
+  max_value_bytes: setting(
+    whole(0, 64 * MIB).default(0),
+    "The largest value. limits.max_value_bytes holds too. 0 = no further limit.",
+  ),
+  max_entries: setting(
+    whole(0, MAX_COUNT).default(0),
+    "The most entries, where the store can tell cheaply. 0 = no limit.",
+  ),
+  max_bytes: setting(
+    whole(0, MAX_COUNT).default(0),
+    "The most bytes of keys and values, where the store can tell cheaply. 0 = no limit.",
+  ),
+});
+
+const ttlSchema = z
+  .strictObject({
+    default_seconds: setting(
+      whole(0, MAX_TTL_SECONDS).default(0),
+      "For entries that are set without a time to live. 0 = none.",
+    ),
+    min_seconds: setting(whole(0, MAX_TTL_SECONDS).default(0), "The shortest. 0 = any."),
+    max_seconds: setting(
+      whole(0, MAX_TTL_SECONDS).default(0),
+      "The longest; with it every entry has one, its own or the default, and a call that gives none without a default is refused. 0 = any.",
+    ),
+    forbidden: setting(z.boolean().default(false), "True = no entry may have one."),
+  })
+  .refine(({ min_seconds: min, max_seconds: max }) => max === 0 || min <= max, {
+    path: ["max_seconds"],
+    error: "expected 0, or no less than min_seconds",
+  })
+  .refine(
+    ({ default_seconds: given, min_seconds: min, max_seconds: max }) =>
+      given === 0 || (given >= min && (max === 0 || given <= max)),
+    { path: ["default_seconds"], error: "expected 0, or a time from min_seconds to max_seconds" },
+  )
+  .refine(({ forbidden, ...times }) => !forbidden || Object.values(times).every((time) => time === 0), {
+    path: ["forbidden"],
+    error: "cannot be combined with times",
+  });
+
+const accessSchema = z.strictObject({
+  owners: setting(
+    z.array(z.strictObject({ team: z.string().min(1), role: z.string().min(1) })).default([]),
+    "Who answers for it: a list of {team, role}, for people. It grants nothing.",
+  ),
+  consumers: z
+    .array(
+      z.strictObject({
+        service_pattern: setting(
+          patternSchema.clone(),
+          'Who: a name of a caller, or a beginning of names with "*" behind it, as user-api.prod.*.',
+        ),
+        permissions: setting(z.array(z.enum(["read", "write", "admin"])).min(1), "What they may do."),
+        key_prefix: setting(z.string().default(""), "Their keys start with this. Empty = all keys."),
+        methods: setting(
+          z.array(z.string().min(1)).optional(),
+          "The calls, by their names, such as Get. Absent = all that the permissions allow.",
+        ),
+      }),
+    )
+    .default([]),
+});
+
 const namespaceSchema = z
   .strictObject({
     name: setting(nameSchema.clone(), "What callers name it."),
@@ -163,6 +244,9 @@ const namespaceSchema = z
       pluginSchema.optional(),
       "A backend of type remote for this namespace alone: its options without the type.",
     ),
+    limits: namespaceLimitsSchema.prefault({}),
+    ttl: ttlSchema.prefault({}),
+    access: accessSchema.prefault({}),
   })
   .refine(({ backend, plugin }) => backend === undefined || plugin === undefined, {
     path: ["plugin"],

@@ -2,11 +2,14 @@ import { type Backend, type CallUse, type EndableCall, keepsWhole } from "../bac
 import { INTERFACES, type Interface, type Stores } from "../backend/operations.ts";
 import { PrismError } from "../errors.ts";
 import type { OpenStore } from "./open-stores.ts";
+import type { NamespaceRules } from "./rules.ts";
 
 /** A namespace and the store that serves it. Several namespaces may share a store. */
 export interface Namespace {
   readonly name: string;
   readonly backend: Backend;
+  /** What holds for its calls now. */
+  readonly rules: NamespaceRules;
 }
 
 /** The destination of a call: the store, and the name to pass to it. */
@@ -29,6 +32,7 @@ export type Routes = { readonly [I in Interface]?: Route<Stores[I]> };
 export class LiveNamespace implements Namespace, CallUse {
   readonly name: string;
   readonly store: OpenStore;
+  rules: NamespaceRules;
   /** Made once, so that routing a call allocates nothing. Empty once the namespace is drained. */
   routes: Routes;
   /** True: it takes no new calls any more. */
@@ -40,9 +44,10 @@ export class LiveNamespace implements Namespace, CallUse {
   #waitsEnded: PrismError | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  constructor(name: string, store: OpenStore) {
+  constructor(name: string, store: OpenStore, rules: NamespaceRules) {
     this.name = name;
     this.store = store;
+    this.rules = rules;
     const { backend } = store;
     const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
     const waits: CallUse = {

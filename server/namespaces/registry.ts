@@ -4,11 +4,14 @@ import { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts";
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
 import { OpenStores, type StoreSource } from "./open-stores.ts";
+import { type NamespaceRules, NO_RULES } from "./rules.ts";
 
 /** A namespace and the source of its store. */
 export interface NamespaceSettings {
   readonly name: string;
   readonly source: StoreSource;
+  /** Absent = {@link NO_RULES}. */
+  readonly rules?: NamespaceRules;
 }
 
 /**
@@ -60,6 +63,11 @@ export class NamespaceRegistry implements NamespaceRouter {
     return route;
   }
 
+  /** The namespace of a name on the wire ("" = `default`); `undefined` = there is none. */
+  find(name: string): Namespace | undefined {
+    return this.#find(name);
+  }
+
   /** In the order in which they were added. */
   get namespaces(): readonly Namespace[] {
     return [...this.#live.values()];
@@ -70,10 +78,10 @@ export class NamespaceRegistry implements NamespaceRouter {
     return this.#change(async () => {
       checkNew(settings, this.#live);
       const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
-      settings.forEach(({ name }, i) => {
+      settings.forEach(({ name, rules = NO_RULES }, i) => {
         const store = stores[i];
         if (store !== undefined) {
-          this.#live.set(name, new LiveNamespace(name, store));
+          this.#live.set(name, new LiveNamespace(name, store, rules));
         }
       });
     });
@@ -83,15 +91,22 @@ export class NamespaceRegistry implements NamespaceRouter {
    * Moves a namespace to another store. A drained namespace takes calls again, also on the same
    * store.
    */
-  change({ name, source }: NamespaceSettings): Promise<Retired> {
+  change({ name, source, rules = NO_RULES }: NamespaceSettings): Promise<Retired> {
     return this.#change(async () => {
       const before = this.#existing(name);
       const [store] = await this.#stores.acquireAll([source]);
       if (store === undefined) {
         throw new TypeError("one store was asked for, and none came");
       }
-      this.#live.set(before.name, new LiveNamespace(before.name, store));
+      this.#live.set(before.name, new LiveNamespace(before.name, store, rules));
       return this.#retire(before);
+    });
+  }
+
+  /** Puts other rules in force at once, for calls that begin from now on. */
+  setRules(name: string, rules: NamespaceRules): Promise<void> {
+    return this.#change(async () => {
+      this.#existing(name).rules = rules;
     });
   }
 

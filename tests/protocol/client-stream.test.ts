@@ -5,7 +5,7 @@
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { implement } from "../../server/calls/implement.ts";
-import { describeService, startDataPlane } from "../helpers/data-plane.ts";
+import { describeService, startPlane } from "../helpers/plane.ts";
 import { openSocket } from "./socket.ts";
 import { envelope } from "./wire.ts";
 
@@ -19,7 +19,7 @@ async function take(requests: AsyncIterable<unknown>) {
 }
 
 const startSink = (directPath: boolean) =>
-  startDataPlane({ directPath, services: (calls) => [implement(sink, { take } as never, calls)] });
+  startPlane({ directPath, services: (calls) => [implement(sink, { take } as never, calls)] });
 
 test.each([true, false])(
   "the connection of one that is too large is read on (direct path: %s)",

@@ -17,7 +17,7 @@ import type { Policy, PolicyHooks } from "../../server/calls/policies/policy.ts"
 import type { CallRecord } from "../../server/calls/record.ts";
 import { type PrismError, PrismError as Refusal } from "../../server/errors.ts";
 import { CERT, KEY } from "../helpers/certificate.ts";
-import { describeService, startDataPlane } from "../helpers/data-plane.ts";
+import { describeService, startPlane } from "../helpers/plane.ts";
 import { waitFor } from "../helpers/until.ts";
 import { connect, type RawAnswer, rawCall } from "./raw.ts";
 import { bodyRequest, callRequest, envelope, GET_WIRES, isEnveloped, POST_WIRES, type Wire } from "./wire.ts";
@@ -106,9 +106,9 @@ const PATHS = [
 function start(
   path: (typeof PATHS)[number],
   policies: readonly Policy[],
-  more: Partial<Parameters<typeof startDataPlane>[0]> = {},
+  more: Partial<Parameters<typeof startPlane>[0]> = {},
 ) {
-  return startDataPlane({
+  return startPlane({
     ...path,
     policies: () => policies,
     services: (calls) => [implement(service, handlers as never, calls)],
@@ -219,7 +219,7 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
     const witness = createWitness({
       async begin(record) {
         await new Promise((resolve) => setImmediate(resolve));
-        record.principal = record.header("x-tenant");
+        record.principal = { name: record.header("x-tenant") ?? "", grants: [] };
       },
     });
     await using server = await start(path, [witness]);
@@ -227,7 +227,7 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
       for (const method of METHODS.filter((each) => has(wire, each))) {
         expect(await rawCall(server, request(wire, method))).toMatchObject({ code: "ok" });
         expect(witness.finishes.splice(0)).toMatchObject([
-          { record: { principal: "acme" }, error: undefined, begun: true },
+          { record: { principal: { name: "acme", grants: [] } }, error: undefined, begun: true },
         ]);
       }
     }
@@ -257,7 +257,7 @@ describe.each(PATHS)("direct path: $directPath, HTTP/2: $http2", (path) => {
         throw new TypeError("secret of a policy");
       },
     });
-    await using server = await startDataPlane({
+    await using server = await startPlane({
       ...path,
       log,
       policies: (failures) => [createLogPolicy(failures), witness],

@@ -53,7 +53,8 @@ function fieldsOf(record: CallRecord, error: PrismError | undefined) {
   return {
     request_id: record.requestId,
     peer: record.peer,
-    ...(record.principal !== undefined && { principal: record.principal }),
+    ...(record.principal !== undefined && { principal: record.principal.name }),
+    ...(record.traceId !== undefined && { trace_id: record.traceId }),
     service: desc.parent.typeName,
     call: desc.name,
     namespace: record.namespace,

@@ -1,12 +1,12 @@
 /**
- * The server under test: Prism's data plane with the suite's service instead of Prism's own.
+ * The server under test: a plane with the suite's service instead of Prism's own.
  * Arguments: the implementation of HTTP/2 (`engine` or `node`), and the path for calls that the
  * direct path can take (`direct` or `connect`).
  */
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { createLogPolicy } from "../../../server/calls/policies/log.ts";
-import { startDataPlane } from "../../helpers/data-plane.ts";
+import { startPlane } from "../../helpers/plane.ts";
 import {
   type ServerCompatRequest,
   ServerCompatRequestSchema,
@@ -21,7 +21,7 @@ const [http2, path] = process.argv.slice(2);
 const AROUND_VALUE_BYTES = 64 * 1024;
 
 const start = ({ useTls, serverCreds, clientTlsCert, messageReceiveLimit }: ServerCompatRequest) =>
-  startDataPlane({
+  startPlane({
     services: createConformanceService,
     policies: (failures) => [createLogPolicy(failures)],
     log: pino({ level: "error" }, pino.destination({ fd: 2, sync: true })),
@@ -47,9 +47,9 @@ const start = ({ useTls, serverCreds, clientTlsCert, messageReceiveLimit }: Serv
   });
 
 for await (const request of readMessages(ServerCompatRequestSchema)) {
-  const dataPlane = await start(request);
-  const { host, port } = dataPlane;
-  process.once("SIGTERM", () => void dataPlane[Symbol.asyncDispose]());
+  const plane = await start(request);
+  const { host, port } = plane;
+  process.once("SIGTERM", () => void plane[Symbol.asyncDispose]());
   const pemCert = request.useTls ? request.serverCreds?.cert : undefined;
   writeMessage(
     ServerCompatResponseSchema,

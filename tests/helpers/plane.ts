@@ -1,4 +1,4 @@
-/** The data plane alone, with a test's own services, for what no method of Prism does. */
+/** A plane alone, with a test's own services, for what no method of Prism does. */
 import {
   create,
   createFileRegistry,
@@ -13,8 +13,8 @@ import {
   type MethodDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
-import { createDataPlane, type DataPlaneOptions } from "../../server/data-plane.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../server/limits.ts";
+import { createPlane, type PlaneOptions } from "../../server/plane.ts";
 
 /** A service `test.Service` whose methods all take `input` and answer `output`. */
 export function describeService(
@@ -53,12 +53,12 @@ function filesOf(file: DescFile): DescFile[] {
   return [...file.dependencies.flatMap(filesOf), file];
 }
 
-/** A data plane that listens on a free port of loopback. */
-export async function startDataPlane(
-  given: Pick<DataPlaneOptions, "services"> &
-    Partial<Omit<DataPlaneOptions, "port">> & { readonly port?: Partial<DataPlaneOptions["port"]> },
+/** A plane that listens on a free port of loopback. */
+export async function startPlane(
+  given: Pick<PlaneOptions, "services"> &
+    Partial<Omit<PlaneOptions, "port">> & { readonly port?: Partial<PlaneOptions["port"]> },
 ) {
-  const dataPlane = await createDataPlane({
+  const plane = await createPlane({
     policies: () => [],
     log: pino({ level: "silent" }),
     http2: "engine",
@@ -68,7 +68,6 @@ export async function startDataPlane(
     maxReceivingBytes: 1024 * 1024,
     maxUnsentBytes: 1024 * 1024,
     maxTimeoutMs: 0,
-    adminPort: () => 0,
     directPath: true,
     ...given,
     port: {
@@ -86,11 +85,11 @@ export async function startDataPlane(
       ...given.port,
     },
   });
-  const { address: host, port } = await dataPlane.listen("127.0.0.1", 0);
+  const { address: host, port } = await plane.listen("127.0.0.1", 0);
   return {
     host,
     port,
     baseUrl: `${given.port?.tls === undefined ? "http" : "https"}://${host}:${port}`,
-    [Symbol.asyncDispose]: () => dataPlane.close(0),
+    [Symbol.asyncDispose]: () => plane.close(0),
   };
 }

@@ -29,8 +29,8 @@ import { NodeExchange } from "./wire/node-exchange.ts";
 import { createOnStream } from "./wire/on-stream.ts";
 import { createRequestReaders, type RequestReaders } from "./wire/request-reader.ts";
 
-/** The services of the data plane and its bounds. */
-export interface DataPlaneOptions {
+/** The services of a plane and its bounds. */
+export interface PlaneOptions {
   /** Makes the services, with `calls` around each handler. */
   readonly services: (calls: CallSettings) => readonly ServiceMethods[];
   /** Makes the policies, which log to `failures`. */
@@ -50,14 +50,16 @@ export interface DataPlaneOptions {
   readonly maxUnsentBytes: number;
   /** The most milliseconds of any call; 0 = only its own deadline and its method's bound count. */
   readonly maxTimeoutMs: number;
-  /** The port of `GET /health`, once it is known: callers who look for it here are told. */
-  readonly adminPort: () => number;
+  /** Adds plain HTTP routes beside the services. Absent = there are none. */
+  readonly addRoutes?: (app: FastifyInstance) => void | Promise<void>;
+  /** What to tell callers of a path that is not served here. "" or absent = no more than that. */
+  readonly helpWithPath?: (path: string) => string;
   /** False leaves every call to Connect's own handlers. */
   readonly directPath: boolean;
 }
 
 /** The services on one port, over gRPC, gRPC-Web and Connect. */
-export interface DataPlane {
+export interface Plane {
   listen(host: string, port: number): Promise<AddressInfo>;
   /**
    * Takes no new calls. Calls in flight have `graceMs` to end; then the rest ends with UNAVAILABLE,
@@ -69,9 +71,9 @@ export interface DataPlane {
 /** After the grace time: how long to tell the last streams why they end. */
 const LAST_WORDS_MS = 500;
 
-/** What the parts of a data plane share. */
+/** What the parts of a plane share. */
 interface Shared {
-  readonly options: DataPlaneOptions;
+  readonly options: PlaneOptions;
   readonly failures: FailureLog;
   /** Called with defects in calls. */
   readonly onDefect: (cause: unknown) => void;
@@ -84,8 +86,8 @@ interface Shared {
   readonly shutdownSignal: AbortSignal;
 }
 
-/** Builds the data plane without listening. */
-export async function createDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
+/** Builds a plane without listening. */
+export async function createPlane(options: PlaneOptions): Promise<Plane> {
   const shutdown = new AbortController();
   const shared = createShared(options, shutdown.signal);
   const methods = createMethods(shared);
@@ -95,6 +97,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   });
   const { app, port } = createHttp(shared, direct);
   await registerCors(app, options.corsOrigins, shared.failures);
+  await options.addRoutes?.(app);
   if (options.directPath) {
     addDirectHook(app, direct, shared.bodies);
   }
@@ -103,7 +106,7 @@ export async function createDataPlane(options: DataPlaneOptions): Promise<DataPl
   return lifecycle(app, port, shutdown, shared.failures);
 }
 
-function createShared(options: DataPlaneOptions, shutdownSignal: AbortSignal): Shared {
+function createShared(options: PlaneOptions, shutdownSignal: AbortSignal): Shared {
   const failures = createFailureLog(options.log);
   const largestBytes = maxMessageBytes(options.maxValueBytes);
   const bodies = new BodyBudget(Math.max(options.maxReceivingBytes, 2 * largestBytes));
@@ -149,7 +152,7 @@ function createMethods({ options, failures, unsent }: Shared): readonly ServedMe
 /** Fastify on the port, with its own answers. The methods' routes come later. */
 function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance; port: Port } {
   const { options, failures, requestId } = shared;
-  const notFound = answerNotFound(failures, options.adminPort);
+  const notFound = answerNotFound(failures, options.helpWithPath);
   let port: Port | undefined;
   const app: FastifyInstance = fastify({
     loggerInstance: fastifyLog(failures),
@@ -228,12 +231,7 @@ function addConnect(app: FastifyInstance, methods: readonly ServedMethod[], shar
   addConnectRoutes(app, connect.handlers, methods, onDefect);
 }
 
-function lifecycle(
-  app: FastifyInstance,
-  port: Port,
-  shutdown: AbortController,
-  failures: FailureLog,
-): DataPlane {
+function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController, failures: FailureLog): Plane {
   return {
     listen: (host, portNumber) => port.listen(host, portNumber),
 

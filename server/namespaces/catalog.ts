@@ -1,0 +1,54 @@
+import type { NamespaceRules } from "./rules.ts";
+
+/** A namespace as it is kept, so that it is there again after a restart and on other gateways. */
+export interface SavedNamespace {
+  readonly name: string;
+  readonly pattern: "keyvalue";
+  /** The operator's name of its store, a key of `backends` or `database`. */
+  readonly backend: string;
+  readonly rules: NamespaceRules;
+  /** What its users expect of it, for people and placement. The gateway enforces none of it. */
+  readonly wishes: NamespaceWishes;
+  readonly createdAtMs: number;
+  /** True: it takes no calls any more, and its data is being removed. */
+  readonly deleting: boolean;
+  /** Given by the catalog at each change, larger each time; 0 = it was never saved. */
+  readonly version: number;
+}
+
+/** What is kept of a namespace as it was given. 0 and "" = not stated. */
+export interface NamespaceWishes {
+  readonly readRps: number;
+  readonly writeRps: number;
+  readonly dataSizeGb: number;
+  readonly retentionDays: number;
+  readonly consistency: string;
+  readonly cacheEnabled: boolean;
+  readonly cacheTtlSeconds: number;
+}
+
+/**
+ * Where namespaces that are made at run time are kept: the configuration file, a SQLite file, or a
+ * PostgreSQL database that several gateways share. It throws {@link PrismError}:
+ * `store_unavailable` if nothing can be read or kept now, and those of each method.
+ */
+export interface NamespaceCatalog {
+  /** Opens it and makes what it needs. Throws StartError if an operator has to act. */
+  open(): Promise<void>;
+  /** All namespaces that it keeps, by name. */
+  load(): Promise<readonly SavedNamespace[]>;
+  /**
+   * Keeps a new namespace (version 0) or a changed one, and answers it with its new version. It is
+   * on disk then. Throws `namespace_exists` if a new one's name is taken, and `conflict` if the kept
+   * one has another version than the given one.
+   */
+  save(namespace: SavedNamespace): Promise<SavedNamespace>;
+  /** Forgets a namespace. Throws `conflict` if it has another version. */
+  remove(name: string, version: number): Promise<void>;
+  /**
+   * Calls `changed` when something may have changed that this gateway did not change itself, at most
+   * a second later. The returned function ends that.
+   */
+  watch(changed: () => void): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,75 @@
+/** How much callers may ask of a namespace, on one gateway. 0 = no such limit. */
+export interface NamespaceLimits {
+  /** Calls a second, on average. */
+  readonly maxRps: number;
+  /** Calls at once after a quiet time. 0 = as many as `maxRps`. */
+  readonly burst: number;
+  /** Bytes of requests a second, on average. */
+  readonly maxInBytesPerSecond: number;
+  /** Calls at the same time. Calls that wait for something count. */
+  readonly maxConcurrentCalls: number;
+  /** The largest value. The gateway's own limit holds too. */
+  readonly maxValueBytes: number;
+  /** Entries, where the store can tell cheaply. */
+  readonly maxEntries: number;
+  /** Bytes of keys and values, where the store can tell cheaply. */
+  readonly maxBytes: number;
+}
+
+/** The times to live that callers may give. 0 = no such bound. */
+export interface TtlRules {
+  /** For entries that are set without one. */
+  readonly defaultSeconds: number;
+  readonly minSeconds: number;
+  /** With it every entry must have a time to live: its own or the default. */
+  readonly maxSeconds: number;
+  /** True: no entry may have one. */
+  readonly forbidden: boolean;
+}
+
+/** A team that answers for a namespace. */
+export interface Owner {
+  readonly team: string;
+  readonly role: string;
+}
+
+/** What callers may do, where authentication is configured. */
+export interface Consumer {
+  /** A principal's name, or a beginning of names with `*` behind it, as `user-api.prod.*`. */
+  readonly servicePattern: string;
+  readonly permissions: readonly string[];
+  /** The keys start with this. "" = all keys. */
+  readonly keyPrefix: string;
+  /** The calls, by their names in the proto. `undefined` = all. */
+  readonly methods: readonly string[] | undefined;
+}
+
+/** Who may use a namespace. */
+export interface AccessControl {
+  /** For people; they grant nothing. */
+  readonly owners: readonly Owner[];
+  /** They add to what a principal's own grants allow. */
+  readonly consumers: readonly Consumer[];
+}
+
+/** What holds for the calls on a namespace. It can change while calls come. */
+export interface NamespaceRules {
+  readonly limits: NamespaceLimits;
+  readonly ttl: TtlRules;
+  readonly access: AccessControl;
+}
+
+/** The rules of a namespace that says nothing of them: no limits, any time to live, no consumers. */
+export const NO_RULES: NamespaceRules = {
+  limits: {
+    maxRps: 0,
+    burst: 0,
+    maxInBytesPerSecond: 0,
+    maxConcurrentCalls: 0,
+    maxValueBytes: 0,
+    maxEntries: 0,
+    maxBytes: 0,
+  },
+  ttl: { defaultSeconds: 0, minSeconds: 0, maxSeconds: 0, forbidden: false },
+  access: { owners: [], consumers: [] },
+};
