@@ -243,7 +243,8 @@ describe.skipIf(!canStartNginx())("behind an nginx that ends each connection aft
         lengths.add(await client.list.pushRight("list", "value"));
       }
     };
-    await Promise.all(Array.from({ length: 300 }, push));
+    // Three connections' worth at a time: of many more, one can run out of tries.
+    await Promise.all(Array.from({ length: 150 }, push));
     expect(lengths.size).toBe(9000);
     expect(await client.list.length("list")).toBe(9000);
   }, 120_000);
