@@ -407,6 +407,17 @@ export const ATOMICITIES = ["namespace", "shard", "key"] as const;
 /** One of {@link ATOMICITIES}. */
 export type Atomicity = (typeof ATOMICITIES)[number];
 
+/** One step of removing all that a namespace holds. */
+export interface EraseStep {
+  /** What the step before answered. `undefined` = this is the first one. */
+  readonly after: string | undefined;
+  /**
+   * About how many entries, values of lists and items of records it removes together. It may be
+   * fewer if they are large, and a store that can remove all at once does so.
+   */
+  readonly maxItems: number;
+}
+
 /** A store and its life: `open` once, calls, `close` once. */
 export interface Backend extends Interfaces {
   /** The room's name, which is the `type` in the configuration. */
@@ -420,6 +431,15 @@ export interface Backend extends Interfaces {
    * some. Answers a function that ends it. Absent = the store cannot tell.
    */
   readonly watchFilled?: (listener: FilledListener) => () => void;
+  /**
+   * Removes some of what a namespace holds, expired things too. Answers the `after` of the next
+   * step; `undefined` = nothing is left of what was there at the first one. What is written
+   * meanwhile goes too or stays. Versions of entries go on growing. A step may be made again after
+   * any failure, and all of them at any time. `eraseAll` makes them all.
+   *
+   * Absent = the store cannot.
+   */
+  readonly erase?: (namespace: string, step: EraseStep, call: Call) => Promise<string | undefined>;
   /**
    * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. A store
    * that can be away for a while throws StartError when waiting does not help.

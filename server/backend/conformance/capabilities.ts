@@ -22,6 +22,12 @@ export function describeCapabilities(harness: Harness): void {
       await dispose();
     });
 
+    test("it can remove all data of a namespace, if it declares that", async () => {
+      const { backend, dispose } = await harness.create();
+      expect(backend.erase !== undefined).toBe(harness.capabilities.includes("erase"));
+      await dispose();
+    });
+
     test("it is as atomic as declared", async () => {
       const { backend, dispose } = await harness.create();
       expect(backend.atomic).toBe(harness.atomic);

@@ -18,8 +18,8 @@ import {
 } from "../contract.ts";
 import type { Interface } from "../operations.ts";
 
-/** An interface of the contract; a store declares it by having it. */
-export type Capability = Interface;
+/** An interface of the contract, or what a store can do besides; it declares each by having it. */
+export type Capability = Interface | "erase";
 
 /** What a store has that can do everything with lists, besides `lists`. */
 export const LIST_EDITS = ["listRanges", "listIndexes", "listMoves"] as const satisfies Capability[];

@@ -9,7 +9,7 @@ import { createManualClock } from "./manual-clock.ts";
 export function memoryHarness(name: string, wrap: (memory: Backend) => Backend): Harness {
   return {
     name,
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
     durable: false,
     atomic: "namespace",
     movesClock: true,

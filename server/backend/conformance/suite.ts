@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { describeCapabilities } from "./capabilities.ts";
 import { describeCommits } from "./commits.ts";
 import { describeEntries } from "./entries.ts";
+import { describeErase } from "./erase.ts";
 import { describeExpiry } from "./expiry.ts";
 import type { Harness } from "./harness.ts";
 import { describeLifecycle } from "./lifecycle.ts";
@@ -25,6 +26,7 @@ export function describeBackend(harness: Harness): void {
     describeLists(harness);
     describeListEdits(harness);
     describeRecords(harness);
+    describeErase(harness);
     describeModel(harness);
   });
 }

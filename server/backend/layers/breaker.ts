@@ -1,7 +1,7 @@
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
-import type { Backend, Call } from "../contract.ts";
+import type { Backend } from "../contract.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
-import { wrapMethods } from "./wrapped.ts";
+import { type Wrap, wrapMethods } from "./wrapped.ts";
 
 /** How long the start waits for a store that is away. After that the other stores are served. */
 const OPEN_WAIT_MS = 5_000;
@@ -72,12 +72,13 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
     }
   }
 
+  const guard: Wrap = (method) => (namespace, argument, call) =>
+    pass(() => method(namespace, argument, call));
+
   return {
     ...inner,
-    ...wrapMethods(
-      inner,
-      (method) => (namespace, argument, call: Call) => pass(() => method(namespace, argument, call)),
-    ),
+    ...wrapMethods(inner, guard),
+    ...(inner.erase && { erase: guard(inner.erase, "erase") }),
     async open() {
       closing = new AbortController();
       away = { cause: undefined };

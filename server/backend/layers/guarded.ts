@@ -81,6 +81,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     atomic: inner.atomic,
     ...(inner.shardOf && { shardOf: inner.shardOf }),
     ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
+    ...(inner.erase && { erase: guard(inner.erase) }),
     ...wrapMethods(inner, guard),
     open: () => serially(open),
     check: () => checkInner("", undefined, checkCall),

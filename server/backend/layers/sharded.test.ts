@@ -16,7 +16,7 @@ const memory = (clock = createManualClock()) => createMemoryBackend({ type: "mem
 
 describeBackend({
   name: "sharded memory",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
   durable: false,
   atomic: "shard",
   shardOf: (key) => shardOf(key, 3),

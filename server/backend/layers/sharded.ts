@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
-import { type Answers, type Backend, type Call, Refusal } from "../contract.ts";
+import { type Answers, type Backend, type Call, type EraseStep, Refusal } from "../contract.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
@@ -36,6 +36,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
     return first;
   }
   const watches = ofAll(shards.map(({ watchFilled }) => watchFilled));
+  const erasers = ofAll(shards.map(({ erase }) => erase));
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
   return {
     type: first.type,
@@ -46,6 +47,9 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
       (row, methods) => (namespace, items, call) => spread(methods, items, row, namespace, call),
     ),
     ...(scanned && { scans: mergeScans(scanned) }),
+    ...(erasers && {
+      erase: (namespace, step, call) => eraseEach(erasers, namespace, step, call),
+    }),
     ...(watches && {
       watchFilled: (listener) => {
         const stops = watches.map((watch) => watch(listener));
@@ -76,13 +80,24 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
       }
     },
     async close() {
-      const results = await Promise.allSettled(shards.map((shard) => shard.close()));
-      const failure = results.find(isRejected);
-      if (failure !== undefined) {
-        throw failure.reason;
-      }
+      await ofEach(shards, (shard) => shard.close());
     },
   };
+}
+
+/** Makes a step on each shard. A step's place is that of each shard, as JSON; null = it is done. */
+async function eraseEach(
+  erasers: readonly NonNullable<Backend["erase"]>[],
+  namespace: string,
+  { after, maxItems }: EraseStep,
+  call: Call,
+): Promise<string | undefined> {
+  const places: readonly (string | null)[] = after === undefined ? [] : JSON.parse(after);
+  const next = await ofEach(erasers, async (erase, shard) => {
+    const place = places[shard];
+    return place === null ? null : ((await erase(namespace, { after: place, maxItems }, call)) ?? null);
+  });
+  return next.every((place) => place === null) ? undefined : JSON.stringify(next);
 }
 
 /** Sends each shard its items, in order, and puts the answers in the places of the items. */
@@ -167,6 +182,16 @@ function failureOf(failures: readonly PrismError[], isPart: boolean): PrismError
 function ofAll<T>(interfaces: readonly (T | undefined)[]): readonly T[] | undefined {
   const there = interfaces.filter((each) => each !== undefined);
   return there.length === interfaces.length ? there : undefined;
+}
+
+/** What each answers, once all have ended. Throws the first failure. */
+async function ofEach<T, R>(all: readonly T[], ask: (each: T, index: number) => Promise<R>): Promise<R[]> {
+  const results = await Promise.allSettled(all.map(ask));
+  const failure = results.find(isRejected);
+  if (failure !== undefined) {
+    throw failure.reason;
+  }
+  return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
 function isRejected<T>(result: PromiseSettledResult<T>): result is PromiseRejectedResult {

@@ -21,7 +21,7 @@ describeBackend({
       ...rest
     }) => rest,
   ),
-  capabilities: ["entries", "commits", "scans"],
+  capabilities: ["entries", "commits", "scans", "erase"],
 });
 
 describe("expiry in the background", () => {

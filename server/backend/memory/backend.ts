@@ -23,8 +23,8 @@ import { RecordTable } from "./record-table.ts";
 import { createRecords } from "./records.ts";
 
 /**
- * What one namespace holds. It stays when it is empty; the operator names the namespaces, so their
- * number is bounded.
+ * What one namespace holds. It stays when it is empty, until the namespace is erased; the operator
+ * names the namespaces, so their number is bounded.
  */
 interface Space {
   readonly entries: EntryTable;
@@ -44,6 +44,8 @@ interface Space {
  */
 export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly clock: Clock }): Backend {
   const spaces = new Map<string, Space>();
+  /** No entry of an erased namespace had a greater version. */
+  let erasedVersion = 0;
 
   function space(namespace: string): Space {
     const found = spaces.get(namespace);
@@ -56,7 +58,8 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
       const soonestMs = Math.min(entries.reclaim(nowMs) ?? Infinity, records.reclaim(nowMs) ?? Infinity);
       return soonestMs === Infinity ? undefined : soonestMs;
     });
-    const created = { entries, lists: new ListTable(), records, reclaimer, version: clock.now() * 1000 };
+    const version = Math.max(clock.now() * 1000, erasedVersion);
+    const created = { entries, lists: new ListTable(), records, reclaimer, version };
     spaces.set(namespace, created);
     return created;
   }
@@ -70,6 +73,15 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     lists: createLists(space),
     ...createListEdits(space),
     records: createRecords(space, clock),
+    async erase(namespace) {
+      const erased = spaces.get(namespace);
+      if (erased !== undefined) {
+        erased.reclaimer.stop();
+        erasedVersion = Math.max(erasedVersion, erased.version);
+        spaces.delete(namespace);
+      }
+      return undefined;
+    },
     async open() {},
     async check() {},
     async close() {
