@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { AnswerOf, ItemOf, WriteName } from "../operations.ts";
 import { createApplyCommit, type EntryWriter } from "./apply-commit.ts";
 import { createListWrites } from "./apply-list.ts";
+import { createErase } from "./erase.ts";
 import { type Failure, fromFailure } from "./errors.ts";
 import { createPlaceValue } from "./large-value.ts";
 import { isFailure, type Operation, type Outcome, type Result, type WriteOf } from "./operation.ts";
@@ -41,6 +42,7 @@ export function createApplyOne(
     ...records,
   };
   const sweepEntries = createSweep(db);
+  const erase = createErase(db);
   const probe = createProbe(db);
 
   function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Outcome {
@@ -65,6 +67,8 @@ export function createApplyOne(
     switch (operation.type) {
       case "sweep":
         return sweepEntries(operation.maxEntries, nowMs) + sweepRecords(operation.maxEntries, nowMs);
+      case "erase":
+        return erase(operation.namespace, operation.maxItems);
       case "probe":
         return probe();
       default:

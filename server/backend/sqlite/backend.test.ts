@@ -30,7 +30,7 @@ function clear(path: string): void {
 
 describeBackend({
   name: "sqlite",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
   durable: true,
   atomic: "namespace",
   movesClock: true,

@@ -110,6 +110,10 @@ export function createSqliteBackend(
     ...createLists(current),
     records: createRecords(current, clock),
     sweep,
+    async erase(namespace, { maxItems }, call) {
+      const hasMore = await current().writes.write({ type: "erase", namespace, maxItems }, 0, call);
+      return hasMore ? "more" : undefined;
+    },
     async open() {
       try {
         open = { session: await startSession(), sweeper: createSweeper(sweep) };

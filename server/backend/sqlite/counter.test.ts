@@ -79,6 +79,14 @@ describe("createCounter", () => {
     expect(await counting).toBe(ENTRIES);
   });
 
+  test("a count of a namespace that is erased meanwhile begins anew, and is right", async () => {
+    const counting = count("a", "");
+    await nextTurn();
+    write({ type: "erase", namespace: "a", maxItems: 4000 });
+    write({ type: "erase", namespace: "b", maxItems: 4000 });
+    expect(await counting).toBe(ENTRIES - 4000);
+  });
+
   test("calls that count the same share a count", async () => {
     const counts = Array.from({ length: 100 }, () => count("a", ""));
     expect(new Set(await Promise.all(counts))).toEqual(new Set([ENTRIES]));
@@ -130,7 +138,7 @@ type Step =
       readonly ttlMs: number;
       readonly does: "set" | "delete" | "expire" | "persist";
     }
-  | { readonly kind: "sweep" | "commit" | "answer" | "turn" | "pass" };
+  | { readonly kind: "sweep" | "erase" | "commit" | "answer" | "turn" | "pass" };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -140,7 +148,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       ttlMs: fc.constantFrom(0, 1, 2, 5),
       does: fc.constantFrom("set", "delete", "expire", "persist"),
     }),
-    fc.record({ kind: fc.constantFrom("sweep", "commit", "answer", "turn", "pass") }),
+    fc.record({ kind: fc.constantFrom("sweep", "erase", "commit", "answer", "turn", "pass") }),
   ),
   { maxLength: 40 },
 );
@@ -222,6 +230,9 @@ test("whatever is written meanwhile, and whenever it is committed, a count is ri
           }
           case "sweep":
             await send({ type: "sweep", maxEntries: 700 });
+            break;
+          case "erase":
+            await send({ type: "erase", namespace: "a", maxItems: 300 });
             break;
           case "commit":
             commit();

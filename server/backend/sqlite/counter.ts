@@ -86,6 +86,14 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
     count.nowMs = nowMs;
   }
 
+  /** Nobody knows which of the entries that were counted are gone. */
+  function beginAnew(count: LongCount): void {
+    count.cursor = count.range.from;
+    count.total = 0;
+    count.nowMs = clock.now();
+    schedule();
+  }
+
   function answerIfDone(id: string, count: LongCount): void {
     if (isWalkedOver(count) && !underWay.isAnyIn(count.namespace, count.range)) {
       moveTo(count, clock.now());
@@ -196,6 +204,10 @@ export function createCounter(db: DatabaseSync, clock: Clock): Counter {
       underWay = nothing;
       for (const [id, count] of counts) {
         attempt(id, count, () => {
+          if (done.erases(count.namespace)) {
+            beginAnew(count);
+            return;
+          }
           count.total += done.liveIn(count.namespace, walkedOver(count), count.nowMs);
           answerIfDone(id, count);
         });

@@ -8,6 +8,7 @@ import { ReadOnlyError } from "../../errors.ts";
 import { createSystemClock } from "../clock.ts";
 import type { Check, Mutation } from "../commit.ts";
 import { answersOf, bytes, CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import { eraseAll } from "../erase-all.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 
 /** A new file system of 4 MiB. */
@@ -109,6 +110,14 @@ describe.runIf(canMount())("a full disk", () => {
     const more = await fill("b");
     expect(more.length).toBeGreaterThan(10);
     await expectAll([...written, ...more]);
+  });
+
+  test("takes the removal of all data of a namespace", async () => {
+    await fill("a");
+    await expectReadOnly();
+    await eraseAll(present(backend.erase), "default", CALL);
+    await expectAll([]);
+    expect((await fill("b")).length).toBeGreaterThan(10);
   });
 
   test("takes deletes, each of which makes room for as much, again and again", async () => {

@@ -8,6 +8,8 @@ import { prepare } from "./query.ts";
  * counts ask.
  */
 export interface GroupKeys {
+  /** Whether the group removes entries of a namespace without naming them. */
+  erases(namespace: string): boolean;
   /** Whether any of them is in a range. */
   isAnyIn(namespace: string, range: KeyRange): boolean;
   /** How many of them in a range are live and expire after `nowMs`. Throws SQLite's errors. */
@@ -50,8 +52,15 @@ export function createReadGroup(db: DatabaseSync): (operations: readonly Operati
       return keys;
     }
 
+    const erases = (namespace: string) =>
+      operations.some((each) => each.type === "erase" && each.namespace === namespace);
+
     return {
+      erases,
       isAnyIn(namespace, { from, below }) {
+        if (erases(namespace)) {
+          return true;
+        }
         const keys = keysOf(namespace);
         const first = keys[firstFrom(keys, from)];
         return first !== undefined && Buffer.compare(first.key, below) < 0;

@@ -17,6 +17,7 @@ import type { Failure } from "./errors.ts";
 export type Operation =
   | { [W in WriteName]: WriteOf<W> }[WriteName]
   | { readonly type: "sweep"; readonly maxEntries: number }
+  | { readonly type: "erase"; readonly namespace: string; readonly maxItems: number }
   | { readonly type: "probe" };
 
 /** A call of the contract. */
@@ -31,20 +32,25 @@ export type OperationOf<T extends Operation["type"]> = Extract<Operation, { type
 
 /**
  * What an operation answers, by its type: for each item, or `undefined` = nothing of any. `sweep`:
- * how many entries it deleted.
+ * how many entries it deleted. `erase`: whether there may be more.
  */
 export type Results = { readonly [W in WriteName]: readonly AnswerOf<W>[] | undefined } & {
   readonly sweep: number;
+  readonly erase: boolean;
   readonly probe: undefined;
 };
 
-/** The keys of the namespace's entries that an operation writes; a sweep names none. */
+/** The keys of the namespace's entries that an operation names and writes. */
 export function entryKeysOf(operation: Operation, namespace: string): readonly string[] {
-  if (operation.type === "sweep" || operation.type === "probe" || operation.namespace !== namespace) {
+  if (!isWrite(operation) || operation.namespace !== namespace) {
     return [];
   }
   const { of, row }: { readonly of: Interface; readonly row: AnyItemsRow } = WRITES[operation.type];
   return KEY_SPACE_OF[of] === "entries" ? keysOfItems(row, operation.items) : [];
+}
+
+function isWrite(operation: Operation): operation is OperationOf<WriteName> {
+  return operation.type in WRITES;
 }
 
 /** Any operation's result. */

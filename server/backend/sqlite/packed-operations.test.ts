@@ -44,6 +44,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   }),
   fc.record({ type: fc.constant("pop" as const), namespace, items: fc.array(fc.record({ key, end })) }),
   fc.record({ type: fc.constant("sweep" as const), maxEntries: fc.nat() }),
+  fc.record({ type: fc.constant("erase" as const), namespace, maxItems: fc.nat() }),
 );
 
 test("operations are the same after they crossed to another thread", () => {

@@ -4,7 +4,7 @@ import type { Operation, WriteOf } from "./operation.ts";
 import { type Form, Packer, packAll, Unpacker, unpackAll } from "./packer.ts";
 
 /** The place of a type is its code. */
-const TYPES = [...WRITE_NAMES, "sweep", "probe"] as const;
+const TYPES = [...WRITE_NAMES, "sweep", "erase", "probe"] as const;
 
 /**
  * Operations as bytes of their own, to be handed to another thread without a copy. Cloned as
@@ -18,6 +18,10 @@ export function packOperations(operations: readonly Operation[]): Uint8Array<Arr
     switch (operation.type) {
       case "sweep":
         packer.number(operation.maxEntries);
+        break;
+      case "erase":
+        packer.text(operation.namespace);
+        packer.number(operation.maxItems);
         break;
       case "probe":
         break;
@@ -49,6 +53,8 @@ function unpackOne(from: Unpacker): Operation {
   switch (type) {
     case "sweep":
       return { type, maxEntries: from.number() };
+    case "erase":
+      return { type, namespace: from.text(), maxItems: from.number() };
     case "probe":
       return { type };
     default:

@@ -100,6 +100,7 @@ function refusalAfter(
 function broughtValues({ type }: Operation, result: Result): boolean {
   switch (type) {
     case "sweep":
+    case "erase":
     case "probe":
       return false;
     case "commit":
