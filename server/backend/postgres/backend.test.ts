@@ -39,7 +39,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
 
   describeBackend({
     name: "postgres",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
     durable: true,
     atomic: "namespace",
     movesClock: true,

@@ -16,6 +16,7 @@ import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
 import { createCommits } from "./commits.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Database } from "./database.ts";
+import { createErase } from "./erase.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
 import { watchFilled } from "./filled-lists.ts";
 import { inHalves } from "./halves.ts";
@@ -94,6 +95,7 @@ export function createPostgresBackend(
     }),
     scans: createScans(run, statements),
     sweep,
+    erase: createErase(run, statements),
     watchFilled: (listener) =>
       watchFilled(async () => await current().database.dedicate(), config.schema, listener),
     async open() {

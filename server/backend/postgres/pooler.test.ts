@@ -303,7 +303,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
     durable: true,
     atomic: "namespace",
     // The clock is the server's.

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ListPutAnswer } from "../lists.ts";
+import { createEraseStatements } from "./erase.ts";
 import { PACK_ENTRIES } from "./packed-page.ts";
 import { createRecordStatements } from "./records.ts";
 import { type StateRow, stateText } from "./rights.ts";
@@ -248,6 +249,7 @@ export function createStatements(schema: string, now: string) {
       ),
       endsWithCall: true,
     },
+    ...createEraseStatements(schema, read, write),
     ...createRecordStatements(
       schema,
       now,

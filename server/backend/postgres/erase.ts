@@ -1,0 +1,158 @@
+import type { Backend, Call, EraseStep } from "../contract.ts";
+import { bigintArray, byteaArray } from "./arrays.ts";
+import type { Database } from "./database.ts";
+import type { Statement } from "./session.ts";
+import type { Statements } from "./statements.ts";
+
+const NO_KEY = Buffer.alloc(0);
+
+type Make = <Row extends readonly unknown[]>(
+  name: string,
+  table: Statement<Row>["table"],
+  text: string,
+) => Statement<Row>;
+
+/**
+ * The statements that remove a namespace's rows (`$1`), up to `$2` of them, after a place. A step
+ * goes on after the last one, because the removed rows stay in the index until a vacuum. They
+ * answer the last key, if there were any: what was there when the statement began, also where
+ * somebody else removes it at the same time.
+ */
+export function createEraseStatements(schema: string, read: Make, write: Make) {
+  const entry = `"${schema}".entry`;
+  const item = `"${schema}".record_item`;
+  const last = (column: string, order: string) => `(array_agg(${column} ORDER BY ${order}))[1] AS ${column}`;
+  const chosen = (column: string) => `(SELECT ${column} FROM chosen)`;
+  return {
+    /** After the key `$3`. */
+    eraseEntries: write<readonly [key: Buffer | null]>(
+      "erase_entries",
+      "entry",
+      `WITH chosen AS MATERIALIZED (
+         SELECT ${last("key", "key DESC")} FROM (
+           SELECT key FROM ${entry} WHERE namespace = $1 AND key > $3::bytea ORDER BY key LIMIT $2::integer
+         ) AS next
+       ), gone AS (
+         DELETE FROM ${entry} WHERE namespace = $1 AND key > $3::bytea AND key <= ${chosen("key")}
+       )
+       SELECT key FROM chosen`,
+    ),
+    /** After the item `$4` of the record `$3`. */
+    eraseItems: write<readonly [id: Buffer | null, key: Buffer | null]>(
+      "erase_items",
+      "record",
+      `WITH chosen AS MATERIALIZED (
+         SELECT ${last("id", "id DESC, key DESC")}, ${last("key", "id DESC, key DESC")} FROM (
+           SELECT id, key FROM ${item} WHERE namespace = $1 AND (id, key) > ($3::bytea, $4::bytea)
+           ORDER BY id, key LIMIT $2::integer
+         ) AS next
+       ), gone AS (
+         DELETE FROM ${item} WHERE namespace = $1
+           AND (id, key) > ($3::bytea, $4::bytea) AND (id, key) <= (${chosen("id")}, ${chosen("key")})
+       )
+       SELECT id, key FROM chosen`,
+    ),
+    /** Lists after the key `$3`, and how long they are. */
+    lists: read<readonly [key: Buffer, length: number]>(
+      "lists",
+      "list",
+      `SELECT key, tail - head FROM "${schema}".list WHERE namespace = $1 AND key > $3::bytea
+       ORDER BY key LIMIT $2::integer`,
+    ),
+  };
+}
+
+/** Where a step begins. The key spaces come in this order. */
+type Place =
+  | { readonly space: "entries" | "lists"; readonly key: Buffer }
+  | { readonly space: "records"; readonly id: Buffer; readonly key: Buffer };
+
+/** Removes all that a namespace holds: its entries, then its lists, then its records. */
+export function createErase(run: Database["run"], statements: Statements): NonNullable<Backend["erase"]> {
+  /** The place after a step. `undefined` = the key space has nothing more. */
+  async function erase(
+    namespace: string,
+    place: Place,
+    maxItems: number,
+    call: Call,
+  ): Promise<Place | undefined> {
+    switch (place.space) {
+      case "entries": {
+        const [row] = await run(statements.eraseEntries, [namespace, maxItems, place.key], call);
+        const key = row?.[0] ?? undefined;
+        return key && { space: "entries", key };
+      }
+      case "lists":
+        return await eraseLists(namespace, place.key, maxItems, call);
+      case "records": {
+        const values = [namespace, maxItems, place.id, place.key];
+        const [id, key] = (await run(statements.eraseItems, values, call))[0] ?? [];
+        return id && key ? { space: "records", id, key } : undefined;
+      }
+    }
+  }
+
+  /** Takes values off the left of lists, and so the lists that have no more. */
+  async function eraseLists(
+    namespace: string,
+    after: Buffer,
+    maxItems: number,
+    call: Call,
+  ): Promise<Place | undefined> {
+    const found = await run(statements.lists, [namespace, maxItems, after], call);
+    const keys: Buffer[] = [];
+    const counts: number[] = [];
+    let done = after;
+    let left = maxItems;
+    for (const [key, length] of found) {
+      if (left <= 0) {
+        break;
+      }
+      keys.push(key);
+      counts.push(Math.min(length, left));
+      done = length <= left ? key : done;
+      left -= length;
+    }
+    if (keys.length === 0) {
+      return undefined;
+    }
+    // What is left of each list is from there to its last value.
+    const lasts = keys.map(() => -1);
+    await run(statements.trim, [namespace, byteaArray(keys), bigintArray(counts), bigintArray(lasts)], call);
+    return { space: "lists", key: done };
+  }
+
+  return async (namespace, { after, maxItems }: EraseStep, call) => {
+    const place = after === undefined ? ({ space: "entries", key: NO_KEY } as const) : placeIn(after);
+    const next = (await erase(namespace, place, maxItems, call)) ?? FOLLOWING[place.space];
+    return next && textOf(next);
+  };
+}
+
+/** Where the key space after another begins. */
+const FOLLOWING: Readonly<Record<Place["space"], Place | undefined>> = {
+  entries: { space: "lists", key: NO_KEY },
+  lists: { space: "records", id: NO_KEY, key: NO_KEY },
+  records: undefined,
+};
+
+function textOf(place: Place): string {
+  const key = place.key.toString("hex");
+  return place.space === "records"
+    ? `${place.space} ${key} ${place.id.toString("hex")}`
+    : `${place.space} ${key}`;
+}
+
+function placeIn(text: string): Place {
+  const [space, key = "", id = ""] = text.split(" ");
+  const bytes = Buffer.from(key, "hex");
+  switch (space) {
+    case "entries":
+    case "lists":
+      return { space, key: bytes };
+    case "records":
+      return { space, id: Buffer.from(id, "hex"), key: bytes };
+    default:
+      throw new TypeError("not a place of an earlier step");
+  }
+}
