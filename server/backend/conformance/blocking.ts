@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { waitFor } from "../../../tests/helpers/until.ts";
 import { type Backend, createCall } from "../contract.ts";
+import { eraseAll } from "../erase-all.ts";
 import type { ListEnd } from "../lists.ts";
 import { answersOf, bytes, CALL, NAMESPACE, present, texts } from "./harness.ts";
 import { seeded } from "./seeded.ts";
@@ -48,6 +49,16 @@ export function describeBlocking(name: string, open: () => Promise<Gateways>): v
       const { backends } = gateways;
       await run(present(backends[0]), present(backends.at(-1)));
     }
+
+    test("who waits is not disturbed when the namespace is erased, and gets the next value", () =>
+      useGateways(async (first, last) => {
+        await pushTexts(last, "other", ["1", "2"]);
+        const waits = blockingPop(first, "a");
+        await eraseAll(present(last.erase), NAMESPACE, CALL);
+        expect(await lengthOf(first, "other")).toBe(0);
+        await pushTexts(last, "a", ["3"]);
+        expect(await waits).toBe("3");
+      }));
 
     test("a list that has values answers at once, and an empty one when the time is over", () =>
       useGateways(async (first, last) => {

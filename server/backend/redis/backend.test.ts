@@ -79,7 +79,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   for (const shards of [1, 3]) {
     describeBackend({
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
-      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
       durable: true,
       ...(shards === 1
         ? { atomic: "namespace" as const }

@@ -6,6 +6,7 @@ import { createCommits } from "./commits.ts";
 import { type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { sweepStep } from "./count.ts";
+import { createErase } from "./erase.ts";
 import { openError } from "./errors.ts";
 import { createFilledLists, type FilledLists } from "./filled-lists.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
@@ -54,6 +55,7 @@ function createShard(
     ...createLists(connection, keys),
     watchFilled: (listener) => filledLists.watch(keys.listPrefix, listener),
     records: createRecords(connection, keys),
+    erase: createErase(connection, keys),
     async open() {
       try {
         await connection.retain();

@@ -54,7 +54,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
 
   describeBackend({
     name: "redis on a cluster",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
     durable: true,
     atomic: "shard",
     shardOf: (key) => shardOf(key, SHARDS),

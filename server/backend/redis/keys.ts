@@ -45,6 +45,11 @@ export interface ShardKeys {
    * then the item's key.
    */
   readonly itemExpiry: string;
+  /**
+   * What the names of lists and of both parts of records have before `namespace:`, as a pattern of
+   * SCAN. These are in no index.
+   */
+  readonly unindexed: string;
 }
 
 /** The name of an entry in its shard. */
@@ -66,5 +71,6 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
     itemsPrefix: `${tag}:i:`,
     orderPrefix: `${tag}:o:`,
     itemExpiry: `${tag}:item-expiry`,
+    unindexed: `${tag}:[lio]:`,
   };
 }

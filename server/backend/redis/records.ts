@@ -151,7 +151,8 @@ function asSwapAnswer(reply: unknown): SwapAnswer {
   return reply === 1 ? { swapped: true } : { swapped: false, actual: asValue(reply) };
 }
 
-function asDeleted(reply: unknown): ItemsDeleted {
+/** What a delete of items answers. */
+export function asDeleted(reply: unknown): ItemsDeleted {
   const [deleted = 0, more = 0] = asNumbers(reply);
   return { deleted, more: more === 1 };
 }

@@ -40,6 +40,7 @@ export const SCRIPTS = {
   pageItems: load("page-items"),
   deleteItems: load("delete-items"),
   sweepItems: load("sweep-items"),
+  scan: load("scan"),
 } as const;
 
 /** Every command that a store runs on its keys, directly or in a script. */
