@@ -17,7 +17,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|keep-listening|room)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|keep-listening|figures|room)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
@@ -53,7 +53,7 @@ module.exports = {
       { path: "^server/backend/layers/", pathNot: TEST },
       {
         path: "^(server|gen|client)/",
-        pathNot: "^server/backend/layers/|^server/backend/[^/]+\\.ts$|^server/errors\\.ts$",
+        pathNot: "^server/backend/layers/|^server/backend/[^/]+\\.ts$|^server/(errors|histogram)\\.ts$",
       },
       "A layer fits around any store.",
     ),
@@ -73,7 +73,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|limits|reasons)\\.ts$",
+          "^server/(calls|namespaces)/|^server/backend/(contract|values)\\.ts$|^server/(errors|histogram|limits|reasons)\\.ts$",
       },
       "What is around every handler knows neither bytes nor services.",
     ),

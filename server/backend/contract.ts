@@ -1,6 +1,7 @@
 import { PrismError } from "../errors.ts";
 import { isRefusalReason, type RefusalReason } from "../reasons.ts";
 import type { Commit, CommitAnswer, HeldEntry, Read } from "./commit.ts";
+import type { Figures } from "./figures.ts";
 import type {
   ListInsert,
   ListInsertAnswer,
@@ -440,6 +441,11 @@ export interface Backend extends Interfaces {
    * Absent = the store cannot.
    */
   readonly erase?: (namespace: string, step: EraseStep, call: Call) => Promise<string | undefined>;
+  /**
+   * What the store and its layers count of themselves now. It asks no server, and it may be called
+   * at any time, also while the store is closed. Absent = it counts nothing.
+   */
+  readonly figures?: () => Figures;
   /**
    * Makes the store ready. Throws {@link PrismError} `store_unavailable` or `corrupt_data`. A store
    * that can be away for a while throws StartError when waiting does not help.

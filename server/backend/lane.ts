@@ -3,6 +3,8 @@ import type { Call } from "./contract.ts";
 
 /** Admits a bounded number at a time; the others wait in order. */
 export interface Lane {
+  /** How many wait. */
+  readonly waiting: number;
   /**
    * Resolves when there is room; `undefined` = at once. Rejects with the abort's error if `call`
    * aborts first.
@@ -18,6 +20,9 @@ export function createLane(max: number): Lane {
   const waiting = new Set<() => void>();
 
   return {
+    get waiting() {
+      return waiting.size;
+    },
     enter(call) {
       if (inside < max) {
         inside++;

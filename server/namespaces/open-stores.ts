@@ -31,6 +31,11 @@ export class OpenStores {
     this.#onCloseFailed = onCloseFailed;
   }
 
+  /** Those that are open, in the order in which they were opened. */
+  get all(): readonly OpenStore[] {
+    return [...this.#stores.values()].filter(({ closing }) => closing === undefined);
+  }
+
   /**
    * One store for each source, in order, with a user added each time. All or nothing: if a source
    * cannot be opened this throws its error. One at a time.

@@ -3,7 +3,7 @@ import { INTERFACE_NAMES, type Interface, type Stores } from "../backend/operati
 import { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts";
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
-import { OpenStores, type StoreSource } from "./open-stores.ts";
+import { type OpenStore, OpenStores, type StoreSource } from "./open-stores.ts";
 import { type NamespaceRules, NO_RULES } from "./rules.ts";
 
 /** A namespace and the source of its store. */
@@ -45,6 +45,7 @@ export class NamespaceRegistry implements NamespaceRouter {
   readonly #stores: OpenStores;
   /** Each function ends the wait of one `drain`. */
   readonly #waits = new Set<() => void>();
+  readonly #onDropped: ((name: string) => void)[] = [];
   #lastChange: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
@@ -71,6 +72,16 @@ export class NamespaceRegistry implements NamespaceRouter {
   /** In the order in which they were added. */
   get namespaces(): readonly Namespace[] {
     return [...this.#live.values()];
+  }
+
+  /** The open stores, each once, with the operator's names for them. */
+  get stores(): readonly OpenStore[] {
+    return this.#stores.all;
+  }
+
+  /** Calls `listener` with the name of each namespace that is dropped from now on. */
+  whenDropped(listener: (name: string) => void): void {
+    this.#onDropped.push(listener);
   }
 
   /** Adds all or none. Their stores are opened at the same time. */
@@ -136,6 +147,9 @@ export class NamespaceRegistry implements NamespaceRouter {
     return this.#change(async () => {
       const namespace = this.#existing(name);
       this.#live.delete(namespace.name);
+      for (const listener of this.#onDropped) {
+        listener(namespace.name);
+      }
       return this.#retire(namespace);
     });
   }

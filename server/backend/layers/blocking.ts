@@ -8,6 +8,7 @@ import {
   type ListStore,
   type StoreLog,
 } from "../contract.ts";
+import { sumFigures } from "../figures.ts";
 import type { ListEnd, ListWait } from "../lists.ts";
 import { Fifo, Linked } from "./fifo.ts";
 import { WaitingCall } from "./waiting-call.ts";
@@ -40,8 +41,10 @@ export function createBlockingBackend(inner: Backend, log: StoreLog): Backend {
     return inner;
   }
   const room = new WaitingRoom(lists, watchFilled, log);
+  const figures = sumFigures([inner, { figures: () => ({ waitingPops: room.calls }) }]);
   return {
     ...inner,
+    ...(figures && { figures }),
     listBlocking: { blockingPop: (namespace, wait, call) => room.pop(namespace, wait, call) },
     close() {
       // At once if possible, because a call that comes after this one must find the store closed.
@@ -104,6 +107,11 @@ class WaitingRoom implements FilledListener {
     this.#lists = lists;
     this.#watchFilled = watchFilled;
     this.#log = log;
+  }
+
+  /** How many calls wait. */
+  get calls(): number {
+    return this.#calls;
   }
 
   async pop(namespace: string, wait: ListWait, call: Call): Promise<Uint8Array | undefined> {

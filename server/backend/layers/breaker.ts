@@ -1,5 +1,6 @@
 import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
+import { sumFigures } from "../figures.ts";
 import { STORE_MESSAGES } from "../store-errors.ts";
 import { type Wrap, wrapMethods } from "./wrapped.ts";
 
@@ -74,9 +75,12 @@ export function createBreakerBackend(inner: Backend, openWaitMs = OPEN_WAIT_MS):
 
   const guard: Wrap = (method) => (namespace, argument, call) =>
     pass(() => method(namespace, argument, call));
+  const own = { figures: () => ({ breakers: 1, breakersOpen: away === undefined ? 0 : 1 }) };
+  const figures = sumFigures([inner, own]);
 
   return {
     ...inner,
+    ...(figures && { figures }),
     ...wrapMethods(inner, guard),
     ...(inner.erase && { erase: guard(inner.erase, "erase") }),
     async open() {

@@ -61,6 +61,16 @@ export class CallQueue {
     this.#namespace = namespace;
   }
 
+  /** The calls that wait. */
+  get waitingCalls(): number {
+    return this.#waiting.length;
+  }
+
+  /** The bytes that they hold. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** Adds a call, which may share a group with others. */
   add<Item, Answer>(
     method: QueuedMethod<Item, Answer>,

@@ -1,4 +1,5 @@
 import type { Backend } from "../contract.ts";
+import { type Figures, sumFigures } from "../figures.ts";
 import { KEY_SPACE_OF, type KeySpace } from "../operations.ts";
 import { CallQueue } from "./call-queue.ts";
 import { combineItems } from "./wrapped.ts";
@@ -13,13 +14,15 @@ import { combineItems } from "./wrapped.ts";
  */
 export function createCoalescedBackend(inner: Backend): Backend {
   // Calls on entries need not wait for calls on lists or records.
-  const queues: Readonly<Record<KeySpace, (namespace: string) => CallQueue>> = {
-    entries: createQueues(),
-    lists: createQueues(),
-    records: createQueues(),
+  const queues: Readonly<Record<KeySpace, Queues>> = {
+    entries: new Queues(),
+    lists: new Queues(),
+    records: new Queues(),
   };
+  const figures = sumFigures([inner, ...Object.values(queues)]);
   return {
     ...inner,
+    ...(figures && { figures }),
     ...combineItems([inner], (row, [run], of) => {
       if (run === undefined) {
         throw new Error("no store");
@@ -28,8 +31,8 @@ export function createCoalescedBackend(inner: Backend): Backend {
       const method = { ...row, run };
       const { kept } = row;
       return kept === undefined
-        ? (namespace, items, call) => queue(namespace).add(method, items, call)
-        : (namespace, items, call) => queue(namespace).add(method, items.map(kept), call);
+        ? (namespace, items, call) => queue.of(namespace).add(method, items, call)
+        : (namespace, items, call) => queue.of(namespace).add(method, items.map(kept), call);
     }),
   };
 }
@@ -38,14 +41,25 @@ export function createCoalescedBackend(inner: Backend): Backend {
  * One queue for each namespace, made at its first call. The number is bounded: the operator names
  * the namespaces.
  */
-function createQueues(): (namespace: string) => CallQueue {
-  const queues = new Map<string, CallQueue>();
-  return (namespace) => {
-    let queue = queues.get(namespace);
+class Queues {
+  readonly #queues = new Map<string, CallQueue>();
+
+  of(namespace: string): CallQueue {
+    let queue = this.#queues.get(namespace);
     if (queue === undefined) {
       queue = new CallQueue(namespace);
-      queues.set(namespace, queue);
+      this.#queues.set(namespace, queue);
     }
     return queue;
+  }
+
+  readonly figures = (): Figures => {
+    let queuedCalls = 0;
+    let queuedBytes = 0;
+    for (const queue of this.#queues.values()) {
+      queuedCalls += queue.waitingCalls;
+      queuedBytes += queue.waitingBytes;
+    }
+    return { queuedCalls, queuedBytes };
   };
 }

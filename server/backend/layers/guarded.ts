@@ -82,6 +82,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     ...(inner.shardOf && { shardOf: inner.shardOf }),
     ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
     ...(inner.erase && { erase: guard(inner.erase) }),
+    ...(inner.figures && { figures: inner.figures }),
     ...wrapMethods(inner, guard),
     open: () => serially(open),
     check: () => checkInner("", undefined, checkCall),

@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
 import { type Answers, type Backend, type Call, type EraseStep, Refusal } from "../contract.ts";
+import { sumFigures } from "../figures.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
@@ -37,6 +38,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   }
   const watches = ofAll(shards.map(({ watchFilled }) => watchFilled));
   const erasers = ofAll(shards.map(({ erase }) => erase));
+  const figures = sumFigures(shards);
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
   return {
     type: first.type,
@@ -50,6 +52,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
     ...(erasers && {
       erase: (namespace, step, call) => eraseEach(erasers, namespace, step, call),
     }),
+    ...(figures && { figures }),
     ...(watches && {
       watchFilled: (listener) => {
         const stops = watches.map((watch) => watch(listener));

@@ -98,6 +98,7 @@ export function createPostgresBackend(
     erase: createErase(run, statements),
     watchFilled: (listener) =>
       watchFilled(async () => await current().database.dedicate(), config.schema, listener),
+    figures: () => session?.database.figures() ?? {},
     async open() {
       let database: Database | undefined;
       try {

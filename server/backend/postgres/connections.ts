@@ -2,6 +2,7 @@ import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClien
 import { PrismError, StartError } from "../../errors.ts";
 import { readTlsFiles } from "../../tls-files.ts";
 import type { Call } from "../contract.ts";
+import type { Figures } from "../figures.ts";
 import { storeError } from "../store-errors.ts";
 import type { PostgresConfig } from "./config.ts";
 import { isLost, isReadOnly, isUnprepared, wasCutOff } from "./errors.ts";
@@ -115,6 +116,17 @@ export class Connections {
       session.end().catch(() => {});
       throw error;
     }
+  }
+
+  /** What the pool counts now. */
+  figures(): Figures {
+    const { totalCount, idleCount, waitingCount } = this.#pool;
+    return {
+      connectionsUsed: totalCount - idleCount,
+      connectionsIdle: idleCount,
+      connectionsMax: this.max,
+      connectionWaits: waitingCount,
+    };
   }
 
   /** Waits for statements under way and closes every connection of the pool. */

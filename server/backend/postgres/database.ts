@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { abortError, PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
+import type { Figures } from "../figures.ts";
 import { createLane, type Lane } from "../lane.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
@@ -71,6 +72,16 @@ export class Database {
   /** See {@link Connections.dedicate}. */
   dedicate(): Promise<Session> {
     return this.#connections.dedicate();
+  }
+
+  /** What the pool and its lanes count now. A statement may wait for its lane before the pool. */
+  figures(): Figures {
+    const figures = this.#connections.figures();
+    let connectionWaits = figures.connectionWaits ?? 0;
+    for (const lane of Object.values(this.#lanes)) {
+      connectionWaits += lane.waiting;
+    }
+    return { ...figures, connectionWaits };
   }
 
   /** Waits for statements under way and closes every connection of the pool. */

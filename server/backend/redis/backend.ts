@@ -56,6 +56,8 @@ function createShard(
     watchFilled: (listener) => filledLists.watch(keys.listPrefix, listener),
     records: createRecords(connection, keys),
     erase: createErase(connection, keys),
+    // The shards share the connections.
+    ...(shard === 0 && { figures: connection.figures }),
     async open() {
       try {
         await connection.retain();

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Cluster, Command } from "ioredis";
 import { PrismError } from "../../errors.ts";
+import type { Figures } from "../figures.ts";
 import { storeError } from "../store-errors.ts";
 import { createClient, patienceMs } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
@@ -36,6 +37,8 @@ export interface Connection {
   retain(): Promise<void>;
   /** Disconnects when the last shard has called it. */
   release(): void;
+  /** What the client counts now: many commands share a connection, so all are in use. */
+  figures(): Figures;
   /**
    * Runs one command whose keys are all in one slot. A repeatable one is tried again after its
    * connection broke. Rejects with PrismError: `outcome_unknown` if a non-repeatable command may
@@ -125,6 +128,11 @@ export function createConnection(config: RedisConfig): Connection {
       open?.lookout.close();
       open?.client.disconnect();
       open = undefined;
+    },
+    figures() {
+      const client = open?.client;
+      const nodes = client instanceof Cluster ? client.nodes() : [client];
+      return { connectionsUsed: nodes.filter((node) => node?.status === "ready").length };
     },
   };
 }

@@ -114,6 +114,7 @@ export function createSqliteBackend(
       const hasMore = await current().writes.write({ type: "erase", namespace, maxItems }, 0, call);
       return hasMore ? "more" : undefined;
     },
+    figures: () => open?.session?.writes.figures() ?? {},
     async open() {
       try {
         open = { session: await startSession(), sweeper: createSweeper(sweep) };

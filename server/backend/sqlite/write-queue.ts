@@ -2,6 +2,7 @@ import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Call } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
+import type { Figures } from "../figures.ts";
 import { type AnyItemsRow, WRITE_NAMES, WRITES } from "../operations.ts";
 import { type Failure, fromFailure } from "./errors.ts";
 import {
@@ -67,6 +68,8 @@ export interface WriteQueue {
   ): Promise<Results[T]>;
   /** Throws `store_unavailable` if the thread died. */
   check(): void;
+  /** The writes that are not answered yet. */
+  figures(): Figures;
   /** Why writes fail of late; `undefined` = they do not. */
   readonly refusal: Failure | undefined;
   /**
@@ -232,6 +235,7 @@ export function createWriteQueue(
       });
     },
     check,
+    figures: () => ({ queuedCalls: waiting.length + sent.length, queuedBytes: unansweredBytes }),
     get refusal() {
       return lastRefusal;
     },
