@@ -63,7 +63,7 @@ module.exports = {
       {
         path: "^(gen|server|client)/",
         pathNot:
-          "^server/namespaces/|^server/backend/(contract|operations)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/namespaces/|^server/backend/(contract|operations|narrowed)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),

@@ -7,8 +7,8 @@ import {
   type Mutation,
   type Read,
 } from "./commit.ts";
-import type { Answers, Call, EntryWrite, Interfaces } from "./contract.ts";
-import type { ListInsert, ListMove, ListPage, ListPush, ListPut, ListRemove } from "./lists.ts";
+import type { Answers, Call, EntryWrite, Interfaces, PageQuery, ScanRange } from "./contract.ts";
+import type { ListInsert, ListMove, ListPage, ListPush, ListPut, ListRemove, ListWait } from "./lists.ts";
 import {
   bytesOfItem,
   type HeldItem,
@@ -36,14 +36,27 @@ export type ItemsMethod<Item, Answer> = (
 ) => Promise<Answers<Answer> | undefined>;
 
 /** What the layers know of a method whose items are about keys. */
-export interface ItemsRow<Item, Answer> {
+export type ItemsRow<Item, Answer> = ItemsFacts<Item, Answer> & (OneKey | SeveralKeys<Item>);
+
+/** Each item has one key. */
+interface OneKey {
+  readonly keys: "one";
+  readonly keysOf?: undefined;
+}
+
+/** An item can have several keys. They must lie together in a store. */
+interface SeveralKeys<Item> {
+  readonly keys: "several";
+  /** All keys of an item. */
+  keysOf(item: Item): readonly string[];
+}
+
+interface ItemsFacts<Item, Answer> {
   readonly takes: "items";
   /** False: it changes nothing, so two such calls on one key may swap. */
   readonly writes: boolean;
   /** The key of an item; of an item with several keys, the first. */
   keyOf(item: Item): string;
-  /** All keys of an item. They must lie together in a store. Absent = each item has one key. */
-  keysOf?(item: Item): readonly string[];
   /**
    * The bytes that a waiting item holds. Keys count by their UTF-16 length, which is close enough
    * for a bound.
@@ -58,15 +71,19 @@ export interface ItemsRow<Item, Answer> {
 }
 
 /** What the layers know of a method about a range of keys. */
-export interface RangeRow {
+export interface RangeRow<Argument> {
   readonly takes: "range";
   readonly writes: boolean;
+  /** The keys that it touches: none outside of this range. */
+  rangeOf(argument: Argument): ScanRange;
 }
 
 /** What the layers know of a method that waits. It can last for minutes, so none waits for it. */
-export interface WaitRow {
+export interface WaitRow<Argument> {
   readonly takes: "wait";
   readonly writes: boolean;
+  /** The only key that it touches. */
+  keyOf(argument: Argument): string;
 }
 
 /** The name of an interface. */
@@ -106,7 +123,11 @@ export type Stores = Required<Interfaces>;
 
 /** The type of the row that a method must have. */
 type RowOf<Method> =
-  Method extends ItemsMethod<infer Item, infer Answer> ? ItemsRow<Item, Answer> : RangeRow | WaitRow;
+  Method extends ItemsMethod<infer Item, infer Answer>
+    ? ItemsRow<Item, Answer>
+    : Method extends (namespace: string, argument: infer Argument, call: Call) => unknown
+      ? RangeRow<Argument> | WaitRow<Argument>
+      : never;
 
 /** A row for each method of each interface. */
 export type OperationTable = {
@@ -118,15 +139,21 @@ const keyOf = ({ key }: { readonly key: string }) => key;
 const bytesOfKey = (key: string) => key.length;
 const bytesOfValue = (value: Uint8Array | undefined) => value?.length ?? 0;
 
-const READ_KEY = { takes: "items", writes: false, keyOf: itself, bytesOf: bytesOfKey } as const;
+const READ_KEY = {
+  takes: "items",
+  writes: false,
+  keys: "one",
+  keyOf: itself,
+  bytesOf: bytesOfKey,
+} as const;
 const WRITE_KEY = { ...READ_KEY, writes: true } as const;
-const READ_RANGE = { takes: "range", writes: false } as const;
 
 /** A write of a value to one key. */
 const writeValue = <Item extends { readonly key: string; readonly value: Uint8Array }>() =>
   ({
     takes: "items",
     writes: true,
+    keys: "one",
     keyOf,
     bytesOf: ({ key, value }: Item) => key.length + value.length,
     kept: (item: Item): Item => ({ ...item, value: Buffer.from(item.value) }),
@@ -135,6 +162,7 @@ const writeValue = <Item extends { readonly key: string; readonly value: Uint8Ar
 const ofCommit = {
   takes: "items",
   writes: true,
+  keys: "several",
   keyOf: (commit: Commit) => keysOfCommit(commit)[0] ?? "",
   keysOf: keysOfCommit,
   bytesOf: ({ checks, mutations }: Commit) => bytesOfParts(checks) + bytesOfParts(mutations),
@@ -206,6 +234,7 @@ const RECORDS = {
   putItems: {
     takes: "items",
     writes: true,
+    keys: "one",
     keyOf: idOf,
     bytesOf: ({ id, items }: RecordPut) => id.length + bytesOfItems(items),
     kept: ({ id, items }: RecordPut): RecordPut => ({ id, items: items.map(keptItem) }),
@@ -213,6 +242,7 @@ const RECORDS = {
   getItems: {
     takes: "items",
     writes: false,
+    keys: "one",
     keyOf: idOf,
     bytesOf: ({ id, keys }: ItemsRead) => id.length + bytesOfKeys(keys),
     answerBytesOf: (items: readonly (HeldItem | undefined)[]) => bytesOfItems(items),
@@ -221,6 +251,7 @@ const RECORDS = {
   pageItems: {
     takes: "items",
     writes: false,
+    keys: "one",
     keyOf: idOf,
     bytesOf: bytesOfId,
     answerBytesOf: ({ items }: ItemPage) => bytesOfItems(items),
@@ -234,6 +265,7 @@ const RECORDS = {
   deleteItems: {
     takes: "items",
     writes: true,
+    keys: "one",
     keyOf: idOf,
     bytesOf: ({ id, keys = [] }: ItemsDelete) => id.length + bytesOfKeys(keys),
     kept: ({ keys, ...others }: ItemsDelete): ItemsDelete => ({
@@ -244,6 +276,7 @@ const RECORDS = {
   swapItem: {
     takes: "items",
     writes: true,
+    keys: "one",
     keyOf: idOf,
     bytesOf: ({ id, key, expected, value }: ItemSwap) =>
       id.length + key.length + bytesOfValue(expected) + value.length,
@@ -269,6 +302,7 @@ export const OPERATIONS = {
     read: {
       takes: "items",
       writes: false,
+      keys: "several",
       keyOf: ({ keys }: Read) => keys[0] ?? "",
       keysOf: ({ keys }: Read) => keys,
       bytesOf: ({ keys }: Read) => keys.reduce((bytes, key) => bytes + key.length, 0),
@@ -277,14 +311,15 @@ export const OPERATIONS = {
     commit: ofCommit,
   },
   scans: {
-    scanPage: READ_RANGE,
-    count: READ_RANGE,
+    scanPage: { takes: "range", writes: false, rangeOf: (query: PageQuery) => query },
+    count: { takes: "range", writes: false, rangeOf: (prefix: string) => ({ prefix }) },
   },
   lists: {
     push: writeValue<ListPush>(),
     pop: {
       takes: "items",
       writes: true,
+      keys: "one",
       keyOf,
       bytesOf: bytesOfKeyOf,
       answerBytesOf: bytesOfValue,
@@ -295,16 +330,18 @@ export const OPERATIONS = {
     slice: {
       takes: "items",
       writes: false,
+      keys: "one",
       keyOf,
       bytesOf: bytesOfKeyOf,
       answerBytesOf: bytesOfPage,
     },
-    trim: { takes: "items", writes: true, keyOf, bytesOf: bytesOfKeyOf },
+    trim: { takes: "items", writes: true, keys: "one", keyOf, bytesOf: bytesOfKeyOf },
   },
   listIndexes: {
     at: {
       takes: "items",
       writes: false,
+      keys: "one",
       keyOf,
       bytesOf: bytesOfKeyOf,
       answerBytesOf: bytesOfValue,
@@ -313,6 +350,7 @@ export const OPERATIONS = {
     insert: {
       takes: "items",
       writes: true,
+      keys: "one",
       keyOf,
       bytesOf: ({ key, pivot, value }: ListInsert) => key.length + pivot.length + value.length,
       kept: (insert: ListInsert): ListInsert => ({
@@ -327,6 +365,7 @@ export const OPERATIONS = {
     move: {
       takes: "items",
       writes: true,
+      keys: "several",
       keyOf,
       keysOf: ({ key, to }: ListMove) => [key, to],
       bytesOf: ({ key, to }: ListMove) => key.length + to.length,
@@ -335,7 +374,7 @@ export const OPERATIONS = {
   },
   records: RECORDS,
   listBlocking: {
-    blockingPop: { takes: "wait", writes: true },
+    blockingPop: { takes: "wait", writes: true, keyOf: ({ key }: ListWait) => key },
   },
 } as const satisfies OperationTable;
 
@@ -346,7 +385,7 @@ export const INTERFACES = Object.keys(OPERATIONS) as readonly Interface[];
 export type AnyItemsRow = ItemsRow<unknown, unknown>;
 
 /** A row of any method. */
-export type AnyRow = AnyItemsRow | RangeRow | WaitRow;
+export type AnyRow = AnyItemsRow | RangeRow<unknown> | WaitRow<unknown>;
 
 /** The rows of an interface with the names of its methods. */
 export function rowsOf(name: Interface): readonly (readonly [method: string, row: AnyRow])[] {
@@ -366,6 +405,22 @@ export function buildInterfaces(make: (of: Interface, method: string, row: AnyRo
     }
   }
   return made;
+}
+
+/** A method of the contract, whose argument only its caller knows. */
+export type AnyMethod = (namespace: string, argument: never, call: Call) => Promise<unknown>;
+
+/** A method of a store, bound to it. `undefined` = the store lacks the interface. */
+export function methodOf(interfaces: Interfaces, of: Interface, method: string): AnyMethod | undefined {
+  const store = interfaces[of];
+  if (store === undefined) {
+    return undefined;
+  }
+  const inner: unknown = Reflect.get(store, method);
+  if (typeof inner !== "function") {
+    throw new Error(`the store's ${of} have no ${method}`);
+  }
+  return inner.bind(store);
 }
 
 type Rows = typeof OPERATIONS;

@@ -1,4 +1,11 @@
-import { type Backend, type CallUse, type EndableCall, keepsWhole } from "../backend/contract.ts";
+import {
+  type Backend,
+  type Call,
+  type CallUse,
+  type EndableCall,
+  type Interfaces,
+  keepsWhole,
+} from "../backend/contract.ts";
 import { INTERFACES, type Interface, type Stores } from "../backend/operations.ts";
 import { PrismError } from "../errors.ts";
 import type { OpenStore } from "./open-stores.ts";
@@ -34,12 +41,16 @@ export class LiveNamespace implements Namespace, CallUse {
   readonly store: OpenStore;
   rules: NamespaceRules;
   /** Made once, so that routing a call allocates nothing. Empty once the namespace is drained. */
-  routes: Routes;
+  #routes: Routes;
+  /** The same for calls with `keyPrefixes`. `undefined` = there was none yet. */
+  #narrowed: Routes | undefined;
   /** True: it takes no new calls any more. */
   isDrained = false;
   callsUnderWay = 0;
   /** Calls that wait for something. Nobody waits for their end. */
   readonly #waiting = new Set<EndableCall>();
+  /** What calls hold that may wait for something. */
+  readonly #waits: CallUse;
   /** Why no call may wait any more. `undefined` = calls may wait. */
   #waitsEnded: PrismError | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -48,9 +59,7 @@ export class LiveNamespace implements Namespace, CallUse {
     this.name = name;
     this.store = store;
     this.rules = rules;
-    const { backend } = store;
-    const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
-    const waits: CallUse = {
+    this.#waits = {
       begin: (call) => {
         this.begin();
         this.#waiting.add(call);
@@ -63,23 +72,41 @@ export class LiveNamespace implements Namespace, CallUse {
         this.end();
       },
     };
-    this.routes = Object.fromEntries(
-      INTERFACES.flatMap((of) => {
-        const has = backend[of];
-        const use = of === "listBlocking" ? waits : this;
-        return has === undefined ? [] : [[of, { namespace: name, store: has, keepsWhole: whole, use }]];
-      }),
-    );
+    this.#routes = this.#routesTo(store.backend);
   }
 
   get backend(): Backend {
     return this.store.backend;
   }
 
+  /**
+   * The routes of a call. One with `keyPrefixes` gets nothing that could touch other keys.
+   */
+  routesFor({ keyPrefixes }: Call): Routes {
+    if (keyPrefixes === undefined) {
+      return this.#routes;
+    }
+    this.#narrowed ??= this.#routesTo(this.store.narrowed);
+    return this.#narrowed;
+  }
+
+  #routesTo(stores: Interfaces): Routes {
+    const { name: namespace, backend } = this;
+    const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
+    return Object.fromEntries(
+      INTERFACES.flatMap((of) => {
+        const store = stores[of];
+        const use = of === "listBlocking" ? this.#waits : this;
+        return store === undefined ? [] : [[of, { namespace, store, keepsWhole: whole, use }]];
+      }),
+    );
+  }
+
   /** Refuses new calls from now on, and ends those that wait. */
   drain(): void {
     this.isDrained = true;
-    this.routes = {};
+    this.#routes = {};
+    this.#narrowed = {};
     this.endWaits(new PrismError("store_unavailable", `namespace "${this.name}" is drained`));
   }
 

@@ -1,4 +1,5 @@
-import type { Backend } from "../backend/contract.ts";
+import type { Backend, Interfaces } from "../backend/contract.ts";
+import { narrow } from "../backend/narrowed.ts";
 
 /**
  * Makes a store. Namespaces with the same source object share one store. Another source makes
@@ -15,6 +16,8 @@ export interface StoreSource {
 export interface OpenStore {
   readonly source: StoreSource;
   readonly backend: Backend;
+  /** The same store for calls with `keyPrefixes`. */
+  readonly narrowed: Interfaces;
   /** The namespaces on it, including those whose calls have yet to end. */
   users: number;
   /** Resolves when it is closed, even if closing failed. `undefined` = it is open. */
@@ -87,7 +90,8 @@ export class OpenStores {
     }
     // The next one may need what this one still holds, for example a lock.
     await there?.closing;
-    const store: OpenStore = { source, backend: await source.open(), users: 1, closing: undefined };
+    const backend = await source.open();
+    const store: OpenStore = { source, backend, narrowed: narrow(backend), users: 1, closing: undefined };
     this.#stores.set(source, store);
     return store;
   }

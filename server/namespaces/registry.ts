@@ -15,8 +15,9 @@ export interface NamespaceSettings {
 }
 
 /**
- * Finds the store for a namespace's name on the wire ("" = `default`). It counts `call` as
- * under way until it is over. It throws {@link PrismError}:
+ * Finds the store for a namespace's name on the wire ("" = `default`). A call with `keyPrefixes`
+ * gets one that refuses all other keys. It counts `call` as under way until it is over. It throws
+ * {@link PrismError}:
  * - `namespace_not_found`, or `invalid_field` for an invalid name;
  * - `interface_unsupported` if the store lacks the interface;
  * - `store_unavailable` while the namespace is drained: a later call finds it served again or gone.
@@ -56,7 +57,7 @@ export class NamespaceRegistry implements NamespaceRouter {
 
   route<I extends Interface>(of: I, name: string, call: Call): Route<Stores[I]> {
     const namespace = this.#find(name);
-    const route: Route<Stores[I]> | undefined = namespace?.routes[of];
+    const route: Route<Stores[I]> | undefined = namespace?.routesFor(call)[of];
     if (namespace === undefined || route === undefined) {
       throw this.#refusal(of, name);
     }

@@ -28,9 +28,9 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const NEVER = createCall();
 
 /** A method that takes items, with the store's own function. */
-export interface QueuedMethod<Item, Answer> extends ItemsRow<Item, Answer> {
+export type QueuedMethod<Item, Answer> = ItemsRow<Item, Answer> & {
   readonly run: ItemsMethod<Item, Answer>;
-}
+};
 
 interface WaitingCall {
   readonly method: QueuedMethod<unknown, unknown>;

@@ -1,5 +1,11 @@
 import type { Call, Interfaces } from "../contract.ts";
-import { type AnyItemsRow, buildInterfaces, type Interface, type ItemsMethod } from "../operations.ts";
+import {
+  type AnyItemsRow,
+  buildInterfaces,
+  type Interface,
+  type ItemsMethod,
+  methodOf,
+} from "../operations.ts";
 
 /** The shape of every call of the contract, so that one wrapper fits all. */
 export type StoreMethod<A, R> = (namespace: string, argument: A, call: Call) => Promise<R>;
@@ -36,18 +42,4 @@ export function combineItems(
     const there = methods.filter((each) => each !== undefined);
     return there.length === methods.length ? combine(row, there as AnyItemsMethod[], of) : undefined;
   });
-}
-
-type AnyStoreMethod = StoreMethod<never, unknown>;
-
-function methodOf(backend: Interfaces, of: Interface, method: string): AnyStoreMethod | undefined {
-  const store = backend[of];
-  if (store === undefined) {
-    return undefined;
-  }
-  const inner: unknown = Reflect.get(store, method);
-  if (typeof inner !== "function") {
-    throw new Error(`the store's ${of} have no ${method}`);
-  }
-  return inner.bind(store);
 }

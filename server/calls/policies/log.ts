@@ -37,15 +37,11 @@ export function createLogPolicy(failures: FailureLog): Policy {
   return { on: () => hooks };
 }
 
-/** They replace messages that can contain keys and values. */
-const UNREAD = "the request was not read; the answer says why";
-const NAMES_KEYS = "the message names keys of the caller; the answer has it";
+/** It replaces messages that can contain keys and values. */
+const ECHOES = "the message can have keys or values of the caller; the answer has it";
 
 function messageOf({ reason, message, echoes }: PrismError): string {
-  if (echoes) {
-    return UNREAD;
-  }
-  return REASONS[reason].namesKeys === true ? NAMES_KEYS : message;
+  return echoes || REASONS[reason].namesKeys === true ? ECHOES : message;
 }
 
 function fieldsOf(record: CallRecord, error: PrismError | undefined) {
