@@ -4,7 +4,7 @@
  * `make check` fails on a cycle or a wrong-way import.
  */
 const TEST =
-  "\\.test\\.ts$|^(http2|client/transport|server/backend/sqlite)/testing\\.ts$|^tests/|^server/backend/conformance/";
+  "\\.test\\.ts$|^(http2|client/transport|server/backend/sqlite)/testing\\.ts$|^tests/|^server/backend/conformance/|^server/catalog/suite\\.ts$";
 
 const never = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 
@@ -35,7 +35,7 @@ module.exports = {
       "rooms-behind-factory",
       {
         path: "^server/",
-        pathNot: `^server/backend/([^/]+)/|^server/backend/(factory|rooms)\\.ts$|${TEST}`,
+        pathNot: `^server/backend/([^/]+)/|^server/backend/(factory|rooms)\\.ts$|^server/catalog/|${TEST}`,
       },
       { path: "^server/backend/[^/]+/" },
       "One file lists the rooms, one puts their layers around them; nobody else names a room.",
@@ -63,8 +63,39 @@ module.exports = {
       {
         path: "^(gen|server|client)/",
         pathNot:
-          "^server/namespaces/|^server/backend/(contract|operations|narrowed)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/namespaces/|^server/backend/(contract|operations|narrowed|lane)\\.ts$|^server/(errors|limits)\\.ts$",
       },
+      "",
+    ),
+    never(
+      "catalogs-keep-namespaces",
+      { path: "^server/catalog/", pathNot: TEST },
+      {
+        path: "^(gen|server|client)/",
+        pathNot:
+          "^server/catalog/|^server/namespaces/(catalog|rules)\\.ts$|^server/backend/(keep-listening|migration-files|rooms)\\.ts$|^server/backend/(sqlite|postgres)/|^server/(errors|limits|tls-files)\\.ts$",
+      },
+      "A catalog in a database opens it as the room of that database does.",
+    ),
+    never(
+      "catalogs-behind-their-list",
+      {
+        path: "^server/",
+        pathNot: `^server/catalog/|^server/(app|config/config|config/schema)\\.ts$|${TEST}`,
+      },
+      { path: "^server/catalog/" },
+      "",
+    ),
+    never(
+      "catalogs-use-one-room-each",
+      { path: "^server/catalog/(sqlite|postgres|memory|document)", pathNot: TEST },
+      { path: "^server/backend/(sqlite|postgres)/", pathNot: "^server/backend/$1/" },
+      "",
+    ),
+    never(
+      "drivers-in-their-rooms",
+      { path: "^server/", pathNot: `^server/(backend|catalog)/(sqlite|postgres)[./]|${TEST}` },
+      { path: "^(node:)?sqlite$|^node_modules/(pg|@types/pg)/" },
       "",
     ),
     never(

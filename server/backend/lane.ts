@@ -60,3 +60,16 @@ export function createLane(max: number): Lane {
     },
   };
 }
+
+/** Runs `work` when the lane has room. */
+export async function within<T>(lane: Lane, call: Call | undefined, work: () => Promise<T>): Promise<T> {
+  const entered = lane.enter(call);
+  if (entered !== undefined) {
+    await entered;
+  }
+  try {
+    return await work();
+  } finally {
+    lane.leave();
+  }
+}

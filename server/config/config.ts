@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
+import { type ControlConfig, defaultControl, locateControl } from "../catalog/config.ts";
 import type { NamespaceRules } from "../namespaces/rules.ts";
 import type { Address } from "./address.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
@@ -59,6 +60,8 @@ export interface Config {
   readonly backends: Readonly<Record<string, BackendConfig>>;
   /** At least one, in the order of the file. */
   readonly namespaces: readonly NamespaceConfig[];
+  /** Where namespaces that are made at run time are kept. `isDefault`: nobody chose it. */
+  readonly control: ControlConfig & { readonly isDefault: boolean };
   readonly logging: CamelCased<CheckedFile["logging"]>;
   readonly limits: CamelCased<CheckedFile["limits"]> & { readonly maxConnectionsPerPeer: number };
 }
@@ -91,6 +94,12 @@ export function compile(
     return { name, pattern, backend: own, rules };
   });
 
+  const isInUse = namespaces.some(({ backend }) => backend === DATABASE);
+  const chosen = checked.control;
+  const control = chosen
+    ? locateControl(chosen, folder)
+    : defaultControl(isInUse ? backends[DATABASE] : undefined);
+
   const { listenAddress, tls, cors, ...rest } = camelCased(server);
   return deepFreeze({
     file: fileName,
@@ -107,6 +116,7 @@ export function compile(
     admin: { listen: admin.listen_address },
     backends,
     namespaces,
+    control: { ...control, isDefault: chosen === undefined },
     logging: camelCased(logging),
     limits: {
       ...camelCased(limits),

@@ -48,6 +48,7 @@ const DEFAULTS = {
   admin: { listen: { host: "127.0.0.1", port: 8090 } },
   backends: { database: { type: "sqlite", path: join(folder, "data/prism.db") } },
   namespaces: [{ name: "default", pattern: "keyvalue", backend: "database" }],
+  control: { type: "sqlite", path: join(folder, "data/prism-control.db"), isDefault: true },
   logging: { level: "info", format: "auto" },
   limits: {
     maxValueBytes: 4 * 1024 * 1024,
@@ -330,5 +331,51 @@ logging: {level: warn, format: pretty}
     const problems = refusal(load)?.problems.map(({ message }) => message) ?? [];
     expect(problems[0]).toContain('no backend "b0x"; did you mean "b0"? expected one of: database, b0');
     expect(problems[50]).toMatch(/no backend "b50x"$/);
+  });
+});
+
+describe("control", () => {
+  const controlOf = (yaml: string) => loadYaml(yaml).control;
+
+  test("is beside the data of database, if that is in use", () => {
+    expect(controlOf("database: {type: sqlite, path: x/data}")).toMatchObject({
+      type: "sqlite",
+      path: join(folder, "x/data-control.db"),
+    });
+    const url = "postgres://localhost/db";
+    expect(controlOf(`database: {type: postgres, url: "${url}", tls: {}}`)).toEqual({
+      type: "postgres",
+      url,
+      schema: "prism_control",
+      tls: {},
+      isDefault: true,
+    });
+    expect(controlOf(`database: {type: postgres, url: "${url}", schema: ${"s".repeat(63)}}`)).toMatchObject({
+      schema: `${"s".repeat(55)}_control`,
+    });
+    for (const yaml of [
+      "database: {type: memory}",
+      "{backends: {a: {type: memory}}, namespaces: [{name: n, backend: a}]}",
+    ]) {
+      expect(controlOf(yaml)).toEqual({ type: "memory", isDefault: true });
+    }
+  });
+
+  test("is where the file says", () => {
+    expect(controlOf("control: {type: sqlite, path: names.db}")).toEqual({
+      type: "sqlite",
+      path: join(folder, "names.db"),
+      isDefault: false,
+    });
+    expect(controlOf('control: {type: postgres, url: "postgres://localhost/db", tls: {ca: ca.pem}}')).toEqual({
+      type: "postgres",
+      url: "postgres://localhost/db",
+      schema: "prism_control",
+      tls: { ca: join(folder, "ca.pem") },
+      isDefault: false,
+    });
+    expect(problemsOf(() => controlOf("control: {type: redis}"))).toEqual([
+      "prism.yaml:1:11: control.type: expected one of: memory, sqlite, postgres; found \"redis\"",
+    ]);
   });
 });

@@ -10,7 +10,9 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { type BackendConfig, backendSchema, pluginSchema } from "../backend/rooms.ts";
+import { controlSchema } from "../catalog/config.ts";
 import { DEFAULT_NAMESPACE, MAX_TTL_SECONDS, NAMESPACE_PATTERN } from "../limits.ts";
+import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES, SERVICE_PATTERN } from "../namespaces/rules.ts";
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
 import { setting } from "./setting.ts";
 
@@ -153,7 +155,7 @@ const adminSchema = z.strictObject({
 
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 
-const patternSchema = z.string().regex(/^[^*]{1,255}\*?$|^\*$/, {
+const patternSchema = z.string().regex(SERVICE_PATTERN, {
   error: 'expected a name, a beginning of names with "*" behind it, or "*" for all',
 });
 
@@ -169,7 +171,7 @@ const namespaceLimitsSchema = z.strictObject({
     "Calls at the same time; those that wait for something count. 0 = no limit.",
   ),
   max_value_bytes: setting(
-    whole(0, 64 * MIB).default(0),
+    whole(0, MAX_NAMESPACE_VALUE_BYTES).default(0),
     "The largest value. limits.max_value_bytes holds too. 0 = no further limit.",
   ),
   max_entries: setting(
@@ -195,18 +197,17 @@ const ttlSchema = z
     ),
     forbidden: setting(z.boolean().default(false), "True = no entry may have one."),
   })
-  .refine(({ min_seconds: min, max_seconds: max }) => max === 0 || min <= max, {
-    path: ["max_seconds"],
-    error: "expected 0, or no less than min_seconds",
-  })
-  .refine(
-    ({ default_seconds: given, min_seconds: min, max_seconds: max }) =>
-      given === 0 || (given >= min && (max === 0 || given <= max)),
-    { path: ["default_seconds"], error: "expected 0, or a time from min_seconds to max_seconds" },
-  )
-  .refine(({ forbidden, ...times }) => !forbidden || Object.values(times).every((time) => time === 0), {
-    path: ["forbidden"],
-    error: "cannot be combined with times",
+  .superRefine((ttl, context) => {
+    const problem = findTtlProblem({
+      defaultSeconds: ttl.default_seconds,
+      minSeconds: ttl.min_seconds,
+      maxSeconds: ttl.max_seconds,
+      forbidden: ttl.forbidden,
+    });
+    if (problem !== undefined) {
+      const key = problem.rule.replace("S", "_s");
+      context.addIssue({ code: "custom", path: [key], message: problem.message });
+    }
   });
 
 const accessSchema = z.strictObject({
@@ -349,6 +350,10 @@ export const configSchema = z.strictObject({
       .min(1, { error: "expected at least one namespace; without the key there is one, called default" })
       .prefault([{ name: DEFAULT_NAMESPACE }]),
     "What callers can name. Absent = one, default, on database. An empty list is refused: nothing could be called.",
+  ),
+  control: setting(
+    controlSchema.optional(),
+    "Where namespaces that are made at run time are kept; docs/namespaces.md has the options of each type. Absent = beside the data of database, if a namespace of the file is on it and it is SQLite or PostgreSQL; otherwise in memory.",
   ),
   logging: loggingSchema.prefault({}),
   limits: limitsSchema.prefault({}),

@@ -1,3 +1,4 @@
+import { PrismError } from "../errors.ts";
 import type { NamespaceRules } from "./rules.ts";
 
 /** A namespace as it is kept, so that it is there again after a restart and on other gateways. */
@@ -16,7 +17,7 @@ export interface SavedNamespace {
   readonly version: number;
 }
 
-/** What is kept of a namespace as it was given. 0 and "" = not stated. */
+/** What is kept of a namespace as it was given. 0, "" and false = not stated. */
 export interface NamespaceWishes {
   readonly readRps: number;
   readonly writeRps: number;
@@ -27,10 +28,23 @@ export interface NamespaceWishes {
   readonly cacheTtlSeconds: number;
 }
 
+/** The wishes of a namespace that states none. */
+export const NO_WISHES: NamespaceWishes = {
+  readRps: 0,
+  writeRps: 0,
+  dataSizeGb: 0,
+  retentionDays: 0,
+  consistency: "",
+  cacheEnabled: false,
+  cacheTtlSeconds: 0,
+};
+
 /**
  * Where namespaces that are made at run time are kept: the configuration file, a SQLite file, or a
  * PostgreSQL database that several gateways share. It throws {@link PrismError}:
- * `store_unavailable` if nothing can be read or kept now, and those of each method.
+ * `store_unavailable` if nothing can be read or kept now, `store_full` if there is no room for it,
+ * `outcome_unknown` if it may be kept or not, and those of each method. `catalog/suite.ts` tests
+ * each catalog.
  */
 export interface NamespaceCatalog {
   /** Opens it and makes what it needs. Throws StartError if an operator has to act. */
@@ -50,5 +64,21 @@ export interface NamespaceCatalog {
    * a second later. The returned function ends that.
    */
   watch(changed: () => void): () => void;
+  /**
+   * Runs `work` while no other gateway runs any for this namespace. Answers false, at once, if
+   * another one does, or if the kept one has another version. `lost` aborts when others may begin
+   * although `work` has not ended. Absent = no other gateway uses this catalog.
+   */
+  exclusively?(namespace: SavedNamespace, work: (lost: AbortSignal) => Promise<void>): Promise<boolean>;
   close(): Promise<void>;
+}
+
+/** The refusal of a new namespace whose name is taken. */
+export function nameTaken(name: string): PrismError {
+  return new PrismError("namespace_exists", `there is a namespace "${name}" already`);
+}
+
+/** The refusal of a change whose version is not the kept one. */
+export function changedMeanwhile(name: string): PrismError {
+  return new PrismError("conflict", `namespace "${name}" was changed meanwhile: read it again`);
 }

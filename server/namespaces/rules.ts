@@ -73,3 +73,31 @@ export const NO_RULES: NamespaceRules = {
   ttl: { defaultSeconds: 0, minSeconds: 0, maxSeconds: 0, forbidden: false },
   access: { owners: [], consumers: [] },
 };
+
+/** The largest bound of a value that a namespace may have. */
+export const MAX_NAMESPACE_VALUE_BYTES = 64 * 1024 * 1024;
+
+/** The form of {@link Consumer.servicePattern}. */
+export const SERVICE_PATTERN = /^[^*]{1,255}\*?$|^\*$/;
+
+/** A rule of times to live that contradicts the others. */
+export interface TtlProblem {
+  readonly rule: keyof TtlRules;
+  /** What would be right. */
+  readonly message: string;
+}
+
+/** Finds what contradicts itself in times to live; `undefined` = nothing. */
+export function findTtlProblem(ttl: TtlRules): TtlProblem | undefined {
+  const { defaultSeconds, minSeconds, maxSeconds, forbidden } = ttl;
+  if (forbidden && (defaultSeconds !== 0 || minSeconds !== 0 || maxSeconds !== 0)) {
+    return { rule: "forbidden", message: "cannot be combined with times" };
+  }
+  if (maxSeconds !== 0 && minSeconds > maxSeconds) {
+    return { rule: "maxSeconds", message: "expected 0, or no less than the shortest time to live" };
+  }
+  const isOutside = defaultSeconds < minSeconds || (maxSeconds !== 0 && defaultSeconds > maxSeconds);
+  return defaultSeconds !== 0 && isOutside
+    ? { rule: "defaultSeconds", message: "expected 0, or a time from the shortest to the longest" }
+    : undefined;
+}

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { abortError, PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
 import type { Figures } from "../figures.ts";
-import { createLane, type Lane } from "../lane.ts";
+import { createLane, type Lane, within } from "../lane.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { isLocked, isLost, isReadOnly, isRetryable, isUnprepared, toPrismError } from "./errors.ts";
@@ -168,19 +168,6 @@ async function untilAborted<T>(session: Session, { signal }: Call, work: () => P
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
-  }
-}
-
-/** Runs `work` when the lane has room. */
-async function within<T>(lane: Lane, call: Call | undefined, work: () => Promise<T>): Promise<T> {
-  const entered = lane.enter(call);
-  if (entered !== undefined) {
-    await entered;
-  }
-  try {
-    return await work();
-  } finally {
-    lane.leave();
   }
 }
 

@@ -265,6 +265,6 @@ export function createStatements(schema: string, now: string) {
  * A pooler may run a statement that another client prepared under the same name. So a name never
  * stands for two texts, whichever schema, database or version of Prism they come from.
  */
-function nameOf(name: string, text: string): string {
+export function nameOf(name: string, text: string): string {
   return `prism_${name}_${createHash("sha256").update(text).digest("hex").slice(0, 32)}`;
 }

@@ -118,7 +118,7 @@ describe("a file that Prism must not use", () => {
     expect(openAndClose).toThrow(
       expect.objectContaining({
         reason: "store_unavailable",
-        message: `${path} is a SQLite database of another program: choose another path, Prism does not change it`,
+        message: `${path} is a SQLite database of another program or for another purpose: choose another path, Prism does not change it`,
       }),
     );
     expect(readFileSync(path).equals(before)).toBe(true);

@@ -28,6 +28,8 @@ export interface DatabaseOptions {
   readonly path: string;
   /** The most bytes of the database file. `undefined` = no bound. */
   readonly maxBytes: number | undefined;
+  /** The mark in the file's header of what it is for. Absent = a store. */
+  readonly applicationId?: number;
 }
 
 /**
@@ -36,16 +38,16 @@ export interface DatabaseOptions {
  * the file.
  */
 export function openWriter(options: DatabaseOptions, migrations: readonly Migration[]): DatabaseSync {
-  const { path } = options;
+  const { path, applicationId } = options;
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: WRITER_BUSY_TIMEOUT_MS });
-    identify(db, migrations, path);
+    identify(db, migrations, path, applicationId);
     enableLog(db);
     db.exec(`PRAGMA synchronous = FULL;
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
       PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
-    migrate(db, migrations);
+    migrate(db, migrations, applicationId);
     expectWritable(db, migrations.length);
     if (options.maxBytes !== undefined) {
       limitSize(db, options.maxBytes);

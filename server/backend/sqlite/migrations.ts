@@ -4,7 +4,7 @@ import { loadMigrations, type Migration } from "../migration-files.ts";
 import { prepare, type Query } from "./query.ts";
 
 /**
- * "Prsm" in the file's header: marks a database as Prism's
+ * "Prsm" in the file's header: marks a database as a store of Prism
  * (https://www.sqlite.org/pragma.html#pragma_application_id).
  */
 const APPLICATION_ID = 0x5072736d;
@@ -14,9 +14,14 @@ export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrat
 
 /**
  * Throws {@link PrismError} `store_unavailable` unless the database is empty, or is one of Prism's
- * that these migrations know. Changes nothing, so another program's database stays intact.
+ * for the same purpose that these migrations know. Changes nothing, so another program's database stays intact.
  */
-export function identify(db: DatabaseSync, migrations: readonly Migration[], path: string): void {
+export function identify(
+  db: DatabaseSync,
+  migrations: readonly Migration[],
+  path: string,
+  applicationId: number = APPLICATION_ID,
+): void {
   // One transaction, so that the three values are of one moment: another process may be creating
   // the file.
   db.exec("BEGIN");
@@ -24,10 +29,10 @@ export function identify(db: DatabaseSync, migrations: readonly Migration[], pat
   const [id] = one<[number]>(db, "PRAGMA application_id");
   const [tables] = one<[number]>(db, "SELECT count(*) FROM sqlite_schema");
   db.exec("COMMIT");
-  if (id !== APPLICATION_ID && (id !== 0 || version !== 0 || tables !== 0)) {
+  if (id !== applicationId && (id !== 0 || version !== 0 || tables !== 0)) {
     throw new PrismError(
       "store_unavailable",
-      `${path} is a SQLite database of another program: choose another path, Prism does not change it`,
+      `${path} is a SQLite database of another program or for another purpose: choose another path, Prism does not change it`,
     );
   }
   if (version > migrations.length) {
@@ -42,7 +47,11 @@ export function identify(db: DatabaseSync, migrations: readonly Migration[], pat
  * Applies missing migrations, each whole or not at all. Several processes may do this to one file
  * at once.
  */
-export function migrate(db: DatabaseSync, migrations: readonly Migration[]): void {
+export function migrate(
+  db: DatabaseSync,
+  migrations: readonly Migration[],
+  applicationId: number = APPLICATION_ID,
+): void {
   for (const { version, sql } of migrations) {
     if (userVersion(db) >= version) {
       continue;
@@ -52,7 +61,7 @@ export function migrate(db: DatabaseSync, migrations: readonly Migration[]): voi
       // Another process may have applied it while this one waited for the lock.
       if (userVersion(db) < version) {
         db.exec(sql);
-        db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version}`);
+        db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
       }
       db.exec("COMMIT");
     } catch (error) {

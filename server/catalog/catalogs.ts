@@ -1,0 +1,19 @@
+import type { NamespaceCatalog } from "../namespaces/catalog.ts";
+import type { ControlConfig } from "./config.ts";
+import { createMemoryCatalog } from "./memory.ts";
+
+/** Loads and makes the catalog that `config` describes. It is not open yet. */
+export async function createCatalog(config: ControlConfig): Promise<NamespaceCatalog> {
+  switch (config.type) {
+    case "memory":
+      return createMemoryCatalog();
+    case "sqlite": {
+      const { createSqliteCatalog } = await import("./sqlite.ts");
+      return createSqliteCatalog(config);
+    }
+    case "postgres": {
+      const { createPostgresCatalog } = await import("./postgres.ts");
+      return createPostgresCatalog(config);
+    }
+  }
+}
