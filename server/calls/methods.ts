@@ -9,6 +9,7 @@ import {
   timeout_ms,
   waits,
 } from "../../gen/prism/options_pb.ts";
+import { PERMISSIONS, type Permission } from "./principal.ts";
 
 /** What the proto says of a method, read once. `proto/prism/options.proto` explains each option. */
 export interface MethodRow {
@@ -30,8 +31,8 @@ export interface MethodRow {
   readonly cacheable: boolean;
   /** How long a client may reuse it, in seconds; 0 = the client decides. */
   readonly cacheTtlSeconds: number;
-  /** The permissions that the caller must have; [] = none. */
-  readonly permissions: readonly string[];
+  /** The permissions that the caller must have, all of them; [] = none. */
+  readonly permissions: readonly Permission[];
   /** Whether the caller must authenticate, if authentication is configured. */
   readonly requireAuth: boolean;
   /** Whether a call may wait for minutes until something happens. */
@@ -47,9 +48,20 @@ export interface MethodRow {
 /** The proto names of fields with a request's single key: of an entry, of a list. */
 const KEY_FIELDS: readonly string[] = ["key", "list_key"];
 
-/** Reads a method's row. `maxTimeoutMs` bounds every call; 0 = no bound. */
+/** How the names of Prism's services begin. The others (health, reflection) are for everybody. */
+const OWN_SERVICES = "prism.";
+
+/**
+ * Reads a method's row. `maxTimeoutMs` bounds every call; 0 = no bound. Throws TypeError for a
+ * method of Prism whose options do not say who may call it: it would be open to everybody.
+ */
 export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
   const { parent, name, methodKind: kind, input } = desc;
+  const requireAuth = getOption(parent, require_auth);
+  const permissions = permissionsOf(desc);
+  if (parent.typeName.startsWith(OWN_SERVICES) && !(requireAuth && permissions.length > 0)) {
+    throw new TypeError(`${parent.typeName}/${name} lacks prism.require_auth or prism.required_permissions`);
+  }
   const single = kind === "unary" || kind === "server_streaming";
   const textField = (names: readonly string[]) =>
     single ? input.fields.find((field) => isText(field) && names.includes(field.name))?.localName : undefined;
@@ -62,13 +74,23 @@ export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
     idempotent: desc.idempotency !== Level.IDEMPOTENCY_UNKNOWN,
     cacheable: getOption(desc, cacheable),
     cacheTtlSeconds: getOption(desc, rpc_cache_ttl_seconds),
-    permissions: getOption(desc, required_permissions),
-    requireAuth: getOption(parent, require_auth),
+    permissions,
+    requireAuth,
     waits: getOption(desc, waits),
     rateLimitRps: getOption(parent, rate_limit_rps),
     namespaceField: textField(["namespace"]),
     keyField: textField(KEY_FIELDS),
   };
+}
+
+function permissionsOf(desc: DescMethod): readonly Permission[] {
+  return getOption(desc, required_permissions).map((text) => {
+    const known = PERMISSIONS.find((permission) => permission === text);
+    if (known === undefined) {
+      throw new TypeError(`${desc.parent.typeName}/${desc.name} requires an unknown permission: ${text}`);
+    }
+    return known;
+  });
 }
 
 function isText({ fieldKind, scalar }: DescField): boolean {
