@@ -109,6 +109,16 @@ module.exports = {
       "What is around every handler knows neither bytes nor services.",
     ),
     never(
+      "auth-knows-callers-only",
+      { path: "^server/auth/", pathNot: TEST },
+      {
+        path: "^(server|gen|client|http2)/",
+        pathNot:
+          "^server/auth/|^server/calls/(principal|peer|policies/auth)\\.ts$|^server/(errors|read-file)\\.ts$",
+      },
+      "It finds out who calls, for any call; only the start of the server and the configuration know it.",
+    ),
+    never(
       "services-stand-beside-the-wire",
       { path: "^server/services/", pathNot: TEST },
       {

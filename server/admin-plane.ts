@@ -1,3 +1,5 @@
+import { guardAdminRoutes } from "./admin-access.ts";
+import type { Authenticator } from "./calls/policies/auth.ts";
 import { createHealthRoute } from "./health-route.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
@@ -8,18 +10,29 @@ import type { HealthState } from "./services/health.ts";
 export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addRoutes" | "helpWithPath"> {
   readonly registry: NamespaceRegistry;
   readonly health: HealthState;
+  /** Finds out who sends plain HTTP requests. `undefined` = nobody is asked. */
+  readonly authenticator: Authenticator | undefined;
 }
 
 /**
  * Builds the operator's port without listening: the services of `services/admin-services.ts` over
  * every protocol, and plain HTTP routes.
  */
-export function createAdminPlane({ registry, health, ...options }: AdminPlaneOptions): Promise<Plane> {
+export function createAdminPlane({
+  registry,
+  health,
+  authenticator,
+  ...options
+}: AdminPlaneOptions): Promise<Plane> {
   return createPlane({
     ...options,
     services: (calls) => createAdminServices({ calls }),
-    addRoutes(app) {
-      app.get("/health", createHealthRoute(registry, health));
+    async addRoutes(plane, failures) {
+      // In a context of their own, so that the guard is on these routes and on nothing else.
+      await plane.register(async (app) => {
+        const access = guardAdminRoutes(app, authenticator, failures);
+        app.get("/health", createHealthRoute(registry, health, access));
+      });
     },
   });
 }

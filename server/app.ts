@@ -67,8 +67,9 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     },
     directPath,
   };
+  const authenticator = await createAuthenticator(config, log);
   const policiesOf = (plane: "data" | "admin") => (failures: FailureLog) =>
-    createPolicies({ config, failures, registry, plane });
+    createPolicies({ config, failures, registry, plane, authenticator });
   const dataPlane = await createPlane({
     ...shared,
     services: (calls) => createServices({ router: registry, health, limits, calls }),
@@ -83,6 +84,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     policies: policiesOf("admin"),
     registry,
     health,
+    authenticator,
   });
 
   async function stop(graceMs: number): Promise<void> {
@@ -92,13 +94,14 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     // Who looks at a gateway that stops has nothing to wait for.
     await adminPlane.close(0);
     await registry.close();
+    authenticator?.close();
   }
 
   return {
     registry,
     async start() {
       try {
-        await registry.add(namespaces);
+        await Promise.all([registry.add(namespaces), authenticator?.start()]);
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
@@ -153,6 +156,16 @@ async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<
   }
 }
 
+/** Finds out who calls. `undefined` = nobody is asked. */
+async function createAuthenticator({ auth }: Config, log: Logger) {
+  if (auth === undefined) {
+    return undefined;
+  }
+  // Imported late: most of it checks tokens, and a gateway without them starts sooner.
+  const { CredentialAuthenticator } = await import("./auth/authenticator.ts");
+  return new CredentialAuthenticator(auth, log);
+}
+
 function readTls({ server: { tls } }: Config): TlsMaterial | undefined {
   if (tls === undefined) {
     return undefined;
@@ -166,5 +179,5 @@ function readTls({ server: { tls } }: Config): TlsMaterial | undefined {
     key: tls.keyFile,
     ca: tls.clientCaFile,
   });
-  return { cert, key, clientCa: ca };
+  return { cert, key, clientCa: ca, optionalClientCerts: tls.optionalClientCerts ?? false };
 }

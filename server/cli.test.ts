@@ -36,6 +36,9 @@ test.each([
   ["config check -- -f", { kind: "config-check", file: "-f" }],
   ["config --help", { kind: "help", topic: "config" }],
   ["config check --help", { kind: "help", topic: "config" }],
+  ["auth hash", { kind: "auth-hash", stdin: false }],
+  ["auth hash --stdin", { kind: "auth-hash", stdin: true }],
+  ["auth --help", { kind: "help", topic: "auth" }],
 ])("prism %s", (line, command) => {
   expect(parseCommand(line === "" ? [] : line.split(" "))).toEqual(command);
 });
@@ -49,7 +52,7 @@ test.each<[string[], string, string | undefined]>([
   [["serve", "--color"], "unknown option '--color'", "serve"],
   [["serve", "--lisen", ":1"], "unknown option '--lisen'; did you mean \"--listen\"?", "serve"],
   [["serve", "--memory", "--confg=f"], "unknown option '--confg'; did you mean \"--config\"?", "serve"],
-  [["help", "srve"], 'no help for "srve"; expected one of: serve, config', undefined],
+  [["help", "srve"], 'no help for "srve"; expected one of: serve, config, auth', undefined],
   [["help", "serve", "now"], 'unexpected argument "now"', undefined],
   [["serve", "-p"], "unknown option '-p'", "serve"],
   [["serve", "--listen"], "option '--listen <value>' argument missing", "serve"],
@@ -62,6 +65,13 @@ test.each<[string[], string, string | undefined]>([
   [["config", "check", ""], '"config check" needs a file name', "config"],
   [["config", "check", "a", "b"], 'unexpected argument "b"', "config"],
   [["config", "check", "a", "--memory"], "unknown option '--memory'", "config"],
+  [["auth"], '"auth" needs a command; expected: auth hash', "auth"],
+  [["auth", "hsah"], 'unknown command "auth hsah"; expected: auth hash', "auth"],
+  [
+    ["auth", "hash", "s3cret"],
+    '"auth hash" takes no key as an argument, where others can read it; use --stdin',
+    "auth",
+  ],
 ])("prism %j is refused", (argv, message, topic) => {
   expect(usageError(argv)).toEqual([message, topic]);
 });
@@ -71,6 +81,7 @@ describe("help", () => {
     for (const part of [
       "prism serve",
       "prism config check FILE",
+      "prism auth hash",
       "prism version",
       "\n  0  ",
       "\n  1  ",
@@ -97,7 +108,7 @@ describe("help", () => {
   });
 
   test("no line is too long for a terminal", () => {
-    for (const topic of [undefined, "serve", "config"] as const) {
+    for (const topic of [undefined, "serve", "config", "auth"] as const) {
       expect(
         Math.max(
           ...helpText(topic)

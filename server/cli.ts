@@ -3,7 +3,7 @@ import { type Flags, SOURCES } from "./config/settings.ts";
 import { nearest } from "./nearest.ts";
 
 /** A command with its own help text. */
-export type Topic = "serve" | "config";
+export type Topic = "serve" | "config" | "auth";
 
 /** A parsed command line. */
 export type Command =
@@ -11,6 +11,8 @@ export type Command =
   | { readonly kind: "serve"; readonly file: string | undefined; readonly flags: Flags }
   /** Check a configuration file and do nothing else. */
   | { readonly kind: "config-check"; readonly file: string }
+  /** Print the hash of an API key: of the one on standard input, or else of a new one. */
+  | { readonly kind: "auth-hash"; readonly stdin: boolean }
   /** Print {@link helpText} of `topic`; `undefined` = the program's. */
   | { readonly kind: "help"; readonly topic: Topic | undefined }
   /** Print the version. */
@@ -50,6 +52,8 @@ export function parseCommand(argv: readonly string[]): Command {
       return parseServe(rest);
     case "config":
       return parseConfig(rest);
+    case "auth":
+      return parseAuth(rest);
     default: {
       if (command.startsWith("-")) {
         throw new UsageError(`unknown option "${command}"; options come after the command`);
@@ -62,7 +66,7 @@ export function parseCommand(argv: readonly string[]): Command {
   }
 }
 
-const TOPICS: readonly Topic[] = ["serve", "config"];
+const TOPICS: readonly Topic[] = ["serve", "config", "auth"];
 const COMMANDS: readonly string[] = [...TOPICS, "help", "version"];
 
 function parseHelp([topic, ...further]: readonly string[]): Command {
@@ -130,6 +134,30 @@ function parseConfig(argv: readonly string[]): Command {
   return { kind: "config-check", file };
 }
 
+const AUTH_OPTIONS = { ...HELP_OPTION, stdin: { type: "boolean" } } as const;
+
+function parseAuth(argv: readonly string[]): Command {
+  const { values, positionals } = strictly("auth", argv, AUTH_OPTIONS, () =>
+    parseArgs({ args: [...argv], allowPositionals: true, options: AUTH_OPTIONS }),
+  );
+  if (values.help === true) {
+    return { kind: "help", topic: "auth" };
+  }
+  const [action, ...further] = positionals;
+  if (action !== "hash") {
+    const given = action === undefined ? '"auth" needs a command' : `unknown command "auth ${action}"`;
+    throw new UsageError(`${given}; expected: auth hash`, "auth");
+  }
+  if (further.length > 0) {
+    // Not repeated: it may be a key, and messages end up in logs.
+    throw new UsageError(
+      '"auth hash" takes no key as an argument, where others can read it; use --stdin',
+      "auth",
+    );
+  }
+  return { kind: "auth-hash", stdin: values.stdin === true };
+}
+
 /** Runs parseArgs. Its errors become UsageErrors with the first sentence of their message. */
 function strictly<T>(topic: Topic, argv: readonly string[], options: object, parse: () => T): T {
   try {
@@ -165,6 +193,8 @@ export function helpText(topic?: Topic): string {
       return serveHelp();
     case "config":
       return CONFIG_HELP;
+    case "auth":
+      return AUTH_HELP;
   }
 }
 
@@ -173,6 +203,7 @@ const MAIN_HELP = `prism: a data access gateway
 usage:
   prism serve [options]      run the gateway
   prism config check FILE    check a configuration file, and nothing else
+  prism auth hash            make an API key and the hash for the configuration
   prism version              print the version
   prism help [COMMAND]       print this, or the help of a command
 
@@ -188,6 +219,18 @@ Checks a configuration file the way "prism serve" would, with the same environme
 variables, and prints every problem as file:line:column. Opens no store and no port.
 
 Exit code 0: usable; 2: not.
+`;
+
+const AUTH_HELP = `usage: prism auth hash [--stdin]
+
+Makes a new random API key and prints it with its hash. The hash goes into the
+configuration (auth.api_keys), the key to its caller, and nowhere else.
+
+options:
+  --stdin
+      hash the key on standard input, and make none
+  -h, --help
+      print this
 `;
 
 /** Lines of at most 90 characters, indented under what they explain. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { AdminAccess } from "./admin-access.ts";
 import { ReadOnlyError } from "./errors.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import type { HealthState } from "./services/health.ts";
@@ -7,10 +8,10 @@ import type { HealthState } from "./services/health.ts";
  * `GET /health`: 200 while the server takes calls and every store answers, otherwise 503, with
  * `{status, namespaces: {NAME: {backend, status}}}`. A namespace's status is `serving`,
  * `not_serving`, or `read_only` if its store takes no writes. That is no failure: a gateway may be
- * meant to read a standby.
+ * meant to read a standby. Who may not look at everything gets the status alone.
  */
-export function createHealthRoute(registry: NamespaceRegistry, health: HealthState) {
-  return async (_request: FastifyRequest, reply: FastifyReply) => {
+export function createHealthRoute(registry: NamespaceRegistry, health: HealthState, access: AdminAccess) {
+  return async (request: FastifyRequest, reply: FastifyReply) => {
     const checked = await Promise.all(
       registry.namespaces.map(async ({ name, backend }) => {
         const status = await backend.check().then(
@@ -23,7 +24,7 @@ export function createHealthRoute(registry: NamespaceRegistry, health: HealthSta
     const ok = health.serving && checked.every(([, { status }]) => status !== "not_serving");
     return reply.code(ok ? 200 : 503).send({
       status: ok ? "serving" : "not_serving",
-      namespaces: Object.fromEntries(checked),
+      ...(access.mayView(request) && { namespaces: Object.fromEntries(checked) }),
     });
   };
 }

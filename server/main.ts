@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Logger } from "pino";
 import type { App } from "./app.ts";
+import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
 import { helpText, parseCommand, UsageError } from "./cli.ts";
 import type { Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -9,6 +10,7 @@ import { ConfigError } from "./config/problem.ts";
 import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
 import { endLogOutput } from "./log-output.ts";
+import { readFileAtMost } from "./read-file.ts";
 
 /**
  * Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong.
@@ -26,6 +28,11 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(`${command.file}: ok\n`);
       return;
     }
+    case "auth-hash": {
+      const key = command.stdin ? readKey() : createApiKey();
+      process.stdout.write(`${command.stdin ? "" : `key:  ${key}\n`}hash: ${hashApiKey(key)}\n`);
+      return;
+    }
     case "help":
       process.stdout.write(helpText(command.topic));
       return;
@@ -33,6 +40,28 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(`${version()}\n`);
       return;
   }
+}
+
+/** Shorter keys can be found by trying, with nothing but their hash. */
+const MIN_KEY_CHARACTERS = 20;
+const MAX_KEY_CHARACTERS = 8192;
+
+/** The key on standard input, without the line feed behind it. */
+function readKey(): string {
+  const read = readFileAtMost("/dev/stdin", 2 * MAX_KEY_CHARACTERS);
+  if ("error" in read) {
+    throw new UsageError(`standard input: ${read.error}`, "auth");
+  }
+  const key = Buffer.from(read.bytes)
+    .toString("latin1")
+    .replace(/\r?\n$/, "");
+  if (!/^[\w.~+/-]+=*$/.test(key) || key.length < MIN_KEY_CHARACTERS || key.length > MAX_KEY_CHARACTERS) {
+    throw new UsageError(
+      `a key has ${MIN_KEY_CHARACTERS} to ${MAX_KEY_CHARACTERS} characters, all of them letters, digits or "-._~+/" ("=" at its end)`,
+      "auth",
+    );
+  }
+  return key;
 }
 
 async function serve(file: string | undefined, flags: Flags): Promise<void> {

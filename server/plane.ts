@@ -51,7 +51,7 @@ export interface PlaneOptions {
   /** The most milliseconds of any call; 0 = only its own deadline and its method's bound count. */
   readonly maxTimeoutMs: number;
   /** Adds plain HTTP routes beside the services. Absent = there are none. */
-  readonly addRoutes?: (app: FastifyInstance) => void | Promise<void>;
+  readonly addRoutes?: (app: FastifyInstance, failures: FailureLog) => void | Promise<void>;
   /** What to tell callers of a path that is not served here. "" or absent = no more than that. */
   readonly helpWithPath?: (path: string) => string;
   /** False leaves every call to Connect's own handlers. */
@@ -97,7 +97,7 @@ export async function createPlane(options: PlaneOptions): Promise<Plane> {
   });
   const { app, port } = createHttp(shared, direct);
   await registerCors(app, options.corsOrigins, shared.failures);
-  await options.addRoutes?.(app);
+  await options.addRoutes?.(app, shared.failures);
   if (options.directPath) {
     addDirectHook(app, direct, shared.bodies);
   }

@@ -1,4 +1,5 @@
 import type { FailureLog } from "./calls/failure-log.ts";
+import { type Authenticator, createAuthPolicy } from "./calls/policies/auth.ts";
 import { createLogPolicy } from "./calls/policies/log.ts";
 import type { Policy } from "./calls/policies/policy.ts";
 import type { Config } from "./config/config.ts";
@@ -13,12 +14,19 @@ export interface PolicySources {
   readonly registry: NamespaceRegistry;
   /** The port whose calls they surround. */
   readonly plane: "data" | "admin";
+  /** Finds out who calls. `undefined` = nobody is asked. */
+  readonly authenticator: Authenticator | undefined;
 }
 
 /**
  * Every policy, in the order in which they begin; they finish in reverse order. The log is first,
  * so that it finishes last and sees what the others have found out.
  */
-export function createPolicies({ failures }: PolicySources): Policy[] {
-  return [createLogPolicy(failures)];
+export function createPolicies({ failures, registry, plane, authenticator }: PolicySources): Policy[] {
+  return [
+    createLogPolicy(failures),
+    ...(authenticator === undefined
+      ? []
+      : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),
+  ];
 }

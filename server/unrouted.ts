@@ -126,8 +126,8 @@ export function answerNotFound(failures: FailureLog, helpWith: (path: string) =>
   };
 }
 
-/** Logs why a request reaches no method, and answers that. */
-async function refuse(
+/** Logs why a request reaches no method or no route, and answers that. */
+export async function refuse(
   failures: FailureLog,
   request: FastifyRequest,
   reply: FastifyReply,

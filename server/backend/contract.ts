@@ -79,7 +79,7 @@ export interface Call {
    * The call may touch only keys that start with one of these. Absent = all keys. It holds when the
    * call is routed to a store, so stores never look at it.
    */
-  readonly keyPrefixes?: readonly string[] | undefined;
+  keyPrefixes?: readonly string[] | undefined;
   /**
    * True: the items come from several callers. Each item takes effect, or is refused, on its own.
    */

@@ -63,7 +63,15 @@ export class CallRecord {
     return this.#request.url;
   }
 
-  /** The value of a request header, by its name in lower case; `undefined` = not sent. */
+  /** The connection's socket, only for looking at. */
+  get socket(): object {
+    return this.#request.socket;
+  }
+
+  /**
+   * The value of a request header, by its name in lower case; several are joined with ", ".
+   * `undefined` = not sent.
+   */
   header(name: string): string | undefined {
     return this.#request.header(name);
   }
@@ -85,6 +93,11 @@ export class CallRecord {
       return DEFAULT_NAMESPACE;
     }
     return typeof this.#named === "string" && NAMESPACE_PATTERN.test(this.#named) ? this.#named : "";
+  }
+
+  /** The namespace's name as the request has it, be it one or not. "" = it has none. */
+  get named(): string {
+    return typeof this.#named === "string" ? this.#named : "";
   }
 
   /** Called when the request is read. */

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { AuthSettings } from "../auth/settings.ts";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
 import { type ControlConfig, defaultControl, locateControl } from "../catalog/config.ts";
 import type { NamespaceRules } from "../namespaces/rules.ts";
@@ -17,6 +18,8 @@ export interface TlsConfig {
    * show none.
    */
   readonly clientCaFile: string | undefined;
+  /** True: clients that show none of that authority are let in too. Absent = false. */
+  readonly optionalClientCerts?: boolean;
 }
 
 /** A data set with a name for callers. */
@@ -53,6 +56,8 @@ export interface Config {
     readonly corsOrigins: "*" | readonly string[];
   };
   readonly admin: { readonly listen: Address };
+  /** `undefined` = everybody may do everything. */
+  readonly auth: AuthSettings | undefined;
   /**
    * Every store by name, including the default one ("database") and each namespace's plugin. File
    * names are absolute; the object has no prototype. A store may have no namespace.
@@ -76,7 +81,7 @@ export function compile(
   fileName: string | undefined,
   folder: string,
 ): Config {
-  const { server, admin, database, logging, limits, ...checked } = overrides.reduce(overridden, file);
+  const { server, admin, auth, database, logging, limits, ...checked } = overrides.reduce(overridden, file);
   const backends: Record<string, BackendConfig> = Object.create(null);
   backends[DATABASE] = locate(database, folder);
   for (const [name, backend] of Object.entries(checked.backends)) {
@@ -110,10 +115,12 @@ export function compile(
         certFile: resolve(folder, tls.cert),
         keyFile: resolve(folder, tls.key),
         clientCaFile: tls.client_ca && resolve(folder, tls.client_ca),
+        optionalClientCerts: tls.client_certificates === "optional",
       },
       corsOrigins: cors.origins.includes("*") ? "*" : cors.origins,
     },
     admin: { listen: admin.listen_address },
+    auth: auth && authOf(auth, folder),
     backends,
     namespaces,
     control: { ...control, isDefault: chosen === undefined },
@@ -123,6 +130,25 @@ export function compile(
       maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),
     },
   });
+}
+
+function authOf(
+  { api_keys, jwt, certificates, roles }: NonNullable<CheckedFile["auth"]>,
+  folder: string,
+): AuthSettings {
+  return {
+    apiKeys: api_keys.map(({ expires_at: expiresAtMs, ...key }) => ({ ...key, expiresAtMs })),
+    jwt: jwt.map(({ jwks_url: url, jwks_file: file, ...issuer }) => ({
+      ...camelCased(issuer),
+      keys: url === undefined ? { file: resolve(folder, file ?? "") } : { url },
+    })),
+    certificates: certificates && camelCased(certificates),
+    roles: roles.map(({ admin_role: adminRole, grants, ...role }) => ({
+      ...role,
+      adminRole,
+      grants: grants.map(({ methods, ...grant }) => ({ ...camelCased(grant), methods })),
+    })),
+  };
 }
 
 function rulesOf({ limits, ttl, access }: CheckedFile["namespaces"][number]): NamespaceRules {

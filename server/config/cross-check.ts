@@ -3,16 +3,18 @@ import type { ConfiguredStore, StoreConfig } from "../backend/room.ts";
 import { ROOMS } from "../backend/rooms.ts";
 import type { Address } from "./address.ts";
 import type { Finding } from "./check.ts";
+import { checkAuth } from "./check-auth.ts";
 import { checkTlsFiles } from "./check-tls.ts";
 import type { Config } from "./config.ts";
 import { DATABASE } from "./schema.ts";
 
 /**
  * Finds what shows only in the whole configuration and its files: unusable certificates and keys,
- * two planes on one port, two stores in one file. Reads files; opens no store and no port.
+ * two planes on one port, ways to call that contradict each other, two stores in one file. Reads
+ * files; opens no store and no port.
  */
 export function crossCheck(config: Config): readonly Finding[] {
-  return [...checkPorts(config), ...checkTls(config), ...checkStores(config)];
+  return [...checkPorts(config), ...checkTls(config), ...checkAuth(config), ...checkStores(config)];
 }
 
 function checkPorts({ server, admin }: Config): readonly Finding[] {

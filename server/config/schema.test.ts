@@ -33,7 +33,7 @@ const NAME =
 const ORIGIN =
   'expected an origin such as "https://app.example.com" (scheme, host and port, nothing after it), or "*"';
 const BYTES = "expected a number of bytes";
-const SECTIONS = "server, admin, database, backends, namespaces, control, logging, limits";
+const SECTIONS = "server, admin, auth, database, backends, namespaces, control, logging, limits";
 
 // The file, and its problems without the file's name.
 test.each<[string, ...string[]]>([

@@ -12,8 +12,9 @@ import { z } from "zod";
 import { type BackendConfig, backendSchema, pluginSchema } from "../backend/rooms.ts";
 import { controlSchema } from "../catalog/config.ts";
 import { DEFAULT_NAMESPACE, MAX_TTL_SECONDS, NAMESPACE_PATTERN } from "../limits.ts";
-import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES, SERVICE_PATTERN } from "../namespaces/rules.ts";
+import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES } from "../namespaces/rules.ts";
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
+import { authSchema, PERMISSION_SETTINGS, patternSchema } from "./auth-schema.ts";
 import { setting } from "./setting.ts";
 
 /** The name of the store that `database` describes. */
@@ -70,6 +71,10 @@ const tlsSchema = z.strictObject({
   client_ca: setting(
     fileNameSchema.optional(),
     "A certificate authority, PEM. With it every client must show a certificate that it signed.",
+  ),
+  client_certificates: setting(
+    z.enum(["required", "optional"]).default("required"),
+    "optional = clients that show no certificate of client_ca are let in too, and need other credentials (auth).",
   ),
 });
 
@@ -155,10 +160,6 @@ const adminSchema = z.strictObject({
 
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 
-const patternSchema = z.string().regex(SERVICE_PATTERN, {
-  error: 'expected a name, a beginning of names with "*" behind it, or "*" for all',
-});
-
 const namespaceLimitsSchema = z.strictObject({
   max_rps: setting(whole(0, MAX_COUNT).default(0), "Calls a second, on average. 0 = no limit."),
   burst: setting(whole(0, MAX_COUNT).default(0), "Calls at once after a quiet time. 0 = as many as max_rps."),
@@ -222,12 +223,9 @@ const accessSchema = z.strictObject({
           patternSchema.clone(),
           'Who: a name of a caller, or a beginning of names with "*" behind it, as user-api.prod.*.',
         ),
-        permissions: setting(z.array(z.enum(["read", "write", "admin"])).min(1), "What they may do."),
-        key_prefix: setting(z.string().default(""), "Their keys start with this. Empty = all keys."),
-        methods: setting(
-          z.array(z.string().min(1)).optional(),
-          "The calls, by their names, such as Get. Absent = all that the permissions allow.",
-        ),
+        permissions: PERMISSION_SETTINGS.permissions(),
+        key_prefix: PERMISSION_SETTINGS.key_prefix(),
+        methods: PERMISSION_SETTINGS.methods(),
       }),
     )
     .default([]),
@@ -313,6 +311,10 @@ const limitsSchema = z.strictObject({
 export const configSchema = z.strictObject({
   server: serverSchema.prefault({}),
   admin: adminSchema.prefault({}),
+  auth: setting(
+    authSchema.optional(),
+    "Who may call, and what each may do: docs/security.md. Absent = everybody may do everything.",
+  ),
   database: setting(
     backendSchema.prefault(DEFAULT_DATABASE),
     "The store of every namespace that names no other; docs/backends.md has the options of each type.",

@@ -16,6 +16,8 @@ export function createHttp1(
     maxHeaderSize: options.maxHeaderBytes,
     // Node would answer by itself, without a log line.
     requireHostHeader: false,
+    // Node would keep the first of two Authorization or Host fields, and a proxy perhaps the last.
+    joinDuplicateHeaders: true,
     headersTimeout: options.headerTimeoutMs,
     // Later than the handler's own bound, which starts after the headers and can still answer.
     requestTimeout: options.requestTimeoutMs && options.requestTimeoutMs + options.headerTimeoutMs,
@@ -31,7 +33,11 @@ export function createHttp1(
       ...shared,
       cert: tls.cert,
       key: tls.key,
-      ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+      ...(tls.clientCa && {
+        ca: tls.clientCa,
+        requestCert: true,
+        rejectUnauthorized: tls.optionalClientCerts !== true,
+      }),
       ALPNProtocols: ["h2", "http/1.1"],
       minVersion: "TLSv1.2",
       handshakeTimeout: options.headerTimeoutMs,

@@ -29,8 +29,14 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
         enablePush: false,
       },
     },
-    // The compatibility API's requests and responses have the parts of http's that Fastify uses.
-    handler as unknown as (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void,
+    (request, response) => {
+      joinAuthorization(request);
+      // They have the parts of http's requests and responses that Fastify uses.
+      handler(
+        request as unknown as http.IncomingMessage,
+        response as unknown as http.ServerResponse<http.IncomingMessage> & { req: http.IncomingMessage },
+      );
+    },
   );
   const sessions = new Set<http2.ServerHttp2Session>();
   let draining = false;
@@ -84,6 +90,16 @@ export function createNodeHttp2(handler: http.RequestListener, options: PortOpti
       }
     },
   };
+}
+
+/** Of several Authorization fields node:http2 shows the first, as if it were the only one. */
+function joinAuthorization({ rawHeaders, headers }: http2.Http2ServerRequest): void {
+  const given = rawHeaders.filter(
+    (_, i) => rawHeaders[i - 1]?.toLowerCase() === "authorization" && i % 2 === 1,
+  );
+  if (given.length > 1) {
+    headers.authorization = given.join(", ");
+  }
 }
 
 /** An answer that its stream did not take at once. */

@@ -7,6 +7,8 @@ export interface TlsMaterial {
   readonly key: string;
   /** If present, clients must show a certificate that this authority signed. */
   readonly clientCa: string | undefined;
+  /** True: clients may come without one too. Absent = false. */
+  readonly optionalClientCerts?: boolean;
 }
 
 /** The bounds of a port. Times are in milliseconds. */

@@ -2,12 +2,9 @@
  * TLS: ALPN tells HTTP/2 from HTTP/1.1 on one port. With `client_ca`, callers without a certificate
  * are refused.
  */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Certificates, createCertificates } from "../helpers/certificates.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
 import { waitFor } from "../helpers/until.ts";
 import { expectService } from "./expect.ts";
@@ -15,55 +12,19 @@ import { addressOf, connect } from "./raw.ts";
 import { openSocket } from "./socket.ts";
 import { POST_WIRES } from "./wire.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "prism-tls-"));
-const path = (name: string) => join(folder, name);
-const pem = (name: string) => readFileSync(path(name));
-
-function openssl(...args: string[]): void {
-  execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
-}
-
-/** Makes a key, and a certificate signed by `ca`, or by itself without `ca`. */
-function certificate(name: string, ca: string | undefined): void {
-  const key = [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    `${name}.key`,
-  ];
-  if (ca === undefined) {
-    openssl("req", "-x509", ...key, "-out", `${name}.crt`, "-days", "2", "-subj", `/CN=${name}`);
-    return;
-  }
-  openssl("req", ...key, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-  writeFileSync(path("ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1");
-  const signer = ["-CA", `${ca}.crt`, "-CAkey", `${ca}.key`, "-CAcreateserial"];
-  openssl(
-    "x509",
-    "-req",
-    "-in",
-    `${name}.csr`,
-    ...signer,
-    "-out",
-    `${name}.crt`,
-    "-days",
-    "2",
-    "-extfile",
-    "ext",
-  );
-}
+let certificates: Certificates;
+const path = (name: string) => certificates.path(name);
+const pem = (name: string) => certificates.pem(name);
 
 beforeAll(() => {
-  certificate("ca", undefined);
-  certificate("server", "ca");
-  certificate("client", "ca");
-  certificate("stranger", undefined);
+  certificates = createCertificates();
+  certificates.create("ca");
+  certificates.create("server", { ca: "ca" });
+  certificates.create("client", { ca: "ca" });
+  certificates.create("stranger");
 });
 
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => certificates[Symbol.dispose]());
 
 const startTls = (clientCa?: string): Promise<TestServer> =>
   startTestServer({

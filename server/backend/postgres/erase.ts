@@ -2,7 +2,6 @@ import type { Backend, Call, EraseStep } from "../contract.ts";
 import { bigintArray, byteaArray } from "./arrays.ts";
 import type { Database } from "./database.ts";
 import type { Statement } from "./session.ts";
-import type { Statements } from "./statements.ts";
 
 const NO_KEY = Buffer.alloc(0);
 
@@ -68,7 +67,12 @@ type Place =
   | { readonly space: "records"; readonly id: Buffer; readonly key: Buffer };
 
 /** Removes all that a namespace holds: its entries, then its lists, then its records. */
-export function createErase(run: Database["run"], statements: Statements): NonNullable<Backend["erase"]> {
+export function createErase(
+  run: Database["run"],
+  statements: ReturnType<typeof createEraseStatements> & {
+    readonly trim: Statement<readonly [length: number]>;
+  },
+): NonNullable<Backend["erase"]> {
   /** The place after a step. `undefined` = the key space has nothing more. */
   async function erase(
     namespace: string,
