@@ -29,12 +29,11 @@ export function guardAdminRoutes(
   if (authenticator === undefined) {
     return { principalOf: () => undefined, mayView: () => true };
   }
-  const principals = new WeakMap<FastifyRequest, Principal>();
   app.addHook("onRequest", async (request, reply) => {
     const isOpen = OPEN_ROUTES.has(request.routeOptions.url ?? "");
     try {
       const principal = await authenticator.authenticate(sourceOf(request));
-      principals.set(request, principal);
+      request.principal = principal;
       if (!isOpen) {
         requireAdminRole(principal, neededFor(request.method));
       }
@@ -42,18 +41,17 @@ export function guardAdminRoutes(
       // Credentials that are missing or wrong are no reason not to tell that the gateway lives.
       if (!isOpen) {
         reply.header("www-authenticate", "Bearer");
-        await refuse(failures, request, reply, asPrismError(thrown));
+        const error = asPrismError(thrown);
+        request.reason = error.reason;
+        await refuse(failures, request, reply, error);
         return reply;
       }
     }
     return undefined;
   });
   return {
-    principalOf: (request) => principals.get(request),
-    mayView(request) {
-      const principal = principals.get(request);
-      return principal !== undefined && hasAdminRole(principal, "viewer");
-    },
+    principalOf: (request) => request.principal,
+    mayView: ({ principal }) => principal !== undefined && hasAdminRole(principal, "viewer"),
   };
 }
 

@@ -1,4 +1,6 @@
 import { guardAdminRoutes } from "./admin-access.ts";
+import { auditRoutes } from "./audit-routes.ts";
+import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
 import { createHealthRoute } from "./health-route.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
@@ -12,6 +14,7 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
   readonly health: HealthState;
   /** Finds out who sends plain HTTP requests. `undefined` = nobody is asked. */
   readonly authenticator: Authenticator | undefined;
+  readonly audit: Audit;
 }
 
 /**
@@ -28,8 +31,9 @@ export function createAdminPlane({
     ...options,
     services: (calls) => createAdminServices({ calls }),
     async addRoutes(plane, failures) {
-      // In a context of their own, so that the guard is on these routes and on nothing else.
+      // In a context of their own, so that the hooks are on these routes and on nothing else.
       await plane.register(async (app) => {
+        auditRoutes(app, options.audit);
         const access = guardAdminRoutes(app, authenticator, failures);
         app.get("/health", createHealthRoute(registry, health, access));
       });

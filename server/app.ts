@@ -1,12 +1,14 @@
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import { createAdminPlane } from "./admin-plane.ts";
+import { createAuditLog } from "./audit-log.ts";
 import type { Clock } from "./backend/clock.ts";
 import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import type { Config } from "./config/config.ts";
 import { ReadOnlyError } from "./errors.ts";
+import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
@@ -31,6 +33,8 @@ export interface App {
    * call as soon as `start` was called.
    */
   stop(): Promise<void>;
+  /** Opens the file of the audit log anew: it was moved away. */
+  reopenAudit(): void;
 }
 
 /** Replacements for tests. */
@@ -68,12 +72,20 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     directPath,
   };
   const authenticator = await createAuthenticator(config, log);
+  const audit = createAuditLog(config.audit.file, log);
+  const audits = { data: audit.on("data"), admin: audit.on("admin") };
   const policiesOf = (plane: "data" | "admin") => (failures: FailureLog) =>
-    createPolicies({ config, failures, registry, plane, authenticator });
+    createPolicies({ config, failures, audit: audits[plane], registry, plane, authenticator });
   const dataPlane = await createPlane({
     ...shared,
     services: (calls) => createServices({ router: registry, health, limits, calls }),
     policies: policiesOf("data"),
+    audit: audits.data,
+    checkHost: createHostCheck({
+      listenHost: server.listen.host,
+      hosts: server.hosts,
+      setting: "server.hosts",
+    }),
     helpWithPath: (path) =>
       path === "/health" ? `GET /health is on the admin port, which is ${adminPort}` : "",
   });
@@ -82,6 +94,8 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     port: { ...shared.port, tls: undefined },
     corsOrigins: [],
     policies: policiesOf("admin"),
+    audit: audits.admin,
+    checkHost: createHostCheck({ listenHost: admin.listen.host, hosts: admin.hosts, setting: "admin.hosts" }),
     registry,
     health,
     authenticator,
@@ -95,12 +109,14 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     await adminPlane.close(0);
     await registry.close();
     authenticator?.close();
+    await audit.close();
   }
 
   return {
     registry,
     async start() {
       try {
+        await audit.open();
         await Promise.all([registry.add(namespaces), authenticator?.start()]);
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
@@ -115,6 +131,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
       }
     },
     stop: () => stop(server.shutdownGraceMs),
+    reopenAudit: () => audit.reopen(),
   };
 }
 

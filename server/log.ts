@@ -9,6 +9,12 @@ import { createLogOutput } from "./log-output.ts";
  */
 const UNSAFE = /[[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]--[\n\t]]/gv;
 
+/** What all lines of JSON have: the time, and the level by its name. */
+export const LINE_FORMAT = {
+  timestamp: pino.stdTimeFunctions.isoTime,
+  formatters: { level: (label: string) => ({ level: label }) },
+};
+
 /** The default format: for people, on a terminal. */
 export function formatOf(format: Config["logging"]["format"], isTerminal: boolean): "json" | "pretty" {
   return format === "auto" ? (isTerminal ? "pretty" : "json") : format;
@@ -22,15 +28,7 @@ export async function createLog({ level, format }: Config["logging"]): Promise<L
   const { stdout } = process;
   const shape = formatOf(format, stdout.isTTY) === "json" ? escaped : await createPrettyShape(stdout.isTTY);
   const output = createLogOutput(stdout, shape, (lost) => log.warn({ lost }, "log lines were lost"));
-  const log = pino(
-    {
-      level,
-      base: { pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    output,
-  );
+  const log = pino({ ...LINE_FORMAT, level, base: { pid: process.pid } }, output);
   return log;
 }
 

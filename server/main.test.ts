@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { NODE_FLAGS, NODE_VARIABLES, spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
+import { waitFor } from "../tests/helpers/until.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -70,6 +71,20 @@ test("ready is one JSON line that has the pid and every address", async () => {
     admin_listen: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
   });
   expect(server.lines).toHaveLength(1);
+});
+
+test("SIGHUP opens the audit log anew, and ends nothing", async () => {
+  await using folder = await temporaryFolder();
+  const config = join(folder.path, "prism.yaml");
+  const audit = join(folder.path, "audit.log");
+  await writeFile(config, "audit: {file: audit.log}\n");
+  await using server = await spawnServer(["--memory", "--config", config]);
+  await rename(audit, `${audit}.1`);
+  server.child.kill("SIGHUP");
+  await waitFor(async () => expect(await readFile(audit, "utf8")).toBe(""));
+  expect(await call(server.address, "Exists", { key: "k" })).toEqual({ exists: false });
+  server.child.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
 });
 
 test("nothing is lost at a restart", async () => {

@@ -73,6 +73,7 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
   const app = await createApp(config, { log });
   // Before `start`, so that a signal during it is not lost.
   const stopRequested = firstSignal();
+  process.on("SIGHUP", () => app.reopenAudit());
   const { data, admin } = await app.start();
   log.info({ version: version(), listen: hostPort(data), admin_listen: hostPort(admin) }, "ready");
   if (process.stdout.isTTY) {

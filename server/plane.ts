@@ -5,6 +5,7 @@ import { createConnectRouter } from "@connectrpc/connect";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import type { Logger } from "pino";
 import { BodyBudget, UnsentBudget } from "../http2/index.ts";
+import type { Audit } from "./calls/audit.ts";
 import { createFailureLog, type FailureLevel, type FailureLog } from "./calls/failure-log.ts";
 import type { CallSettings } from "./calls/implement.ts";
 import { LargeAnswers } from "./calls/large-answers.ts";
@@ -14,6 +15,7 @@ import type { ServedMethod, ServiceMethods } from "./calls/served-method.ts";
 import { registerCors } from "./cors.ts";
 import { PrismError } from "./errors.ts";
 import { collectGarbageSoon } from "./garbage.ts";
+import type { HostCheck } from "./host-check.ts";
 import { createEngineHttp2 } from "./port/http2-engine.ts";
 import { createNodeHttp2 } from "./port/http2-node.ts";
 import type { PortOptions } from "./port/options.ts";
@@ -41,6 +43,10 @@ export interface PlaneOptions {
   readonly http2: "engine" | "node";
   /** The origins whose pages may call; [] = none, "*" = any. */
   readonly corsOrigins: "*" | readonly string[];
+  /** Refuses requests by their host. Absent = every host is answered. */
+  readonly checkHost?: HostCheck | undefined;
+  /** Hears of requests whose host was refused. Absent = nobody does. */
+  readonly audit?: Audit;
   readonly maxValueBytes: number;
   /** What to do with JSON fields that a request does not have. */
   readonly jsonUnknownFields: UnknownFields;
@@ -178,7 +184,7 @@ function createHttp(shared: Shared, direct: DirectPath): { app: FastifyInstance;
   }
   // Connect reads bodies itself. Fastify's own parsers would answer for unknown paths.
   app.removeAllContentTypeParsers();
-  app.addHook("onRequest", createRequestCheck(failures));
+  app.addHook("onRequest", createRequestCheck(failures, options.checkHost, options.audit));
   app.setNotFoundHandler(notFound);
   app.setErrorHandler(answerUnread(failures));
   return { app, port };

@@ -1,4 +1,6 @@
+import type { Audit } from "./calls/audit.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
+import { createAuditPolicy } from "./calls/policies/audit.ts";
 import { type Authenticator, createAuthPolicy } from "./calls/policies/auth.ts";
 import { createLogPolicy } from "./calls/policies/log.ts";
 import type { Policy } from "./calls/policies/policy.ts";
@@ -10,6 +12,8 @@ export interface PolicySources {
   /** The configuration. A policy that operators set has a section in it. */
   readonly config: Config;
   readonly failures: FailureLog;
+  /** The audit log of the port. */
+  readonly audit: Audit;
   /** The namespaces, with the rules that hold for their calls. */
   readonly registry: NamespaceRegistry;
   /** The port whose calls they surround. */
@@ -20,11 +24,13 @@ export interface PolicySources {
 
 /**
  * Every policy, in the order in which they begin; they finish in reverse order. The log is first,
- * so that it finishes last and sees what the others have found out.
+ * so that it finishes last and sees what the others have found out. The audit log comes next: it
+ * tells of refusals of the others.
  */
-export function createPolicies({ failures, registry, plane, authenticator }: PolicySources): Policy[] {
+export function createPolicies({ failures, audit, registry, plane, authenticator }: PolicySources): Policy[] {
   return [
     createLogPolicy(failures),
+    createAuditPolicy(audit),
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),

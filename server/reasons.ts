@@ -24,6 +24,8 @@ export interface ReasonRow {
   readonly level: "debug" | "info" | "warn" | "error";
   /** True: its message has keys of the caller, so the log leaves it out. */
   readonly namesKeys?: true;
+  /** True: the caller was refused for who it is, so the audit log has the call. */
+  readonly refusesCaller?: true;
   /** True: a store can refuse one item of a call for it. Otherwise it concerns the whole call. */
   readonly refusesItem?: true;
 }
@@ -144,18 +146,21 @@ const rows = {
     wire: WireReason.CREDENTIALS_MISSING,
     code: Code.Unauthenticated,
     level: "info",
+    refusesCaller: true,
   },
   /** The credentials are unknown, expired, revoked, malformed or for another gateway. */
   credentials_invalid: {
     wire: WireReason.CREDENTIALS_INVALID,
     code: Code.Unauthenticated,
     level: "info",
+    refusesCaller: true,
   },
   /** The caller may not do this. Its message is the same whether the namespace exists or not. */
   permission_denied: {
     wire: WireReason.PERMISSION_DENIED,
     code: Code.PermissionDenied,
     level: "info",
+    refusesCaller: true,
   },
   /**
    * A caller or a namespace makes more calls, or sends more bytes, than it may. The error itself

@@ -5,10 +5,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fastify";
+import type { Audit } from "./calls/audit.ts";
 import type { FailureLevel, FailureLog } from "./calls/failure-log.ts";
 import { peerOf } from "./calls/peer.ts";
 import { toConnectError } from "./calls/status.ts";
 import { PrismError } from "./errors.ts";
+import type { HostCheck } from "./host-check.ts";
 import { REASONS } from "./reasons.ts";
 import { tellHeaders } from "./wire/connect-routes.ts";
 import { mediaType } from "./wire/content-type.ts";
@@ -24,9 +26,10 @@ const ANY_HOST = "localhost";
 /**
  * An `onRequest` hook, the first one: puts the headers that routing depends on into the one form
  * that everything behind it expects. A request with a malformed host is answered here: Connect
- * would build a URL of host and path, and has no answer if that fails.
+ * would build a URL of host and path, and has no answer if that fails. So is one that `checkHost`
+ * refuses, of which `audit` is told.
  */
-export function createRequestCheck(failures: FailureLog) {
+export function createRequestCheck(failures: FailureLog, checkHost?: HostCheck, audit?: Audit) {
   // The last request's values, which most requests share.
   let good = { host: "", url: "" };
 
@@ -43,6 +46,21 @@ export function createRequestCheck(failures: FailureLog) {
       if (host === undefined || !URL.canParse(url, `http://${host}`)) {
         const error = new PrismError("malformed_request", "the request names no host");
         void refuse(failures, request, reply, error);
+        return;
+      }
+      const refusal = host === good.host ? undefined : checkHost?.(host);
+      if (refusal !== undefined) {
+        audit?.refused({
+          request_id: request.id,
+          peer: peerOf(request.raw.socket),
+          principal: undefined,
+          // It was refused before anybody looked what it calls.
+          call: "",
+          namespace: "",
+          code: codeToString(REASONS[refusal.reason].code),
+          reason: refusal.reason,
+        });
+        void refuse(failures, request, reply, refusal);
         return;
       }
       good = { host, url };

@@ -38,6 +38,9 @@ type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelCase<Tail>>}`
   : S;
 
+/** The hosts that a port answers to; "*" = all. `undefined` = none are given. */
+type Hosts = "*" | readonly string[] | undefined;
+
 type Server = CamelCased<CheckedFile["server"]>;
 
 /**
@@ -48,14 +51,19 @@ type Server = CamelCased<CheckedFile["server"]>;
 export interface Config {
   /** The absolute name of its file; `undefined` = there is no file. */
   readonly file: string | undefined;
-  readonly server: Omit<Server, "listenAddress" | "tls" | "cors"> & {
+  readonly server: Omit<Server, "listenAddress" | "hosts" | "tls" | "cors"> & {
     readonly listen: Address;
+    readonly hosts: Hosts;
     /** `undefined` = plaintext. */
     readonly tls: TlsConfig | undefined;
     /** "*" = every origin, [] = none. */
     readonly corsOrigins: "*" | readonly string[];
   };
-  readonly admin: { readonly listen: Address };
+  readonly admin: { readonly listen: Address; readonly hosts: Hosts };
+  readonly audit: {
+    /** Absolute. `undefined` = the log. */
+    readonly file: string | undefined;
+  };
   /** `undefined` = everybody may do everything. */
   readonly auth: AuthSettings | undefined;
   /**
@@ -81,7 +89,10 @@ export function compile(
   fileName: string | undefined,
   folder: string,
 ): Config {
-  const { server, admin, auth, database, logging, limits, ...checked } = overrides.reduce(overridden, file);
+  const { server, admin, audit, auth, database, logging, limits, ...checked } = overrides.reduce(
+    overridden,
+    file,
+  );
   const backends: Record<string, BackendConfig> = Object.create(null);
   backends[DATABASE] = locate(database, folder);
   for (const [name, backend] of Object.entries(checked.backends)) {
@@ -105,21 +116,23 @@ export function compile(
     ? locateControl(chosen, folder)
     : defaultControl(isInUse ? backends[DATABASE] : undefined);
 
-  const { listenAddress, tls, cors, ...rest } = camelCased(server);
+  const { listenAddress, hosts, tls, cors, ...rest } = camelCased(server);
   return deepFreeze({
     file: fileName,
     server: {
       ...rest,
       listen: listenAddress,
+      hosts: allOrSome(hosts),
       tls: tls && {
         certFile: resolve(folder, tls.cert),
         keyFile: resolve(folder, tls.key),
         clientCaFile: tls.client_ca && resolve(folder, tls.client_ca),
         optionalClientCerts: tls.client_certificates === "optional",
       },
-      corsOrigins: cors.origins.includes("*") ? "*" : cors.origins,
+      corsOrigins: allOrSome(cors.origins),
     },
-    admin: { listen: admin.listen_address },
+    admin: { listen: admin.listen_address, hosts: allOrSome(admin.hosts) },
+    audit: { file: audit.file && resolve(folder, audit.file) },
     auth: auth && authOf(auth, folder),
     backends,
     namespaces,
@@ -149,6 +162,11 @@ function authOf(
       grants: grants.map(({ methods, ...grant }) => ({ ...camelCased(grant), methods })),
     })),
   };
+}
+
+/** A list that may be "*" alone. */
+function allOrSome<T extends readonly string[] | undefined>(names: T): "*" | T {
+  return names?.includes("*") ? "*" : names;
 }
 
 function rulesOf({ limits, ttl, access }: CheckedFile["namespaces"][number]): NamespaceRules {

@@ -36,6 +36,7 @@ const DEFAULTS = {
   file: undefined,
   server: {
     listen: { host: "0.0.0.0", port: 8980 },
+    hosts: undefined,
     tls: undefined,
     http2: "engine",
     jsonUnknownFields: "reject",
@@ -45,7 +46,8 @@ const DEFAULTS = {
     headerTimeoutMs: 10_000,
     requestTimeoutMs: 60_000,
   },
-  admin: { listen: { host: "127.0.0.1", port: 8090 } },
+  admin: { listen: { host: "127.0.0.1", port: 8090 }, hosts: undefined },
+  audit: { file: undefined },
   backends: { database: { type: "sqlite", path: join(folder, "data/prism.db") } },
   namespaces: [{ name: "default", pattern: "keyvalue", backend: "database" }],
   control: { type: "sqlite", path: join(folder, "data/prism-control.db"), isDefault: true },

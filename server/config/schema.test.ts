@@ -33,7 +33,9 @@ const NAME =
 const ORIGIN =
   'expected an origin such as "https://app.example.com" (scheme, host and port, nothing after it), or "*"';
 const BYTES = "expected a number of bytes";
-const SECTIONS = "server, admin, auth, database, backends, namespaces, control, logging, limits";
+const HOST =
+  'expected a host name in lower case or an address, without its port, such as "prism.example.com", or "*"';
+const SECTIONS = "server, admin, audit, auth, database, backends, namespaces, control, logging, limits";
 
 // The file, and its problems without the file's name.
 test.each<[string, ...string[]]>([
@@ -51,7 +53,7 @@ test.each<[string, ...string[]]>([
   ["server: []", "1:1: server: expected a mapping, found a list"],
   [
     "server:\n  listenAddress: x",
-    '2:3: server.listenAddress: unknown key; did you mean "listen_address"? expected one of: listen_address, tls, http2, json_unknown_fields, cors, ' +
+    '2:3: server.listenAddress: unknown key; did you mean "listen_address"? expected one of: listen_address, hosts, tls, http2, json_unknown_fields, cors, ' +
       "shutdown_grace_ms, idle_timeout_ms, header_timeout_ms, request_timeout_ms",
   ],
   [
@@ -68,6 +70,14 @@ test.each<[string, ...string[]]>([
     "2:9: server.tls.cert: expected text that is not empty, found empty text",
   ],
   ["server:\n  tls: {cert: a, key: [b]}", "2:18: server.tls.key: expected text, found a list"],
+  [
+    "server: {hosts: [a.example, 'a:80', A.example, 'http://a', 'a/b', '', '[::1]', '10.0.0.1', '::1']}",
+    ...[29, 37, 48, 60, 67, 92].map(
+      (column, i) => `1:${column}: server.hosts[${[1, 2, 3, 4, 5, 8][i]}]: ${HOST}`,
+    ),
+  ],
+  ['admin: {hosts: ["*", a.example]}', '1:9: admin.hosts: expected "*" alone, or host names only'],
+  ["audit: {file: ''}", "1:9: audit.file: expected text that is not empty, found empty text"],
   ["server: {cors: {}}", "1:10: server.cors.origins: missing; expected a list"],
   [
     'server:\n  cors:\n    origins:\n      - "*"\n      - http://a',

@@ -78,6 +78,24 @@ const tlsSchema = z.strictObject({
   ),
 });
 
+const hostSchema = z.string().refine((text) => text === "*" || isHost(text), {
+  error:
+    'expected a host name in lower case or an address, without its port, such as "prism.example.com", or "*"',
+});
+
+function isHost(text: string): boolean {
+  const url = `http://${text}`;
+  return URL.canParse(url) && new URL(url).host === text && !/:\d+$/.test(text);
+}
+
+const hostsSchema = () =>
+  z
+    .array(hostSchema)
+    .refine((hosts) => hosts.length <= 1 || !hosts.includes("*"), {
+      error: 'expected "*" alone, or host names only',
+    })
+    .optional();
+
 const corsSchema = z.strictObject({
   origins: setting(
     z.array(originSchema).refine((origins) => origins.length <= 1 || !origins.includes("*"), {
@@ -106,6 +124,10 @@ const serverSchema = z
         part: "port",
         toValue: Number,
       },
+    ),
+    hosts: setting(
+      hostsSchema(),
+      'Host names that are answered besides those of loopback (localhost, 127.0.0.0/8, [::1]), without ports; "*" alone = all. Absent = on loopback none, so that no web page reaches the port by a name of its own; elsewhere all.',
     ),
     tls: setting(tlsSchema.optional(), "TLS on the port of the data plane. Absent = plaintext."),
     // The implementation of HTTP/2. Node's is for tests and comparison, so no text offers it.
@@ -155,6 +177,14 @@ const adminSchema = z.strictObject({
       env: "PRISM_ADMIN_LISTEN",
       argument: "HOST:PORT",
     },
+  ),
+  hosts: setting(hostsSchema(), "As server.hosts, for this port."),
+});
+
+const auditSchema = z.strictObject({
+  file: setting(
+    fileNameSchema.optional(),
+    "Where administrative calls and refused callers are told, one JSON object a line. It is made with mode 0600, appended to, and opened anew on SIGHUP or when it was moved away. Absent = the log has these lines, with audit: true.",
   ),
 });
 
@@ -311,6 +341,7 @@ const limitsSchema = z.strictObject({
 export const configSchema = z.strictObject({
   server: serverSchema.prefault({}),
   admin: adminSchema.prefault({}),
+  audit: auditSchema.prefault({}),
   auth: setting(
     authSchema.optional(),
     "Who may call, and what each may do: docs/security.md. Absent = everybody may do everything.",

@@ -6,15 +6,21 @@ import { EngineExchange } from "./engine-exchange.ts";
 /**
  * Sends a stream of the engine to the direct path if that takes it. Otherwise it goes to Fastify
  * (`handler`), as a request and a response shaped like node:http2's. Calls from pages of other
- * origins go to Fastify too, because CORS is one of its plugins.
+ * origins go to Fastify too, because CORS is one of its plugins, and so do those with a host that
+ * `checkHost` refuses.
  */
 export function createOnStream(
-  options: { readonly directPath: boolean; readonly corsOrigins: "*" | readonly string[] },
+  options: {
+    readonly directPath: boolean;
+    readonly corsOrigins: "*" | readonly string[];
+    readonly checkHost?: ((host: string) => Error | undefined) | undefined;
+  },
   direct: DirectPath,
   bodies: BodyBudget,
   requestId: (given: string | undefined) => string,
   handler: http.RequestListener,
 ): (stream: Stream) => void {
+  const { checkHost } = options;
   const hasCors = options.corsOrigins.length > 0;
   // The authority of the last call, which most calls share.
   let goodAuthority = "";
@@ -23,7 +29,10 @@ export function createOnStream(
     const { authority } = stream;
     if (authority !== goodAuthority) {
       // RFC 9113 section 8.3.1 lets a client leave it out.
-      if (authority !== "" && !URL.canParse(`http://${authority}`)) {
+      if (
+        authority !== "" &&
+        !(URL.canParse(`http://${authority}`) && checkHost?.(authority) === undefined)
+      ) {
         return false;
       }
       goodAuthority = authority;

@@ -23,7 +23,13 @@ const BASIC = "/prism.interfaces.keyvalue.KeyValueBasicInterface";
 const SCAN = "/prism.interfaces.keyvalue.KeyValueScanInterface/Scan";
 
 function fields(path: string, more: Readonly<Record<string, string>>): Buffer {
-  return headerBlock({ ":method": "POST", ":scheme": "http", ":path": path, ":authority": "x", ...more });
+  return headerBlock({
+    ":method": "POST",
+    ":scheme": "http",
+    ":path": path,
+    ":authority": "localhost",
+    ...more,
+  });
 }
 
 function u32(value: number): Buffer {

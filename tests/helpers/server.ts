@@ -19,15 +19,22 @@ export interface TestServer extends AsyncDisposable {
   readonly registry: NamespaceRegistry;
   /** Every log line so far, parsed. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** As SIGHUP does. */
+  reopenAudit(): void;
   stop(): Promise<void>;
 }
 
 /**
- * Starts a server. `adjust` changes the default configuration; `clock` replaces the system's. At
- * `logLevel` "debug" (the default) every call has a line.
+ * Starts a server. `adjust` changes the default configuration, with which both ports answer to any
+ * host; `clock` replaces the system's. At `logLevel` "debug" (the default) every call has a line.
  */
 export async function startTestServer(
-  options: { adjust?: (config: Config) => Config; clock?: Clock; logLevel?: "debug" | "info" } = {},
+  options: {
+    adjust?: (config: Config) => Config;
+    clock?: Clock;
+    logLevel?: "debug" | "info";
+    directPath?: boolean;
+  } = {},
 ): Promise<TestServer> {
   const { adjust = (config) => config, clock, logLevel = "debug" } = options;
   const flags = { memory: true, listen: "127.0.0.1:0", "admin-listen": "127.0.0.1:0" };
@@ -35,10 +42,14 @@ export async function startTestServer(
   // `make test-paths` also runs the protocol tests on node:http2 and without the direct path; both
   // must pass.
   const http2 = process.env.PRISM_TEST_HTTP2 === "node" ? "node" : "engine";
-  const config = adjust({ ...defaults, server: { ...defaults.server, http2 } });
+  const config = adjust({
+    ...defaults,
+    server: { ...defaults.server, http2, hosts: "*" },
+    admin: { ...defaults.admin, hosts: "*" },
+  });
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: logLevel }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const directPath = process.env.PRISM_TEST_PATH !== "connect";
+  const { directPath = process.env.PRISM_TEST_PATH !== "connect" } = options;
   const app = await createApp(config, { log, directPath, ...(clock && { clock }) });
   const { data, admin } = await app.start();
   const address = `127.0.0.1:${data.port}`;
@@ -50,6 +61,7 @@ export async function startTestServer(
     adminUrl: `http://127.0.0.1:${admin.port}`,
     registry: app.registry,
     log: lines,
+    reopenAudit: app.reopenAudit,
     stop,
     [Symbol.asyncDispose]: stop,
   };

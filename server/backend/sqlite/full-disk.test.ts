@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { canMountSmallDisk, mountSmallDisk, unmountSmallDisk } from "../../../tests/helpers/small-disk.ts";
 import { until } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { createSystemClock } from "../clock.ts";
@@ -11,36 +11,7 @@ import { answersOf, bytes, CALL, present, setTexts, texts } from "../conformance
 import { eraseAll } from "../erase-all.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 
-/** A new file system of 4 MiB. */
-function mount(): string {
-  const mountPoint = mkdtempSync(join(tmpdir(), "prism-full-disk-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", mountPoint], { stdio: "ignore" });
-  } catch (error) {
-    rmdirSync(mountPoint);
-    throw error;
-  }
-  return mountPoint;
-}
-
-function unmount(mountPoint: string): void {
-  execFileSync("umount", [mountPoint]);
-  rmdirSync(mountPoint);
-}
-
-function canMount(): boolean {
-  try {
-    unmount(mount());
-    return true;
-  } catch {
-    console.warn(
-      "A REAL FULL DISK IS NOT TESTED HERE: mounting a tmpfs takes root on Linux. backend.test.ts tests max_bytes only.",
-    );
-    return false;
-  }
-}
-
-describe.runIf(canMount())("a full disk", () => {
+describe.runIf(canMountSmallDisk("backend.test.ts tests max_bytes only."))("a full disk", () => {
   let mountPoint = "";
   let path = "";
   let ballast = "";
@@ -49,7 +20,7 @@ describe.runIf(canMount())("a full disk", () => {
   let backend: SqliteBackend;
 
   beforeEach(async () => {
-    mountPoint = mount();
+    mountPoint = mountSmallDisk();
     path = join(mountPoint, "prism.db");
     ballast = join(mountPoint, "ballast");
     rest = join(mountPoint, "rest");
@@ -59,7 +30,7 @@ describe.runIf(canMount())("a full disk", () => {
   });
   afterEach(async () => {
     await backend.close();
-    unmount(mountPoint);
+    unmountSmallDisk(mountPoint);
   });
 
   function createBackend(file: string): SqliteBackend {

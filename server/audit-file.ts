@@ -1,0 +1,136 @@
+import { type FileHandle, open, stat } from "node:fs/promises";
+
+/** The most characters of lines that wait to be written. Further lines are lost. */
+const MAX_WAITING = 1024 * 1024;
+
+/** Nobody but the server's own user reads it. */
+const MODE = 0o600;
+
+const LINE_FEED = 0x0a;
+
+/** What became of lines. */
+export interface AuditFileListener {
+  /** Lines could not be written. */
+  failed(error: unknown): void;
+  /** Lines can be written again; `lost` could not. */
+  recovered(lost: number): void;
+}
+
+/**
+ * A file that lines are appended to. Nobody waits for it: lines wait in memory, and what cannot be
+ * written is counted. Before it writes it looks whether the file was moved away, as programs do
+ * that rotate logs, and then makes a new one.
+ */
+export class AuditFile {
+  readonly #path: string;
+  readonly #listener: AuditFileListener;
+  #handle: FileHandle | undefined;
+  #waiting: string[] = [];
+  #waitingCharacters = 0;
+  #lost = 0;
+  /** True: the file ends within a line, because the disk was full then. */
+  #isTorn = false;
+  #mustReopen = false;
+  #work: Promise<void> | undefined;
+
+  /** `path` is absolute. */
+  constructor(path: string, listener: AuditFileListener) {
+    this.#path = path;
+    this.#listener = listener;
+  }
+
+  /** Opens it, and makes it if it is not there. Throws Node's own error. */
+  async open(): Promise<void> {
+    this.#handle = await open(this.#path, "a", MODE);
+  }
+
+  /** Adds a line, which ends with a line feed. */
+  write(line: string): void {
+    if (this.#waitingCharacters >= MAX_WAITING) {
+      this.#lost++;
+      return;
+    }
+    this.#waiting.push(line);
+    this.#waitingCharacters += line.length;
+    this.#start();
+  }
+
+  /** Opens the file at its path anew, whatever is there now. */
+  reopen(): void {
+    this.#mustReopen = true;
+    this.#start();
+  }
+
+  /** Writes the lines that wait, and closes the file. */
+  async close(): Promise<void> {
+    await this.#work;
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  #start(): void {
+    this.#work ??= this.#writeAll().finally(() => {
+      this.#work = undefined;
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    do {
+      const lines = this.#waiting;
+      this.#waiting = [];
+      this.#waitingCharacters = 0;
+      try {
+        await this.#append(lines.join(""));
+        if (lines.length > 0) {
+          this.#tellRecovered();
+        }
+      } catch (error) {
+        this.#lost += lines.length;
+        this.#listener.failed(error);
+      }
+    } while (this.#waiting.length > 0);
+  }
+
+  #tellRecovered(): void {
+    if (this.#lost > 0) {
+      const lost = this.#lost;
+      this.#lost = 0;
+      this.#listener.recovered(lost);
+    }
+  }
+
+  async #append(text: string): Promise<void> {
+    const handle = await this.#current();
+    const bytes = Buffer.from(this.#isTorn ? `\n${text}` : text);
+    let written = 0;
+    try {
+      while (written < bytes.length) {
+        written += (await handle.write(bytes, written)).bytesWritten;
+      }
+    } finally {
+      if (written > 0) {
+        this.#isTorn = bytes[written - 1] !== LINE_FEED;
+      }
+    }
+  }
+
+  /** The file at the path, opened anew if it is another one by now. */
+  async #current(): Promise<FileHandle> {
+    if (this.#handle !== undefined && (this.#mustReopen || (await this.#wasMoved(this.#handle)))) {
+      const old = this.#handle;
+      this.#handle = undefined;
+      await old.close();
+    }
+    this.#mustReopen = false;
+    if (this.#handle === undefined) {
+      this.#handle = await open(this.#path, "a", MODE);
+      this.#isTorn = false;
+    }
+    return this.#handle;
+  }
+
+  async #wasMoved(handle: FileHandle): Promise<boolean> {
+    const [own, there] = await Promise.all([handle.stat(), stat(this.#path).catch(() => undefined)]);
+    return there === undefined || there.ino !== own.ino || there.dev !== own.dev;
+  }
+}

@@ -1,0 +1,39 @@
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { REASONS } from "../../reasons.ts";
+import type { Audit } from "../audit.ts";
+import type { Policy } from "./policy.ts";
+
+/**
+ * Tells `audit` of every call whose caller was refused, and on the admin port of every call. gRPC's
+ * own services (reflection) change nothing and tell nothing of the data, so only refusals count.
+ */
+export function createAuditPolicy(audit: Audit): Policy {
+  return {
+    on({ path }) {
+      const isAdministrative = audit.port === "admin" && !path.startsWith("/grpc.");
+      return {
+        finish(record, error) {
+          const row = error && REASONS[error.reason];
+          const isRefused = row?.refusesCaller === true;
+          if (!isRefused && !isAdministrative) {
+            return;
+          }
+          const entry = {
+            request_id: record.requestId,
+            peer: record.peer,
+            principal: record.principal?.name,
+            call: path,
+            namespace: record.namespace,
+            code: row === undefined ? "ok" : codeToString(row.code),
+            ...(error && { reason: error.reason }),
+          };
+          if (isRefused) {
+            audit.refused(entry);
+          } else {
+            audit.administered(entry);
+          }
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,390 @@
+/** The audit log: whom it tells of, over every protocol, on both ports and for plain routes. */
+import { readFileSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { FastifyInstance } from "fastify";
+import { pino } from "pino";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import {
+  GetRequestSchema,
+  GetResponseSchema,
+  KeyValueBasicInterface,
+} from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { createAuditLog } from "../../server/audit-log.ts";
+import { auditRoutes } from "../../server/audit-routes.ts";
+import type { Audit, AuditEntry } from "../../server/calls/audit.ts";
+import { implement } from "../../server/calls/implement.ts";
+import { createAuditPolicy } from "../../server/calls/policies/audit.ts";
+import type { Policy } from "../../server/calls/policies/policy.ts";
+import { PrismError } from "../../server/errors.ts";
+import { createReflection } from "../../server/services/reflection.ts";
+import { describeService, startPlane } from "../helpers/plane.ts";
+import { temporaryFolder } from "../helpers/process.ts";
+import { startTestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
+import { connect, rawCall } from "./raw.ts";
+import { callRequest, POST_WIRES, type Wire } from "./wire.ts";
+
+const service = describeService(GetRequestSchema, GetResponseSchema, [
+  { name: "One" },
+  { name: "Many", serverStreaming: true },
+]);
+const METHODS = [service.method.one, service.method.many].filter((method) => method !== undefined);
+const handlers = {
+  one: async () => ({ value: new Uint8Array(1) }),
+  async *many() {
+    yield [{ value: new Uint8Array(1) }];
+  },
+};
+
+/** Stands for the policy that knows callers: a header names the caller, and what it is refused for. */
+const callers: Policy = {
+  on: () => ({
+    begin(record) {
+      const name = record.header("x-caller");
+      record.principal = name === undefined ? undefined : { name, grants: [] };
+      const reason = record.header("x-refused");
+      if (reason !== undefined) {
+        throw new PrismError(reason as "permission_denied", "no");
+      }
+      return undefined;
+    },
+  }),
+};
+
+interface Told {
+  readonly how: "administered" | "refused";
+  readonly entry: AuditEntry;
+}
+
+/** An audit log that notes what it is told. */
+function createNoting(port: Audit["port"]): Audit & { readonly told: Told[] } {
+  const told: Told[] = [];
+  return {
+    port,
+    told,
+    administered: (entry) => void told.push({ how: "administered", entry }),
+    refused: (entry) => void told.push({ how: "refused", entry }),
+  };
+}
+
+async function start(port: Audit["port"], addRoutes?: (app: FastifyInstance, audit: Audit) => void) {
+  const audit = createNoting(port);
+  const server = await startPlane({
+    policies: () => [createAuditPolicy(audit), callers],
+    services: (calls) => [
+      implement(service, handlers as never, calls),
+      implement(ServerReflection, createReflection([], []), calls),
+    ],
+    ...(addRoutes && {
+      addRoutes: async (app) => {
+        await app.register(async (routes) => addRoutes(routes, audit));
+      },
+    }),
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return { server, told: audit.told };
+}
+
+const request = (wire: Wire, method: DescMethod, headers: Readonly<Record<string, string>>) =>
+  callRequest(wire, method, { namespace: "orders", key: "k" } as never, headers);
+
+describe.each(["data", "admin"] as const)("%s port", (port) => {
+  test.each(["credentials_missing", "credentials_invalid", "permission_denied"] as const)(
+    "every call that is refused as %s",
+    async (reason) => {
+      const { server, told } = await start(port);
+      const code = reason === "permission_denied" ? reason : "unauthenticated";
+      for (const wire of POST_WIRES) {
+        for (const method of METHODS) {
+          const headers = { "x-refused": reason, "x-caller": "mallory", "x-request-id": "id-1" };
+          expect(await rawCall(server, request(wire, method, headers))).toMatchObject({ code });
+          await waitFor(() => expect(told).toHaveLength(1));
+          expect(told.splice(0)).toEqual([
+            {
+              how: "refused",
+              entry: {
+                request_id: "id-1",
+                peer: "127.0.0.1",
+                principal: "mallory",
+                call: `/test.Service/${method.name}`,
+                namespace: "orders",
+                code,
+                reason,
+              },
+            },
+          ]);
+        }
+      }
+    },
+  );
+
+  test(`calls that are served, and other failures: ${port === "admin" ? "each" : "none"}`, async () => {
+    const { server, told } = await start(port);
+    for (const wire of POST_WIRES) {
+      for (const method of METHODS) {
+        expect(await rawCall(server, request(wire, method, { "x-caller": "ops" }))).toMatchObject({
+          code: "ok",
+        });
+        const failed = await rawCall(server, request(wire, method, { "x-refused": "conflict" }));
+        expect(failed).toMatchObject({ code: "aborted" });
+        if (port === "data") {
+          continue;
+        }
+        await waitFor(() => expect(told).toHaveLength(2));
+        const entry = { call: `/test.Service/${method.name}`, namespace: "orders", peer: "127.0.0.1" };
+        expect(told.splice(0)).toEqual([
+          { how: "administered", entry: expect.objectContaining({ ...entry, principal: "ops", code: "ok" }) },
+          {
+            how: "administered",
+            entry: expect.objectContaining({ ...entry, code: "aborted", reason: "conflict" }),
+          },
+        ]);
+      }
+    }
+    expect(told).toEqual([]);
+  });
+
+  test("reflection is told of only when it is refused", async () => {
+    const { server, told } = await start(port);
+    const [, , , , grpc] = POST_WIRES;
+    const ask = (headers: Readonly<Record<string, string>>) =>
+      rawCall(server, callRequest(grpc, ServerReflection.method.serverReflectionInfo, {}, headers));
+    expect(await ask({})).toMatchObject({ code: "ok" });
+    expect(await ask({ "x-refused": "credentials_missing" })).toMatchObject({ code: "unauthenticated" });
+    await waitFor(() => expect(told).toHaveLength(1));
+    expect(told[0]).toMatchObject({ how: "refused", entry: { reason: "credentials_missing" } });
+  });
+});
+
+test("plain routes: those that write, and those that refuse their caller", async () => {
+  const { server, told } = await start("admin", (app, audit) => {
+    auditRoutes(app, audit);
+    app.get("/things", async () => ({}));
+    app.get("/secrets", async (_, reply) => reply.code(401).send({}));
+    app.post("/things", async (asked) => {
+      asked.principal = { name: "ops", grants: [] };
+      asked.namespace = "orders";
+      return {};
+    });
+    app.delete("/things/:name", async (_, reply) => reply.code(404).send({}));
+    app.put("/things/:name", async () => {
+      throw new PrismError("conflict", "no");
+    });
+  });
+  const [wire] = POST_WIRES;
+  using connection = connect(server, 1);
+  const ask = (httpMethod: string, path: string) =>
+    connection.call({ wire, httpMethod, path, headers: { "x-request-id": "id-2" }, body: undefined });
+  const known = { request_id: "id-2", peer: "127.0.0.1", principal: undefined };
+
+  await ask("GET", "/things");
+  await ask("GET", "/secrets");
+  await ask("POST", "/things");
+  await ask("DELETE", "/things/a");
+  await ask("PUT", "/things/b");
+  await waitFor(() => expect(told).toHaveLength(4));
+  expect(told).toEqual([
+    {
+      how: "refused",
+      entry: { ...known, call: "GET /secrets", namespace: "", code: "unknown", http_status: 401 },
+    },
+    {
+      how: "administered",
+      entry: {
+        ...known,
+        principal: "ops",
+        call: "POST /things",
+        namespace: "orders",
+        code: "ok",
+        http_status: 200,
+      },
+    },
+    {
+      how: "administered",
+      entry: { ...known, call: "DELETE /things/:name", namespace: "a", code: "unknown", http_status: 404 },
+    },
+    {
+      how: "administered",
+      entry: {
+        ...known,
+        call: "PUT /things/:name",
+        namespace: "b",
+        code: "aborted",
+        http_status: 500,
+        reason: "conflict",
+      },
+    },
+  ]);
+});
+
+const ENTRY: AuditEntry = {
+  request_id: "id-1",
+  peer: "10.0.0.1",
+  principal: "mallory",
+  call: "/test.Service/One",
+  namespace: "orders",
+  code: "permission_denied",
+  reason: "permission_denied",
+};
+
+describe("lines", () => {
+  /** A log whose lines are kept. */
+  function keptLog(level: string) {
+    const lines: Record<string, unknown>[] = [];
+    return { lines, log: pino({ level }, { write: (line: string) => lines.push(JSON.parse(line)) }) };
+  }
+
+  test.each(["debug", "info", "error"])("without a file the log has them, at its level %s", async (level) => {
+    const { lines, log } = keptLog(level);
+    const audit = createAuditLog(undefined, log);
+    await audit.open();
+    audit.on("admin").administered(ENTRY);
+    audit.on("data").refused(ENTRY);
+    expect(lines).toEqual([
+      expect.objectContaining({ ...ENTRY, audit: true, port: "admin", msg: "administrative call" }),
+      expect.objectContaining({ ...ENTRY, audit: true, port: "data", msg: "call refused" }),
+    ]);
+    await audit.close();
+  });
+
+  test("a silent log has none", async () => {
+    const { lines, log } = keptLog("silent");
+    const audit = createAuditLog(undefined, log);
+    audit.on("admin").administered(ENTRY);
+    audit.on("data").refused(ENTRY);
+    await audit.close();
+    expect(lines).toEqual([]);
+  });
+
+  test("a flood of refused calls is a line a second, and none is left out of the count", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { lines, log } = keptLog("debug");
+    const audit = createAuditLog(undefined, log);
+    const data = audit.on("data");
+    for (let second = 0; second < 10; second++) {
+      for (let i = 0; i < 1000; i++) {
+        // A caller can make up namespaces; that makes no lines of their own.
+        data.refused({ ...ENTRY, namespace: `n${i}` });
+      }
+      vi.advanceTimersByTime(1000);
+    }
+    data.refused({ ...ENTRY, peer: "10.0.0.2" });
+    await audit.close();
+    const sum = lines.reduce((total, { count = 1 }) => total + Number(count), 0);
+    expect(sum).toBe(10_001);
+    expect(lines.length).toBeLessThan(15);
+    expect(lines.at(-1)).toMatchObject({ peer: "10.0.0.2" });
+  });
+
+  test("many callers at once: the lines stay few, and say that they are of several", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { lines, log } = keptLog("info");
+    const audit = createAuditLog(undefined, log);
+    for (let i = 0; i < 10_000; i++) {
+      audit.on("data").refused({ ...ENTRY, peer: `10.0.${i >> 8}.${i & 255}` });
+    }
+    vi.advanceTimersByTime(1000);
+    await audit.close();
+    expect(lines.length).toBeLessThan(70);
+    expect(lines.reduce((total, { count = 1 }) => total + Number(count), 0)).toBe(10_000);
+    expect(lines.some(({ mixed }) => mixed === true)).toBe(true);
+  });
+});
+
+describe("a file", () => {
+  const evil = (wire: Wire) => ({ ...(wire.http === 2 ? { ":authority": "evil" } : { host: "evil" }) });
+  const [http1] = POST_WIRES;
+
+  async function startWith(file: string) {
+    return startTestServer({
+      logLevel: "info",
+      adjust: (config) => ({
+        ...config,
+        server: { ...config.server, hosts: undefined },
+        audit: { file },
+      }),
+    });
+  }
+
+  /** Refused, because of its host. */
+  const refused = (server: Awaited<ReturnType<typeof startWith>>) =>
+    rawCall(server, callRequest(http1, KeyValueBasicInterface.method.get, { key: "k" }, evil(http1)));
+
+  const linesOf = (path: string): Record<string, unknown>[] =>
+    readFileSync(path, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line));
+
+  test("has the lines, and the log has not", async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, "audit.log");
+    const server = await startWith(file);
+    expect(await refused(server)).toMatchObject({ code: "permission_denied" });
+    await server.stop();
+    expect(linesOf(file)).toEqual([
+      {
+        level: "info",
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+        request_id: expect.any(String),
+        peer: "127.0.0.1",
+        port: "data",
+        call: "",
+        namespace: "",
+        code: "permission_denied",
+        reason: "permission_denied",
+        msg: "call refused",
+      },
+    ]);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(server.log.filter(({ audit }) => audit === true)).toEqual([]);
+  });
+
+  test("that was moved is followed by a new one", async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, "audit.log");
+    const server = await startWith(file);
+    await refused(server);
+    await waitFor(() => expect(linesOf(file)).toHaveLength(1));
+    renameSync(file, `${file}.1`);
+    server.reopenAudit();
+    await waitFor(() => expect(linesOf(file)).toEqual([]));
+    await refused(server);
+    await server.stop();
+    expect(linesOf(file)).toHaveLength(1);
+    expect(linesOf(`${file}.1`)).toHaveLength(1);
+  });
+
+  test("on a full disk stops nothing: the log says so, and how many lines were lost", async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, "audit.log");
+    symlinkSync("/dev/full", file);
+    const server = await startWith(file);
+    expect(await refused(server)).toMatchObject({ code: "permission_denied" });
+    await waitFor(() =>
+      expect(server.log).toContainEqual(
+        expect.objectContaining({ msg: "the audit log cannot be written", code: "ENOSPC", file }),
+      ),
+    );
+    expect(
+      await rawCall(server, callRequest(http1, KeyValueBasicInterface.method.exists, { key: "k" })),
+    ).toMatchObject({ code: "ok" });
+    rmSync(file);
+    await refused(server);
+    await server.stop();
+    expect(server.log).toContainEqual(
+      expect.objectContaining({ msg: "lines of the audit log were lost", lost: 1, file }),
+    );
+    expect(linesOf(file)).toHaveLength(1);
+  });
+
+  test("that cannot be made refuses the start, and names the setting", async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, "none", "audit.log");
+    await expect(startWith(file)).rejects.toThrow(`audit.file ${file} cannot be opened: ENOENT`);
+  });
+});
