@@ -36,6 +36,12 @@ export const NAMESPACE_PATTERN = /^[a-z][a-z0-9\-_.]{0,62}$/;
 /** The namespace for an empty name on the wire. */
 export const DEFAULT_NAMESPACE = "default";
 
+/**
+ * The most callers whose quotas are counted at the same time, besides those with calls under way.
+ * One that was quiet long enough loses nothing by being forgotten.
+ */
+export const MAX_METERED_CALLERS = 10_000;
+
 /** The most keys, items or mutations of one call. It has at least 1 of what it is about. */
 export const MAX_CALL_ITEMS = 1000;
 

@@ -4,8 +4,10 @@ import { createAuditPolicy } from "./calls/policies/audit.ts";
 import { type Authenticator, createAuthPolicy } from "./calls/policies/auth.ts";
 import { createLogPolicy } from "./calls/policies/log.ts";
 import type { Policy } from "./calls/policies/policy.ts";
+import { createQuotaPolicy } from "./calls/policies/quota.ts";
 import type { Config } from "./config/config.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
+import { NO_RULES } from "./namespaces/rules.ts";
 
 /** What policies are made from. */
 export interface PolicySources {
@@ -27,12 +29,27 @@ export interface PolicySources {
  * so that it finishes last and sees what the others have found out. The audit log comes next: it
  * tells of refusals of the others.
  */
-export function createPolicies({ failures, audit, registry, plane, authenticator }: PolicySources): Policy[] {
+export function createPolicies(sources: PolicySources): Policy[] {
+  const { config, failures, audit, registry, plane, authenticator } = sources;
   return [
     createLogPolicy(failures),
     createAuditPolicy(audit),
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),
+    createQuotas(config, registry, plane),
   ];
+}
+
+/** What operators of the gateway call has no quotas but those of its services. */
+function createQuotas(
+  { quotas }: Config,
+  registry: NamespaceRegistry,
+  plane: PolicySources["plane"],
+): Policy {
+  return plane === "data"
+    ? createQuotaPolicy({ callers: quotas, find: (name) => registry.find(name) })
+    : createQuotaPolicy({
+        callers: { default: NO_RULES.limits, principals: [], byAddress: quotas.byAddress },
+      });
 }

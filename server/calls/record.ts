@@ -14,6 +14,11 @@ export interface RequestSource {
   readonly url?: string;
 }
 
+/** Counts the calls under way of a namespace or of a caller. */
+export interface CallCount {
+  callsUnderWay: number;
+}
+
 /**
  * What is known of one RPC while it runs. Made when the headers arrive, and passed to the policies.
  * It copies nothing from the request before somebody asks.
@@ -36,6 +41,15 @@ export class CallRecord {
   begun = 0;
   /** Whether the policies know how the call ended. */
   finished = false;
+  /**
+   * The bytes of the request's body as they came, so compressed ones count compressed; of a GET the
+   * characters of path and query. 0 = the call has a stream of requests, or was not read.
+   */
+  requestBytes = 0;
+  /** Where the quota policy counts the call until it is over. `undefined` = nowhere. */
+  namespaceCount: CallCount | undefined = undefined;
+  /** The same for its caller. */
+  callerCount: CallCount | undefined = undefined;
   readonly #request: RequestSource;
   #entered = false;
   #named: unknown = undefined;
@@ -82,6 +96,14 @@ export class CallRecord {
    */
   get entered(): boolean {
     return this.#entered;
+  }
+
+  /**
+   * The namespace's name as it came, to look it up by: "" = `default`, and it may be no valid name.
+   * `undefined` = the request was not read, or has none.
+   */
+  get named(): string | undefined {
+    return typeof this.#named === "string" ? this.#named : undefined;
   }
 
   /**

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { AuthSettings } from "../auth/settings.ts";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
 import { type ControlConfig, defaultControl, locateControl } from "../catalog/config.ts";
-import type { NamespaceRules } from "../namespaces/rules.ts";
+import type { CallLimits, NamespaceRules } from "../namespaces/rules.ts";
 import type { Address } from "./address.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
 import type { Override } from "./settings.ts";
@@ -30,6 +30,19 @@ export interface NamespaceConfig {
   readonly backend: string;
   /** What holds for its calls. Absent = nothing. */
   readonly rules?: NamespaceRules;
+}
+
+/** How much callers may ask, each of them. */
+export interface QuotaConfig {
+  /** For callers that none of `principals` fits. */
+  readonly default: CallLimits;
+  /** The first that fits holds. */
+  readonly principals: readonly (CallLimits & {
+    /** A principal's name, or a beginning of names with `*` behind it. */
+    readonly principal: string;
+  })[];
+  /** True: callers without a name are told apart by their addresses. Otherwise they are one. */
+  readonly byAddress: boolean;
 }
 
 /** The keys of `T` in camel case: `max_value_bytes` becomes `maxValueBytes`. */
@@ -75,6 +88,7 @@ export interface Config {
   readonly namespaces: readonly NamespaceConfig[];
   /** Where namespaces that are made at run time are kept. `isDefault`: nobody chose it. */
   readonly control: ControlConfig & { readonly isDefault: boolean };
+  readonly quotas: QuotaConfig;
   readonly logging: CamelCased<CheckedFile["logging"]>;
   readonly limits: CamelCased<CheckedFile["limits"]> & { readonly maxConnectionsPerPeer: number };
 }
@@ -89,7 +103,7 @@ export function compile(
   fileName: string | undefined,
   folder: string,
 ): Config {
-  const { server, admin, audit, auth, database, logging, limits, ...checked } = overrides.reduce(
+  const { server, admin, audit, auth, database, quotas, logging, limits, ...checked } = overrides.reduce(
     overridden,
     file,
   );
@@ -137,6 +151,11 @@ export function compile(
     backends,
     namespaces,
     control: { ...control, isDefault: chosen === undefined },
+    quotas: {
+      default: camelCased(quotas.default),
+      principals: quotas.principals.map(camelCased),
+      byAddress: quotas.by_address,
+    },
     logging: camelCased(logging),
     limits: {
       ...camelCased(limits),

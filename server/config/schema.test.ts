@@ -35,7 +35,8 @@ const ORIGIN =
 const BYTES = "expected a number of bytes";
 const HOST =
   'expected a host name in lower case or an address, without its port, such as "prism.example.com", or "*"';
-const SECTIONS = "server, admin, audit, auth, database, backends, namespaces, control, logging, limits";
+const SECTIONS =
+  "server, admin, audit, auth, database, backends, namespaces, control, quotas, logging, limits";
 
 // The file, and its problems without the file's name.
 test.each<[string, ...string[]]>([
@@ -247,6 +248,11 @@ test.each<[string, ...string[]]>([
     "1:11: logging.level: expected one of: trace, debug, info, warn, error, silent; found null",
   ],
   ["logging: {format: [json]}", "1:11: logging.format: expected one of: auto, json, pretty; found a list"],
+  [
+    "quotas: {default: {burst: 5}}",
+    "1:20: quotas.default.burst: expected max_rps too: it says how fast a burst comes back",
+  ],
+  ["quotas: {principals: [{max_rps: 5}]}", "1:23: quotas.principals[0].principal: missing; expected text"],
   [
     "limits: {max_value_bytes: 67108865}",
     "1:10: limits.max_value_bytes: expected at most 67108864, found 67108865",

@@ -190,17 +190,30 @@ const auditSchema = z.strictObject({
 
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 
-const namespaceLimitsSchema = z.strictObject({
-  max_rps: setting(whole(0, MAX_COUNT).default(0), "Calls a second, on average. 0 = no limit."),
-  burst: setting(whole(0, MAX_COUNT).default(0), "Calls at once after a quiet time. 0 = as many as max_rps."),
+/** More calls a second than a gateway answers. */
+const MAX_RATE = 100_000_000;
+
+/** The limits of calls, each time with schemas of their own. */
+const callLimits = () => ({
+  max_rps: setting(whole(0, MAX_RATE).default(0), "Calls a second, on average. 0 = no limit."),
+  burst: setting(whole(0, MAX_RATE).default(0), "Calls at once after a quiet time. 0 = as many as max_rps."),
   max_in_bytes_per_second: setting(
     whole(0, MAX_COUNT).default(0),
     "Bytes of requests a second, on average. 0 = no limit.",
   ),
   max_concurrent_calls: setting(
     whole(0, MAX_COUNT).default(0),
-    "Calls at the same time; those that wait for something count. 0 = no limit.",
+    "Calls at the same time on one gateway; those that wait for something count. 0 = no limit.",
   ),
+});
+
+/** A burst without a rate would do nothing. */
+const hasRate = ({ burst, max_rps: rate }: { readonly burst: number; readonly max_rps: number }) =>
+  burst === 0 || rate > 0;
+const NO_RATE = { path: ["burst"], error: "expected max_rps too: it says how fast a burst comes back" };
+
+const namespaceLimitsSchema = z.strictObject({
+  ...callLimits(),
   max_value_bytes: setting(
     whole(0, MAX_NAMESPACE_VALUE_BYTES).default(0),
     "The largest value. limits.max_value_bytes holds too. 0 = no further limit.",
@@ -208,10 +221,6 @@ const namespaceLimitsSchema = z.strictObject({
   max_entries: setting(
     whole(0, MAX_COUNT).default(0),
     "The most entries, where the store can tell cheaply. 0 = no limit.",
-  ),
-  max_bytes: setting(
-    whole(0, MAX_COUNT).default(0),
-    "The most bytes of keys and values, where the store can tell cheaply. 0 = no limit.",
   ),
 });
 
@@ -273,7 +282,7 @@ const namespaceSchema = z
       pluginSchema.optional(),
       "A backend of type remote for this namespace alone: its options without the type.",
     ),
-    limits: namespaceLimitsSchema.prefault({}),
+    limits: namespaceLimitsSchema.refine(hasRate, NO_RATE).prefault({}),
     ttl: ttlSchema.prefault({}),
     access: accessSchema.prefault({}),
   })
@@ -281,6 +290,27 @@ const namespaceSchema = z
     path: ["plugin"],
     error: "cannot be combined with backend: both say where data goes",
   });
+
+const quotasSchema = z.strictObject({
+  default: z.strictObject(callLimits()).refine(hasRate, NO_RATE).prefault({}),
+  principals: z
+    .array(
+      z
+        .strictObject({
+          principal: setting(
+            patternSchema.clone(),
+            'Whose: a name of a caller, or a beginning of names with "*" behind it, as user-api.prod.*. Each of them has the limits for itself. The first that fits holds, in place of quotas.default.',
+          ),
+          ...callLimits(),
+        })
+        .refine(hasRate, NO_RATE),
+    )
+    .default([]),
+  by_address: setting(
+    z.boolean().default(false),
+    "Callers without a name are told apart by their addresses. Otherwise they are one caller together.",
+  ),
+});
 
 const loggingSchema = z.strictObject({
   level: setting(
@@ -388,6 +418,7 @@ export const configSchema = z.strictObject({
     controlSchema.optional(),
     "Where namespaces that are made at run time are kept; docs/namespaces.md has the options of each type. Absent = beside the data of database, if a namespace of the file is on it and it is SQLite or PostgreSQL; otherwise in memory.",
   ),
+  quotas: quotasSchema.prefault({}),
   logging: loggingSchema.prefault({}),
   limits: limitsSchema.prefault({}),
 });

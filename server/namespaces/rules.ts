@@ -1,19 +1,21 @@
-/** How much callers may ask of a namespace, on one gateway. 0 = no such limit. */
-export interface NamespaceLimits {
+/** How many calls may come. 0 = no such limit. */
+export interface CallLimits {
   /** Calls a second, on average. */
   readonly maxRps: number;
   /** Calls at once after a quiet time. 0 = as many as `maxRps`. */
   readonly burst: number;
-  /** Bytes of requests a second, on average. */
+  /** Bytes of requests a second, on average. After a quiet time as many come at once. */
   readonly maxInBytesPerSecond: number;
-  /** Calls at the same time. Calls that wait for something count. */
+  /** Calls at the same time, on one gateway. Calls that wait for something count. */
   readonly maxConcurrentCalls: number;
+}
+
+/** How much callers may ask of a namespace. 0 = no such limit. */
+export interface NamespaceLimits extends CallLimits {
   /** The largest value. The gateway's own limit holds too. */
   readonly maxValueBytes: number;
   /** Entries, where the store can tell cheaply. */
   readonly maxEntries: number;
-  /** Bytes of keys and values, where the store can tell cheaply. */
-  readonly maxBytes: number;
 }
 
 /** The times to live that callers may give. 0 = no such bound. */
@@ -59,7 +61,7 @@ export interface NamespaceRules {
   readonly access: AccessControl;
 }
 
-/** The rules of a namespace that says nothing of them: no limits, any time to live, no consumers. */
+/** The rules of a namespace that states none: no limits, any time to live, no consumers. */
 export const NO_RULES: NamespaceRules = {
   limits: {
     maxRps: 0,
@@ -68,7 +70,6 @@ export const NO_RULES: NamespaceRules = {
     maxConcurrentCalls: 0,
     maxValueBytes: 0,
     maxEntries: 0,
-    maxBytes: 0,
   },
   ttl: { defaultSeconds: 0, minSeconds: 0, maxSeconds: 0, forbidden: false },
   access: { owners: [], consumers: [] },

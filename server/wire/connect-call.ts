@@ -35,9 +35,13 @@ export function beginConnectCall(
   if (scope !== undefined) {
     header.delete(timeout.name);
   }
+  const record = new CallRecord(target.row, requestId, source);
+  if (method === "GET") {
+    record.requestBytes = source.url?.length ?? 0;
+  }
   const call: ConnectCall = {
     target,
-    record: new CallRecord(target.row, requestId, source),
+    record,
     scope: scope ?? new CallScope(target.row.timeoutMs),
     form,
   };

@@ -8,7 +8,6 @@ import {
 } from "@connectrpc/connect/protocol";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
-import type { CallScope } from "../calls/scope.ts";
 import { toConnectError } from "../calls/status.ts";
 import { asPrismError, PrismError, type Reason } from "../errors.ts";
 import { REASONS, reasonOf } from "../reasons.ts";
@@ -61,7 +60,7 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
         refusal = error;
         return toConnectError(error, record);
       };
-      const body = single ? bounded(request, scope, policy, refused) : request.body;
+      const body = single ? bounded(request, call, policy, refused) : request.body;
       const response = await handler({ ...request, body });
       if (record.entered) {
         return response;
@@ -215,12 +214,12 @@ function requestReason(code: Code): Reason {
  */
 function bounded(
   { body }: UniversalServerRequest,
-  scope: CallScope,
+  call: ConnectCall,
   policy: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): UniversalServerRequest["body"] {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body
-    ? receive(body, scope, policy, refused)
+    ? receive(body, call, policy, refused)
     : body;
 }
 
@@ -230,7 +229,7 @@ function bounded(
  */
 async function* receive(
   body: AsyncIterable<Uint8Array>,
-  scope: CallScope,
+  { scope, record }: ConnectCall,
   { requestTimeoutMs, bodies, shutdownSignal }: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): AsyncGenerator<Uint8Array> {
@@ -253,6 +252,7 @@ async function* receive(
         throw refused(noRoom());
       }
       taken += length;
+      record.requestBytes = taken;
       yield next.value;
     }
   } finally {

@@ -86,6 +86,7 @@ export function createDirectMethod(target: ServedMethod, reader: RequestReader):
     abandon,
     async answer(call, body) {
       const { form, binary } = call.form;
+      call.record.requestBytes = body.byteLength;
       let request: Message;
       try {
         const enveloped = form !== "connect-unary";

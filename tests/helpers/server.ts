@@ -24,18 +24,20 @@ export interface TestServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/**
- * Starts a server. `adjust` changes the default configuration, with which both ports answer to any
- * host; `clock` replaces the system's. At `logLevel` "debug" (the default) every call has a line.
- */
-export async function startTestServer(
-  options: {
-    adjust?: (config: Config) => Config;
-    clock?: Clock;
-    logLevel?: "debug" | "info";
-    directPath?: boolean;
-  } = {},
-): Promise<TestServer> {
+/** The options of a {@link TestServer}. */
+export interface TestServerOptions {
+  /** Changes the default configuration, with which both ports answer to any host. */
+  readonly adjust?: (config: Config) => Config;
+  /** In place of the system's. */
+  readonly clock?: Clock;
+  /** At "debug" (the default) every call has a line. */
+  readonly logLevel?: "debug" | "info";
+  /** False leaves every call to Connect's own handlers. Absent = as `make test-paths` says. */
+  readonly directPath?: boolean;
+}
+
+/** Starts a server. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const { adjust = (config) => config, clock, logLevel = "debug" } = options;
   const flags = { memory: true, listen: "127.0.0.1:0", "admin-listen": "127.0.0.1:0" };
   const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
