@@ -117,11 +117,6 @@ export class CallRecord {
     return typeof this.#named === "string" && NAMESPACE_PATTERN.test(this.#named) ? this.#named : "";
   }
 
-  /** The namespace's name as the request has it, be it one or not. "" = it has none. */
-  get named(): string {
-    return typeof this.#named === "string" ? this.#named : "";
-  }
-
   /** Called when the request is read. */
   enter(request: object): void {
     this.#entered = true;

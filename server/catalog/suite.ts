@@ -44,8 +44,7 @@ const RICH = newNamespace("rich.one_two-3", {
       maxInBytesPerSecond: 3,
       maxConcurrentCalls: 4,
       maxValueBytes: 5,
-      maxEntries: 6,
-      maxBytes: Number.MAX_SAFE_INTEGER,
+      maxEntries: Number.MAX_SAFE_INTEGER,
     },
     ttl: { defaultSeconds: 20, minSeconds: 10, maxSeconds: 30, forbidden: false },
     access: {
