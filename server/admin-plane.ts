@@ -2,15 +2,15 @@ import { guardAdminRoutes } from "./admin-access.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
-import { createHealthRoute } from "./health-route.ts";
-import type { NamespaceRegistry } from "./namespaces/registry.ts";
+import { addHealthRoutes } from "./health-route.ts";
 import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
+import type { AdminSources } from "./services/admin.ts";
 import { createAdminServices } from "./services/admin-services.ts";
 import type { HealthState } from "./services/health.ts";
 
 /** The admin plane's sources, and the bounds that it shares with the data plane. */
 export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addRoutes" | "helpWithPath"> {
-  readonly registry: NamespaceRegistry;
+  readonly sources: AdminSources;
   readonly health: HealthState;
   /** Finds out who sends plain HTTP requests. `undefined` = nobody is asked. */
   readonly authenticator: Authenticator | undefined;
@@ -22,20 +22,20 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
  * every protocol, and plain HTTP routes.
  */
 export function createAdminPlane({
-  registry,
+  sources,
   health,
   authenticator,
   ...options
 }: AdminPlaneOptions): Promise<Plane> {
   return createPlane({
     ...options,
-    services: (calls) => createAdminServices({ calls }),
+    services: (calls) => createAdminServices({ sources, calls }),
     async addRoutes(plane, failures) {
       // In a context of their own, so that the hooks are on these routes and on nothing else.
       await plane.register(async (app) => {
         auditRoutes(app, options.audit);
         const access = guardAdminRoutes(app, authenticator, failures);
-        app.get("/health", createHealthRoute(registry, health, access));
+        addHealthRoutes(app, { ...sources, health, access });
       });
     },
   });

@@ -8,10 +8,12 @@ import { createBackend } from "./backend/factory.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import type { Config } from "./config/config.ts";
 import { ReadOnlyError } from "./errors.ts";
+import { createGateway } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
+import { createStoreMonitor } from "./namespaces/store-monitor.ts";
 import { createPlane } from "./plane.ts";
 import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
@@ -54,9 +56,11 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const registry = new NamespaceRegistry(({ name }, err) =>
     log.error({ backend: name, err }, "store cannot be closed"),
   );
+  const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
+  const gateway = createGateway(config, { health, drain: () => beginDrain() });
   const shared = {
     log,
     ...server,
@@ -96,14 +100,21 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     policies: policiesOf("admin"),
     audit: audits.admin,
     checkHost: createHostCheck({ listenHost: admin.listen.host, hosts: admin.hosts, setting: "admin.hosts" }),
-    registry,
+    sources: { gateway, registry, monitor },
     health,
     authenticator,
   });
 
-  async function stop(graceMs: number): Promise<void> {
+  /** Refuses new calls. Resolves when those under way have ended. */
+  function beginDrain(): Promise<void> {
     health.set(false);
     registry.endWaits();
+    return dataPlane.drain();
+  }
+
+  async function stop(graceMs: number): Promise<void> {
+    void beginDrain();
+    monitor.close();
     await dataPlane.close(graceMs);
     // Who looks at a gateway that stops has nothing to wait for.
     await adminPlane.close(0);
@@ -123,6 +134,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
         };
         adminPort = addresses.admin.port;
+        gateway.started(addresses);
         health.set(true);
         return addresses;
       } catch (error) {

@@ -1,23 +1,44 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { AdminAccess } from "./admin-access.ts";
-import { ReadOnlyError } from "./errors.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
+import type { StoreMonitor } from "./namespaces/store-monitor.ts";
 import type { HealthState } from "./services/health.ts";
 
+/** What health is told from. */
+export interface HealthSources {
+  readonly registry: NamespaceRegistry;
+  readonly health: HealthState;
+  readonly monitor: StoreMonitor;
+  /** Who may look at everything. */
+  readonly access: AdminAccess;
+}
+
 /**
- * `GET /health`: 200 while the server takes calls and every store answers, otherwise 503, with
+ * Adds the routes for probes. Each asks every store how it is now.
+ *
+ * - `GET /health`: see {@link createHealthRoute}.
+ * - `GET /livez`: 200 while the process answers at all.
+ * - `GET /readyz`: see {@link createReadyRoute}.
+ */
+export function addHealthRoutes(app: FastifyInstance, sources: HealthSources): void {
+  app.get("/health", createHealthRoute(sources));
+  app.get("/livez", async (_request, reply) => reply.type(TEXT).send("ok\n"));
+  app.get("/readyz", createReadyRoute(sources));
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+/**
+ * 200 while the server takes calls and every store answers, otherwise 503, with
  * `{status, namespaces: {NAME: {backend, status}}}`. A namespace's status is `serving`,
  * `not_serving`, or `read_only` if its store takes no writes. That is no failure: a gateway may be
  * meant to read a standby. Who may not look at everything gets the status alone.
  */
-export function createHealthRoute(registry: NamespaceRegistry, health: HealthState, access: AdminAccess) {
+function createHealthRoute({ registry, health, monitor, access }: HealthSources) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const checked = await Promise.all(
       registry.namespaces.map(async ({ name, backend }) => {
-        const status = await backend.check().then(
-          () => "serving",
-          (error) => (error instanceof ReadOnlyError ? "read_only" : "not_serving"),
-        );
+        const { health: status } = await monitor.check(backend);
         return [name, { backend: backend.type, status }] as const;
       }),
     );
@@ -27,4 +48,47 @@ export function createHealthRoute(registry: NamespaceRegistry, health: HealthSta
       ...(access.mayView(request) && { namespaces: Object.fromEntries(checked) }),
     });
   };
+}
+
+/** One thing that has to be right for a gateway to be ready. */
+interface Check {
+  readonly name: string;
+  readonly passed: boolean;
+  /** Why it failed, or what to know although it passed. "" = nothing. */
+  readonly remark: string;
+}
+
+/**
+ * 200 while every check passes, otherwise 503, as text in the form of Kubernetes' own `/readyz`:
+ * the checks that failed, or all of them with `?verbose`. `?exclude=NAME` leaves out the namespace,
+ * and can come several times. Who may not look at everything gets the last line alone.
+ */
+function createReadyRoute({ registry, health, monitor, access }: HealthSources) {
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    const mayView = access.mayView(request);
+    const asked: Readonly<Record<string, unknown>> = mayView ? Object(request.query) : {};
+    const excluded = [asked.exclude].flat();
+    const namespaces = registry.namespaces.filter(({ name }) => !excluded.includes(name));
+    const checks: Check[] = [
+      { name: "server", passed: health.serving, remark: health.serving ? "" : "it takes no calls" },
+      ...(await Promise.all(
+        namespaces.map(async ({ name, backend }) => {
+          const { health: status, problem } = await monitor.check(backend);
+          return { name: `namespace ${name}`, passed: status !== "not_serving", remark: problem };
+        }),
+      )),
+    ];
+    const isReady = checks.every(({ passed }) => passed);
+    const told = "verbose" in asked ? checks : checks.filter(({ passed }) => mayView && !passed);
+    const lines = [...told.map(lineOf), isReady ? "ok" : "not ready"];
+    return reply
+      .code(isReady ? 200 : 503)
+      .type(TEXT)
+      .send(lines.map((line) => `${line}\n`).join(""));
+  };
+}
+
+function lineOf({ name, passed, remark }: Check): string {
+  const result = passed ? `[+]${name} ok` : `[-]${name} failed`;
+  return remark === "" ? result : `${result}: ${remark}`;
 }

@@ -30,6 +30,9 @@ export const MAX_TTL_SECONDS = 3_155_760_000;
 /** The longest time that a call may ask to wait for a value of a list. */
 export const MAX_WAIT_MS = 5 * 60_000;
 
+/** The longest time that an operator may ask to wait for calls under way. */
+export const MAX_DRAIN_WAIT_MS = 10 * 60_000;
+
 /** A namespace's name: 1 to 63 characters that need no escaping in a path, a metric or a table. */
 export const NAMESPACE_PATTERN = /^[a-z][a-z0-9\-_.]{0,62}$/;
 

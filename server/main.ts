@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Logger } from "pino";
 import type { App } from "./app.ts";
 import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
 import { helpText, parseCommand, UsageError } from "./cli.ts";
+import { hostPort } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problem.ts";
@@ -11,6 +11,7 @@ import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
 import { endLogOutput } from "./log-output.ts";
 import { readFileAtMost } from "./read-file.ts";
+import { readVersion } from "./version.ts";
 
 /**
  * Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong.
@@ -37,7 +38,7 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(helpText(command.topic));
       return;
     case "version":
-      process.stdout.write(`${version()}\n`);
+      process.stdout.write(`${readVersion()}\n`);
       return;
   }
 }
@@ -75,7 +76,7 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
   const stopRequested = firstSignal();
   process.on("SIGHUP", () => app.reopenAudit());
   const { data, admin } = await app.start();
-  log.info({ version: version(), listen: hostPort(data), admin_listen: hostPort(admin) }, "ready");
+  log.info({ version: readVersion(), listen: hostPort(data), admin_listen: hostPort(admin) }, "ready");
   if (process.stdout.isTTY) {
     process.stdout.write(tryThis(config, data.port));
   }
@@ -114,10 +115,6 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-function hostPort({ address, port }: { address: string; port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** Two lines for somebody who started the server by hand. */
 function tryThis(config: Config, port: number): string {
   const namespace = config.namespaces[0]?.name ?? "";
@@ -127,21 +124,6 @@ function tryThis(config: Config, port: number): string {
     `curl ${url}/${call} -H 'Content-Type: application/json' -d '${JSON.stringify({ namespace, ...request })}'`;
   const value = Buffer.from("world").toString("base64");
   return `Try this:  ${curl("Set", { key: "hello", value })}\n           ${curl("Get", { key: "hello" })}\n`;
-}
-
-/** From package.json, one folder up in a checkout and two in the built package. */
-function version(): string {
-  for (const path of ["../package.json", "../../package.json"]) {
-    try {
-      const parsed: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
-      if (typeof parsed === "object" && parsed !== null && "version" in parsed) {
-        return String(parsed.version);
-      }
-    } catch {
-      // Not there; try the next.
-    }
-  }
-  return "unknown";
 }
 
 /** Reports an error to the operator on standard error, with a stack only for a defect. */

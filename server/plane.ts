@@ -68,6 +68,11 @@ export interface PlaneOptions {
 export interface Plane {
   listen(host: string, port: number): Promise<AddressInfo>;
   /**
+   * Takes no new calls. Calls in flight go on. Resolves when the last connection is closed. It can
+   * be called again, and `close` goes on from there.
+   */
+  drain(): Promise<void>;
+  /**
    * Takes no new calls. Calls in flight have `graceMs` to end; then the rest ends with UNAVAILABLE,
    * and last the remaining connections are cut. Resolves when all are closed.
    */
@@ -238,11 +243,14 @@ function addConnect(app: FastifyInstance, methods: readonly ServedMethod[], shar
 }
 
 function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController, failures: FailureLog): Plane {
+  let drained: Promise<void> | undefined;
+  const drain = () => (drained ??= port.drain());
   return {
     listen: (host, portNumber) => port.listen(host, portNumber),
+    drain,
 
     async close(graceMs) {
-      const drained = port.drain();
+      const ended = drain();
       const cut = () => {
         shutdown.abort(new PrismError("shutting_down", "the server is shutting down"));
         // 0 asks for an immediate end, without last words.
@@ -250,7 +258,7 @@ function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController, 
       };
       const grace = setTimeout(cut, graceMs);
       let lastWords: NodeJS.Timeout | undefined;
-      await drained;
+      await ended;
       clearTimeout(grace);
       clearTimeout(lastWords);
       await app.close();

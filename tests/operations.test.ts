@@ -19,7 +19,10 @@ import { ListMoveInterface } from "../gen/prism/interfaces/list/list_move_pb.ts"
 import { ListRangeInterface } from "../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
+import { INTERFACE_OF } from "../server/backend/remote/interfaces.ts";
 import { readMethod } from "../server/calls/methods.ts";
+import { SERVICE_INTERFACES } from "../server/services/service-interfaces.ts";
+import { SERVICES } from "../server/services/services.ts";
 
 type Methods = {
   readonly [I in keyof typeof OPERATIONS]: {
@@ -105,3 +108,18 @@ test.each(cases)(
     expect(readMethod(method, 0).writes).toBe(writes);
   },
 );
+
+test("what a service needs, by what operators and plugins are told, is what serves it", () => {
+  const needs = new Map(SERVICE_INTERFACES.map(([service, of]) => [service.typeName, of]));
+  for (const name of INTERFACES) {
+    const methods: Readonly<Record<string, readonly DescMethod[]>> = METHODS[name];
+    for (const { parent } of Object.values(methods).flat()) {
+      expect([parent.typeName, needs.get(parent.typeName)]).toEqual([parent.typeName, name]);
+    }
+  }
+  const data = SERVICES.map(({ typeName }) => typeName).filter((name) => !name.startsWith("grpc."));
+  expect([...needs.keys()].sort()).toEqual([...data].sort());
+  for (const [service, of] of INTERFACE_OF) {
+    expect([service, needs.get(service)]).toEqual([service, of]);
+  }
+});

@@ -433,6 +433,11 @@ export interface Backend extends Interfaces {
    */
   readonly watchFilled?: (listener: FilledListener) => () => void;
   /**
+   * The interfaces that it has here and whose calls it refuses, because what is behind it lacks
+   * them. Absent = none.
+   */
+  readonly lacks?: () => ReadonlySet<keyof Interfaces>;
+  /**
    * Removes some of what a namespace holds, expired things too. Answers the `after` of the next
    * step; `undefined` = nothing is left of what was there at the first one. What is written
    * meanwhile goes too or stays. Versions of entries go on growing. A step may be made again after

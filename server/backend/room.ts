@@ -60,6 +60,10 @@ export interface Room<Config extends StoreConfig = StoreConfig> {
    */
   locate?(config: Config, absolute: (file: string) => string): Config;
   /**
+   * Where the data is, for operators: without user and password. Absent = in this process's memory.
+   */
+  place?(config: Config): string;
+  /**
    * Finds what only shows when all stores of this type are seen together. May look at files, but
    * opens none. Absent = nothing to find.
    */

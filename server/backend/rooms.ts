@@ -41,6 +41,11 @@ export function roomOf(type: string): Room {
   return room;
 }
 
+/** Where a store's data is, without user and password. "" = in this process's memory. */
+export function placeOf(config: BackendConfig): string {
+  return roomOf(config.type).place?.(config) ?? "";
+}
+
 /** Makes the file names absolute. Relative ones start at `folder`, which is absolute. */
 export function locate(config: BackendConfig, folder: string): BackendConfig {
   const absolute = (file: string) => resolve(folder, file);

@@ -22,7 +22,6 @@ const documentSchema = z.object({
           maxConcurrentCalls: amount,
           maxValueBytes: amount,
           maxEntries: amount,
-          maxBytes: amount,
         })
         .prefault({}),
       ttl: z

@@ -8,6 +8,11 @@ export interface Address {
   readonly port: number;
 }
 
+/** "host:port" of a socket, with an IPv6 address in brackets. */
+export function hostPort({ address, port }: { readonly address: string; readonly port: number }): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** The largest TCP port. */
 export const MAX_PORT = 65_535;
 

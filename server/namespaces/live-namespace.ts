@@ -15,6 +15,8 @@ import type { NamespaceRules } from "./rules.ts";
 export interface Namespace {
   readonly name: string;
   readonly backend: Backend;
+  /** The operator's name of that store. */
+  readonly backendName: string;
   /** What holds for its calls now. */
   readonly rules: NamespaceRules;
 }
@@ -77,6 +79,10 @@ export class LiveNamespace implements Namespace, CallUse {
 
   get backend(): Backend {
     return this.store.backend;
+  }
+
+  get backendName(): string {
+    return this.store.source.name;
   }
 
   /**

@@ -70,6 +70,14 @@ export class NamespaceRegistry implements NamespaceRouter {
     return this.#find(name);
   }
 
+  /**
+   * The same. Throws {@link PrismError}: `namespace_not_found`, or `invalid_field` for an invalid
+   * name.
+   */
+  existing(name: string): Namespace {
+    return this.#existing(name);
+  }
+
   /** In the order in which they were added. */
   get namespaces(): readonly Namespace[] {
     return [...this.#live.values()];
@@ -83,6 +91,15 @@ export class NamespaceRegistry implements NamespaceRouter {
   /** Calls `listener` with the name of each namespace that is dropped from now on. */
   whenDropped(listener: (name: string) => void): void {
     this.#onDropped.push(listener);
+  }
+
+  /** The calls that are under way on all namespaces. */
+  get callsUnderWay(): number {
+    let calls = 0;
+    for (const namespace of this.#live.values()) {
+      calls += namespace.callsUnderWay;
+    }
+    return calls;
   }
 
   /** Adds all or none. Their stores are opened at the same time. */

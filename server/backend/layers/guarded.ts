@@ -81,6 +81,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     atomic: inner.atomic,
     ...(inner.shardOf && { shardOf: inner.shardOf }),
     ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
+    ...(inner.lacks && { lacks: inner.lacks }),
     ...(inner.erase && { erase: guard(inner.erase) }),
     ...(inner.figures && { figures: inner.figures }),
     ...wrapMethods(inner, guard),

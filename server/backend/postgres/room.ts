@@ -1,5 +1,6 @@
 import type { Room } from "../room.ts";
 import { type PostgresConfig, postgresSchema } from "./config.ts";
+import { readUrl } from "./url.ts";
 
 /** A store in a PostgreSQL schema. */
 export const postgresRoom = {
@@ -10,4 +11,5 @@ export const postgresRoom = {
     const { createPostgresBackend } = await import("./backend.ts");
     return [createPostgresBackend(config)];
   },
+  place: ({ url, schema }) => `${readUrl(url, true).place}, schema ${schema}`,
 } as const satisfies Room<PostgresConfig>;

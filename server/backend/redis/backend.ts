@@ -1,9 +1,8 @@
 import type { Backend, EntryStore } from "../contract.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
 import { checkMemory, claimShard } from "./claim.ts";
-import { describePlace } from "./client.ts";
 import { createCommits } from "./commits.ts";
-import { type RedisConfig, shardCount } from "./config.ts";
+import { describePlace, type RedisConfig, shardCount } from "./config.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { sweepStep } from "./count.ts";
 import { createErase } from "./erase.ts";

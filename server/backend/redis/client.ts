@@ -137,21 +137,6 @@ export function patienceMs(config: RedisConfig): number {
   return steps * config.connect_timeout_ms;
 }
 
-/** `host:port` and what else identifies the Redis, without a password. */
-export function describePlace(config: RedisConfig): string {
-  const place = placeOf(config);
-  switch (place.kind) {
-    case "server": {
-      const { host, pathname } = new URL(place.url);
-      return `${host}${pathname}`;
-    }
-    case "cluster":
-      return place.urls.map((url) => new URL(url).host).join(", ");
-    case "sentinel":
-      return `${place.sentinel.name}, by the sentinels ${place.sentinel.urls.map((url) => new URL(url).host).join(", ")}`;
-  }
-}
-
 /** The TLS options; `undefined` = no TLS. Throws Error if a file cannot be read. */
 export function tlsOf(config: RedisConfig) {
   if (config.tls !== undefined) {

@@ -121,3 +121,18 @@ function userOf(url: string): string {
 function isRedisUrl(text: string): boolean {
   return /^rediss?:\/\/[^/?#][^?#]*$/.test(text) && URL.canParse(text);
 }
+
+/** `host:port` and what else identifies the Redis, without a password. */
+export function describePlace(config: RedisConfig): string {
+  const place = placeOf(config);
+  switch (place.kind) {
+    case "server": {
+      const { host, pathname } = new URL(place.url);
+      return `${host}${pathname}`;
+    }
+    case "cluster":
+      return place.urls.map((url) => new URL(url).host).join(", ");
+    case "sentinel":
+      return `${place.sentinel.name}, by the sentinels ${place.sentinel.urls.map((url) => new URL(url).host).join(", ")}`;
+  }
+}

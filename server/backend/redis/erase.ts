@@ -11,8 +11,8 @@ const VISITS_PER_ITEM = 10;
 
 /**
  * Where a step begins. Entries come first, by the index. Lists and records have no index, so the
- * server is asked for the names of all its keys, until a pass over all of them finds none: a move of
- * the shard or a failover can make a pass miss some.
+ * server is asked for the names of all its keys, until a pass over all of them finds none: a move
+ * of the shard or a failover can make a pass miss some.
  */
 interface Place {
   /** Where SCAN goes on; "0" = at the start. */
@@ -70,7 +70,7 @@ export function createErase(connection: Connection, keys: ShardKeys): NonNullabl
   };
 }
 
-/** Removes lists, and up to `maxItems` items of records. Answers whether nothing of them is left. */
+/** Removes lists, and up to `maxItems` items of records. Answers whether all of them are gone. */
 async function eraseNames(
   connection: Connection,
   { listPrefix, itemsPrefix, orderPrefix, itemExpiry }: ShardKeys,

@@ -1,5 +1,5 @@
 import type { Room } from "../room.ts";
-import { type RedisConfig, redisSchema } from "./config.ts";
+import { describePlace, type RedisConfig, redisSchema } from "./config.ts";
 
 /**
  * A store in Redis. Its shards fail separately: shards whose node is away do not affect the others.
@@ -12,4 +12,5 @@ export const redisRoom = {
     const { createRedisShards } = await import("./backend.ts");
     return createRedisShards(config);
   },
+  place: describePlace,
 } as const satisfies Room<RedisConfig>;

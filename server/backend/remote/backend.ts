@@ -10,7 +10,7 @@ import { readTlsFiles } from "../../tls-files.ts";
 import { type Backend, createCall } from "../contract.ts";
 import { baseUrlOf, type RemoteConfig } from "./config.ts";
 import { toPrismError } from "./errors.ts";
-import { findLacking } from "./interfaces.ts";
+import { findLacking, interfacesWithout } from "./interfaces.ts";
 import { Plugin } from "./plugin.ts";
 import { createScans } from "./scans.ts";
 import { createStores } from "./stores.ts";
@@ -129,6 +129,7 @@ export function createRemoteBackend(
     ...createStores(options),
     scans,
     listBlocking: createWaits(() => linked().waiting),
+    lacks: () => interfacesWithout(link?.plugin.lacks ?? new Set()),
     open,
     check: async () => check(linked()),
     async close() {

@@ -32,6 +32,12 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [KeyValueService.typeName, "records"],
 ]);
 
+/** The interfaces of which a plugin has no service, if it lacks these services. */
+export function interfacesWithout(lacking: ReadonlySet<string>): ReadonlySet<Interface> {
+  const there = [...INTERFACE_OF].filter(([service]) => !lacking.has(service)).map(([, of]) => of);
+  return new Set([...INTERFACE_OF.values()].filter((of) => !there.includes(of)));
+}
+
 /**
  * All services that stores of this room use. Ranges are no interface of their own: without them the
  * store reads prefixes in ascending order.

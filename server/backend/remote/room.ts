@@ -10,4 +10,5 @@ export const remoteRoom = {
     const { createRemoteBackend } = await import("./backend.ts");
     return [createRemoteBackend(config)];
   },
+  place: ({ endpoint }) => endpoint,
 } as const satisfies Room<RemoteConfig>;

@@ -13,6 +13,7 @@ export const sqliteRoom = {
     return [createSqliteBackend(config, { clock, log })];
   },
   locate: (config, absolute) => ({ ...config, path: absolute(config.path) }),
+  place: ({ path }) => path,
   findClashes: findSharedFiles,
 } as const satisfies Room<SqliteConfig>;
 
