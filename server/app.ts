@@ -60,7 +60,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
-  const gateway = createGateway(config, { health, drain: () => beginDrain() });
+  const gateway = createGateway(config, { log, health, drain: () => beginDrain() });
   const shared = {
     log,
     ...server,

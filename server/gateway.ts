@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
 import { placeOf } from "./backend/rooms.ts";
 import { hostPort } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
@@ -13,14 +14,16 @@ export interface RunningGateway extends Gateway {
   started(addresses: { readonly data: AddressInfo; readonly admin: AddressInfo }): void;
 }
 
-/**
- * Makes it before the start. `drain` refuses new calls from now on, and resolves when those under
- * way have ended.
- */
-export function createGateway(
-  config: Config,
-  { health, drain }: { readonly health: HealthState; readonly drain: () => Promise<void> },
-): RunningGateway {
+/** What a gateway is made of. */
+interface GatewayParts {
+  readonly log: Logger;
+  readonly health: HealthState;
+  /** Refuses new calls from now on. Resolves when those under way have ended. */
+  readonly drain: () => Promise<void>;
+}
+
+/** Makes it before the start. */
+export function createGateway(config: Config, { log, health, drain }: GatewayParts): RunningGateway {
   let startedAtMs = Date.now();
   let startedTicks = performance.now();
   let addresses = { data: "", admin: "" };
@@ -49,6 +52,7 @@ export function createGateway(
       addresses = { data: hostPort(data), admin: hostPort(admin) };
     },
     async drain(maxMs, { signal }) {
+      log.info({ max_wait_ms: maxMs }, "draining");
       const waited = new AbortController();
       const late = delay(maxMs, undefined, {
         signal: AbortSignal.any([signal, waited.signal]),
