@@ -50,30 +50,15 @@ export class LiveNamespace implements Namespace, CallUse {
   isDrained = false;
   callsUnderWay = 0;
   /** Calls that wait for something. Nobody waits for their end. */
-  readonly #waiting = new Set<EndableCall>();
-  /** What calls hold that may wait for something. */
-  readonly #waits: CallUse;
-  /** Why no call may wait any more. `undefined` = calls may wait. */
-  #waitsEnded: PrismError | undefined;
+  readonly #waits = new EndableUses(this);
+  /** Scans and ranges of lists, which last as long as their readers want. */
+  readonly #scans = new EndableUses(this);
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(name: string, store: OpenStore, rules: NamespaceRules) {
     this.name = name;
     this.store = store;
     this.rules = rules;
-    this.#waits = {
-      begin: (call) => {
-        this.begin();
-        this.#waiting.add(call);
-        if (this.#waitsEnded !== undefined) {
-          call.abort(this.#waitsEnded);
-        }
-      },
-      end: (call) => {
-        this.#waiting.delete(call);
-        this.end();
-      },
-    };
     this.#routes = this.#routesTo(store.backend);
   }
 
@@ -102,10 +87,23 @@ export class LiveNamespace implements Namespace, CallUse {
     return Object.fromEntries(
       INTERFACES.flatMap((of) => {
         const store = stores[of];
-        const use = of === "listBlocking" ? this.#waits : this;
-        return store === undefined ? [] : [[of, { namespace, store, keepsWhole: whole, use }]];
+        return store === undefined
+          ? []
+          : [[of, { namespace, store, keepsWhole: whole, use: this.#useOf(of) }]];
       }),
     );
+  }
+
+  #useOf(of: Interface): CallUse {
+    switch (of) {
+      case "listBlocking":
+        return this.#waits;
+      case "scans":
+      case "listRanges":
+        return this.#scans;
+      default:
+        return this;
+    }
   }
 
   /** Refuses new calls from now on, and ends those that wait. */
@@ -118,10 +116,12 @@ export class LiveNamespace implements Namespace, CallUse {
 
   /** Ends the calls that wait, and from now on each that would wait. */
   endWaits(reason: PrismError): void {
-    this.#waitsEnded = reason;
-    for (const call of this.#waiting) {
-      call.abort(reason);
-    }
+    this.#waits.endAll(reason);
+  }
+
+  /** Ends the scans under way. */
+  endScans(): void {
+    this.#scans.endAll(new PrismError("store_unavailable", `namespace "${this.name}" is being deleted`));
   }
 
   /** Resolves when a drained namespace has no calls under way. */
@@ -143,6 +143,39 @@ export class LiveNamespace implements Namespace, CallUse {
     this.callsUnderWay--;
     if (this.callsUnderWay === 0) {
       this.#idle?.resolve();
+    }
+  }
+}
+
+/** The calls of a namespace that it may have to end. */
+class EndableUses implements CallUse {
+  readonly #namespace: LiveNamespace;
+  readonly #calls = new Set<EndableCall>();
+  /** Why further calls are ended at once. `undefined` = they are not. */
+  #ended: PrismError | undefined;
+
+  constructor(namespace: LiveNamespace) {
+    this.#namespace = namespace;
+  }
+
+  begin(call: EndableCall): void {
+    this.#namespace.begin();
+    this.#calls.add(call);
+    if (this.#ended !== undefined) {
+      call.abort(this.#ended);
+    }
+  }
+
+  end(call: EndableCall): void {
+    this.#calls.delete(call);
+    this.#namespace.end();
+  }
+
+  /** Ends those under way, and from now on each further one. */
+  endAll(reason: PrismError): void {
+    this.#ended = reason;
+    for (const call of this.#calls) {
+      call.abort(reason);
     }
   }
 }

@@ -319,3 +319,60 @@ describe("names", () => {
     await waitFor(() => expect(slow.closed).toBe(1));
   });
 });
+
+describe("a namespace that is to be deleted", () => {
+  test("is there without taking calls, also from its start", async () => {
+    const { registry } = startRegistry();
+    const one = source("one");
+    await registry.add([{ name: "a", source: one, drained: true }]);
+    expect(one.opened).toBe(1);
+    expect(registry.find("a")?.name).toBe("a");
+    expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("store_unavailable");
+  });
+
+  test("ends its scans and ranges of lists when it is told to, and no other calls", async () => {
+    const { registry } = startRegistry();
+    await registry.add([{ name: "a", source: source("one") }]);
+    const lasting = (["scans", "listRanges"] as const).map((of) => {
+      const call = new CallScope(0);
+      registry.route(of, "a", call);
+      return call;
+    });
+    const short = new CallScope(0);
+    registry.route("entries", "a", short);
+    expect(await registry.drain("a", 1)).toBe(3);
+    expect(lasting.map(({ aborted }) => aborted)).toEqual([false, false]);
+    await registry.endScans("a");
+    expect(lasting.map(({ reason }) => reason)).toMatchObject([
+      { reason: "store_unavailable" },
+      { reason: "store_unavailable" },
+    ]);
+    expect(short.aborted).toBe(false);
+    for (const call of [...lasting, short]) {
+      call.close();
+    }
+    expect(await registry.drain("a", 1)).toBe(0);
+  });
+});
+
+test("while not all namespaces are known, an unknown one may come", async () => {
+  const { registry } = startRegistry();
+  registry.isComplete = false;
+  expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("store_unavailable");
+  expect(reasonOf((call) => registry.route("entries", "No!", call))).toBe("invalid_field");
+  registry.isComplete = true;
+  expect(reasonOf((call) => registry.route("entries", "a", call))).toBe("namespace_not_found");
+});
+
+test("no more than so many changes wait", async () => {
+  const { registry } = startRegistry();
+  const slow = source("slow");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  slow.openGate = promise;
+  const changes = Array.from({ length: 1030 }, (_, i) => registry.add([{ name: `n${i}`, source: slow }]));
+  const ended = Promise.allSettled(changes);
+  await expect(changes.at(-1)).rejects.toMatchObject({ reason: "overloaded" });
+  resolve();
+  expect((await ended).filter(({ status }) => status === "fulfilled")).toHaveLength(1024);
+  await registry.close();
+});

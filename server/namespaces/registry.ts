@@ -5,6 +5,10 @@ import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
 import { type OpenStore, OpenStores, type StoreSource } from "./open-stores.ts";
 import { type NamespaceRules, NO_RULES } from "./rules.ts";
+import { Serial } from "./serial.ts";
+
+/** The most changes that wait for others. */
+const MAX_WAITING_CHANGES = 1024;
 
 /** A namespace and the source of its store. */
 export interface NamespaceSettings {
@@ -12,6 +16,8 @@ export interface NamespaceSettings {
   readonly source: StoreSource;
   /** Absent = {@link NO_RULES}. */
   readonly rules?: NamespaceRules;
+  /** True: it takes no calls; its store is opened all the same. Absent = it takes calls. */
+  readonly drained?: boolean;
 }
 
 /**
@@ -39,7 +45,8 @@ export interface Retired {
  *
  * Changes run one after another, in the order of the requests. A failed change leaves everything as
  * it was. It throws the error of `StoreSource.open`, or {@link PrismError}: `namespace_not_found`,
- * `invalid_field` for a name that is taken or invalid, `shutting_down` after `close`.
+ * `invalid_field` for a name that is taken or invalid, `shutting_down` after `close`, `overloaded`
+ * if too many changes wait.
  */
 export class NamespaceRegistry implements NamespaceRouter {
   readonly #live = new Map<string, LiveNamespace>();
@@ -47,8 +54,13 @@ export class NamespaceRegistry implements NamespaceRouter {
   /** Each function ends the wait of one `drain`. */
   readonly #waits = new Set<() => void>();
   readonly #onDropped: ((name: string) => void)[] = [];
-  #lastChange: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Serial(MAX_WAITING_CHANGES, "changes of namespaces");
   #isClosed = false;
+  /**
+   * False: there are more namespaces, which are not known yet. An unknown one is
+   * `store_unavailable` then, so that no caller takes it for one that does not exist.
+   */
+  isComplete = true;
 
   /** Starts empty. `onCloseFailed` is called for each store that could not be closed. */
   constructor(onCloseFailed: (source: StoreSource, error: unknown) => void) {
@@ -107,10 +119,14 @@ export class NamespaceRegistry implements NamespaceRouter {
     return this.#change(async () => {
       checkNew(settings, this.#live);
       const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
-      settings.forEach(({ name, rules = NO_RULES }, i) => {
+      settings.forEach(({ name, rules = NO_RULES, drained = false }, i) => {
         const store = stores[i];
         if (store !== undefined) {
-          this.#live.set(name, new LiveNamespace(name, store, rules));
+          const namespace = new LiveNamespace(name, store, rules);
+          this.#live.set(name, namespace);
+          if (drained) {
+            namespace.drain();
+          }
         }
       });
     });
@@ -160,6 +176,15 @@ export class NamespaceRegistry implements NamespaceRouter {
     return namespace.callsUnderWay;
   }
 
+  /**
+   * Ends the scans of a drained namespace. Other calls end by themselves, in their methods' time.
+   */
+  endScans(name: string): Promise<void> {
+    return this.#change(async () => {
+      this.#existing(name).endScans();
+    });
+  }
+
   /** Removes a namespace. Its data stays in the store. */
   drop(name: string): Promise<Retired> {
     return this.#change(async () => {
@@ -188,7 +213,7 @@ export class NamespaceRegistry implements NamespaceRouter {
    * first error of a store that cannot be closed.
    */
   close(): Promise<void> {
-    return this.#serially(async () => {
+    return this.#changes.runAlways(async () => {
       this.#isClosed = true;
       this.#live.clear();
       for (const endWait of this.#waits) {
@@ -213,7 +238,13 @@ export class NamespaceRegistry implements NamespaceRouter {
   #refusal(of: Interface, name: string): PrismError {
     const namespace = this.#find(name);
     if (namespace === undefined) {
-      return this.#isClosed ? shuttingDown() : noSuchNamespace(name);
+      if (this.#isClosed) {
+        return shuttingDown();
+      }
+      const unknown = noSuchNamespace(name);
+      return this.isComplete || unknown.reason !== "namespace_not_found"
+        ? unknown
+        : new PrismError("store_unavailable", "the namespaces that were made at run time are not known yet");
     }
     return namespace.isDrained
       ? new PrismError("store_unavailable", `namespace "${namespace.name}" is drained: it takes no new calls`)
@@ -229,19 +260,12 @@ export class NamespaceRegistry implements NamespaceRouter {
   }
 
   #change<T>(step: () => Promise<T>): Promise<T> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       if (this.#isClosed) {
         throw shuttingDown();
       }
       return await step();
     });
-  }
-
-  /** Runs steps one after another. A failed step does not stop the next. */
-  #serially<T>(step: () => Promise<T>): Promise<T> {
-    const current = this.#lastChange.then(step);
-    this.#lastChange = current.catch(() => {});
-    return current;
   }
 }
 

@@ -71,6 +71,11 @@ export class CallQueue {
     return this.#waitingBytes;
   }
 
+  /** Whether no call waits or is under way. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#underWay.size === 0;
+  }
+
   /** Adds a call, which may share a group with others. */
   add<Item, Answer>(
     method: QueuedMethod<Item, Answer>,

@@ -8,7 +8,8 @@ import { memoryHarness } from "../conformance/memory-harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, createCall, Refusal } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
-import { createCoalescedBackend } from "./coalesced.ts";
+import { OPERATIONS } from "../operations.ts";
+import { createCoalescedBackend, Queues } from "./coalesced.ts";
 import { type Wrap, wrapMethods } from "./wrapped.ts";
 
 describeBackend(memoryHarness("coalesced memory", createCoalescedBackend));
@@ -300,4 +301,31 @@ test("calls on a key keep their order, whatever is under way", async () => {
     ),
     { numRuns: 300 },
   );
+});
+
+test("the queues of namespaces that rest or are gone are dropped", async () => {
+  const queues = new Queues(4);
+  const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const busy = queues.of("busy");
+  const resting = queues.of("resting");
+  const answer = busy.add(
+    {
+      ...OPERATIONS.entries.get,
+      async run(namespace, keys, call) {
+        await promise;
+        return await present(memory.entries).get(namespace, keys, call);
+      },
+    },
+    ["k"],
+    CALL,
+  );
+  await nextTurn();
+  for (let i = 0; i < 10; i++) {
+    queues.of(`n${i}`);
+  }
+  expect(queues.of("busy")).toBe(busy);
+  expect(queues.of("resting")).not.toBe(resting);
+  resolve();
+  expect(await answer).toEqual([undefined]);
 });

@@ -4,6 +4,9 @@ import { KEY_SPACE_OF, type KeySpace } from "../operations.ts";
 import { CallQueue } from "./call-queue.ts";
 import { combineItems } from "./wrapped.ts";
 
+/** The most queues of one key space, except for those with calls. */
+const MAX_QUEUES = 4096;
+
 /**
  * Lets calls that arrive together, or while others are under way, share one call of the store. Over
  * a network a call costs about the same for one key as for a hundred. A call that arrives alone
@@ -38,17 +41,34 @@ export function createCoalescedBackend(inner: Backend): Backend {
 }
 
 /**
- * One queue for each namespace, made at its first call. The number is bounded: the operator names
- * the namespaces.
+ * One queue for each namespace, made at its first call. Once there are `maxQueues`, those without
+ * calls are dropped: their namespaces rest or are gone.
  */
-class Queues {
+export class Queues {
   readonly #queues = new Map<string, CallQueue>();
+  readonly #maxQueues: number;
+  #dropAt: number;
+
+  constructor(maxQueues = MAX_QUEUES) {
+    this.#maxQueues = maxQueues;
+    this.#dropAt = maxQueues;
+  }
 
   of(namespace: string): CallQueue {
-    let queue = this.#queues.get(namespace);
+    const queues = this.#queues;
+    let queue = queues.get(namespace);
     if (queue === undefined) {
+      if (queues.size >= this.#dropAt) {
+        for (const [name, { isIdle }] of queues) {
+          if (isIdle) {
+            queues.delete(name);
+          }
+        }
+        // Where many are busy, the next look comes after as many new ones.
+        this.#dropAt = Math.max(this.#maxQueues, 2 * queues.size);
+      }
       queue = new CallQueue(namespace);
-      this.#queues.set(namespace, queue);
+      queues.set(namespace, queue);
     }
     return queue;
   }
