@@ -181,7 +181,7 @@ export function createPostgresCatalog({ type, url, schema, tls }: PostgresContro
   };
 }
 
-/** Listens for changes on a connection that `connect` makes. `undefined` = nobody can listen there. */
+/** Listens on a connection that `connect` makes. `undefined` = nobody can listen there. */
 async function listen(
   connect: () => Promise<Session>,
   schema: string,

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { loadMigrations } from "../backend/migration-files.ts";
-import { openWriter } from "../backend/sqlite/database.ts";
+import { openLoneReader, openWriter } from "../backend/sqlite/database.ts";
 import { FILES_GONE, isIoError, toPrismError } from "../backend/sqlite/errors.ts";
 import { type Claim, claimDatabase, createPresence } from "../backend/sqlite/files.ts";
 import { prepare } from "../backend/sqlite/query.ts";
@@ -22,15 +22,19 @@ const MIGRATIONS = loadMigrations(new URL("./sqlite/", import.meta.url));
 /** An open catalog. */
 interface Opened {
   readonly claim: Claim;
-  readonly db: DatabaseSync;
+  /** `undefined` = the disk is full, and there was no catalog yet. */
+  readonly db: DatabaseSync | undefined;
+  /** False: there is no room on the disk to open it for writing. */
+  readonly isWritable: boolean;
   readonly isPresent: () => boolean;
 }
 
 /**
  * Keeps namespaces in a SQLite file of its own, which belongs to one gateway at a time. What was
- * saved is on the disk.
+ * saved is on the disk. On a full disk it can be read.
  */
 export function createSqliteCatalog({ path }: SqliteControl): NamespaceCatalog {
+  const options = { path, maxBytes: undefined, applicationId: APPLICATION_ID };
   let opened: Opened | undefined;
 
   function current(): Opened {
@@ -40,12 +44,39 @@ export function createSqliteCatalog({ path }: SqliteControl): NamespaceCatalog {
     return opened;
   }
 
-  /** Makes a change and answers its version. It takes effect whole or not at all. */
-  function change(apply: (db: DatabaseSync, version: number) => void): number {
-    const { db, isPresent } = current();
+  function openClaimed(claim: Claim): Opened {
+    try {
+      const db = openWriter(options, MIGRATIONS);
+      return { claim, db, isWritable: true, isPresent: createPresence(path) };
+    } catch (error) {
+      if (toPrismError(error).reason !== "store_full") {
+        throw error;
+      }
+      const db = claim.origin === "filled" ? openLoneReader(options, MIGRATIONS) : undefined;
+      return { claim, db, isWritable: false, isPresent: () => true };
+    }
+  }
+
+  /** The catalog, if it can be written now. */
+  function writable(): DatabaseSync {
+    let { claim, db, isWritable, isPresent } = current();
+    if (!isWritable) {
+      db?.close();
+      opened = openClaimed(claim);
+      ({ db, isWritable, isPresent } = opened);
+    }
+    if (db === undefined || !isWritable) {
+      throw new PrismError("store_full", "there is no room on the disk to keep a namespace");
+    }
     if (!isPresent()) {
       throw new PrismError("store_unavailable", FILES_GONE);
     }
+    return db;
+  }
+
+  /** Makes a change and answers its version. It takes effect whole or not at all. */
+  function change(apply: (db: DatabaseSync, version: number) => void): number {
+    const db = writable();
     try {
       db.exec("BEGIN IMMEDIATE");
       db.exec("UPDATE last_version SET version = version + 1");
@@ -70,8 +101,7 @@ export function createSqliteCatalog({ path }: SqliteControl): NamespaceCatalog {
       let claim: Claim | undefined;
       try {
         claim = claimDatabase(path);
-        const db = openWriter({ path, maxBytes: undefined, applicationId: APPLICATION_ID }, MIGRATIONS);
-        opened = { claim, db, isPresent: createPresence(path) };
+        opened = openClaimed(claim);
       } catch (error) {
         claim?.release();
         const { message } = toPrismError(error);
@@ -80,6 +110,9 @@ export function createSqliteCatalog({ path }: SqliteControl): NamespaceCatalog {
     },
     async load() {
       const { db } = current();
+      if (db === undefined) {
+        return [];
+      }
       try {
         const rows = prepare<[string, number, string]>(
           db,
@@ -123,7 +156,7 @@ export function createSqliteCatalog({ path }: SqliteControl): NamespaceCatalog {
     async close() {
       const closing = opened;
       opened = undefined;
-      closing?.db.close();
+      closing?.db?.close();
       closing?.claim.release();
     },
   };

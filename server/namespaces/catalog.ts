@@ -53,15 +53,15 @@ export interface NamespaceCatalog {
   load(): Promise<readonly SavedNamespace[]>;
   /**
    * Keeps a new namespace (version 0) or a changed one, and answers it with its new version. It is
-   * on disk then. Throws `namespace_exists` if a new one's name is taken, and `conflict` if the kept
-   * one has another version than the given one.
+   * on disk then. Throws `namespace_exists` if a new one's name is taken, and `conflict` if the
+   * kept one has another version than the given one.
    */
   save(namespace: SavedNamespace): Promise<SavedNamespace>;
   /** Forgets a namespace. Throws `conflict` if it has another version. */
   remove(name: string, version: number): Promise<void>;
   /**
-   * Calls `changed` when something may have changed that this gateway did not change itself, at most
-   * a second later. The returned function ends that.
+   * Calls `changed` when something may have changed that this gateway did not change itself, at
+   * most a second later. The returned function ends that.
    */
   watch(changed: () => void): () => void;
   /**

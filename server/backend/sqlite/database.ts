@@ -111,9 +111,9 @@ function readOnly(db: DatabaseSync, cacheBytes: number | undefined): void {
  * when the tables are of an older Prism.
  */
 export function openLoneReader(
-  path: string,
+  { path, applicationId }: Pick<DatabaseOptions, "path" | "applicationId">,
   migrations: readonly Migration[],
-  cacheBytes: number,
+  cacheBytes?: number,
 ): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
@@ -121,7 +121,7 @@ export function openLoneReader(
     // Must come before the first read.
     db.exec("PRAGMA locking_mode = EXCLUSIVE");
     readOnly(db, cacheBytes);
-    identify(db, migrations, path);
+    identify(db, migrations, path, applicationId);
     expectMigrated(db, migrations);
     return db;
   } catch (error) {

@@ -14,7 +14,8 @@ export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrat
 
 /**
  * Throws {@link PrismError} `store_unavailable` unless the database is empty, or is one of Prism's
- * for the same purpose that these migrations know. Changes nothing, so another program's database stays intact.
+ * for the same purpose that these migrations know. Changes nothing, so another program's database
+ * stays intact.
  */
 export function identify(
   db: DatabaseSync,

@@ -115,7 +115,7 @@ async function connect(options: DatabaseOptions, { origin }: Claim): Promise<Con
 /** `undefined` = this fails too, and the first failure is the one to report. */
 function tryLoneReader(path: string): DatabaseSync | undefined {
   try {
-    return openLoneReader(path, MIGRATIONS, READER_CACHE_BYTES);
+    return openLoneReader({ path }, MIGRATIONS, READER_CACHE_BYTES);
   } catch {
     return undefined;
   }
