@@ -3,6 +3,8 @@ import { auditRoutes } from "./audit-routes.ts";
 import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
 import { addHealthRoutes } from "./health-route.ts";
+import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
+import type { NamespaceController } from "./namespaces/controller.ts";
 import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
 import type { AdminSources } from "./services/admin.ts";
 import { createAdminServices } from "./services/admin-services.ts";
@@ -11,6 +13,7 @@ import type { HealthState } from "./services/health.ts";
 /** The admin plane's sources, and the bounds that it shares with the data plane. */
 export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addRoutes" | "helpWithPath"> {
   readonly sources: AdminSources;
+  readonly control: NamespaceController;
   readonly health: HealthState;
   /** Finds out who sends plain HTTP requests. `undefined` = nobody is asked. */
   readonly authenticator: Authenticator | undefined;
@@ -23,14 +26,17 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
  */
 export function createAdminPlane({
   sources,
+  control,
   health,
   authenticator,
   ...options
 }: AdminPlaneOptions): Promise<Plane> {
   return createPlane({
     ...options,
-    services: (calls) => createAdminServices({ sources, calls }),
-    async addRoutes(plane, failures) {
+    services: (calls) => createAdminServices({ sources, control, calls }),
+    async addRoutes(plane, failures, addPlain) {
+      // They run within the policies.
+      addPlain(NAMESPACE_ROUTES);
       // In a context of their own, so that the hooks are on these routes and on nothing else.
       await plane.register(async (app) => {
         auditRoutes(app, options.audit);

@@ -6,13 +6,16 @@ import type { Clock } from "./backend/clock.ts";
 import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
+import { createCatalog } from "./catalog/catalogs.ts";
 import type { Config } from "./config/config.ts";
 import { ReadOnlyError } from "./errors.ts";
 import { createGateway } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
+import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
+import type { DeletionTimes } from "./namespaces/deletion.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
-import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
+import { NamespaceRegistry } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
 import { createPlane } from "./plane.ts";
 import { createPolicies } from "./policies.ts";
@@ -25,6 +28,8 @@ import { readTlsFiles } from "./tls-files.ts";
 export interface App {
   /** Its namespaces, which may change between `start` and `stop`. */
   readonly registry: NamespaceRegistry;
+  /** Who decides which namespaces there are. */
+  readonly control: NamespaceController;
   /**
    * Opens the stores, then listens. Throws {@link PrismError} if a store cannot be opened, and
    * Node's own error if an address is not available. Closes then what it opened.
@@ -43,6 +48,7 @@ export interface App {
 export interface AppOptions {
   readonly log: Logger;
   readonly clock?: Clock;
+  readonly deletionTimes?: DeletionTimes;
   /** False leaves every call to Connect's own handlers, the reference for the direct path. */
   readonly directPath?: boolean;
 }
@@ -51,12 +57,19 @@ export interface AppOptions {
  * Builds the server that `config` describes. Reads the TLS files; throws StartError if one cannot
  * be read.
  */
-export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
-  const namespaces = namespacesOf(config, log, clock);
+export async function createApp(
+  config: Config,
+  { log, clock, deletionTimes, directPath = true }: AppOptions,
+): Promise<App> {
   const registry = new NamespaceRegistry(({ name }, err) =>
     log.error({ backend: name, err }, "store cannot be closed"),
   );
   const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
+  const control = await createControl(config, registry, {
+    log,
+    sources: sourcesOf(config, log, clock),
+    ...(deletionTimes && { times: deletionTimes }),
+  });
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
@@ -101,6 +114,7 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     audit: audits.admin,
     checkHost: createHostCheck({ listenHost: admin.listen.host, hosts: admin.hosts, setting: "admin.hosts" }),
     sources: { gateway, registry, monitor },
+    control,
     health,
     authenticator,
   });
@@ -115,9 +129,11 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   async function stop(graceMs: number): Promise<void> {
     void beginDrain();
     monitor.close();
+    control.endFollowers();
     await dataPlane.close(graceMs);
     // Who looks at a gateway that stops has nothing to wait for.
     await adminPlane.close(0);
+    await control.close();
     await registry.close();
     authenticator?.close();
     await audit.close();
@@ -125,10 +141,11 @@ export async function createApp(config: Config, { log, clock, directPath = true 
 
   return {
     registry,
+    control,
     async start() {
       try {
         await audit.open();
-        await Promise.all([registry.add(namespaces), authenticator?.start()]);
+        await Promise.all([control.start(), authenticator?.start()]);
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
@@ -147,11 +164,30 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   };
 }
 
+/** Who decides which namespaces there are. It has not started yet. */
+async function createControl(
+  { control, namespaces: configured }: Config,
+  registry: NamespaceRegistry,
+  tools: Pick<ControllerOptions, "log" | "sources" | "times">,
+): Promise<NamespaceController> {
+  if (control.type === "memory") {
+    tools.log.info({}, "namespaces that are made at run time end with this process: control is in memory");
+  }
+  return new NamespaceController({
+    registry,
+    catalog: await createCatalog(control),
+    configured,
+    ...tools,
+    // A PostgreSQL that nobody named for this may give no right to it.
+    needsCatalog: !control.isDefault || control.type !== "postgres",
+  });
+}
+
 /**
- * The namespaces of a configuration. Namespaces with one backend share its store. A backend without
- * a namespace is never opened.
+ * The stores of a configuration. Namespaces with one backend share its store. A backend without a
+ * namespace is never opened.
  */
-function namespacesOf(config: Config, log: Logger, clock: Clock | undefined): NamespaceSettings[] {
+function sourcesOf(config: Config, log: Logger, clock: Clock | undefined): ReadonlyMap<string, StoreSource> {
   const sources = new Map<string, StoreSource>();
   for (const [name, settings] of Object.entries(config.backends)) {
     sources.set(name, {
@@ -165,13 +201,7 @@ function namespacesOf(config: Config, log: Logger, clock: Clock | undefined): Na
       },
     });
   }
-  return config.namespaces.map(({ name, backend, rules }) => {
-    const source = sources.get(backend);
-    if (source === undefined) {
-      throw new TypeError(`the configuration names a backend that it does not have: ${backend}`);
-    }
-    return { name, source, ...(rules && { rules }) };
-  });
+  return sources;
 }
 
 /** A store that is a separate server may start later; until then its namespaces fail. */

@@ -29,6 +29,7 @@ import type { UnknownFields } from "./wire/json-reader.ts";
 import { maxMessageBytes } from "./wire/message-limits.ts";
 import { NodeExchange } from "./wire/node-exchange.ts";
 import { createOnStream } from "./wire/on-stream.ts";
+import { addPlainRoutes, type PlainRoute } from "./wire/plain-routes.ts";
 import { createRequestReaders, type RequestReaders } from "./wire/request-reader.ts";
 
 /** The services of a plane and its bounds. */
@@ -56,8 +57,15 @@ export interface PlaneOptions {
   readonly maxUnsentBytes: number;
   /** The most milliseconds of any call; 0 = only its own deadline and its method's bound count. */
   readonly maxTimeoutMs: number;
-  /** Adds plain HTTP routes beside the services. Absent = there are none. */
-  readonly addRoutes?: (app: FastifyInstance, failures: FailureLog) => void | Promise<void>;
+  /**
+   * Adds plain HTTP routes beside the services; `addPlain` adds those that call methods of theirs.
+   * Absent = there are none.
+   */
+  readonly addRoutes?: (
+    app: FastifyInstance,
+    failures: FailureLog,
+    addPlain: (routes: readonly PlainRoute[]) => void,
+  ) => void | Promise<void>;
   /** What to tell callers of a path that is not served here. "" or absent = no more than that. */
   readonly helpWithPath?: (path: string) => string;
   /** False leaves every call to Connect's own handlers. */
@@ -108,7 +116,9 @@ export async function createPlane(options: PlaneOptions): Promise<Plane> {
   });
   const { app, port } = createHttp(shared, direct);
   await registerCors(app, options.corsOrigins, shared.failures);
-  await options.addRoutes?.(app, shared.failures);
+  await options.addRoutes?.(app, shared.failures, (routes) =>
+    addPlainRoutes(app, routes, methods, shared.readerOf),
+  );
   if (options.directPath) {
     addDirectHook(app, direct, shared.bodies);
   }

@@ -46,7 +46,7 @@ function coversAll(host: string, other: string): boolean {
   return host === "::" || (host === "0.0.0.0" && !isIPv6(other));
 }
 
-function checkTls({ server, backends, namespaces }: Config): readonly Finding[] {
+function checkTls({ server, backends, namespaces, control }: Config): readonly Finding[] {
   const { tls } = server;
   const own =
     tls === undefined
@@ -67,9 +67,18 @@ function checkTls({ server, backends, namespaces }: Config): readonly Finding[] 
     }
     const plugin = name.startsWith("plugin:") ? plugins.get(name) : undefined;
     const path = [...(plugin === undefined ? pathOf(name) : ["namespaces", plugin, "plugin"]), "tls"];
-    return checkTlsFiles(files, { cert: [...path, "cert"], key: [...path, "key"], ca: [...path, "ca"] });
+    return checkTlsFiles(files, pathsIn(path));
   });
-  return [...own, ...ofStores];
+  const ofControl =
+    control.type === "postgres" && control.tls !== undefined && !control.isDefault
+      ? checkTlsFiles(control.tls, pathsIn(["control", "tls"]))
+      : [];
+  return [...own, ...ofStores, ...ofControl];
+}
+
+/** The settings of a store's TLS, under `path`. */
+function pathsIn(path: readonly PropertyKey[]) {
+  return { cert: [...path, "cert"], key: [...path, "key"], ca: [...path, "ca"] };
 }
 
 /** The rooms' findings about several of their stores. */

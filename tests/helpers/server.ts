@@ -3,6 +3,7 @@ import { createApp } from "../../server/app.ts";
 import type { Clock } from "../../server/backend/clock.ts";
 import type { Config } from "../../server/config/config.ts";
 import { loadConfig } from "../../server/config/load.ts";
+import type { DeletionTimes } from "../../server/namespaces/deletion.ts";
 import type { NamespaceRegistry } from "../../server/namespaces/registry.ts";
 
 /**
@@ -30,6 +31,8 @@ export interface TestServerOptions {
   readonly adjust?: (config: Config) => Config;
   /** In place of the system's. */
   readonly clock?: Clock;
+  /** How long the steps of deleting a namespace take. */
+  readonly deletionTimes?: DeletionTimes;
   /** At "debug" (the default) every call has a line. */
   readonly logLevel?: "debug" | "info";
   /** False leaves every call to Connect's own handlers. Absent = as `make test-paths` says. */
@@ -38,7 +41,7 @@ export interface TestServerOptions {
 
 /** Starts a server. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { adjust = (config) => config, clock, logLevel = "debug" } = options;
+  const { adjust = (config) => config, clock, deletionTimes, logLevel = "debug" } = options;
   const flags = { memory: true, listen: "127.0.0.1:0", "admin-listen": "127.0.0.1:0" };
   const defaults = loadConfig({ env: {}, flags, cwd: process.cwd() });
   // `make test-paths` also runs the protocol tests on node:http2 and without the direct path; both
@@ -52,7 +55,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: logLevel }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const { directPath = process.env.PRISM_TEST_PATH !== "connect" } = options;
-  const app = await createApp(config, { log, directPath, ...(clock && { clock }) });
+  const app = await createApp(config, {
+    log,
+    directPath,
+    ...(clock && { clock }),
+    ...(deletionTimes && { deletionTimes }),
+  });
   const { data, admin } = await app.start();
   const address = `127.0.0.1:${data.port}`;
   let stopped: Promise<void> | undefined;

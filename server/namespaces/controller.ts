@@ -1,0 +1,591 @@
+import type { Call, StoreLog } from "../backend/contract.ts";
+import { abortError, asPrismError, PrismError, type Reason, StartError } from "../errors.ts";
+import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
+import {
+  changedMeanwhile,
+  type NamespaceCatalog,
+  type NamespaceWishes,
+  NO_WISHES,
+  nameTaken,
+  type SavedNamespace,
+} from "./catalog.ts";
+import { type DeletionTimes, eraserOf, NamespaceDeletion } from "./deletion.ts";
+import { type ListedNamespace, NamespaceDirectory, type NamespaceState } from "./directory.ts";
+import type { StoreSource } from "./open-stores.ts";
+import type { NamespaceRegistry } from "./registry.ts";
+import { type NamespaceRules, NO_RULES } from "./rules.ts";
+import { Serial } from "./serial.ts";
+
+/** The most changes that wait for others. */
+const MAX_WAITING_CHANGES = 256;
+
+/** How long until a catalog, or the store of a degraded namespace, is tried again. */
+const RETRY_MS = 2_000;
+
+/** After a change that failed for one of these the catalog is not as it was known. */
+const WORTH_READING: readonly Reason[] = ["namespace_exists", "conflict", "outcome_unknown"];
+
+/** A namespace of the configuration file. */
+export interface ConfiguredNamespace {
+  readonly name: string;
+  readonly pattern: "keyvalue";
+  /** The name of its store. */
+  readonly backend: string;
+  /** Absent = {@link NO_RULES}. */
+  readonly rules?: NamespaceRules;
+}
+
+/** What is asked for with a new namespace. */
+export interface NewNamespace {
+  readonly name: string;
+  readonly pattern: "keyvalue";
+  readonly backend: string;
+  readonly rules: NamespaceRules;
+  readonly wishes: NamespaceWishes;
+}
+
+/** What is to replace a namespace's own. Absent = as it is. */
+export interface NamespaceChange {
+  readonly backend?: string;
+  readonly limits?: NamespaceRules["limits"];
+  readonly ttl?: NamespaceRules["ttl"];
+  readonly access?: NamespaceRules["access"];
+  readonly wishes?: Partial<NamespaceWishes>;
+}
+
+/** What a controller is made from. */
+export interface ControllerOptions {
+  readonly registry: NamespaceRegistry;
+  readonly catalog: NamespaceCatalog;
+  readonly configured: readonly ConfiguredNamespace[];
+  /** The stores by the operator's names. One source for each, so that namespaces share the store. */
+  readonly sources: ReadonlyMap<string, StoreSource>;
+  readonly log: StoreLog;
+  /** True: a catalog that an operator has to mend ends the start. */
+  readonly needsCatalog: boolean;
+  /** Absent = those of `deletion.ts`. */
+  readonly times?: DeletionTimes;
+}
+
+/**
+ * The one owner of which namespaces there are: those of the configuration file, and those that were
+ * made at run time, which the catalog keeps. It puts them into the registry.
+ *
+ * A change is kept before it takes effect. So at every point of a crash a namespace is kept and will
+ * be served, or it is not there at all.
+ */
+export class NamespaceController {
+  /** All namespaces, for who reads or follows them. */
+  readonly directory = new NamespaceDirectory();
+  readonly #registry: NamespaceRegistry;
+  readonly #catalog: NamespaceCatalog;
+  readonly #log: StoreLog;
+  readonly #needsCatalog: boolean;
+  readonly #deletion: NamespaceDeletion;
+  readonly #changes = new Serial(MAX_WAITING_CHANGES, "changes of namespaces");
+  #configured: ReadonlyMap<string, ConfiguredNamespace>;
+  #sources: ReadonlyMap<string, StoreSource>;
+  /** What the catalog keeps, as far as it is known here. */
+  readonly #saved = new Map<string, SavedNamespace>();
+  /** Those of {@link #saved} that the registry has, with their stores. */
+  readonly #served = new Map<string, StoreSource>();
+  #isConnected = false;
+  /** Whether the catalog was read. Until then nothing can be changed. */
+  #isOpen = false;
+  #isAway = false;
+  #stopWatching: (() => void) | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor({ registry, catalog, configured, sources, log, needsCatalog, times }: ControllerOptions) {
+    this.#registry = registry;
+    this.#catalog = catalog;
+    this.#configured = byName(configured);
+    this.#sources = sources;
+    this.#log = log;
+    this.#needsCatalog = needsCatalog;
+    this.#deletion = new NamespaceDeletion({
+      registry,
+      catalog,
+      log,
+      ...(times && { times }),
+      isCurrent: ({ name, version }) => this.#saved.get(name)?.version === version,
+      onHeldUp: (namespace, message) => this.#tell(namespace, "deleting", message),
+      remove: (namespace) => this.#changes.runAlways(() => this.#removed(namespace)),
+    });
+  }
+
+  /**
+   * Serves the namespaces of the file, then those of the catalog. A catalog that is away is tried
+   * again in the background. Throws the error of a store of the file that cannot be opened, and
+   * StartError if an operator has to mend the catalog.
+   */
+  async start(): Promise<void> {
+    const configured = [...this.#configured.values()];
+    await this.#registry.add(
+      configured.map(({ name, backend, rules }) => ({
+        name,
+        source: this.#sourceOf(backend),
+        ...(rules && { rules }),
+      })),
+    );
+    for (const namespace of configured) {
+      this.directory.put(fromFile(namespace));
+    }
+    const error = await this.#openCatalog();
+    if (error instanceof StartError && this.#needsCatalog) {
+      throw error;
+    }
+  }
+
+  /**
+   * Makes a namespace and answers it as it is served. Throws {@link PrismError}: `namespace_exists`,
+   * `backend_not_found`, and what catalog and store say; nothing is made then, or
+   * `outcome_unknown`.
+   */
+  create(asked: NewNamespace, call: Call): Promise<ListedNamespace> {
+    return this.#change(call, async () => {
+      const { name, backend, rules } = asked;
+      const source = this.#sourceOf(backend);
+      if (this.directory.get(name) !== undefined || this.#saved.has(name)) {
+        throw nameTaken(name);
+      }
+      this.#expectCatalog();
+      const saved = await this.#keeping(() =>
+        this.#catalog.save({ ...asked, createdAtMs: Date.now(), deleting: false, version: 0 }),
+      );
+      this.#saved.set(name, saved);
+      this.#tell(saved, "provisioning");
+      try {
+        await this.#registry.add([{ name, source, rules }]);
+      } catch (error) {
+        await this.#takeBack(saved);
+        throw error;
+      }
+      this.#served.set(name, source);
+      return this.#tell(saved, "active");
+    });
+  }
+
+  /**
+   * Changes what holds for a namespace. `version` is the one that its reader saw. Throws {@link
+   * PrismError}: `namespace_not_found`, `invalid_field` for one of the file or for another backend,
+   * `conflict`, and what the catalog says.
+   */
+  update(name: string, change: NamespaceChange, version: number, call: Call): Promise<ListedNamespace> {
+    return this.#change(call, async () => {
+      const before = this.#changeable(name, version);
+      const { backend = before.backend, limits, ttl, access, wishes } = change;
+      if (backend !== before.backend) {
+        throw new PrismError(
+          "invalid_field",
+          `namespace.backend must be empty or "${before.backend}": a namespace stays on its backend, because another one does not have its data`,
+          { field: "namespace.backend" },
+        );
+      }
+      if (before.deleting) {
+        throw new PrismError("conflict", `namespace "${name}" is being deleted`);
+      }
+      const rules = {
+        limits: limits ?? before.rules.limits,
+        ttl: ttl ?? before.rules.ttl,
+        access: access ?? before.rules.access,
+      };
+      const saved = await this.#keeping(() =>
+        this.#catalog.save({ ...before, rules, wishes: { ...before.wishes, ...wishes } }),
+      );
+      return await this.#replace(saved);
+    });
+  }
+
+  /**
+   * Begins to delete a namespace and its data. `version` 0 = any. Throws {@link PrismError}:
+   * `namespace_not_found`, `invalid_field` for one of the file, `conflict`, `interface_unsupported`
+   * if its store cannot remove data, and what the catalog says.
+   */
+  delete(name: string, version: number, call: Call): Promise<ListedNamespace> {
+    return this.#change(call, async () => {
+      const before = this.#changeable(name, version);
+      if (before.deleting) {
+        return this.#listed(name);
+      }
+      const backend = this.#registry.find(name)?.backend;
+      if (this.#served.has(name) && backend !== undefined) {
+        eraserOf(backend);
+      }
+      const saved = await this.#keeping(() => this.#catalog.save({ ...before, deleting: true }));
+      return await this.#replace(saved);
+    });
+  }
+
+  /**
+   * Takes over the namespaces and stores of another configuration. `apply` makes the changes to the
+   * registry, as far as the file's namespaces are concerned; nothing else changes meanwhile. If it
+   * throws, all stays as it was.
+   */
+  reconfigure(
+    configured: readonly ConfiguredNamespace[],
+    sources: ReadonlyMap<string, StoreSource>,
+    apply: () => Promise<void>,
+  ): Promise<void> {
+    return this.#changes.run(async () => {
+      const after = byName(configured);
+      for (const name of after.keys()) {
+        if (this.#saved.has(name) && !this.#configured.has(name)) {
+          throw nameTaken(name);
+        }
+      }
+      await apply();
+      const before = this.#configured;
+      this.#configured = after;
+      this.#sources = sources;
+      for (const namespace of before.values()) {
+        if (!after.has(namespace.name)) {
+          this.directory.put({ ...fromFile(namespace), state: "deleted" });
+        }
+      }
+      for (const namespace of configured) {
+        this.directory.put(fromFile(namespace));
+      }
+      await this.#moveToNewSources();
+      await this.#serve([...this.#saved.values()].filter(({ name }) => !this.#served.has(name)));
+    });
+  }
+
+  /** The first step of a shutdown: ends those who follow. Further changes are refused. */
+  endFollowers(): void {
+    this.#isClosed = true;
+    this.directory.end();
+  }
+
+  /** Ends work in the background and closes the catalog. Deletions go on at the next start. */
+  async close(): Promise<void> {
+    this.endFollowers();
+    clearTimeout(this.#retry);
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    await this.#deletion.close();
+    await this.#changes.runAlways(async () => {
+      if (this.#isConnected) {
+        await this.#catalog.close();
+      }
+    });
+  }
+
+  #change<T>(call: Call, step: () => Promise<T>): Promise<T> {
+    return this.#changes.run(async () => {
+      if (call.aborted) {
+        throw abortError(call.signal);
+      }
+      if (this.#isClosed) {
+        throw new PrismError("shutting_down", "the server is shutting down");
+      }
+      return await step();
+    });
+  }
+
+  #sourceOf(backend: string): StoreSource {
+    const source = this.#sources.get(backend);
+    if (source === undefined) {
+      throw new PrismError("backend_not_found", `no backend "${backend}"`, { field: "namespace.backend" });
+    }
+    return source;
+  }
+
+  #listed(name: string): ListedNamespace {
+    const listed = this.directory.get(name);
+    if (listed === undefined) {
+      throw new PrismError("namespace_not_found", `no namespace "${name || DEFAULT_NAMESPACE}"`);
+    }
+    return listed;
+  }
+
+  /** What is kept of a namespace that may be changed. */
+  #changeable(name: string, version: number): SavedNamespace {
+    if (this.#listed(name).source === "file") {
+      throw new PrismError(
+        "invalid_field",
+        `namespace "${name}" is from the configuration file: change it there`,
+        { field: "namespace" },
+      );
+    }
+    this.#expectCatalog();
+    const saved = this.#saved.get(name);
+    if (saved === undefined || (version !== 0 && version !== saved.version)) {
+      throw changedMeanwhile(name);
+    }
+    return saved;
+  }
+
+  #expectCatalog(): void {
+    if (!this.#isOpen) {
+      throw new PrismError("store_unavailable", "the catalog of namespaces cannot be reached");
+    }
+  }
+
+  /** Makes a change to the catalog. If the catalog is not as it was known here, it is read. */
+  async #keeping(change: () => Promise<SavedNamespace>): Promise<SavedNamespace> {
+    try {
+      return await change();
+    } catch (error) {
+      if (error instanceof PrismError && WORTH_READING.includes(error.reason)) {
+        this.#syncSoon();
+      }
+      throw error;
+    }
+  }
+
+  #tell(namespace: SavedNamespace, state: NamespaceState, stateMessage = ""): ListedNamespace {
+    const { deleting: _, ...facts } = namespace;
+    const listed = { ...facts, source: "saved", state, stateMessage } as const;
+    const before = this.directory.get(namespace.name);
+    if (
+      before?.version !== listed.version ||
+      before.state !== state ||
+      before.stateMessage !== stateMessage ||
+      before.source !== "saved"
+    ) {
+      this.directory.put(listed);
+    }
+    return listed;
+  }
+
+  /** Nobody was told that it exists, so it must not. */
+  async #takeBack(saved: SavedNamespace): Promise<void> {
+    const { name, version } = saved;
+    try {
+      await this.#catalog.remove(name, version);
+      this.#saved.delete(name);
+      this.#tell(saved, "deleted");
+    } catch (err) {
+      this.#log.error({ namespace: name, err }, "a namespace that cannot be served could not be taken back");
+      this.#degrade(saved, "it cannot be served");
+    }
+  }
+
+  /** Puts a newer version of a kept namespace in force. */
+  async #replace(saved: SavedNamespace): Promise<ListedNamespace> {
+    const { name } = saved;
+    const before = this.#saved.get(name);
+    this.#saved.set(name, saved);
+    const source = this.#served.get(name);
+    if (source === undefined) {
+      await this.#serve([saved]);
+      return this.#listed(name);
+    }
+    if (before?.backend !== saved.backend) {
+      // Somebody changed the catalog by hand.
+      await this.#withdraw(name);
+      await this.#serve([saved]);
+      return this.#listed(name);
+    }
+    await this.#registry.setRules(name, saved.rules);
+    const listed = this.#tell(saved, saved.deleting ? "deleting" : "active");
+    if (saved.deleting) {
+      this.#deletion.begin(saved);
+    }
+    return listed;
+  }
+
+  /** Serves kept namespaces; those of one store together. What cannot be served is degraded. */
+  async #serve(saved: readonly SavedNamespace[]): Promise<void> {
+    const byBackend = Map.groupBy(saved, ({ backend }) => backend);
+    for (const [backend, namespaces] of byBackend) {
+      const source = this.#sources.get(backend);
+      const free = namespaces.filter((namespace) => this.#mayServe(namespace, source));
+      if (source === undefined || free.length === 0) {
+        continue;
+      }
+      try {
+        await this.#registry.add(
+          free.map(({ name, rules, deleting }) => ({ name, source, rules, drained: deleting })),
+        );
+      } catch (err) {
+        this.#log.error(
+          { backend, namespaces: free.length, err },
+          "namespaces that were made at run time cannot be served",
+        );
+        for (const namespace of free) {
+          this.#degrade(namespace, `its backend "${backend}" cannot be opened`);
+        }
+        continue;
+      }
+      for (const namespace of free) {
+        this.#served.set(namespace.name, source);
+        this.#tell(namespace, namespace.deleting ? "deleting" : "active");
+        if (namespace.deleting) {
+          this.#deletion.begin(namespace);
+        }
+      }
+    }
+  }
+
+  #mayServe(namespace: SavedNamespace, source: StoreSource | undefined): boolean {
+    const { name, backend } = namespace;
+    if (this.#configured.has(name)) {
+      this.#log.warn(
+        { namespace: name },
+        "a namespace that was made at run time is in the configuration file too, which holds",
+      );
+      return false;
+    }
+    if (source === undefined || !NAMESPACE_PATTERN.test(name)) {
+      this.#degrade(
+        namespace,
+        source === undefined ? `its backend "${backend}" is not configured` : "its name is not valid",
+      );
+      return false;
+    }
+    return true;
+  }
+
+  #degrade(namespace: SavedNamespace, why: string): void {
+    const { name, deleting } = namespace;
+    const before = this.directory.get(name);
+    if (before?.stateMessage !== why) {
+      this.#log.warn({ namespace: name, why }, "namespace is degraded");
+    }
+    this.#tell(namespace, deleting ? "deleting" : "degraded", why);
+    this.#retryLater();
+  }
+
+  /** Takes a kept namespace out of the registry. Calls under way end where they are. */
+  async #withdraw(name: string): Promise<void> {
+    if (this.#served.delete(name)) {
+      await this.#registry.drop(name);
+    }
+  }
+
+  /** Forgets a namespace that the catalog has forgotten. */
+  async #forget(saved: SavedNamespace): Promise<void> {
+    this.#saved.delete(saved.name);
+    await this.#withdraw(saved.name);
+    if (!this.#configured.has(saved.name)) {
+      this.#tell(saved, "deleted");
+    }
+  }
+
+  /** The last step of a deletion: its data is gone. */
+  async #removed({ name, version }: SavedNamespace): Promise<void> {
+    await this.#catalog.remove(name, version);
+    const saved = this.#saved.get(name);
+    if (saved?.version === version) {
+      await this.#forget(saved);
+    }
+  }
+
+  /** A store whose settings changed has another source. */
+  async #moveToNewSources(): Promise<void> {
+    for (const [name, source] of this.#served) {
+      const saved = this.#saved.get(name);
+      if (saved !== undefined && this.#sources.get(saved.backend) !== source) {
+        await this.#withdraw(name);
+      }
+    }
+  }
+
+  /** Opens and reads the catalog. Answers why that failed; it is tried again then. */
+  async #openCatalog(): Promise<unknown> {
+    this.#registry.isComplete = false;
+    try {
+      if (!this.#isConnected) {
+        await this.#catalog.open();
+        this.#isConnected = true;
+      }
+      await this.#sync();
+    } catch (error) {
+      if (!this.#isAway) {
+        this.#isAway = true;
+        this.#log.error(
+          { err: asPrismError(error) },
+          "the catalog of namespaces cannot be opened: those that were made at run time are not served",
+        );
+      }
+      this.#retryLater();
+      return error;
+    }
+    this.#isOpen = true;
+    this.#isAway = false;
+    this.#registry.isComplete = true;
+    if (!this.#isClosed) {
+      this.#stopWatching = this.#catalog.watch(() => this.#syncSoon());
+    }
+    return undefined;
+  }
+
+  #retryLater(): void {
+    if (!this.#isClosed) {
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        void this.#changes.runAlways(async () => {
+          if (!this.#isClosed) {
+            await (this.#isOpen ? this.#serveDegraded() : this.#openCatalog());
+          }
+        });
+      }, RETRY_MS);
+    }
+  }
+
+  async #serveDegraded(): Promise<void> {
+    const waiting = [...this.#saved.values()].filter(
+      ({ name }) => !this.#served.has(name) && !this.#configured.has(name),
+    );
+    await this.#serve(waiting);
+  }
+
+  /** Reads the catalog, once for all who ask before it begins. */
+  #syncSoon(): void {
+    if (this.#syncing === undefined && !this.#isClosed) {
+      this.#syncing = this.#changes.runAlways(async () => {
+        this.#syncing = undefined;
+        if (!this.#isClosed && this.#isOpen) {
+          await this.#sync().catch((err) =>
+            this.#log.warn({ err }, "the catalog of namespaces cannot be read; it is tried again"),
+          );
+        }
+      });
+    }
+  }
+
+  /** Brings this gateway to what the catalog keeps. */
+  async #sync(): Promise<void> {
+    const kept = await this.#catalog.load();
+    const names = new Set(kept.map(({ name }) => name));
+    for (const saved of this.#saved.values()) {
+      if (!names.has(saved.name)) {
+        await this.#forget(saved);
+      }
+    }
+    const fresh: SavedNamespace[] = [];
+    for (const saved of kept) {
+      const before = this.#saved.get(saved.name);
+      if (before === undefined) {
+        this.#saved.set(saved.name, saved);
+        fresh.push(saved);
+      } else if (before.version !== saved.version) {
+        await this.#replace(saved);
+      }
+    }
+    await this.#serve(fresh);
+  }
+}
+
+function byName(configured: readonly ConfiguredNamespace[]): ReadonlyMap<string, ConfiguredNamespace> {
+  return new Map(configured.map((namespace) => [namespace.name, namespace]));
+}
+
+function fromFile({ name, pattern, backend, rules = NO_RULES }: ConfiguredNamespace): ListedNamespace {
+  return {
+    name,
+    pattern,
+    backend,
+    rules,
+    wishes: NO_WISHES,
+    createdAtMs: 0,
+    version: 0,
+    source: "file",
+    state: "active",
+    stateMessage: "",
+  };
+}

@@ -1,0 +1,169 @@
+import {
+  create,
+  type DescMessage,
+  type JsonObject,
+  type JsonValue,
+  type MessageInitShape,
+  toJson,
+} from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import { codeToHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";
+import { CallRecord } from "../calls/record.ts";
+import { CallScope } from "../calls/scope.ts";
+import type { ServedMethod, UnaryMethod } from "../calls/served-method.ts";
+import { toConnectError } from "../calls/status.ts";
+import { asPrismError, PrismError } from "../errors.ts";
+import type { RequestReaders } from "./request-reader.ts";
+import { JSON_OPTIONS } from "./wire-format.ts";
+
+const REASON_NAMES = new Map<Reason, string>(Object.entries(Reason).map(([name, value]) => [value, name]));
+
+/** The most bytes of a request's body. */
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** A request to a plain route. */
+export interface PlainRequest {
+  /** The parts of the path that the route names. */
+  readonly path: Readonly<Record<string, string>>;
+  /** The parameters of the query. Of one that is given twice, the last. */
+  readonly query: Readonly<Record<string, string>>;
+  /** `undefined` = there is none. */
+  readonly body: JsonValue | undefined;
+}
+
+/**
+ * A plain HTTP route of a unary method, for people and programs without a client. It runs the same
+ * handler within the same policies.
+ */
+export interface PlainRoute {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** In Fastify's form: `/things/:name`. */
+  readonly path: string;
+  /** The method's path: `/package.Service/Method`. */
+  readonly call: string;
+  /** The HTTP status of success. */
+  readonly status: number;
+  /** The method's request as JSON. */
+  toRequest(request: PlainRequest): JsonValue;
+  /** The body of the answer, from the method's response as JSON. */
+  toAnswer(response: JsonObject): JsonValue;
+}
+
+/**
+ * Adds plain routes of these methods. A body must be JSON by its Content-Type, which a page of
+ * another origin cannot send without asking first. A failure is answered as JSON: `{code, reason,
+ * message}`.
+ */
+export function addPlainRoutes(
+  app: FastifyInstance,
+  routes: readonly PlainRoute[],
+  methods: readonly ServedMethod[],
+  readerOf: RequestReaders,
+): void {
+  // In a scope of its own, because elsewhere bodies are not Fastify's business.
+  app.register(async (scope) => {
+    scope.addContentTypeParser(
+      "application/json",
+      { parseAs: "string", bodyLimit: MAX_BODY_BYTES },
+      (_request, text, done) => {
+        try {
+          done(null, JSON.parse(String(text)));
+        } catch {
+          done(new PrismError("malformed_request", "the body is not valid JSON"));
+        }
+      },
+    );
+    scope.setErrorHandler((error, _request, reply) => {
+      const status = Object(error).statusCode;
+      const known =
+        typeof status === "number" && status < 500 && error instanceof Error
+          ? new PrismError(status === 413 ? "value_too_large" : "malformed_request", error.message)
+          : asPrismError(error);
+      return refuse(reply, known, typeof status === "number" ? status : undefined);
+    });
+    for (const route of routes) {
+      const method = methods.find(({ row }) => row.path === route.call);
+      if (method?.kind !== "unary") {
+        throw new TypeError(`${route.call} is no unary method`);
+      }
+      scope.route({
+        method: route.method,
+        url: route.path,
+        handler: (request, reply) => run(route, method, readerOf, request, reply),
+      });
+    }
+  });
+}
+
+async function run(
+  route: PlainRoute,
+  { row, policies, run: runMethod }: UnaryMethod,
+  readerOf: RequestReaders,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { headers, socket, url = "" } = request.raw;
+  const record = new CallRecord(row, request.id, {
+    header: (name) => {
+      const value = headers[name];
+      return typeof value === "string" ? value : value?.join(", ");
+    },
+    socket,
+    url,
+  });
+  const scope = new CallScope(row.timeoutMs);
+  let message: object;
+  try {
+    const json = JSON.stringify(
+      route.toRequest({
+        path: textsOf(request.params),
+        query: textsOf(request.query),
+        body: request.body as JsonValue | undefined,
+      }),
+    );
+    message = readerOf(row.desc.input).read(Buffer.from(json), false);
+  } catch (thrown) {
+    scope.close();
+    const error =
+      thrown instanceof PrismError
+        ? thrown
+        : new PrismError("malformed_request", thrown instanceof Error ? thrown.message : "not readable");
+    policies.finish(record, error);
+    return refuse(reply, error);
+  }
+  reply.raw.once("close", () => scope.leave());
+  try {
+    const response = await runMethod(message, record, scope, (answer) =>
+      toJson(row.desc.output, create(row.desc.output, answer as MessageInitShape<DescMessage>), JSON_OPTIONS),
+    );
+    return reply.code(route.status).send(route.toAnswer(response as JsonObject));
+  } catch (error) {
+    return refuse(reply, error);
+  }
+}
+
+/** The parameters that are text. */
+function textsOf(parameters: unknown): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(Object(parameters)).map(([name, value]) => [
+      name,
+      String(Array.isArray(value) ? value.at(-1) : value),
+    ]),
+  );
+}
+
+/** `status`: absent = that of the error's code. */
+function refuse(reply: FastifyReply, thrown: unknown, status?: number): FastifyReply {
+  const error =
+    thrown instanceof ConnectError
+      ? thrown
+      : toConnectError(asPrismError(thrown), { requestId: String(reply.request.id), namespace: "" });
+  const [detail] = error.findDetails(ErrorSchema);
+  return reply.code(status ?? codeToHttpStatus(error.code)).send({
+    code: codeToString(error.code),
+    reason: REASON_NAMES.get(detail?.reason ?? Reason.INTERNAL),
+    message: error.rawMessage,
+  });
+}
