@@ -19,6 +19,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "entry-count",
     "entry-memory",
     "scan-memory",
+    "namespaces",
   ],
 };
 const BENCHES = Object.values(GROUPS).flat();
