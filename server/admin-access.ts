@@ -29,11 +29,12 @@ export function guardAdminRoutes(
   if (authenticator === undefined) {
     return { principalOf: () => undefined, mayView: () => true };
   }
+  const principals = new WeakMap<FastifyRequest, Principal>();
   app.addHook("onRequest", async (request, reply) => {
     const isOpen = OPEN_ROUTES.has(request.routeOptions.url ?? "");
     try {
       const principal = await authenticator.authenticate(sourceOf(request));
-      request.principal = principal;
+      principals.set(request, principal);
       if (!isOpen) {
         requireAdminRole(principal, neededFor(request.method));
       }
@@ -41,17 +42,18 @@ export function guardAdminRoutes(
       // Credentials that are missing or wrong are no reason not to tell that the gateway lives.
       if (!isOpen) {
         reply.header("www-authenticate", "Bearer");
-        const error = asPrismError(thrown);
-        request.reason = error.reason;
-        await refuse(failures, request, reply, error);
+        await refuse(failures, request, reply, asPrismError(thrown));
         return reply;
       }
     }
     return undefined;
   });
   return {
-    principalOf: (request) => request.principal,
-    mayView: ({ principal }) => principal !== undefined && hasAdminRole(principal, "viewer"),
+    principalOf: (request) => principals.get(request),
+    mayView(request) {
+      const principal = principals.get(request);
+      return principal !== undefined && hasAdminRole(principal, "viewer");
+    },
   };
 }
 

@@ -39,8 +39,8 @@ export function createAdminPlane({
       addPlain(NAMESPACE_ROUTES);
       // In a context of their own, so that the hooks are on these routes and on nothing else.
       await plane.register(async (app) => {
-        auditRoutes(app, options.audit);
         const access = guardAdminRoutes(app, authenticator, failures);
+        auditRoutes(app, options.audit, access);
         addHealthRoutes(app, { ...sources, health, access });
       });
     },

@@ -77,6 +77,24 @@ test("reopening makes the new file without a line, and follows what is at the pa
   expect(read(`${path}.1`)).toBe("one\n");
 });
 
+test("what comes while it writes is not forgotten: lines, and that it was moved", async () => {
+  const { file } = await openFile();
+  for (let round = 0; round < 200; round++) {
+    const moved = `${path}.${round}`;
+    file.write(`${round}\n`);
+    // Spread over the turns in which it writes and ends.
+    for (let turn = 0; turn < round % 20; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    renameSync(path, moved);
+    file.reopen();
+    await waitFor(() => expect(existsSync(path)).toBe(true), 1);
+  }
+  await file.close();
+  const written = Array.from({ length: 200 }, (_, round) => read(`${path}.${round}`)).join("") + read();
+  expect(written.split("\n").slice(0, -1)).toEqual(Array.from({ length: 200 }, (_, round) => String(round)));
+});
+
 test.runIf(existsSync("/dev/full"))(
   "what cannot be written is counted, and writing goes on when it can",
   async () => {

@@ -31,7 +31,8 @@ export class AuditFile {
   /** True: the file ends within a line, because the disk was full then. */
   #isTorn = false;
   #mustReopen = false;
-  #work: Promise<void> | undefined;
+  #isWriting = false;
+  #work: Promise<void> = Promise.resolve();
 
   /** `path` is absolute. */
   constructor(path: string, listener: AuditFileListener) {
@@ -69,9 +70,10 @@ export class AuditFile {
   }
 
   #start(): void {
-    this.#work ??= this.#writeAll().finally(() => {
-      this.#work = undefined;
-    });
+    if (!this.#isWriting) {
+      this.#isWriting = true;
+      this.#work = this.#writeAll();
+    }
   }
 
   async #writeAll(): Promise<void> {
@@ -88,7 +90,9 @@ export class AuditFile {
         this.#lost += lines.length;
         this.#listener.failed(error);
       }
-    } while (this.#waiting.length > 0);
+    } while (this.#waiting.length > 0 || this.#mustReopen);
+    // In the turn of the last look, so that nothing that comes later waits in vain.
+    this.#isWriting = false;
   }
 
   #tellRecovered(): void {
@@ -116,12 +120,13 @@ export class AuditFile {
 
   /** The file at the path, opened anew if it is another one by now. */
   async #current(): Promise<FileHandle> {
-    if (this.#handle !== undefined && (this.#mustReopen || (await this.#wasMoved(this.#handle)))) {
+    const mustReopen = this.#mustReopen;
+    this.#mustReopen = false;
+    if (this.#handle !== undefined && (mustReopen || (await this.#wasMoved(this.#handle)))) {
       const old = this.#handle;
       this.#handle = undefined;
       await old.close();
     }
-    this.#mustReopen = false;
     if (this.#handle === undefined) {
       this.#handle = await open(this.#path, "a", MODE);
       this.#isTorn = false;

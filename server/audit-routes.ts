@@ -1,19 +1,19 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { AdminAccess } from "./admin-access.ts";
 import type { Audit } from "./calls/audit.ts";
 import { peerOf } from "./calls/peer.ts";
-import type { Principal } from "./calls/principal.ts";
 import { PrismError } from "./errors.ts";
 import { REASONS, type Reason } from "./reasons.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** The caller of a plain route, once it is known. */
-    principal?: Principal | undefined;
     /** The namespace that a plain route is about, where its path has no `:name`. */
     namespace?: string | undefined;
-    /** Why a plain route failed, if a {@link PrismError} was thrown. */
+    /** Why it was refused, or failed with a {@link PrismError}. */
     reason?: Reason | undefined;
+    /** True: the audit log has it already. */
+    isAudited?: boolean;
   }
 }
 
@@ -25,21 +25,24 @@ const REFUSED: ReadonlySet<number> = new Set([401, 403]);
 
 /**
  * Tells `audit` of the plain routes of `app`: of each request that may write, and of each whose
- * caller was refused.
+ * sender was refused. `access` knows who sent it.
  */
-export function auditRoutes(app: FastifyInstance, audit: Audit): void {
-  for (const name of ["principal", "namespace", "reason"]) {
-    app.decorateRequest(name, undefined);
-  }
+export function auditRoutes(
+  app: FastifyInstance,
+  audit: Audit,
+  access: Pick<AdminAccess, "principalOf">,
+): void {
   app.addHook("onError", (request, _reply, error, done) => {
     const cause: unknown = error;
-    request.reason = cause instanceof PrismError ? cause.reason : undefined;
+    if (cause instanceof PrismError) {
+      request.reason = cause.reason;
+    }
     done();
   });
   app.addHook("onResponse", (request, { statusCode }, done) => {
     const isRefused = REFUSED.has(statusCode);
-    if (isRefused || !SAFE.has(request.method)) {
-      const entry = entryOf(request, statusCode);
+    if (request.isAudited !== true && (isRefused || !SAFE.has(request.method))) {
+      const entry = entryOf(request, statusCode, access.principalOf(request)?.name);
       if (isRefused) {
         audit.refused(entry);
       } else {
@@ -50,13 +53,13 @@ export function auditRoutes(app: FastifyInstance, audit: Audit): void {
   });
 }
 
-function entryOf(request: FastifyRequest, status: number) {
+function entryOf(request: FastifyRequest, status: number, principal: string | undefined) {
   const { reason } = request;
   const { name } = Object(request.params) as { readonly name?: unknown };
   return {
     request_id: request.id,
     peer: peerOf(request.raw.socket),
-    principal: request.principal?.name,
+    principal,
     call: `${request.method} ${request.routeOptions.url ?? ""}`,
     namespace: request.namespace ?? (typeof name === "string" ? name : ""),
     code: reason === undefined ? (status < 400 ? "ok" : "unknown") : codeToString(REASONS[reason].code),

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { hash } from "node:crypto";
 import { once } from "node:events";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { NODE_FLAGS, NODE_VARIABLES, spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { waitFor } from "../tests/helpers/until.ts";
 
@@ -18,8 +19,8 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `prism` to its end. */
-function prism(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+/** Runs `prism` to its end, with `input` on its standard input. */
+function prism(args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ""): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
@@ -27,6 +28,8 @@ function prism(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ou
       { env: { ...process.env, ...env } },
       (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
     );
+    // A program that reads nothing may be gone by now.
+    child.stdin?.on("error", () => {}).end(input);
   });
 }
 
@@ -177,4 +180,36 @@ test("an address that is taken, and a file from a newer version, are told plainl
   ]);
   expect(newer).toMatchObject({ code: 1, stderr: expect.stringContaining(file) });
   expect(newer.stderr).not.toContain("    at ");
+});
+
+describe("prism auth hash", () => {
+  test("makes a new key each time, with its hash", async () => {
+    const [first, second] = await Promise.all([prism(["auth", "hash"]), prism(["auth", "hash"])]);
+    const [, key = "", hashed] =
+      /^key: {2}(prism_[\w-]{43})\nhash: sha256:([0-9a-f]{64})\n$/.exec(first.stdout) ?? [];
+    expect(hash("sha256", key)).toBe(hashed);
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(second.stdout).not.toBe(first.stdout);
+  });
+
+  test("or hashes the one on standard input, without the line feed behind it", async () => {
+    const key = "an-own-key.of-24-letters";
+    const line = `hash: sha256:${hash("sha256", key)}\n`;
+    for (const input of [key, `${key}\n`, `${key}\r\n`]) {
+      expect(await prism(["auth", "hash", "--stdin"], {}, input)).toEqual({
+        code: 0,
+        stdout: line,
+        stderr: "",
+      });
+    }
+  });
+
+  test.each(["", "short", "with a blank in the middle", "x".repeat(8193), "x".repeat(100_000)])(
+    "%.30j is no key, and is not repeated",
+    async (input) => {
+      const { code, stdout, stderr } = await prism(["auth", "hash", "--stdin"], {}, input);
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(stderr).not.toContain(input || "\u0000");
+    },
+  );
 });

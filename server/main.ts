@@ -10,7 +10,6 @@ import { ConfigError } from "./config/problem.ts";
 import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
 import { endLogOutput } from "./log-output.ts";
-import { readFileAtMost } from "./read-file.ts";
 import { readVersion } from "./version.ts";
 
 /**
@@ -30,7 +29,7 @@ async function main(argv: readonly string[]): Promise<void> {
       return;
     }
     case "auth-hash": {
-      const key = command.stdin ? readKey() : createApiKey();
+      const key = command.stdin ? await readKey() : createApiKey();
       process.stdout.write(`${command.stdin ? "" : `key:  ${key}\n`}hash: ${hashApiKey(key)}\n`);
       return;
     }
@@ -48,14 +47,15 @@ const MIN_KEY_CHARACTERS = 20;
 const MAX_KEY_CHARACTERS = 8192;
 
 /** The key on standard input, without the line feed behind it. */
-function readKey(): string {
-  const read = readFileAtMost("/dev/stdin", 2 * MAX_KEY_CHARACTERS);
-  if ("error" in read) {
-    throw new UsageError(`standard input: ${read.error}`, "auth");
+async function readKey(): Promise<string> {
+  let text = "";
+  for await (const chunk of process.stdin.setEncoding("latin1")) {
+    text += chunk;
+    if (text.length > 2 * MAX_KEY_CHARACTERS) {
+      break;
+    }
   }
-  const key = Buffer.from(read.bytes)
-    .toString("latin1")
-    .replace(/\r?\n$/, "");
+  const key = text.replace(/\r?\n$/, "");
   if (!/^[\w.~+/-]+=*$/.test(key) || key.length < MIN_KEY_CHARACTERS || key.length > MAX_KEY_CHARACTERS) {
     throw new UsageError(
       `a key has ${MIN_KEY_CHARACTERS} to ${MAX_KEY_CHARACTERS} characters, all of them letters, digits or "-._~+/" ("=" at its end)`,

@@ -1,11 +1,12 @@
-import { getOption } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import { create, getOption, setExtension } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Level, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
-import { idempotent } from "../../gen/prism/options_pb.ts";
+import { idempotent, required_permissions } from "../../gen/prism/options_pb.ts";
 import { SERVICES } from "../services/services.ts";
 import { readMethod } from "./methods.ts";
 
@@ -55,6 +56,29 @@ test("of a read, a push, a stream of responses and a stream of requests", () => 
     permissions: [],
     namespaceField: undefined,
   });
+});
+
+test("a method of Prism says who may call it, or it has no row", () => {
+  const { get } = KeyValueBasicInterface.method;
+  const { check } = Health.method;
+  const prism = { ...Health, typeName: "prism.own.Service" };
+  expect(readMethod(check, 0)).toMatchObject({ requireAuth: false, permissions: [] });
+  // Without either option, and with one of them.
+  for (const desc of [
+    { ...check, parent: prism },
+    { ...get, parent: prism },
+    { ...check, parent: KeyValueBasicInterface },
+  ]) {
+    expect(() => readMethod(desc, 0)).toThrow("lacks prism.require_auth or prism.required_permissions");
+  }
+});
+
+test("and names permissions that there are", () => {
+  const { get } = KeyValueBasicInterface.method;
+  const options = create(MethodOptionsSchema);
+  setExtension(options, required_permissions, ["raed"]);
+  const desc = { ...get, proto: { ...get.proto, options } };
+  expect(() => readMethod(desc, 0)).toThrow("requires an unknown permission: raed");
 });
 
 test.each([

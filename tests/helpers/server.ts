@@ -18,8 +18,10 @@ export interface TestServer extends AsyncDisposable {
   readonly adminUrl: string;
   /** Its namespaces. */
   readonly registry: NamespaceRegistry;
-  /** Every log line so far, parsed. */
+  /** Every log line so far, parsed, but those of the audit log. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** The lines of the audit log, unless it has a file. */
+  readonly audited: readonly Readonly<Record<string, unknown>>[];
   /** As SIGHUP does. */
   reopenAudit(): void;
   stop(): Promise<void>;
@@ -53,7 +55,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     admin: { ...defaults.admin, hosts: "*" },
   });
   const lines: Record<string, unknown>[] = [];
-  const log = pino({ level: logLevel }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const audited: Record<string, unknown>[] = [];
+  const write = (text: string) => {
+    const line = JSON.parse(text);
+    (line.audit === true ? audited : lines).push(line);
+  };
+  const log = pino({ level: logLevel }, { write });
   const { directPath = process.env.PRISM_TEST_PATH !== "connect" } = options;
   const app = await createApp(config, {
     log,
@@ -71,6 +78,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     adminUrl: `http://127.0.0.1:${admin.port}`,
     registry: app.registry,
     log: lines,
+    audited,
     reopenAudit: app.reopenAudit,
     stop,
     [Symbol.asyncDispose]: stop,

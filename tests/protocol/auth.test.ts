@@ -1,6 +1,7 @@
 /** Who may call and what each may do, over every protocol, on the whole server. */
 import http from "node:http";
 import { create, type DescMessage, type DescMethod } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PrismClient } from "../../client/node.ts";
 import { PrismClient as WebClient } from "../../client/web.ts";
@@ -423,6 +424,18 @@ describe("clients", () => {
     [
       "for browsers",
       ({ baseUrl }: TestServer, headers: Record<string, string>) => new WebClient(baseUrl, { headers }),
+    ],
+    [
+      "with an interceptor",
+      ({ address }: TestServer, headers: Record<string, string>) => {
+        const withHeaders: Interceptor = (next) => (request) => {
+          for (const [name, value] of Object.entries(headers)) {
+            request.header.set(name, value);
+          }
+          return next(request);
+        };
+        return new PrismClient(address, { interceptors: [withHeaders] });
+      },
     ],
   ])("that %s sends credentials, in streams and waiting calls too", async (_, createClient) => {
     await using server = await startTestServer({ adjust: guarded });

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
-import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { startTestServer } from "../helpers/server.ts";
 import { waitFor } from "../helpers/until.ts";
 import { connect, type RawConnection } from "./raw.ts";
 import { callRequest, POST_WIRES, type RawRequest, readMessage, type Wire } from "./wire.ts";
@@ -54,9 +54,6 @@ function connectTo(baseUrl: string): { on(wire: Wire): RawConnection } & Disposa
   };
 }
 
-/** The lines of the audit log, which the log has. */
-const audited = (server: TestServer) => server.log.filter(({ audit }) => audit === true);
-
 describe.each(WAYS)("HTTP/2: $http2, direct path: $directPath", (way) => {
   test("the data port", async () => {
     await using server = await start(way);
@@ -80,7 +77,7 @@ describe.each(WAYS)("HTTP/2: $http2, direct path: $directPath", (way) => {
       }
     }
     await waitFor(() =>
-      expect(audited(server)).toContainEqual(
+      expect(server.audited).toContainEqual(
         expect.objectContaining({
           msg: "call refused",
           port: "data",
@@ -111,7 +108,7 @@ describe.each(WAYS)("HTTP/2: $http2, direct path: $directPath", (way) => {
         });
       }
     }
-    expect(audited(server).at(0)).toMatchObject({ port: "admin", reason: "permission_denied" });
+    expect(server.audited.at(0)).toMatchObject({ port: "admin", reason: "permission_denied" });
   });
 
   test("names of the operator's own, and all names", async () => {
