@@ -22,5 +22,5 @@ ENV NODE_OPTIONS=--max-semi-space-size=8 MALLOC_MMAP_THRESHOLD_=1048576
 EXPOSE 8980 8090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8090/health').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Node is process 1 and gets SIGTERM itself.
-CMD ["node", "dist/server/main.js", "serve"]
+# Node is process 1 and gets SIGTERM itself. Without auth it would listen on the container's own loopback only.
+CMD ["node", "dist/server/main.js", "serve", "--listen", "0.0.0.0:8980"]

@@ -73,7 +73,7 @@ build: $(INSTALLED) ## what is published, JavaScript with types: prism-gateway i
 	$(WITH_NODE) tsc -p tsconfig.client.json --outDir $(DIST_CLIENT)
 	$(WITH_NODE) node client/manifest.ts $(DIST_CLIENT)
 
-dev-up: ## a proxy on ports 8980 and 8090 and the plugin that holds its data, in Docker
+dev-up: ## a proxy on port 8980 and the plugin that holds its data, in Docker
 	docker compose up --build --detach --wait
 
 dev-down: ## stop them; the data, which is in memory, goes

@@ -7,6 +7,7 @@ import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import { createCatalog } from "./catalog/catalogs.ts";
+import { isLoopback } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
 import { ReadOnlyError } from "./errors.ts";
 import { createGateway } from "./gateway.ts";
@@ -152,6 +153,7 @@ export async function createApp(
         };
         adminPort = addresses.admin.port;
         gateway.started(addresses);
+        warnIfOpen(config, log);
         health.set(true);
         return addresses;
       } catch (error) {
@@ -212,6 +214,17 @@ async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<
     const err = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const what = error instanceof ReadOnlyError ? "store takes no writes" : "store is away";
     log.warn({ backend: name, type: backend.type, err }, what);
+  }
+}
+
+/** Says that nothing keeps anybody from calling. */
+function warnIfOpen({ server: { listen, tls }, auth }: Config, log: Logger): void {
+  const asksForCertificates = tls?.clientCaFile !== undefined && tls.optionalClientCerts !== true;
+  if (auth === undefined && !asksForCertificates && !isLoopback(listen.host)) {
+    log.warn(
+      { host: listen.host },
+      "the data port is open to all: everybody who reaches it may do everything, because there is no auth",
+    );
   }
 }
 

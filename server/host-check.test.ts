@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createHostCheck, isLoopback } from "./host-check.ts";
+import { isLoopback } from "./config/address.ts";
+import { createHostCheck } from "./host-check.ts";
 
 const LOOPBACK = [
   "localhost",

@@ -1,4 +1,4 @@
-import { isIPv4 } from "node:net";
+import { isLoopback } from "./config/address.ts";
 import { PrismError } from "./errors.ts";
 
 /** Which hosts a port answers to. */
@@ -35,17 +35,10 @@ export function createHostCheck({ listenHost, hosts, setting }: HostRule): HostC
   };
 }
 
-/** Whether a host is loopback by its name or its address, without a look at DNS. */
-export function isLoopback(host: string): boolean {
-  return (
-    host === "localhost" || host === "::1" || host === "[::1]" || (isIPv4(host) && host.startsWith("127."))
-  );
-}
-
-/** The host without its port, in the one form that it has in a URL. "" = it is malformed. */
+/** The host in its one form, without its port and brackets. "" = it is malformed. */
 function nameOf(host: string): string {
   const url = `http://${host}`;
-  return URL.canParse(url) ? new URL(url).hostname : "";
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : "";
 }
 
 function refusal(host: string, setting: string): PrismError {

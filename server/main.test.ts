@@ -76,6 +76,20 @@ test("ready is one JSON line that has the pid and every address", async () => {
   expect(server.lines).toHaveLength(1);
 });
 
+test("an open port without auth has a warning", async () => {
+  const warned = "the data port is open to all";
+  const key = `sha256:${"0".repeat(64)}`;
+  await using folder = await temporaryFolder();
+  const config = join(folder.path, "prism.yaml");
+  await writeFile(config, `auth: {api_keys: [{name: a, hash: "${key}"}]}\n`);
+  // Only this machine reaches it, but in this form it does not count as loopback.
+  const listen = ["--listen", "[::ffff:127.0.0.1]:0"];
+  await using open = await spawnServer(["--memory", ...listen]);
+  expect(open.lines.filter((line) => line.includes(warned))).toHaveLength(1);
+  await using guarded = await spawnServer(["--memory", "--config", config, ...listen]);
+  expect(guarded.lines.filter((line) => line.includes(warned))).toEqual([]);
+});
+
 test("SIGHUP opens the audit log anew, and ends nothing", async () => {
   await using folder = await temporaryFolder();
   const config = join(folder.path, "prism.yaml");

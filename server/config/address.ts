@@ -22,6 +22,11 @@ export const PORT_FORMAT = "expected a port from 0 to 65535";
 /** The form that {@link parseAddress} takes, for messages. */
 export const ADDRESS_FORMAT = '"host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535';
 
+/** Whether a host is loopback by its name or its address, without a look at DNS. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}
+
 const HOST_NAME = /^[a-z0-9_]([a-z0-9_.-]{0,252})$/i;
 const DOTTED_NUMBERS = /^[\d.]+$/;
 

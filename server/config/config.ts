@@ -44,6 +44,8 @@ export interface QuotaConfig {
   /** True: callers without a name are told apart by their addresses. Otherwise they are one. */
   readonly byAddress: boolean;
 }
+/** The port of the data plane if nobody gives another. */
+const DEFAULT_PORT = 8980;
 
 /** The keys of `T` in camel case: `max_value_bytes` becomes `maxValueBytes`. */
 type CamelCased<T> = { readonly [K in keyof T as CamelCase<K & string>]: T[K] };
@@ -130,12 +132,14 @@ export function compile(
     ? locateControl(chosen, folder)
     : defaultControl(isInUse ? backends[DATABASE] : undefined);
 
+  const defaultHost = auth === undefined ? "127.0.0.1" : "0.0.0.0";
   const { listenAddress, hosts, tls, cors, ...rest } = camelCased(server);
   return deepFreeze({
     file: fileName,
     server: {
       ...rest,
-      listen: listenAddress,
+      // A port alone may have come from a flag or a variable.
+      listen: { host: defaultHost, port: DEFAULT_PORT, ...listenAddress },
       hosts: allOrSome(hosts),
       tls: tls && {
         certFile: resolve(folder, tls.cert),

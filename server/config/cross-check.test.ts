@@ -132,6 +132,25 @@ test.each([
   );
 });
 
+test.each(["0.0.0.0", "[::]", "10.0.0.1", "gateway", "128.0.0.1"])(
+  "admin on %s needs auth, wherever the address is given",
+  (host) => {
+    const name = host.replace(/[[\]]/g, "");
+    const message = `${name} is not loopback, so everybody who reaches it could do everything: use 127.0.0.1, or say with auth who may`;
+    const address = `admin: {listen_address: "${host}:1"}`;
+    expect(problemsOf(address)).toEqual([`1:9: admin.listen_address: ${message}`]);
+    expect(problemsOf("", { file: undefined, flags: { "admin-listen": `${host}:1` } })).toEqual([
+      `admin.listen_address: ${message}`,
+    ]);
+    const key = `sha256:${"0".repeat(64)}`;
+    expect(problemsOf(`${address}\nauth: {api_keys: [{name: a, hash: "${key}"}]}`)).toEqual([]);
+  },
+);
+
+test.each(["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])("admin on %s needs none", (host) => {
+  expect(problemsOf(`admin: {listen_address: "${host}:1"}`)).toEqual([]);
+});
+
 test("the default port of the admin plane is taken into account, and so are flags", () => {
   const message = "the data plane (server.listen_address) listens on port 8090 already";
   expect(problemsOf("server: {listen_address: :8090}")).toEqual([`1:1: admin.listen_address: ${message}`]);

@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { ConfiguredStore, StoreConfig } from "../backend/room.ts";
 import { ROOMS } from "../backend/rooms.ts";
-import type { Address } from "./address.ts";
+import { type Address, isLoopback } from "./address.ts";
 import type { Finding } from "./check.ts";
 import { checkAuth } from "./check-auth.ts";
 import { checkTlsFiles } from "./check-tls.ts";
@@ -14,7 +14,26 @@ import { DATABASE } from "./schema.ts";
  * files; opens no store and no port.
  */
 export function crossCheck(config: Config): readonly Finding[] {
-  return [...checkPorts(config), ...checkTls(config), ...checkAuth(config), ...checkStores(config)];
+  return [
+    ...checkPorts(config),
+    ...checkAdmin(config),
+    ...checkTls(config),
+    ...checkAuth(config),
+    ...checkStores(config),
+  ];
+}
+
+/** Without `auth` everybody who reaches the admin plane may do everything there. */
+function checkAdmin({ admin, auth }: Config): readonly Finding[] {
+  const { host } = admin.listen;
+  return auth !== undefined || isLoopback(host)
+    ? []
+    : [
+        {
+          path: ["admin", "listen_address"],
+          message: `${host} is not loopback, so everybody who reaches it could do everything: use 127.0.0.1, or say with auth who may`,
+        },
+      ];
 }
 
 function checkPorts({ server, admin }: Config): readonly Finding[] {

@@ -35,7 +35,7 @@ function refusal(load: () => unknown): ConfigError | undefined {
 const DEFAULTS = {
   file: undefined,
   server: {
-    listen: { host: "0.0.0.0", port: 8980 },
+    listen: { host: "127.0.0.1", port: 8980 },
     hosts: undefined,
     tls: undefined,
     http2: "engine",
@@ -224,6 +224,7 @@ describe("flag over environment variable over file over default", () => {
   const file = `
 server: {listen_address: "file:1"}
 admin: {listen_address: "file:2"}
+auth: {api_keys: [{name: a, hash: "sha256:${"0".repeat(64)}"}]}
 database: {type: sqlite, path: file.db}
 logging: {level: warn, format: pretty}
 `;
@@ -305,6 +306,27 @@ logging: {level: warn, format: pretty}
     expect(problemsOf(() => loadYaml("", { env: { PRISM_MEMORY: "1", PRISM_DATA_DIR: "d" } }))).toEqual([
       "PRISM_MEMORY: cannot be combined with PRISM_DATA_DIR: both set database",
     ]);
+  });
+
+  test("without an address the data plane is on loopback, and with auth on every IPv4 address", () => {
+    const key = `sha256:${"0".repeat(64)}`;
+    const auth = `auth: {api_keys: [{name: a, hash: "${key}"}]}`;
+    const listenOf = (yaml: string, env = {}, flags = {}) => loadYaml(yaml, { env, flags }).server.listen;
+    expect(listenOf("")).toEqual({ host: "127.0.0.1", port: 8980 });
+    expect(listenOf(auth)).toEqual({ host: "0.0.0.0", port: 8980 });
+    // A port is no address.
+    expect(listenOf("", { PRISM_PORT: "1" })).toEqual({ host: "127.0.0.1", port: 1 });
+    expect(listenOf("", {}, { port: "2" })).toEqual({ host: "127.0.0.1", port: 2 });
+    expect(listenOf(auth, {}, { port: "2" })).toEqual({ host: "0.0.0.0", port: 2 });
+    // An address opens it, wherever it is given.
+    const open = { host: "0.0.0.0", port: 3 };
+    expect(listenOf("server: {listen_address: ':3'}")).toEqual(open);
+    expect(listenOf("", { PRISM_LISTEN: ":3" })).toEqual(open);
+    expect(listenOf("", {}, { listen: "0.0.0.0:3" })).toEqual(open);
+    expect(listenOf("", { PRISM_LISTEN: ":3" }, { listen: "127.0.0.1:4" })).toEqual({
+      host: "127.0.0.1",
+      port: 4,
+    });
   });
 
   test("a port of its own goes with the host of whoever names one", () => {

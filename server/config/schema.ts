@@ -108,12 +108,13 @@ const corsSchema = z.strictObject({
 const serverSchema = z
   .strictObject({
     listen_address: setting(
-      addressSchema.prefault("0.0.0.0:8980"),
-      "Where the data plane listens. Port 0 = any free one.",
+      addressSchema.optional(),
+      "Where the data plane listens. Absent = on port 8980: of 127.0.0.1 only without auth, because then everybody may do everything, and of every IPv4 address with it. Port 0 = any free one.",
       {
         flag: "--listen",
         env: "PRISM_LISTEN",
         argument: "HOST:PORT",
+        help: "where the data plane listens (default 127.0.0.1:8980, and with auth 0.0.0.0:8980)",
       },
       {
         flag: "--port",
@@ -171,7 +172,7 @@ const serverSchema = z
 const adminSchema = z.strictObject({
   listen_address: setting(
     addressSchema.prefault("127.0.0.1:8090"),
-    "Where the admin plane listens. It asks for no password: leave it on the loopback interface or a private network. Port 0 = any free one.",
+    "Where the admin plane listens. Without auth everybody may do everything there, so only loopback is allowed. Port 0 = any free one.",
     {
       flag: "--admin-listen",
       env: "PRISM_ADMIN_LISTEN",
