@@ -22,9 +22,10 @@ import { createReflection } from "../../server/services/reflection.ts";
 import { describeService, startPlane } from "../helpers/plane.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { startTestServer } from "../helpers/server.ts";
+import { authSettings, createKey, role } from "../helpers/tokens.ts";
 import { waitFor } from "../helpers/until.ts";
 import { connect, rawCall } from "./raw.ts";
-import { callRequest, POST_WIRES, type Wire } from "./wire.ts";
+import { callRequest, methodPath, POST_WIRES, type Wire } from "./wire.ts";
 
 const service = describeService(GetRequestSchema, GetResponseSchema, [
   { name: "One" },
@@ -294,6 +295,78 @@ describe("lines", () => {
     expect(lines.reduce((total, { count = 1 }) => total + Number(count), 0)).toBe(10_000);
     expect(lines.some(({ mixed }) => mixed === true)).toBe(true);
   });
+});
+
+test("with auth: who was refused where, on both ports, and what for", async () => {
+  const reader = createKey("reporting", ["reader"]);
+  await using server = await startTestServer({
+    adjust: (config) => ({
+      ...config,
+      auth: authSettings({
+        apiKeys: [reader.settings],
+        roles: [
+          role("reader", {
+            grants: [{ namespaces: "default", permissions: ["read"], keyPrefix: "r/", methods: undefined }],
+          }),
+        ],
+      }),
+    }),
+  });
+  const { get, set } = KeyValueBasicInterface.method;
+  const own = { authorization: reader.bearer };
+  const [wire] = POST_WIRES;
+  using data = connect(server, 1);
+  using admin = connect({ baseUrl: server.adminUrl }, 1);
+  const route = (path: string, headers: Readonly<Record<string, string>>) =>
+    admin.call({ wire, httpMethod: "GET", path, headers, body: undefined });
+
+  expect(await data.call(callRequest(wire, get, { key: "r/1" }, own))).toMatchObject({ code: "not_found" });
+  expect(await route("/health", {})).toMatchObject({ httpStatus: 200 });
+  await data.call(callRequest(wire, get, { key: "s3cret" }));
+  await data.call(callRequest(wire, get, { key: "s3cret" }, { authorization: "Bearer s3cret" }));
+  await data.call(callRequest(wire, set, { key: "s3cret" }, own));
+  await data.call(callRequest(wire, get, { namespace: "other", key: "s3cret" }, own));
+  await server.stop();
+  expect(
+    server.audited.map(({ principal, call, namespace, reason }) => [principal, call, namespace, reason]),
+  ).toEqual([
+    [undefined, methodPath(get), "default", "credentials_missing"],
+    [undefined, methodPath(get), "default", "credentials_invalid"],
+    ["reporting", methodPath(set), "default", "permission_denied"],
+    ["reporting", methodPath(get), "other", "permission_denied"],
+  ]);
+  expect(JSON.stringify(server.audited)).not.toContain("s3cret");
+});
+
+test("with auth: a key outside of the caller's prefix is refused and told of, without the key", async () => {
+  const reader = createKey("reporting", ["reader"]);
+  await using server = await startTestServer({
+    adjust: (config) => ({
+      ...config,
+      auth: authSettings({
+        apiKeys: [reader.settings],
+        roles: [
+          role("reader", {
+            grants: [{ namespaces: "*", permissions: ["read"], keyPrefix: "pre-f1x/", methods: undefined }],
+          }),
+        ],
+      }),
+    }),
+  });
+  const { get } = KeyValueBasicInterface.method;
+  for (const wire of POST_WIRES) {
+    const headers = { authorization: reader.bearer };
+    const inside = await rawCall(server, callRequest(wire, get, { key: "pre-f1x/1" }, headers));
+    expect(inside).toMatchObject({ code: "not_found" });
+    const answer = await rawCall(server, callRequest(wire, get, { key: "s3cret" }, headers));
+    expect(answer).toMatchObject({ code: "permission_denied" });
+    expect(answer.message).toContain("pre-f1x/");
+  }
+  await server.stop();
+  expect(server.audited[0]).toMatchObject({ principal: "reporting", reason: "permission_denied" });
+  for (const lines of [server.audited, server.log]) {
+    expect(JSON.stringify(lines)).not.toMatch(/s3cret|pre-f1x/);
+  }
 });
 
 describe("a file", () => {
