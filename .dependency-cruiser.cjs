@@ -63,7 +63,7 @@ module.exports = {
       {
         path: "^(gen|server|client)/",
         pathNot:
-          "^server/namespaces/|^server/backend/(contract|operations|narrowed|lane|erase-all)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/namespaces/|^server/backend/(contract|operations|narrowed|lane|erase-all|commit|records)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),

@@ -9,6 +9,7 @@ import {
 import { INTERFACES, type Interface, type Stores } from "../backend/operations.ts";
 import { PrismError } from "../errors.ts";
 import type { OpenStore } from "./open-stores.ts";
+import { ruledStores } from "./ruled-stores.ts";
 import type { NamespaceRules } from "./rules.ts";
 
 /** A namespace and the store that serves it. Several namespaces may share a store. */
@@ -46,6 +47,11 @@ export class LiveNamespace implements Namespace, CallUse {
   #routes: Routes;
   /** The same for calls with `keyPrefixes`. `undefined` = there was none yet. */
   #narrowed: Routes | undefined;
+  /**
+   * Made for each set of rules, so that routing a call allocates nothing. Empty once the namespace
+   * is drained.
+   */
+  routes: Routes = {};
   /** True: it takes no new calls any more. */
   isDrained = false;
   callsUnderWay = 0;
@@ -53,6 +59,10 @@ export class LiveNamespace implements Namespace, CallUse {
   readonly #waits = new EndableUses(this);
   /** Scans and ranges of lists, which last as long as their readers want. */
   readonly #scans = new EndableUses(this);
+  readonly #waiting = new Set<EndableCall>();
+  #rules: NamespaceRules;
+  /** Why no call may wait any more. `undefined` = calls may wait. */
+  #waitsEnded: PrismError | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(name: string, store: OpenStore, rules: NamespaceRules) {
@@ -60,6 +70,42 @@ export class LiveNamespace implements Namespace, CallUse {
     this.store = store;
     this.rules = rules;
     this.#routes = this.#routesTo(store.backend);
+    this.#rules = rules;
+    this.routes = this.#makeRoutes();
+  }
+
+  /** What holds for its calls. Those that are on their way to the store go on as they began. */
+  get rules(): NamespaceRules {
+    return this.#rules;
+
+  set rules(rules: NamespaceRules) {
+    if (!this.isDrained) {
+      this.routes = this.#makeRoutes();
+    }
+
+  #makeRoutes(): Routes {
+    const { name, backend } = this;
+    const stores = ruledStores(backend, name, this.#rules);
+    const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
+    const waits: CallUse = {
+      begin: (call) => {
+        this.begin();
+        this.#waiting.add(call);
+        if (this.#waitsEnded !== undefined) {
+          call.abort(this.#waitsEnded);
+        }
+      },
+      end: (call) => {
+        this.#waiting.delete(call);
+        this.end();
+    };
+    return Object.fromEntries(
+      INTERFACES.flatMap((of) => {
+        const has = stores[of];
+        const use = of === "listBlocking" ? waits : this;
+        return has === undefined ? [] : [[of, { namespace: name, store: has, keepsWhole: whole, use }]];
+      }),
+    );
   }
 
   get backend(): Backend {

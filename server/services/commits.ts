@@ -85,7 +85,8 @@ export function remainingOf({ ttlMs }: HeldEntry): { remainingMs?: bigint } {
   return ttlMs === 0 ? {} : { remainingMs: BigInt(Math.ceil(ttlMs)) };
 }
 
-/** The request's field is the one of the only mutation. */
+/** The request's field is the one of the only mutation. "" = the request has no such field. */
 function withOwnField({ reason, message, field, cause }: Refusal): Refusal {
-  return new Refusal(reason, message, { field: field?.replace("mutations[0].", ""), cause });
+  const own = field?.replace(/^mutations\[0\]\.((set|add|expire|persist)(\.|$))?/, "");
+  return new Refusal(reason, message, { field: own === "" ? undefined : own, cause });
 }

@@ -1,0 +1,193 @@
+import type { Commit, Mutation } from "../backend/commit.ts";
+import { type EntryWrite, type Interfaces, isRefusal, Refusal } from "../backend/contract.ts";
+import type { ItemsMethod } from "../backend/operations.ts";
+import type { ItemSwap, RecordPut } from "../backend/records.ts";
+import type { NamespaceRules, TtlRules } from "./rules.ts";
+
+/**
+ * The stores of a namespace whose rules say how large its values may be, or how long entries live.
+ * They hold for every call that writes, whichever handler it comes from, because each goes through
+ * here. A call that breaks a rule is refused whole, as `value_too_large` or `invalid_field`. Entries
+ * without a time to live get the default. Without such rules these are the stores themselves.
+ */
+export function ruledStores(stores: Interfaces, namespace: string, rules: NamespaceRules): Interfaces {
+  const { maxValueBytes } = rules.limits;
+  const { forbidden, defaultSeconds, minSeconds, maxSeconds } = rules.ttl;
+  if (maxValueBytes + defaultSeconds + minSeconds + maxSeconds === 0 && !forbidden) {
+    return stores;
+  }
+  const rule = new Rule(namespace, maxValueBytes, rules.ttl);
+  const value = (item: { readonly value: Uint8Array }) => rule.value(item.value, "value");
+  const { entries, commits, records, lists, listIndexes } = stores;
+  return {
+    ...stores,
+    ...(entries && { entries: { ...entries, set: ruled(entries.set, (entry) => rule.entry(entry)) } }),
+    ...(commits && {
+      commits: { ...commits, commit: ruled(commits.commit, (commit) => rule.commit(commit)) },
+    }),
+    ...(records && {
+      records: {
+        ...records,
+        putItems: ruled(records.putItems, (put) => rule.put(put)),
+        swapItem: ruled(records.swapItem, (swap) => rule.swap(swap)),
+      },
+    }),
+    ...(lists && { lists: { ...lists, push: ruled(lists.push, (push) => value(push) ?? push) } }),
+    ...(listIndexes && {
+      listIndexes: {
+        ...listIndexes,
+        put: ruled(listIndexes.put, (put) => value(put) ?? put),
+        insert: ruled(listIndexes.insert, (insert) => value(insert) ?? insert),
+      },
+    }),
+  };
+}
+
+/** The method behind a rule, which answers each item as it is to be written. */
+function ruled<Item, Method extends ItemsMethod<Item, unknown>>(
+  method: Method & ItemsMethod<Item, unknown>,
+  rule: (item: Item) => Item | Refusal,
+): Method {
+  const run: ItemsMethod<Item, unknown> = async (namespace, items, call) => {
+    const kept: Item[] = [];
+    for (const item of items) {
+      const answer = rule(item);
+      if (isRefusal(answer)) {
+        const refusal = items.length === 1 ? answer : inItem(answer, kept.length);
+        return items.map(() => refusal);
+      }
+      kept.push(answer);
+    }
+    return method(namespace, kept, call);
+  };
+  return run as Method;
+}
+
+/** The refusal of a batch for one of its items. */
+function inItem({ reason, message, field = "" }: Refusal, index: number): Refusal {
+  return new Refusal(reason, message, { field: `items[${index}].${field}` });
+}
+
+/** The rules of one namespace. Each method answers what is to be written, or why it is not. */
+class Rule {
+  readonly #namespace: string;
+  readonly #maxValueBytes: number;
+  readonly #ttl: TtlRules;
+
+  constructor(namespace: string, maxValueBytes: number, ttl: TtlRules) {
+    this.#namespace = `namespace "${namespace}"`;
+    this.#maxValueBytes = maxValueBytes;
+    this.#ttl = ttl;
+  }
+
+  /** `undefined` = the value is not too large. */
+  value({ length }: Uint8Array, field: string): Refusal | undefined {
+    const most = this.#maxValueBytes;
+    if (most === 0 || length <= most) {
+      return undefined;
+    }
+    const message = `the value has ${length} bytes; the limit of ${this.#namespace} is ${most}`;
+    return new Refusal("value_too_large", message, { field });
+  }
+
+  entry(entry: EntryWrite): EntryWrite | Refusal {
+    const ttlMs = this.#given(entry.ttlMs, "ttl_seconds");
+    if (isRefusal(ttlMs)) {
+      return ttlMs;
+    }
+    return this.value(entry.value, "value") ?? (ttlMs === entry.ttlMs ? entry : { ...entry, ttlMs });
+  }
+
+  commit(commit: Commit): Commit | Refusal {
+    const mutations: Mutation[] = [];
+    // The keys that have an entry when a mutation comes to them, as far as the commit says so.
+    const there = new Set(commit.checks.filter(({ is }) => is !== "absent").map(({ key }) => key));
+    for (const [i, mutation] of commit.mutations.entries()) {
+      const answer = this.#mutation(mutation, there, `mutations[${i}].${mutation.do}`);
+      if (isRefusal(answer)) {
+        return answer;
+      }
+      mutations.push(answer);
+    }
+    return { ...commit, mutations };
+  }
+
+  put(put: RecordPut): RecordPut | Refusal {
+    const items: RecordPut["items"][number][] = [];
+    for (const [i, item] of put.items.entries()) {
+      const large = this.value(item.value, `items[${i}].value`);
+      const ttlMs = large ?? this.#given(item.ttlMs, `items[${i}].metadata.ttl_seconds`);
+      if (isRefusal(ttlMs)) {
+        return ttlMs;
+      }
+      items.push({ ...item, ttlMs });
+    }
+    return { ...put, items };
+  }
+
+  swap(swap: ItemSwap): ItemSwap | Refusal {
+    if (swap.expected === undefined && this.#needsTtl) {
+      const message = `a swap makes items that never expire, which ${this.#namespace} does not take: use Put`;
+      return new Refusal("invalid_field", message, { field: "old_value" });
+    }
+    return this.value(swap.value, "new_value") ?? swap;
+  }
+
+  #mutation(mutation: Mutation, there: Set<string>, path: string): Mutation | Refusal {
+    const { key } = mutation;
+    switch (mutation.do) {
+      case "set":
+      case "add": {
+        there.add(key);
+        const large = mutation.do === "set" ? this.value(mutation.value, `${path}.value`) : undefined;
+        const ttlMs = large ?? this.#given(mutation.ttlMs, `${path}.ttl_seconds`);
+        return isRefusal(ttlMs) ? ttlMs : { ...mutation, ttlMs };
+      }
+      case "replace": {
+        if (!there.has(key) && this.#needsTtl) {
+          const message = `replace can make an entry that never expires, which ${this.#namespace} does not take: check in the same commit that the key is present, or use set`;
+          return new Refusal("invalid_field", message, { field: path });
+        }
+        return this.value(mutation.value, `${path}.value`) ?? mutation;
+      }
+      case "expire":
+        return this.#wrong(mutation.ttlMs, `${path}.ttl_seconds`) ?? mutation;
+      case "persist": {
+        const message = `${this.#namespace} takes no entries that never expire`;
+        return this.#ttl.maxSeconds > 0 ? new Refusal("invalid_field", message, { field: path }) : mutation;
+      }
+      case "delete":
+        there.delete(key);
+        return mutation;
+    }
+  }
+
+  /** Whether what is written without a time to live would be against the rules. */
+  get #needsTtl(): boolean {
+    return this.#ttl.defaultSeconds > 0 || this.#ttl.maxSeconds > 0;
+  }
+
+  /** The time to live of what is written with this one; 0 = none was given, or it has none. */
+  #given(ttlMs: number, field: string): number | Refusal {
+    const { defaultSeconds, maxSeconds } = this.#ttl;
+    const chosenMs = ttlMs === 0 ? defaultSeconds * 1000 : ttlMs;
+    return chosenMs === 0 && maxSeconds === 0 ? 0 : (this.#wrong(chosenMs, field) ?? chosenMs);
+  }
+
+  /** What is wrong with a time to live; `undefined` = nothing. */
+  #wrong(ttlMs: number, field: string): Refusal | undefined {
+    const { minSeconds, maxSeconds, forbidden } = this.#ttl;
+    const seconds = ttlMs / 1000;
+    if (!forbidden && ttlMs > 0 && seconds >= minSeconds && (maxSeconds === 0 || seconds <= maxSeconds)) {
+      return undefined;
+    }
+    const message = forbidden
+      ? `${this.#namespace} takes no time to live`
+      : `the time to live must be ${rangeOf(this.#ttl)} seconds in ${this.#namespace}, and ${ttlMs === 0 ? "none" : seconds} came`;
+    return new Refusal("invalid_field", message, { field });
+  }
+}
+
+function rangeOf({ minSeconds, maxSeconds }: TtlRules): string {
+  return maxSeconds === 0 ? `at least ${minSeconds}` : `${Math.max(minSeconds, 1)} to ${maxSeconds}`;
+}
