@@ -53,6 +53,20 @@ export class ReadOnlyError extends PrismError {
   }
 }
 
+/**
+ * Makes an error without its stack, for refusals that nobody looks into: writing the stack down
+ * takes longer than answering the call.
+ */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** The same error for the caller; the log leaves out its message. */
 export function echoing({ reason, message, field }: PrismError): PrismError {
   return new PrismError(reason, message, { echoes: true, ...(field !== undefined && { field }) });

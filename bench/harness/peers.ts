@@ -17,6 +17,8 @@ export async function startPrism(
   settings: {
     readonly http2?: "engine" | "node";
     readonly database?: BackendConfig;
+    /** As in a configuration file. */
+    readonly namespaces?: readonly object[];
     readonly pluginPort?: number;
     readonly core?: Core;
   } = {},
@@ -26,7 +28,7 @@ export async function startPrism(
   const file = join(folder, "prism.yaml");
   const { http2 = "engine", database = { type: "memory" }, pluginPort, core } = settings;
   const plugin = { endpoint: `127.0.0.1:${pluginPort}` };
-  const namespaces = pluginPort === undefined ? undefined : [{ name: "default", plugin }];
+  const namespaces = pluginPort === undefined ? settings.namespaces : [{ name: "default", plugin }];
   writeFileSync(file, JSON.stringify({ server: { http2 }, database, namespaces }));
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   try {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { ErrorSchema, type Error as WireError } from "../../gen/prism/common/errors_pb.ts";
-import type { PrismError } from "../errors.ts";
+import { type PrismError, withoutStack } from "../errors.ts";
 import { REASONS } from "../reasons.ts";
 
 /** What an error tells of its call. */
@@ -17,7 +17,8 @@ interface CallFacts {
 export function toConnectError(error: PrismError, call: CallFacts): ConnectError {
   const value = toErrorMessage(error, call);
   const { code } = REASONS[error.reason];
-  return new ConnectError(value.message, code, undefined, [{ desc: ErrorSchema, value }]);
+  const details = [{ desc: ErrorSchema, value }];
+  return withoutStack(() => new ConnectError(value.message, code, undefined, details));
 }
 
 /** The `prism.common.Error` of a failed call, or of an item that was refused. */

@@ -7,8 +7,9 @@ import type { NamespaceRules, TtlRules } from "./rules.ts";
 /**
  * The stores of a namespace whose rules say how large its values may be, or how long entries live.
  * They hold for every call that writes, whichever handler it comes from, because each goes through
- * here. A call that breaks a rule is refused whole, as `value_too_large` or `invalid_field`. Entries
- * without a time to live get the default. Without such rules these are the stores themselves.
+ * here. A call that breaks a rule is refused whole, as `value_too_large` or `invalid_field`.
+ * Entries without a time to live get the default. Without such rules these are the stores
+ * themselves.
  */
 export function ruledStores(stores: Interfaces, namespace: string, rules: NamespaceRules): Interfaces {
   const { maxValueBytes } = rules.limits;

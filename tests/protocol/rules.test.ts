@@ -1,4 +1,4 @@
-/** A namespace's rules for values and times to live, over the wire, for every call that brings one. */
+/** A namespace's rules for values and times to live, over the wire, for every call with one. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Reason } from "../../gen/prism/common/errors_pb.ts";

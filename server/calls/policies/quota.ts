@@ -1,5 +1,5 @@
 import type { Call } from "../../backend/contract.ts";
-import { PrismError } from "../../errors.ts";
+import { PrismError, withoutStack } from "../../errors.ts";
 import { MAX_METERED_CALLERS } from "../../limits.ts";
 import type { Namespace } from "../../namespaces/live-namespace.ts";
 import type { CallLimits } from "../../namespaces/rules.ts";
@@ -42,7 +42,7 @@ const ASK_AGAIN_MS = 50;
  * any of them.
  */
 export function createQuotaPolicy(options: QuotaOptions): Policy {
-  const { find, callers, makeBucket = localBuckets, nowMs = () => performance.now() } = options;
+  const { find, callers, makeBucket = localBuckets, nowMs = createRunClock() } = options;
   const namespaceMeter = find && createNamespaceMeters(find, makeBucket);
   const callerMeters = (kind: string, limitsOf: (principal: string | undefined) => CallLimits) =>
     createCallerMeters(kind, limitsOf, callers.byAddress, makeBucket, nowMs);
@@ -152,6 +152,28 @@ export function createQuotaPolicy(options: QuotaOptions): Policy {
   };
 }
 
+const RESOLVED = Promise.resolve();
+
+/**
+ * The monotonic clock, read once in each run of JavaScript: the calls that one read of a connection
+ * brings have one time. Reading it costs as much as all the rest of a quota.
+ */
+function createRunClock(): () => number {
+  let nowMs = 0;
+  let isRead = false;
+  const forget = () => {
+    isRead = false;
+  };
+  return () => {
+    if (!isRead) {
+      nowMs = performance.now();
+      isRead = true;
+      RESOLVED.then(forget);
+    }
+    return nowMs;
+  };
+}
+
 /** The meter of a call's caller. */
 type CallerMeters = (record: CallRecord) => Meter;
 
@@ -219,17 +241,16 @@ function fits(pattern: string, name: string): boolean {
 
 function full(whose: string, waitMs: number): PrismError {
   const retryAfterMs = Math.ceil(waitMs);
-  return new PrismError(
-    "rate_limited",
-    `${whose} makes more calls, or sends more bytes, than it may: there is room in ${retryAfterMs} ms`,
-    { retryAfterMs },
-  );
+  const why = `more calls, or sends more bytes, than it may: there is room in ${retryAfterMs} ms`;
+  return limited(`${whose} makes ${why}`, retryAfterMs);
 }
 
 /** Nobody knows when a call ends, so there is no time to wait for. */
 function busy(who: string, { limits: { maxConcurrentCalls } }: Meter): PrismError {
   const calls = maxConcurrentCalls === 1 ? "1 call" : `${maxConcurrentCalls} calls`;
-  return new PrismError("rate_limited", `${who} ${calls} under way, and may have no more at the same time`, {
-    retryAfterMs: 0,
-  });
+  return limited(`${who} ${calls} under way, and may have no more at the same time`, 0);
+}
+
+function limited(message: string, retryAfterMs: number): PrismError {
+  return withoutStack(() => new PrismError("rate_limited", message, { retryAfterMs }));
 }
