@@ -34,10 +34,10 @@ const limits = (given: Partial<CallLimits>) => ({ ...NO_RULES.limits, ...given }
 function cost(orders: Partial<CallLimits>, caller: Partial<CallLimits>, hasPolicy = true) {
   const namespaces = new Map<string, Namespace>();
   for (let i = 0; i < 1000; i++) {
-    namespaces.set(`n${i}`, { name: `n${i}`, backend: undefined as never, rules: NO_RULES });
+    namespaces.set(`n${i}`, { name: `n${i}`, backend: undefined as never, backendName: "", rules: NO_RULES });
   }
   const rules = { ...NO_RULES, limits: limits(orders) };
-  namespaces.set("orders", { name: "orders", backend: undefined as never, rules });
+  namespaces.set("orders", { name: "orders", backend: undefined as never, backendName: "", rules });
   const policy = createQuotaPolicy({
     find: (name) => namespaces.get(name),
     callers: { default: limits(caller), principals: [], byAddress: false },

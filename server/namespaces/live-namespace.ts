@@ -42,70 +42,41 @@ export type Routes = { readonly [I in Interface]?: Route<Stores[I]> };
 export class LiveNamespace implements Namespace, CallUse {
   readonly name: string;
   readonly store: OpenStore;
-  rules: NamespaceRules;
-  /** Made once, so that routing a call allocates nothing. Empty once the namespace is drained. */
-  #routes: Routes;
-  /** The same for calls with `keyPrefixes`. `undefined` = there was none yet. */
-  #narrowed: Routes | undefined;
   /**
    * Made for each set of rules, so that routing a call allocates nothing. Empty once the namespace
    * is drained.
    */
-  routes: Routes = {};
+  #routes: Routes;
+  /** The same for calls with `keyPrefixes`. `undefined` = there was none yet. */
+  #narrowed: Routes | undefined;
   /** True: it takes no new calls any more. */
   isDrained = false;
   callsUnderWay = 0;
+  #rules: NamespaceRules;
   /** Calls that wait for something. Nobody waits for their end. */
   readonly #waits = new EndableUses(this);
   /** Scans and ranges of lists, which last as long as their readers want. */
   readonly #scans = new EndableUses(this);
-  readonly #waiting = new Set<EndableCall>();
-  #rules: NamespaceRules;
-  /** Why no call may wait any more. `undefined` = calls may wait. */
-  #waitsEnded: PrismError | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(name: string, store: OpenStore, rules: NamespaceRules) {
     this.name = name;
     this.store = store;
-    this.rules = rules;
-    this.#routes = this.#routesTo(store.backend);
     this.#rules = rules;
-    this.routes = this.#makeRoutes();
+    this.#routes = this.#routesTo(store.backend);
   }
 
   /** What holds for its calls. Those that are on their way to the store go on as they began. */
   get rules(): NamespaceRules {
     return this.#rules;
+  }
 
   set rules(rules: NamespaceRules) {
+    this.#rules = rules;
     if (!this.isDrained) {
-      this.routes = this.#makeRoutes();
+      this.#routes = this.#routesTo(this.backend);
+      this.#narrowed = undefined;
     }
-
-  #makeRoutes(): Routes {
-    const { name, backend } = this;
-    const stores = ruledStores(backend, name, this.#rules);
-    const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
-    const waits: CallUse = {
-      begin: (call) => {
-        this.begin();
-        this.#waiting.add(call);
-        if (this.#waitsEnded !== undefined) {
-          call.abort(this.#waitsEnded);
-        }
-      },
-      end: (call) => {
-        this.#waiting.delete(call);
-        this.end();
-    };
-    return Object.fromEntries(
-      INTERFACES.flatMap((of) => {
-        const has = stores[of];
-        const use = of === "listBlocking" ? waits : this;
-        return has === undefined ? [] : [[of, { namespace: name, store: has, keepsWhole: whole, use }]];
-      }),
-    );
   }
 
   get backend(): Backend {
@@ -127,8 +98,9 @@ export class LiveNamespace implements Namespace, CallUse {
     return this.#narrowed;
   }
 
-  #routesTo(stores: Interfaces): Routes {
+  #routesTo(unruled: Interfaces): Routes {
     const { name: namespace, backend } = this;
+    const stores = ruledStores(unruled, namespace, this.#rules);
     const whole = (keys: readonly string[]) => keepsWhole(backend, keys);
     return Object.fromEntries(
       INTERFACES.flatMap((of) => {
