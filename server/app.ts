@@ -8,7 +8,8 @@ import { createBackend } from "./backend/factory.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import { createCatalog } from "./catalog/catalogs.ts";
 import { isLoopback } from "./config/address.ts";
-import type { Config } from "./config/config.ts";
+import type { Config, TlsConfig } from "./config/config.ts";
+import type { Grant } from "./calls/principal.ts";
 import { ReadOnlyError } from "./errors.ts";
 import { createGateway } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
@@ -82,7 +83,7 @@ export async function createApp(
     port: {
       ...server,
       ...limits,
-      tls: readTls(config),
+      tls: readTls(server.tls),
       pingTimeoutMs: PING_TIMEOUT_MS,
       stallTimeoutMs: STALL_TIMEOUT_MS,
       backlog: LISTEN_BACKLOG,
@@ -109,7 +110,7 @@ export async function createApp(
   });
   const adminPlane = await createAdminPlane({
     ...shared,
-    port: { ...shared.port, tls: undefined },
+    port: { ...shared.port, tls: readTls(admin.tls) },
     corsOrigins: [],
     policies: policiesOf("admin"),
     audit: audits.admin,
@@ -229,16 +230,28 @@ function warnIfOpen({ server: { listen, tls }, auth }: Config, log: Logger): voi
 }
 
 /** Finds out who calls. `undefined` = nobody is asked. */
-async function createAuthenticator({ auth }: Config, log: Logger) {
+async function createAuthenticator({ auth, namespaces }: Config, log: Logger) {
   if (auth === undefined) {
     return undefined;
   }
+  const consumers = namespaces.flatMap(({ rules }) => rules?.access.consumers ?? []);
+  warnOfUnknownCalls([...auth.roles.flatMap(({ grants }) => grants), ...consumers], log);
   // Imported late: most of it checks tokens, and a gateway without them starts sooner.
   const { CredentialAuthenticator } = await import("./auth/authenticator.ts");
   return new CredentialAuthenticator(auth, log);
 }
 
-function readTls({ server: { tls } }: Config): TlsMaterial | undefined {
+/** A slip of the pen would grant nothing, and nobody would see why. */
+function warnOfUnknownCalls(grants: readonly Pick<Grant, "methods">[], log: Logger): void {
+  const known = new Set(SERVICES.flatMap(({ methods }) => methods.map(({ name }) => name as string)));
+  for (const call of new Set(grants.flatMap(({ methods = [] }) => methods))) {
+    if (!known.has(call)) {
+      log.warn({ call }, "a grant names a call that there is not");
+    }
+  }
+}
+
+function readTls(tls: TlsConfig | undefined): TlsMaterial | undefined {
   if (tls === undefined) {
     return undefined;
   }

@@ -41,7 +41,7 @@ export async function registerCors(
     await app.register(corsPlugin, {
       origin: origins === "*" ? "*" : [...origins],
       methods: [...connectCors.allowedMethods],
-      allowedHeaders: [...connectCors.allowedHeaders, "X-Request-Id"],
+      allowedHeaders: [...connectCors.allowedHeaders, "Authorization", "X-Request-Id"],
       exposedHeaders: [...connectCors.exposedHeaders, "X-Request-Id"],
       maxAge: 7200,
     });

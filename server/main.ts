@@ -120,8 +120,9 @@ function tryThis(config: Config, port: number): string {
   const namespace = config.namespaces[0]?.name ?? "";
   const scheme = config.server.tls === undefined ? "http" : "https";
   const url = `${scheme}://localhost:${port}/prism.interfaces.keyvalue.KeyValueBasicInterface`;
+  const credentials = config.auth === undefined ? "" : " -H 'Authorization: Bearer KEY'";
   const curl = (call: string, request: object) =>
-    `curl ${url}/${call} -H 'Content-Type: application/json' -d '${JSON.stringify({ namespace, ...request })}'`;
+    `curl ${url}/${call}${credentials} -H 'Content-Type: application/json' -d '${JSON.stringify({ namespace, ...request })}'`;
   const value = Buffer.from("world").toString("base64");
   return `Try this:  ${curl("Set", { key: "hello", value })}\n           ${curl("Get", { key: "hello" })}\n`;
 }

@@ -143,9 +143,14 @@ test.each<[string, ...string[]]>([
   ["auth: {roles: [{name: a}]}", "1:1: auth: nobody could call: expected api_keys, jwt or certificates"],
   [
     "auth: {certificates: {}}",
-    "1:8: auth.certificates: needs server.tls.client_ca: nobody is asked for a certificate without it",
+    "1:8: auth.certificates: needs server.tls.client_ca or admin.tls.client_ca: without it nobody is asked for one",
   ],
   [`${TLS}auth: {certificates: {}}`],
+  [`admin: {tls: {cert: cert.pem, key: key.pem, client_ca: cert.pem}}\nauth: {certificates: {}}`],
+  [
+    "admin: {tls: {cert: cert.pem, key: cert.pem}}",
+    "1:31: admin.tls.key: holds a certificate and no private key; are cert and key swapped?",
+  ],
   [
     "server: {tls: {cert: cert.pem, key: key.pem, client_ca: cert.pem, client_certificates: optional}}",
     "1:67: server.tls.client_certificates: needs auth.certificates: clients without a certificate are let in, and those with one are to be told apart",

@@ -1,21 +1,20 @@
 import { readKeyFile } from "../auth/key-file.ts";
 import { oneOf } from "../nearest.ts";
 import type { Finding } from "./check.ts";
-import type { Config } from "./config.ts";
+import type { Config, TlsConfig } from "./config.ts";
 
 type Auth = NonNullable<Config["auth"]>;
 
 /** Finds what contradicts itself in `auth`, and key sets that cannot be read. Reads files. */
-export function checkAuth({ auth, server: { tls } }: Config): readonly Finding[] {
+export function checkAuth({ auth, server, admin }: Config): readonly Finding[] {
+  const optional = [...checkOptional("server", server.tls, auth), ...checkOptional("admin", admin.tls, auth)];
   if (auth === undefined) {
-    return tls?.optionalClientCerts === true ? [needsCertificates()] : [];
+    return optional;
   }
-  const certificates = auth.certificates === undefined ? [] : checkCertificates(tls?.clientCaFile);
-  const optional =
-    tls?.optionalClientCerts === true && auth.certificates === undefined ? [needsCertificates()] : [];
+  const authorities = [server.tls?.clientCaFile, admin.tls?.clientCaFile];
   return [
     ...checkWays(auth),
-    ...certificates,
+    ...checkCertificates(auth, authorities),
     ...optional,
     ...checkRepeated(auth),
     ...checkRoles(auth),
@@ -23,12 +22,15 @@ export function checkAuth({ auth, server: { tls } }: Config): readonly Finding[]
   ];
 }
 
-function needsCertificates(): Finding {
-  return {
-    path: ["server", "tls", "client_certificates"],
-    message:
-      "needs auth.certificates: clients without a certificate are let in, and those with one are to be told apart",
-  };
+function checkOptional(
+  section: "server" | "admin",
+  tls: TlsConfig | undefined,
+  auth: Auth | undefined,
+): readonly Finding[] {
+  const path = [section, "tls", "client_certificates"];
+  const message =
+    "needs auth.certificates: clients without a certificate are let in, and those with one are to be told apart";
+  return tls?.optionalClientCerts === true && auth?.certificates === undefined ? [{ path, message }] : [];
 }
 
 /** Without any way nobody could call, which nobody wants. */
@@ -37,9 +39,14 @@ function checkWays({ apiKeys, jwt, certificates }: Auth): readonly Finding[] {
   return apiKeys.length + jwt.length === 0 && certificates === undefined ? [{ path: ["auth"], message }] : [];
 }
 
-function checkCertificates(clientCaFile: string | undefined): readonly Finding[] {
-  const message = "needs server.tls.client_ca: nobody is asked for a certificate without it";
-  return clientCaFile === undefined ? [{ path: ["auth", "certificates"], message }] : [];
+function checkCertificates(
+  { certificates }: Auth,
+  authorities: readonly (string | undefined)[],
+): readonly Finding[] {
+  const message = "needs server.tls.client_ca or admin.tls.client_ca: without it nobody is asked for one";
+  return certificates !== undefined && authorities.every((file) => file === undefined)
+    ? [{ path: ["auth", "certificates"], message }]
+    : [];
 }
 
 function checkRepeated({ apiKeys, jwt, roles }: Auth): readonly Finding[] {

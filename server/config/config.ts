@@ -7,7 +7,7 @@ import type { Address } from "./address.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
 import type { Override } from "./settings.ts";
 
-/** TLS on the data port. File names are absolute; the files are not read yet. */
+/** TLS on a port. File names are absolute; the files are not read yet. */
 export interface TlsConfig {
   /** The certificate chain, PEM. */
   readonly certFile: string;
@@ -78,6 +78,10 @@ export interface Config {
   readonly audit: {
     /** Absolute. `undefined` = the log. */
     readonly file: string | undefined;
+  readonly admin: {
+    readonly listen: Address;
+    /** `undefined` = plaintext. */
+    readonly tls?: TlsConfig | undefined;
   };
   /** `undefined` = everybody may do everything. */
   readonly auth: AuthSettings | undefined;
@@ -151,6 +155,10 @@ export function compile(
     },
     admin: { listen: admin.listen_address, hosts: allOrSome(admin.hosts) },
     audit: { file: audit.file && resolve(folder, audit.file) },
+      listen: listenAddress,
+      tls: tls && tlsOf(tls, folder),
+      corsOrigins: cors.origins.includes("*") ? "*" : cors.origins,
+    admin: { listen: admin.listen_address, tls: admin.tls && tlsOf(admin.tls, folder) },
     auth: auth && authOf(auth, folder),
     backends,
     namespaces,
@@ -166,6 +174,15 @@ export function compile(
       maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),
     },
   });
+}
+
+function tlsOf(tls: NonNullable<CheckedFile["server"]["tls"]>, folder: string): TlsConfig {
+  return {
+    certFile: resolve(folder, tls.cert),
+    keyFile: resolve(folder, tls.key),
+    clientCaFile: tls.client_ca && resolve(folder, tls.client_ca),
+    optionalClientCerts: tls.client_certificates === "optional",
+  };
 }
 
 function authOf(

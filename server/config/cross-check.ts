@@ -5,7 +5,7 @@ import { type Address, isLoopback } from "./address.ts";
 import type { Finding } from "./check.ts";
 import { checkAuth } from "./check-auth.ts";
 import { checkTlsFiles } from "./check-tls.ts";
-import type { Config } from "./config.ts";
+import type { Config, TlsConfig } from "./config.ts";
 import { DATABASE } from "./schema.ts";
 
 /**
@@ -78,6 +78,8 @@ function checkTls({ server, backends, namespaces, control }: Config): readonly F
             ca: ["server", "tls", "client_ca"],
           },
         );
+function checkTls({ server, admin, backends, namespaces }: Config): readonly Finding[] {
+  const own = [...checkPortTls("server", server.tls), ...checkPortTls("admin", admin.tls)];
   const plugins = new Map(namespaces.map(({ backend }, index) => [backend, index]));
   const ofStores = Object.entries(backends).flatMap(([name, backend]) => {
     const { tls: files }: StoreConfig = backend;
@@ -98,6 +100,17 @@ function checkTls({ server, backends, namespaces, control }: Config): readonly F
 /** The settings of a store's TLS, under `path`. */
 function pathsIn(path: readonly PropertyKey[]) {
   return { cert: [...path, "cert"], key: [...path, "key"], ca: [...path, "ca"] };
+}
+
+function checkPortTls(section: "server" | "admin", tls: TlsConfig | undefined): readonly Finding[] {
+  if (tls === undefined) {
+    return [];
+  }
+  const path = (key: string) => [section, "tls", key];
+  return checkTlsFiles(
+    { cert: tls.certFile, key: tls.keyFile, ca: tls.clientCaFile },
+    { cert: path("cert"), key: path("key"), ca: path("client_ca") },
+  );
 }
 
 /** The rooms' findings about several of their stores. */

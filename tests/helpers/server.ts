@@ -14,7 +14,7 @@ export interface TestServer extends AsyncDisposable {
   /** `127.0.0.1:PORT` of the data plane. */
   readonly address: string;
   readonly baseUrl: string;
-  /** `http://127.0.0.1:PORT` of the admin plane. */
+  /** `http://127.0.0.1:PORT` of the admin plane; https if it has TLS. */
   readonly adminUrl: string;
   /** Its namespaces. */
   readonly registry: NamespaceRegistry;
@@ -75,7 +75,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   return {
     address,
     baseUrl: `${config.server.tls === undefined ? "http" : "https"}://${address}`,
-    adminUrl: `http://127.0.0.1:${admin.port}`,
+    adminUrl: `${config.admin.tls === undefined ? "http" : "https"}://127.0.0.1:${admin.port}`,
     registry: app.registry,
     log: lines,
     audited,

@@ -1,5 +1,7 @@
 /** Who may call and what each may do, over every protocol, on the whole server. */
 import http from "node:http";
+import https from "node:https";
+import { text } from "node:stream/consumers";
 import { create, type DescMessage, type DescMethod } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -176,9 +178,9 @@ describe("over every protocol", () => {
     await ask(wire, authorization, "team-b");
     await ask(wire, `${authorization}x`);
     expect(fixture.server.log.some(({ principal }) => principal === "alice")).toBe(true);
-    const text = JSON.stringify(fixture.server.log);
+    const lines = JSON.stringify(fixture.server.log);
     for (const secret of [authorization, team.bearer].map((each) => each.slice("Bearer ".length))) {
-      expect(text).not.toContain(secret.slice(0, 40));
+      expect(lines).not.toContain(secret.slice(0, 40));
     }
   });
 });
@@ -406,6 +408,36 @@ describe("client certificates", () => {
     expect(await codes("alice", { authorization: "Bearer x" })).toEqual([invalid, invalid, invalid]);
   });
 
+  test("on the admin port, if that has TLS", async () => {
+    const tls = {
+      certFile: certificates.path("server.crt"),
+      keyFile: certificates.path("server.key"),
+      clientCaFile: certificates.path("ca.crt"),
+      optionalClientCerts: true,
+    };
+    await using server = await startTestServer({
+      adjust: (config) => ({
+        ...guarded(config),
+        admin: { ...config.admin, tls },
+        auth: {
+          ...settings,
+          certificates: { nameFrom: "cn", namePrefix: "" },
+          roles: [...ROLES, role("operators", { callers: ["alice"], adminRole: "operator" })],
+        },
+      }),
+    });
+    const health = async (name: string | undefined) => {
+      const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+      https
+        .get(`${server.adminUrl}/health`, { ...identity(name), agent: false }, resolve)
+        .on("error", reject);
+      return JSON.parse(await text(await promise));
+    };
+    expect(await health("alice")).toHaveProperty("namespaces");
+    expect(await health("workload")).toEqual({ status: "serving" });
+    expect(await health(undefined)).toEqual({ status: "serving" });
+  });
+
   test("where they are required a certificate of another authority opens no connection", async () => {
     await using server = await startTls(false);
     using connection = connect(server, 2, identity("stranger"));
@@ -477,6 +509,20 @@ describe("the admin port", () => {
       { status: "serving", namespaces: { default: expect.anything() } },
     ]);
   });
+});
+
+test("a grant for a call that there is not is told at the start", async () => {
+  const grants = [
+    { namespaces: "*", permissions: ["read"] as const, keyPrefix: "", methods: ["Gett", "Get"] },
+  ];
+  await using server = await startTestServer({
+    adjust: (config) => ({
+      ...guarded(config),
+      auth: { ...settings, roles: [...ROLES, role("a", { grants })] },
+    }),
+  });
+  const warnings = server.log.filter(({ call }) => call === "Gett" || call === "Get");
+  expect(warnings).toMatchObject([{ level: 40, call: "Gett" }]);
 });
 
 test("a server whose issuer is away starts, and refuses tokens until it is there", async () => {

@@ -39,7 +39,8 @@ describe("CORS", () => {
       headers: {
         origin,
         "access-control-request-method": "POST",
-        "access-control-request-headers": "content-type,connect-protocol-version,x-grpc-web,x-request-id",
+        "access-control-request-headers":
+          "content-type,connect-protocol-version,x-grpc-web,x-request-id,authorization",
       },
     });
 
@@ -67,6 +68,7 @@ describe("CORS", () => {
       "connect-timeout-ms",
       "x-grpc-web",
       "x-request-id",
+      "authorization",
     ]) {
       expect(headers).toContain(name);
     }
