@@ -5,6 +5,7 @@ import type { Principal } from "../calls/principal.ts";
 import { PrismError } from "../errors.ts";
 import { type ApiKeys, hashApiKey, indexApiKeys } from "./api-keys.ts";
 import { nameOf } from "./certificates.ts";
+import { CoarseClock } from "./coarse-clock.ts";
 import { KnownCredentials } from "./known-credentials.ts";
 import { principalOf } from "./roles.ts";
 import type { AuthSettings } from "./settings.ts";
@@ -42,6 +43,7 @@ const NAMELESS = new PrismError("credentials_invalid", "the client certificate d
 /** Finds out who calls, by API keys, tokens and client certificates. */
 export class CredentialAuthenticator implements Authenticator {
   readonly #log: Logger;
+  readonly #clock = new CoarseClock();
   #settings: AuthSettings;
   #keys: ApiKeys;
   #tokens: Tokens;
@@ -65,6 +67,7 @@ export class CredentialAuthenticator implements Authenticator {
 
   /** Reads the keys of all issuers. Does not fail: an issuer may be away. */
   start(): Promise<void> {
+    this.#clock.start();
     return this.#tokens.start();
   }
 
@@ -82,12 +85,13 @@ export class CredentialAuthenticator implements Authenticator {
 
   /** Ends what runs in the background. */
   close(): void {
+    this.#clock.stop();
     this.#tokens.close();
   }
 
   authenticate(source: CredentialSource): Principal | Promise<Principal> {
     const given = source.header("authorization");
-    const nowMs = performance.now();
+    const { nowMs } = this.#clock;
     if (given === undefined) {
       return this.#certificateHolder(source.socket, nowMs);
     }

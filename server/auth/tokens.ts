@@ -77,7 +77,7 @@ export class Tokens {
       });
       return readClaims(payload, settings);
     } catch (error) {
-      throw error instanceof errors.JOSEError ? invalid(whyRefused(error)) : error;
+      throw error instanceof PrismError ? error : invalid(whyRefused(error), error);
     } finally {
       this.#checks--;
     }
@@ -118,7 +118,11 @@ function scopesOf(claim: unknown): readonly string[] {
   return Array.isArray(claim) ? claim.filter((scope) => typeof scope === "string") : [];
 }
 
-function whyRefused(error: errors.JOSEError): string {
+function whyRefused(error: unknown): string {
+  if (!(error instanceof errors.JOSEError)) {
+    // For example a key of too few bits.
+    return "the key that the token is signed with cannot be used";
+  }
   if (error instanceof errors.JWTExpired) {
     return "the token has expired";
   }
@@ -132,6 +136,7 @@ function whyRefused(error: errors.JOSEError): string {
     : "the token is malformed";
 }
 
-function invalid(message: string): PrismError {
-  return new PrismError("credentials_invalid", message);
+/** `cause` is for the log. */
+function invalid(message: string, cause?: unknown): PrismError {
+  return new PrismError("credentials_invalid", message, { cause });
 }
