@@ -25,7 +25,11 @@ import { createTestDatabase, hasTestDatabase } from "./helpers/postgres.ts";
 import { temporaryFolder } from "./helpers/process.ts";
 import { canStartRedis, startRedis } from "./helpers/redis.ts";
 import { startTestServer, type TestServer } from "./helpers/server.ts";
+import { authSettings, createKey, role } from "./helpers/tokens.ts";
 import { waitFor } from "./helpers/until.ts";
+
+/** A store that is away: nobody listens on port 1. */
+const NOBODY = { type: "remote", endpoint: "127.0.0.1:1" } as const;
 
 type Admin = Client<typeof AdminService>;
 
@@ -319,5 +323,43 @@ describe("Drain", () => {
     expect(await overGrpc(server).drain({ maxWaitMillis: 60_000n })).toMatchObject({ callsLeft: 0 });
     await waiting;
     await server.stop();
+  });
+});
+
+describe("with authentication", () => {
+  const viewer = createKey("dashboard", ["viewer"]);
+  const operator = createKey("on-call", ["operator"]);
+  const guarded = (config: Config) => ({
+    ...onBackends({ gone: NOBODY })(config),
+    auth: authSettings({
+      apiKeys: [viewer.settings, operator.settings],
+      roles: (["viewer", "operator"] as const).map((name) => role(name, { adminRole: name })),
+    }),
+  });
+
+  test("a viewer looks, and an operator drains", async () => {
+    await using server = await startTestServer({ adjust: guarded });
+    const admin = overJson(server);
+    const as = ({ bearer }: { readonly bearer: string }) => ({ headers: { authorization: bearer } });
+    await expect(admin.getServer({})).rejects.toThrow("[unauthenticated]");
+    expect(await admin.getServer({}, as(viewer))).toMatchObject({ serving: true });
+    await expect(admin.drain({}, as(viewer))).rejects.toThrow("[permission_denied]");
+    expect(await admin.getServer({}, as(viewer))).toMatchObject({ serving: true });
+    expect(await admin.drain({}, as(operator))).toMatchObject({ callsLeft: 0 });
+    expect(await admin.getServer({}, as(viewer))).toMatchObject({ serving: false });
+  });
+
+  test("probes need no credentials; who shows none learns no names", async () => {
+    await using server = await startTestServer({ adjust: guarded });
+    expect((await fetch(`${server.adminUrl}/livez`)).status).toBe(200);
+    for (const query of ["", "?verbose", "?exclude=gone"]) {
+      expect(await readyz(server, query)).toEqual([503, "not ready\n"]);
+    }
+    const headers = { authorization: viewer.bearer };
+    const response = await fetch(`${server.adminUrl}/readyz?exclude=gone&verbose`, { headers });
+    expect([response.status, await response.text()]).toEqual([
+      200,
+      "[+]server ok\n[+]namespace default ok\nok\n",
+    ]);
   });
 });
