@@ -74,14 +74,15 @@ export interface Config {
     /** "*" = every origin, [] = none. */
     readonly corsOrigins: "*" | readonly string[];
   };
-  readonly admin: { readonly listen: Address; readonly hosts: Hosts };
+  readonly admin: {
+    readonly listen: Address;
+    readonly hosts: Hosts;
+    /** `undefined` = plaintext. */
+    readonly tls?: TlsConfig | undefined;
+  };
   readonly audit: {
     /** Absolute. `undefined` = the log. */
     readonly file: string | undefined;
-  readonly admin: {
-    readonly listen: Address;
-    /** `undefined` = plaintext. */
-    readonly tls?: TlsConfig | undefined;
   };
   /** `undefined` = everybody may do everything. */
   readonly auth: AuthSettings | undefined;
@@ -145,20 +146,15 @@ export function compile(
       // A port alone may have come from a flag or a variable.
       listen: { host: defaultHost, port: DEFAULT_PORT, ...listenAddress },
       hosts: allOrSome(hosts),
-      tls: tls && {
-        certFile: resolve(folder, tls.cert),
-        keyFile: resolve(folder, tls.key),
-        clientCaFile: tls.client_ca && resolve(folder, tls.client_ca),
-        optionalClientCerts: tls.client_certificates === "optional",
-      },
+      tls: tls && tlsOf(tls, folder),
       corsOrigins: allOrSome(cors.origins),
     },
-    admin: { listen: admin.listen_address, hosts: allOrSome(admin.hosts) },
+    admin: {
+      listen: admin.listen_address,
+      hosts: allOrSome(admin.hosts),
+      tls: admin.tls && tlsOf(admin.tls, folder),
+    },
     audit: { file: audit.file && resolve(folder, audit.file) },
-      listen: listenAddress,
-      tls: tls && tlsOf(tls, folder),
-      corsOrigins: cors.origins.includes("*") ? "*" : cors.origins,
-    admin: { listen: admin.listen_address, tls: admin.tls && tlsOf(admin.tls, folder) },
     auth: auth && authOf(auth, folder),
     backends,
     namespaces,

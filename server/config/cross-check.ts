@@ -65,20 +65,7 @@ function coversAll(host: string, other: string): boolean {
   return host === "::" || (host === "0.0.0.0" && !isIPv6(other));
 }
 
-function checkTls({ server, backends, namespaces, control }: Config): readonly Finding[] {
-  const { tls } = server;
-  const own =
-    tls === undefined
-      ? []
-      : checkTlsFiles(
-          { cert: tls.certFile, key: tls.keyFile, ca: tls.clientCaFile },
-          {
-            cert: ["server", "tls", "cert"],
-            key: ["server", "tls", "key"],
-            ca: ["server", "tls", "client_ca"],
-          },
-        );
-function checkTls({ server, admin, backends, namespaces }: Config): readonly Finding[] {
+function checkTls({ server, admin, backends, namespaces, control }: Config): readonly Finding[] {
   const own = [...checkPortTls("server", server.tls), ...checkPortTls("admin", admin.tls)];
   const plugins = new Map(namespaces.map(({ backend }, index) => [backend, index]));
   const ofStores = Object.entries(backends).flatMap(([name, backend]) => {

@@ -180,15 +180,16 @@ const adminSchema = z.strictObject({
     },
   ),
   hosts: setting(hostsSchema(), "As server.hosts, for this port."),
+  tls: setting(
+    tlsSchema.optional(),
+    "TLS on the admin port. Absent = plaintext: then keys and tokens can be read on their way.",
+  ),
 });
 
 const auditSchema = z.strictObject({
   file: setting(
     fileNameSchema.optional(),
     "Where administrative calls and refused callers are told, one JSON object a line. It is made with mode 0600, appended to, and opened anew on SIGHUP or when it was moved away. Absent = the log has these lines, with audit: true.",
-  tls: setting(
-    tlsSchema.optional(),
-    "TLS on the admin port. Absent = plaintext: then keys and tokens can be read on their way.",
   ),
 });
 
