@@ -2,8 +2,8 @@
 const TICK_MS = 100;
 
 /**
- * The clock of `performance.now()`, up to a tenth of a second behind. Reading it is reading a field:
- * the clock itself would cost as much as all else that a call with known credentials needs.
+ * The clock of `performance.now()`, up to a tenth of a second behind. Reading it is reading a
+ * field: the clock itself would cost as much as all else that a known caller needs.
  */
 export class CoarseClock {
   nowMs = performance.now();
