@@ -7,7 +7,7 @@ import { CallRecord } from "../record.ts";
 import { createLogPolicy } from "./log.ts";
 
 /** What the policy tells of a call that ends with this error. */
-function told(error: PrismError): { readonly kind: string; readonly fields: object } {
+function told(error: PrismError, namespace = ""): { readonly kind: string; readonly fields: object } {
   const failures: Failure[] = [];
   const log = { isLevelEnabled: () => true, debug: () => {} };
   const policy = createLogPolicy({
@@ -17,6 +17,7 @@ function told(error: PrismError): { readonly kind: string; readonly fields: obje
   });
   const row = readMethod(KeyValueTransactionInterface.method.commit, 0);
   const record = new CallRecord(row, "id-1", { header: () => undefined, socket: {} });
+  record.enter({ namespace });
   const hooks = policy.on(row);
   hooks?.finish?.(record, error, true);
   const [failure] = failures;
@@ -34,4 +35,16 @@ test("a message that names keys of the caller is not in the log", () => {
   const apart = new PrismError("not_atomic", 'the keys "s3cret" and "other" are on different shards');
   expect(JSON.stringify(told(apart).fields)).not.toContain("s3cret");
   expect(told(new PrismError("counter_overflow", "too far")).fields).toMatchObject({ error: "too far" });
+});
+
+test.each([
+  "namespace_not_found",
+  "credentials_missing",
+  "credentials_invalid",
+  "permission_denied",
+] as const)("%s: names that a caller makes up are no kinds of their own", (reason) => {
+  const of = (namespace: string) => told(new PrismError(reason, "no"), namespace);
+  expect(of("one").kind).toBe(of("two").kind);
+  expect(of("one").fields).toMatchObject({ namespace: "one" });
+  expect(told(new PrismError("store_full", "no"), "one").kind).toContain(" one ");
 });

@@ -1,9 +1,17 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { PrismError } from "../../errors.ts";
+import type { PrismError, Reason } from "../../errors.ts";
 import { REASONS } from "../../reasons.ts";
 import type { FailureLog } from "../failure-log.ts";
 import type { CallRecord } from "../record.ts";
 import type { Policy, PolicyHooks } from "./policy.ts";
+
+/** Then any caller can make up the namespace; each would be its own kind of failure. */
+const NAMED_BY_ANYBODY: ReadonlySet<Reason> = new Set([
+  "namespace_not_found",
+  "credentials_missing",
+  "credentials_invalid",
+  "permission_denied",
+]);
 
 /**
  * Writes one line for each call: a failure to `failures` at its reason's level, a success to the
@@ -22,8 +30,7 @@ export function createLogPolicy(failures: FailureLog): Policy {
         return;
       }
       const { reason, field = "", cause } = error;
-      // Any caller can make up names of namespaces; each would be its own kind of failure.
-      const namespace = reason === "namespace_not_found" ? "" : record.namespace;
+      const namespace = NAMED_BY_ANYBODY.has(reason) ? "" : record.namespace;
       failures.tell({
         level,
         message: "call failed",
