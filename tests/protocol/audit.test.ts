@@ -39,7 +39,7 @@ const handlers = {
   },
 };
 
-/** Stands for the policy that knows callers: a header names the caller, and what it is refused for. */
+/** Stands for the policy that knows callers: headers name the caller and what it is refused for. */
 const callers: Policy = {
   on: () => ({
     begin(record) {
