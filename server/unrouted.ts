@@ -50,6 +50,7 @@ export function createRequestCheck(failures: FailureLog, checkHost?: HostCheck, 
       }
       const refusal = host === good.host ? undefined : checkHost?.(host);
       if (refusal !== undefined) {
+        request.isAudited = true;
         audit?.refused({
           request_id: request.id,
           peer: peerOf(request.raw.socket),
@@ -152,6 +153,7 @@ export async function refuse(
   error: PrismError,
 ): Promise<void> {
   const { reason, message } = error;
+  request.reason = reason;
   const row = REASONS[reason];
   const code = codeToString(row.code);
   // For Connect's unary calls, and for requests that are no RPC.
