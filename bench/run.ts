@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   calls: ["unary", "latency", "scan", "batch", "clients", "idle", "encoder", "auth", "quota", "lists", "start"],
+  calls: ["unary", "latency", "scan", "batch", "clients", "idle", "encoder", "lists", "start", "metrics"],
   stores: [
     "durable",
     "refused",

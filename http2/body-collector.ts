@@ -1,9 +1,16 @@
 /** Owns the memory that bodies share while they come in. A body of one chunk needs none. */
 export class BodyBudget {
+  readonly #maxBytes: number;
   #left: number;
 
   constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
     this.#left = maxBytes;
+  }
+
+  /** The bytes that are taken now. */
+  get bytes(): number {
+    return this.#maxBytes - this.#left;
   }
 
   /** False = the budget has no room. */

@@ -58,6 +58,11 @@ export class UnsentBudget {
     this.#listener = listener;
   }
 
+  /** The bytes that wait now, as far as their holders have told. */
+  get bytes(): number {
+    return this.#countedBytes;
+  }
+
   /** Starts to count a holder, which calls `update` from now on, and `leave` at its end. */
   join(holder: UnsentHolder): void {
     this.#holders.add(holder);

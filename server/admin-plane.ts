@@ -2,9 +2,12 @@ import { guardAdminRoutes } from "./admin-access.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
-import { addHealthRoutes } from "./health-route.ts";
+import { addHealthRoutes, createHealthRoute } from "./health-route.ts";
 import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
 import type { NamespaceController } from "./namespaces/controller.ts";
+import type { MetricSources } from "./metrics/exposition.ts";
+import { createMetricsRoute } from "./metrics-route.ts";
+import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
 import type { AdminSources } from "./services/admin.ts";
 import { createAdminServices } from "./services/admin-services.ts";
@@ -18,6 +21,8 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
   /** Finds out who sends plain HTTP requests. `undefined` = nobody is asked. */
   readonly authenticator: Authenticator | undefined;
   readonly audit: Audit;
+  /** `undefined` = there are none. */
+  readonly metrics: MetricSources | undefined;
 }
 
 /**
@@ -29,6 +34,8 @@ export function createAdminPlane({
   control,
   health,
   authenticator,
+  registry,
+  metrics,
   ...options
 }: AdminPlaneOptions): Promise<Plane> {
   return createPlane({
@@ -43,6 +50,12 @@ export function createAdminPlane({
         auditRoutes(app, options.audit, access);
         addHealthRoutes(app, { ...sources, health, access });
       });
+    services: (calls) => createAdminServices({ calls }),
+    addRoutes(app) {
+      app.get("/health", createHealthRoute(registry, health));
+      if (metrics !== undefined) {
+        app.get("/metrics", createMetricsRoute(metrics));
+      }
     },
   });
 }

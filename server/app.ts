@@ -5,6 +5,7 @@ import { createAuditLog } from "./audit-log.ts";
 import type { Clock } from "./backend/clock.ts";
 import type { Backend } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
+import { CallMeter } from "./calls/call-meter.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import { createCatalog } from "./catalog/catalogs.ts";
 import { isLoopback } from "./config/address.ts";
@@ -17,9 +18,11 @@ import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
 import type { DeletionTimes } from "./namespaces/deletion.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
-import { NamespaceRegistry } from "./namespaces/registry.ts";
+import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
-import { createPlane } from "./plane.ts";
+import { createPlane, type Plane } from "./plane.ts";
+import { Meters } from "./metrics/meters.ts";
+import { ProcessMeter } from "./metrics/process-meter.ts";
 import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createHealthState } from "./services/health.ts";
@@ -72,6 +75,10 @@ export async function createApp(
     sources: sourcesOf(config, log, clock),
     ...(deletionTimes && { times: deletionTimes }),
   });
+export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
+  const meters = config.metrics.enabled ? createMeters(registry, config.metrics.maxNamespaces) : undefined;
+  const processMeter = new ProcessMeter();
+  const namespaces = namespacesOf(config, log, clock, meters);
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
@@ -95,6 +102,7 @@ export async function createApp(
   const audits = { data: audit.on("data"), admin: audit.on("admin") };
   const policiesOf = (plane: "data" | "admin") => (failures: FailureLog) =>
     createPolicies({ config, failures, audit: audits[plane], registry, plane, authenticator });
+    createPolicies({ config, failures, registry, meter: meters?.calls, plane });
   const dataPlane = await createPlane({
     ...shared,
     services: (calls) => createServices({ router: registry, health, limits, calls }),
@@ -106,9 +114,10 @@ export async function createApp(
       setting: "server.hosts",
     }),
     helpWithPath: (path) =>
-      path === "/health" ? `GET /health is on the admin port, which is ${adminPort}` : "",
+      ADMIN_PATHS.includes(path) ? `GET ${path} is on the admin port, which is ${adminPort}` : "",
   });
-  const adminPlane = await createAdminPlane({
+  const planes = () => ({ data: dataPlane.figures(), admin: adminPlane.figures() });
+  const adminPlane: Plane = await createAdminPlane({
     ...shared,
     port: { ...shared.port, tls: readTls(admin.tls) },
     corsOrigins: [],
@@ -119,6 +128,7 @@ export async function createApp(
     control,
     health,
     authenticator,
+    metrics: meters && { meters, process: processMeter, registry, health, planes },
   });
 
   /** Refuses new calls. Resolves when those under way have ended. */
@@ -136,6 +146,7 @@ export async function createApp(
     // Who looks at a gateway that stops has nothing to wait for.
     await adminPlane.close(0);
     await control.close();
+    processMeter.stop();
     await registry.close();
     authenticator?.close();
     await audit.close();
@@ -148,6 +159,10 @@ export async function createApp(
       try {
         await audit.open();
         await Promise.all([control.start(), authenticator?.start()]);
+        if (meters !== undefined) {
+          processMeter.start();
+        }
+        await registry.add(namespaces);
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
@@ -184,6 +199,14 @@ async function createControl(
     // A PostgreSQL that nobody named for this may give no right to it.
     needsCatalog: !control.isDefault || control.type !== "postgres",
   });
+/** What a caller may look for on the wrong port. */
+const ADMIN_PATHS: readonly string[] = ["/health", "/metrics"];
+
+/** Counts the calls on the namespaces of `registry`. */
+function createMeters(registry: NamespaceRegistry, maxNamespaces: number): Meters {
+  const calls = new CallMeter((said) => registry.find(said)?.name, maxNamespaces);
+  registry.whenDropped((name) => calls.drop(name));
+  return new Meters(calls);
 }
 
 /**
@@ -191,12 +214,19 @@ async function createControl(
  * namespace is never opened.
  */
 function sourcesOf(config: Config, log: Logger, clock: Clock | undefined): ReadonlyMap<string, StoreSource> {
+function namespacesOf(
+  config: Config,
+  log: Logger,
+  clock: Clock | undefined,
+  meters: Meters | undefined,
+): NamespaceSettings[] {
   const sources = new Map<string, StoreSource>();
   for (const [name, settings] of Object.entries(config.backends)) {
     sources.set(name, {
       name,
       async open() {
-        const tools = { log: log.child({ backend: name }), ...(clock && { clock }) };
+        const meter = meters?.store(name);
+        const tools = { log: log.child({ backend: name }), meter, ...(clock && { clock }) };
         const backend = await createBackend(settings, tools);
         await backend.open();
         await warnIfAway(name, backend, log);

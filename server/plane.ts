@@ -72,8 +72,19 @@ export interface PlaneOptions {
   readonly directPath: boolean;
 }
 
+/** What a plane counts of itself at one moment. */
+export interface PlaneFigures {
+  /** Open connections. */
+  readonly connections: number;
+  /** Bytes of requests that are arriving or being decompressed. */
+  readonly receivingBytes: number;
+  /** Bytes of answers that wait for their callers. */
+  readonly unsentBytes: number;
+}
+
 /** The services on one port, over gRPC, gRPC-Web and Connect. */
 export interface Plane {
+  figures(): PlaneFigures;
   listen(host: string, port: number): Promise<AddressInfo>;
   /**
    * Takes no new calls. Calls in flight go on. Resolves when the last connection is closed. It can
@@ -124,7 +135,7 @@ export async function createPlane(options: PlaneOptions): Promise<Plane> {
   }
   addConnect(app, methods, shared);
   await app.ready();
-  return lifecycle(app, port, shutdown, shared.failures);
+  return lifecycle(app, port, shutdown, shared);
 }
 
 function createShared(options: PlaneOptions, shutdownSignal: AbortSignal): Shared {
@@ -255,7 +266,19 @@ function addConnect(app: FastifyInstance, methods: readonly ServedMethod[], shar
 function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController, failures: FailureLog): Plane {
   let drained: Promise<void> | undefined;
   const drain = () => (drained ??= port.drain());
+function lifecycle(
+  app: FastifyInstance,
+  port: Port,
+  shutdown: AbortController,
+  { failures, bodies, unsent }: Shared,
+): Plane {
   return {
+    figures: () => ({
+      connections: port.connections,
+      receivingBytes: bodies.bytes,
+      unsentBytes: unsent.bytes,
+    }),
+
     listen: (host, portNumber) => port.listen(host, portNumber),
     drain,
 

@@ -1,8 +1,10 @@
 import type { Audit } from "./calls/audit.ts";
+import type { CallMeter } from "./calls/call-meter.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import { createAuditPolicy } from "./calls/policies/audit.ts";
 import { type Authenticator, createAuthPolicy } from "./calls/policies/auth.ts";
 import { createLogPolicy } from "./calls/policies/log.ts";
+import { createMetricsPolicy } from "./calls/policies/metrics.ts";
 import type { Policy } from "./calls/policies/policy.ts";
 import { createQuotaPolicy } from "./calls/policies/quota.ts";
 import type { Config } from "./config/config.ts";
@@ -18,6 +20,8 @@ export interface PolicySources {
   readonly audit: Audit;
   /** The namespaces, with the rules that hold for their calls. */
   readonly registry: NamespaceRegistry;
+  /** Counts the calls. `undefined` = nobody does. */
+  readonly meter: CallMeter | undefined;
   /** The port whose calls they surround. */
   readonly plane: "data" | "admin";
   /** Finds out who calls. `undefined` = nobody is asked. */
@@ -52,4 +56,6 @@ function createQuotas(
     : createQuotaPolicy({
         callers: { default: NO_RULES.limits, principals: [], byAddress: quotas.byAddress },
       });
+export function createPolicies({ failures, meter }: PolicySources): Policy[] {
+  return [createLogPolicy(failures), ...(meter === undefined ? [] : [createMetricsPolicy(meter)])];
 }

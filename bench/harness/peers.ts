@@ -21,15 +21,22 @@ export async function startPrism(
     readonly namespaces?: readonly object[];
     readonly pluginPort?: number;
     readonly core?: Core;
+    /** Default: true. */
+    readonly metrics?: boolean;
   } = {},
   args: readonly string[] = [],
 ): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const file = join(folder, "prism.yaml");
-  const { http2 = "engine", database = { type: "memory" }, pluginPort, core } = settings;
+  const { http2 = "engine", database = { type: "memory" }, pluginPort, core, metrics = true } = settings;
   const plugin = { endpoint: `127.0.0.1:${pluginPort}` };
   const namespaces = pluginPort === undefined ? settings.namespaces : [{ name: "default", plugin }];
   writeFileSync(file, JSON.stringify({ server: { http2 }, database, namespaces }));
+  const namespaces = pluginPort === undefined ? undefined : [{ name: "default", plugin }];
+  writeFileSync(
+    file,
+    JSON.stringify({ server: { http2 }, database, namespaces, metrics: { enabled: metrics } }),
+  );
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   try {
     return await startPeer(

@@ -4,16 +4,29 @@ import { createBlockingBackend } from "./layers/blocking.ts";
 import { createBreakerBackend } from "./layers/breaker.ts";
 import { createCoalescedBackend } from "./layers/coalesced.ts";
 import { createGuardedBackend } from "./layers/guarded.ts";
+import { createMeasuredBackend } from "./layers/measured.ts";
 import { createShardedBackend } from "./layers/sharded.ts";
 import { createWatchedBackend } from "./layers/watched.ts";
 import type { Layer } from "./room.ts";
 import { type BackendConfig, roomOf } from "./rooms.ts";
+import type { StoreMeter } from "./store-meter.ts";
 
-const LAYERS: Readonly<Record<Layer, (inner: Backend) => Backend>> = {
-  breaker: createBreakerBackend,
+const LAYERS: Readonly<Record<Layer, (inner: Backend, meter: StoreMeter | undefined) => Backend>> = {
+  breaker: (inner) => createBreakerBackend(inner),
   coalesced: createCoalescedBackend,
+  measured: (inner, meter) => (meter === undefined ? inner : createMeasuredBackend(inner, meter)),
   watched: createWatchedBackend,
 };
+
+/** What stores are given that not every one needs. */
+export interface BackendTools {
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Default: none. */
+  readonly log?: StoreLog;
+  /** Counts its calls. Absent = nobody does. */
+  readonly meter?: StoreMeter | undefined;
+}
 
 /**
  * Loads and makes the store that `config` describes, with its layers and the guard around it. It is
@@ -21,10 +34,12 @@ const LAYERS: Readonly<Record<Layer, (inner: Backend) => Backend>> = {
  */
 export async function createBackend(
   config: BackendConfig,
-  { clock = createSystemClock(), log = SILENT }: { readonly clock?: Clock; readonly log?: StoreLog } = {},
+  { clock = createSystemClock(), log = SILENT, meter }: BackendTools = {},
 ): Promise<Backend> {
   const room = roomOf(config.type);
   const shards = await room.create(config, { clock, log });
-  const layered = shards.map((shard) => room.layers.reduce((inner, layer) => LAYERS[layer](inner), shard));
+  const layered = shards.map((shard) =>
+    room.layers.reduce((inner, layer) => LAYERS[layer](inner, meter), shard),
+  );
   return createBlockingBackend(createGuardedBackend(createShardedBackend(layered)), log);
 }

@@ -12,7 +12,7 @@ export interface StoreConfig {
 }
 
 /** A layer that a room can ask for. `layers/` has one file for each. */
-export type Layer = "breaker" | "coalesced" | "watched";
+export type Layer = "breaker" | "coalesced" | "measured" | "watched";
 
 /** What a store is given besides its options. */
 export interface StoreTools {

@@ -1,5 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
+import type { CallSeries } from "./call-meter.ts";
 import type { Metadata } from "./metadata.ts";
 import type { MethodRow } from "./methods.ts";
 import { certificateOf, peerOf } from "./peer.ts";
@@ -34,6 +35,10 @@ export class CallRecord {
   principal: Principal | undefined = undefined;
   /** The trace that the call belongs to, as 32 hexadecimal digits. `undefined` = none. */
   traceId: string | undefined = undefined;
+  /** The bytes of the request's body that have come, as they came; 0 = none were read. */
+  requestBytes = 0;
+  /** What counts the answer. `undefined` = nobody does. */
+  series: CallSeries | undefined = undefined;
   /**
    * How many policies have completed `begin`. Changed only by the chain of policies, like the next
    * one.
@@ -104,6 +109,10 @@ export class CallRecord {
    */
   get named(): string | undefined {
     return typeof this.#named === "string" ? this.#named : undefined;
+   * What stands in the request's namespace field, valid or not. `undefined` = the request has no
+   * such field, or was not read.
+  get said(): unknown {
+    return this.#named;
   }
 
   /**

@@ -82,6 +82,7 @@ export class StreamCall<T> implements Batches<T> {
     if (done === true) {
       return undefined;
     }
+    this.#record.series?.stream(value.length);
     const encoded = await this.#encode(value);
     if (encoded instanceof Uint8Array) {
       // A larger batch counts in full at once, because the next may be as large.

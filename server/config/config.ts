@@ -97,6 +97,7 @@ export interface Config {
   readonly control: ControlConfig & { readonly isDefault: boolean };
   readonly quotas: QuotaConfig;
   readonly logging: CamelCased<CheckedFile["logging"]>;
+  readonly metrics: CamelCased<CheckedFile["metrics"]>;
   readonly limits: CamelCased<CheckedFile["limits"]> & { readonly maxConnectionsPerPeer: number };
 }
 
@@ -111,6 +112,7 @@ export function compile(
   folder: string,
 ): Config {
   const { server, admin, audit, auth, database, quotas, logging, limits, ...checked } = overrides.reduce(
+  const { server, admin, database, logging, metrics, limits, ...checked } = overrides.reduce(
     overridden,
     file,
   );
@@ -165,6 +167,7 @@ export function compile(
       byAddress: quotas.by_address,
     },
     logging: camelCased(logging),
+    metrics: camelCased(metrics),
     limits: {
       ...camelCased(limits),
       maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),

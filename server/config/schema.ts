@@ -334,6 +334,17 @@ const loggingSchema = z.strictObject({
   ),
 });
 
+const metricsSchema = z.strictObject({
+  enabled: setting(
+    z.boolean().default(true),
+    "Whether calls are counted and GET /metrics on the admin plane tells of them.",
+  ),
+  max_namespaces: setting(
+    whole(0, 1_000_000).default(1000),
+    "The namespaces that have series of their own: the first that are called. The others are counted together, as namespace other.",
+  ),
+});
+
 const limitsSchema = z.strictObject({
   max_value_bytes: setting(
     whole(1, 64 * MIB).default(4 * MIB),
@@ -425,6 +436,7 @@ export const configSchema = z.strictObject({
   ),
   quotas: quotasSchema.prefault({}),
   logging: loggingSchema.prefault({}),
+  metrics: metricsSchema.prefault({}),
   limits: limitsSchema.prefault({}),
 });
 

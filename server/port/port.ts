@@ -24,6 +24,8 @@ const KEEP_ALIVE_MS = 60_000;
 export interface Port {
   /** The HTTP/1.1 server, which owns the listening socket. Fastify gets this one. */
   readonly server: http.Server;
+  /** How many connections are open. */
+  readonly connections: number;
   /**
    * Starts to listen and answers the address; port 0 takes a free one. Rejects with Node's own
    * error (`EADDRINUSE`).
@@ -143,6 +145,10 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
 
   return {
     server,
+
+    get connections() {
+      return sockets.size;
+    },
 
     listen(host, port) {
       return new Promise((resolve, reject) => {

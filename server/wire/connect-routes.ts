@@ -3,7 +3,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ServedMethod } from "../calls/served-method.ts";
-import { beginConnectCall } from "./connect-call.ts";
+import { beginConnectCall, connectCall } from "./connect-call.ts";
 
 /**
  * A route for each of Connect's handlers, as @connectrpc/connect-fastify makes them, with two
@@ -53,9 +53,23 @@ async function answer(
   const asked = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, undefined);
   const source = { header, socket, url: request.url };
   const call = beginConnectCall(target, request.id, source, asked);
-  const response = await handler({ ...call, body: request.raw.iterator(KEPT) });
+  const { record } = connectCall(call);
+  const sent = counted(request.raw.iterator(KEPT), (bytes) => (record.requestBytes += bytes));
+  const response = await handler({ ...call, body: sent });
   tellHeaders(reply);
-  await universalResponseToNodeResponse(response, reply.raw);
+  const body = response.body && counted(response.body, (bytes) => record.series?.answer(bytes));
+  await universalResponseToNodeResponse({ ...response, ...(body && { body }) }, reply.raw);
+}
+
+/** The same chunks; `count` is told the length of each. */
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    count(chunk.length);
+    yield chunk;
+  }
 }
 
 /**

@@ -87,6 +87,7 @@ export function createDirectMethod(target: ServedMethod, reader: RequestReader):
     async answer(call, body) {
       const { form, binary } = call.form;
       call.record.requestBytes = body.byteLength;
+      call.record.requestBytes = body.length;
       let request: Message;
       try {
         const enveloped = form !== "connect-unary";
@@ -124,7 +125,13 @@ async function answerUnary(
     replyError(call, wireError(error));
     return;
   }
-  call.exchange.reply(answer);
+  reply(call, answer);
+}
+
+/** Sends a whole answer. */
+function reply({ exchange, record }: DirectCall, answer: Answer): void {
+  record.series?.answer(answer.body?.length ?? 0);
+  exchange.reply(answer);
 }
 
 /** The whole answer with one response. */
@@ -164,8 +171,8 @@ async function answerStream(
   { open }: StreamMethod,
   codec: ResponseCodec,
 ): Promise<void> {
-  const { exchange, form, gzip } = call;
-  const batches = open(request, call.record, call.scope, (batch) =>
+  const { exchange, form, gzip, record } = call;
+  const batches = open(request, record, call.scope, (batch) =>
     gzip ? codec.gzipEnvelopes(batch, form.binary) : codec.envelopes(batch, form.binary),
   );
   let begun = false;
@@ -177,6 +184,7 @@ async function answerStream(
         begun = true;
         begin(call);
       }
+      record.series?.answer(bytes.length);
       // Yields, because a fast store and a socket that takes everything would leave other calls no
       // turn.
       await batches.wait(exchange.write(bytes) ? nextTurn() : call.drained());
@@ -193,8 +201,9 @@ async function answerStream(
   if (!begun) {
     begin(call);
   }
-  const { body, trailer } = endOfStream(form.form, failure, call.record.metadata?.trailer);
+  const { body, trailer } = endOfStream(form.form, failure, record.metadata?.trailer);
   if (body !== undefined) {
+    record.series?.answer(body.length);
     exchange.write(body);
   }
   exchange.end(trailer);
@@ -205,8 +214,8 @@ function begin({ exchange, form, gzip, record }: DirectCall): void {
 }
 
 function replyError(call: DirectCall, error: ConnectError, status?: number): void {
-  const { exchange, form, gzip, record } = call;
-  exchange.reply(errorAnswer(form.form, gzip ? form.gzipHead : form.head, error, status, record.metadata));
+  const { form, gzip, record } = call;
+  reply(call, errorAnswer(form.form, gzip ? form.gzipHead : form.head, error, status, record.metadata));
 }
 
 /** The policies' errors are ready for the wire. Anything else is a defect, and thrown on. */

@@ -6,7 +6,7 @@ import { readUrl } from "./url.ts";
 export const postgresRoom = {
   type: "postgres",
   schema: postgresSchema,
-  layers: ["breaker", "coalesced"],
+  layers: ["measured", "breaker", "coalesced"],
   async create(config) {
     const { createPostgresBackend } = await import("./backend.ts");
     return [createPostgresBackend(config)];

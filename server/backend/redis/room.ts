@@ -7,7 +7,7 @@ import { describePlace, type RedisConfig, redisSchema } from "./config.ts";
 export const redisRoom = {
   type: "redis",
   schema: redisSchema,
-  layers: ["breaker", "coalesced"],
+  layers: ["measured", "breaker", "coalesced"],
   async create(config) {
     const { createRedisShards } = await import("./backend.ts");
     return createRedisShards(config);

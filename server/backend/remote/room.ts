@@ -5,7 +5,7 @@ import { type RemoteConfig, remoteSchema } from "./config.ts";
 export const remoteRoom = {
   type: "remote",
   schema: remoteSchema,
-  layers: [],
+  layers: ["measured"],
   async create(config) {
     const { createRemoteBackend } = await import("./backend.ts");
     return [createRemoteBackend(config)];

@@ -1,0 +1,193 @@
+import type { FigureName } from "../backend/figures.ts";
+import { type CallSeries, CODE_NAMES } from "../calls/call-meter.ts";
+import type { OpenStore } from "../namespaces/open-stores.ts";
+import type { PlaneFigures } from "../plane.ts";
+import { FAMILIES, type FamilyName } from "./families.ts";
+import type { Meters } from "./meters.ts";
+import type { ProcessMeter, ProcessSample } from "./process-meter.ts";
+import { ENDS, headOf, histogramOf, sampleOf, type TextFormat } from "./text-format.ts";
+
+/** Where the numbers come from. */
+export interface MetricSources {
+  readonly meters: Meters;
+  readonly process: ProcessMeter;
+  readonly registry: { readonly namespaces: readonly unknown[]; readonly stores: readonly OpenStore[] };
+  readonly health: { readonly serving: boolean };
+  /** The figures of each port, now. */
+  planes(): Readonly<Record<string, PlaneFigures>>;
+}
+
+/** What one scrape reads. */
+interface Scrape {
+  readonly meters: Meters;
+  readonly process: ProcessSample;
+  readonly serving: boolean;
+  readonly namespaces: number;
+  readonly planes: readonly (readonly [name: string, PlaneFigures])[];
+  readonly stores: readonly OpenStore[];
+}
+
+/** The samples of a metric, piece by piece. A piece is whole lines of a size that is bounded. */
+type Pieces = Generator<string>;
+
+/**
+ * The text of all metrics, piece by piece, so that the writer can pause after each. A metric
+ * without samples has no head either.
+ */
+export function* expose(sources: MetricSources, format: TextFormat): Pieces {
+  const { meters, process, registry, health, planes } = sources;
+  // A store that was replaced can still be open under the name of the new one.
+  const stores = new Map(registry.stores.map((store) => [store.source.name, store]));
+  const scrape: Scrape = {
+    meters,
+    process: process.take(),
+    serving: health.serving,
+    namespaces: registry.namespaces.length,
+    planes: Object.entries(planes()),
+    stores: [...stores.values()],
+  };
+  for (const name of Object.keys(FAMILIES) as FamilyName[]) {
+    let isFirst = true;
+    for (const piece of WRITERS[name](name, scrape)) {
+      yield isFirst ? headOf(name, format) + piece : piece;
+      isFirst = false;
+    }
+  }
+  yield ENDS[format];
+}
+
+type Writer = (name: FamilyName, scrape: Scrape) => Pieces;
+
+/** How the samples of each metric are made. */
+const WRITERS: Readonly<Record<FamilyName, Writer>> = {
+  *prism_requests_total(name, { meters }) {
+    for (const [namespace, method, series] of meters.calls.all()) {
+      let text = "";
+      for (const [code, codeName] of CODE_NAMES.entries()) {
+        const calls = series.calls(code);
+        text += calls === 0 ? "" : sampleOf(name, [namespace, method, codeName], calls);
+      }
+      // A first call can be under way.
+      if (text !== "") {
+        yield text;
+      }
+    }
+  },
+  *prism_request_failures_total(name, { meters }) {
+    for (const [reason, calls] of meters.calls.failures) {
+      yield sampleOf(name, [reason], calls);
+    }
+  },
+  *prism_request_duration_seconds(name, { meters }) {
+    for (const [namespace, method, { durations }] of meters.calls.all()) {
+      yield histogramOf(name, [namespace, method], durations);
+    }
+  },
+  prism_requests_in_flight: ofCalls(({ inFlight }) => inFlight),
+  prism_request_bytes_total: ofCalls(({ requestBytes }) => requestBytes),
+  prism_response_bytes_total: ofCalls(({ responseBytes }) => responseBytes),
+  *prism_stream_messages_total(name, { meters }) {
+    for (const [namespace, method, { messages }] of meters.calls.all()) {
+      if (messages > 0) {
+        yield sampleOf(name, [namespace, method], messages);
+      }
+    }
+  },
+  *prism_namespaces(name, { namespaces }) {
+    yield sampleOf(name, [], namespaces);
+  },
+  *prism_serving(name, { serving }) {
+    yield sampleOf(name, [], serving ? 1 : 0);
+  },
+  prism_connections: ofPlanes(({ connections }) => connections),
+  prism_receiving_bytes: ofPlanes(({ receivingBytes }) => receivingBytes),
+  prism_unsent_bytes: ofPlanes(({ unsentBytes }) => unsentBytes),
+  *prism_backend_call_duration_seconds(name, { meters, stores }) {
+    for (const { source, backend } of stores) {
+      for (const [operation, { durations }] of meters.store(source.name).operations) {
+        yield histogramOf(name, [source.name, backend.type, operation], durations);
+      }
+    }
+  },
+  *prism_backend_call_failures_total(name, { meters, stores }) {
+    for (const { source, backend } of stores) {
+      for (const [operation, { failures }] of meters.store(source.name).operations) {
+        for (const [reason, calls] of failures) {
+          yield sampleOf(name, [source.name, backend.type, operation, reason], calls);
+        }
+      }
+    }
+  },
+  prism_backend_connections: ofStores({ connectionsUsed: ["used"], connectionsIdle: ["idle"] }),
+  prism_backend_connections_max: ofStores({ connectionsMax: [] }),
+  prism_backend_connection_waits: ofStores({ connectionWaits: [] }),
+  prism_backend_queued_calls: ofStores({ queuedCalls: [] }),
+  prism_backend_queued_bytes: ofStores({ queuedBytes: [] }),
+  prism_backend_waiting_pops: ofStores({ waitingPops: [] }),
+  prism_backend_breakers: ofStores({ breakers: [] }),
+  prism_backend_breakers_open: ofStores({ breakersOpen: [] }),
+  *prism_cache_lookups_total(name, { meters }) {
+    for (const cache of meters.caches) {
+      yield sampleOf(name, [cache.name, "hit"], cache.hits);
+      yield sampleOf(name, [cache.name, "miss"], cache.misses);
+    }
+  },
+  nodejs_eventloop_delay_p50_seconds: ofProcess(({ delays }) => delays?.p50),
+  nodejs_eventloop_delay_p99_seconds: ofProcess(({ delays }) => delays?.p99),
+  nodejs_eventloop_delay_max_seconds: ofProcess(({ delays }) => delays?.max),
+  *nodejs_eventloop_time_seconds_total(name, { process: { activeSeconds, idleSeconds } }) {
+    yield sampleOf(name, ["active"], activeSeconds);
+    yield sampleOf(name, ["idle"], idleSeconds);
+  },
+  *nodejs_memory_bytes(name, { process }) {
+    const { heapUsed, heapTotal, external, arrayBuffers } = process.memory;
+    yield sampleOf(name, ["heap_used"], heapUsed);
+    yield sampleOf(name, ["heap_total"], heapTotal);
+    yield sampleOf(name, ["external"], external);
+    yield sampleOf(name, ["array_buffers"], arrayBuffers);
+  },
+  process_resident_memory_bytes: ofProcess(({ memory }) => memory.rss),
+  process_cpu_seconds_total: ofProcess(({ cpuSeconds }) => cpuSeconds),
+  process_start_time_seconds: ofProcess(({ startSeconds }) => startSeconds),
+};
+
+function ofCalls(read: (series: CallSeries) => number): Writer {
+  return function* (name, { meters }) {
+    for (const [namespace, method, series] of meters.calls.all()) {
+      yield sampleOf(name, [namespace, method], read(series));
+    }
+  };
+}
+
+function ofPlanes(read: (figures: PlaneFigures) => number): Writer {
+  return function* (name, { planes }) {
+    for (const [plane, figures] of planes) {
+      yield sampleOf(name, [plane], read(figures));
+    }
+  };
+}
+
+/** `undefined` = there is no sample now. */
+function ofProcess(read: (sample: ProcessSample) => number | undefined): Writer {
+  return function* (name, { process }) {
+    const value = read(process);
+    if (value !== undefined) {
+      yield sampleOf(name, [], value);
+    }
+  };
+}
+
+/** `labels`: what comes behind the labels of the store, for each figure. */
+function ofStores(labels: { readonly [Name in FigureName]?: readonly string[] }): Writer {
+  return function* (name, { stores }) {
+    for (const { source, backend } of stores) {
+      const figures = backend.figures?.() ?? {};
+      for (const [figure, more] of Object.entries(labels) as [FigureName, readonly string[]][]) {
+        const value = figures[figure];
+        if (value !== undefined) {
+          yield sampleOf(name, [source.name, backend.type, ...more], value);
+        }
+      }
+    }
+  };
+}
