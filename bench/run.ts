@@ -6,8 +6,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  calls: ["unary", "latency", "scan", "batch", "clients", "idle", "encoder", "auth", "quota", "lists", "start"],
-  calls: ["unary", "latency", "scan", "batch", "clients", "idle", "encoder", "lists", "start", "metrics"],
+  calls: ["unary", "latency", "scan", "batch", "clients", "idle", "encoder", "auth", "quota", "metrics", "lists", "start"],
   stores: [
     "durable",
     "refused",

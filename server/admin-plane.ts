@@ -2,12 +2,11 @@ import { guardAdminRoutes } from "./admin-access.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
-import { addHealthRoutes, createHealthRoute } from "./health-route.ts";
+import { addHealthRoutes } from "./health-route.ts";
 import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
 import type { NamespaceController } from "./namespaces/controller.ts";
 import type { MetricSources } from "./metrics/exposition.ts";
 import { createMetricsRoute } from "./metrics-route.ts";
-import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
 import type { AdminSources } from "./services/admin.ts";
 import { createAdminServices } from "./services/admin-services.ts";
@@ -34,7 +33,6 @@ export function createAdminPlane({
   control,
   health,
   authenticator,
-  registry,
   metrics,
   ...options
 }: AdminPlaneOptions): Promise<Plane> {
@@ -49,13 +47,10 @@ export function createAdminPlane({
         const access = guardAdminRoutes(app, authenticator, failures);
         auditRoutes(app, options.audit, access);
         addHealthRoutes(app, { ...sources, health, access });
+        if (metrics !== undefined) {
+          app.get("/metrics", createMetricsRoute(metrics));
+        }
       });
-    services: (calls) => createAdminServices({ calls }),
-    addRoutes(app) {
-      app.get("/health", createHealthRoute(registry, health));
-      if (metrics !== undefined) {
-        app.get("/metrics", createMetricsRoute(metrics));
-      }
     },
   });
 }

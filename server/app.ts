@@ -18,7 +18,7 @@ import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
 import type { DeletionTimes } from "./namespaces/deletion.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
-import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
+import { NamespaceRegistry } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
 import { createPlane, type Plane } from "./plane.ts";
 import { Meters } from "./metrics/meters.ts";
@@ -69,16 +69,14 @@ export async function createApp(
   const registry = new NamespaceRegistry(({ name }, err) =>
     log.error({ backend: name, err }, "store cannot be closed"),
   );
+  const meters = config.metrics.enabled ? createMeters(registry, config.metrics.maxNamespaces) : undefined;
+  const processMeter = new ProcessMeter();
   const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
   const control = await createControl(config, registry, {
     log,
-    sources: sourcesOf(config, log, clock),
+    sources: sourcesOf(config, log, clock, meters),
     ...(deletionTimes && { times: deletionTimes }),
   });
-export async function createApp(config: Config, { log, clock, directPath = true }: AppOptions): Promise<App> {
-  const meters = config.metrics.enabled ? createMeters(registry, config.metrics.maxNamespaces) : undefined;
-  const processMeter = new ProcessMeter();
-  const namespaces = namespacesOf(config, log, clock, meters);
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
@@ -101,8 +99,15 @@ export async function createApp(config: Config, { log, clock, directPath = true 
   const audit = createAuditLog(config.audit.file, log);
   const audits = { data: audit.on("data"), admin: audit.on("admin") };
   const policiesOf = (plane: "data" | "admin") => (failures: FailureLog) =>
-    createPolicies({ config, failures, audit: audits[plane], registry, plane, authenticator });
-    createPolicies({ config, failures, registry, meter: meters?.calls, plane });
+    createPolicies({
+      config,
+      failures,
+      audit: audits[plane],
+      registry,
+      meter: meters?.calls,
+      plane,
+      authenticator,
+    });
   const dataPlane = await createPlane({
     ...shared,
     services: (calls) => createServices({ router: registry, health, limits, calls }),
@@ -158,11 +163,10 @@ export async function createApp(config: Config, { log, clock, directPath = true 
     async start() {
       try {
         await audit.open();
-        await Promise.all([control.start(), authenticator?.start()]);
         if (meters !== undefined) {
           processMeter.start();
         }
-        await registry.add(namespaces);
+        await Promise.all([control.start(), authenticator?.start()]);
         const addresses = {
           data: await dataPlane.listen(server.listen.host, server.listen.port),
           admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
@@ -199,6 +203,8 @@ async function createControl(
     // A PostgreSQL that nobody named for this may give no right to it.
     needsCatalog: !control.isDefault || control.type !== "postgres",
   });
+}
+
 /** What a caller may look for on the wrong port. */
 const ADMIN_PATHS: readonly string[] = ["/health", "/metrics"];
 
@@ -213,13 +219,12 @@ function createMeters(registry: NamespaceRegistry, maxNamespaces: number): Meter
  * The stores of a configuration. Namespaces with one backend share its store. A backend without a
  * namespace is never opened.
  */
-function sourcesOf(config: Config, log: Logger, clock: Clock | undefined): ReadonlyMap<string, StoreSource> {
-function namespacesOf(
+function sourcesOf(
   config: Config,
   log: Logger,
   clock: Clock | undefined,
   meters: Meters | undefined,
-): NamespaceSettings[] {
+): ReadonlyMap<string, StoreSource> {
   const sources = new Map<string, StoreSource>();
   for (const [name, settings] of Object.entries(config.backends)) {
     sources.set(name, {

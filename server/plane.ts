@@ -263,15 +263,14 @@ function addConnect(app: FastifyInstance, methods: readonly ServedMethod[], shar
   addConnectRoutes(app, connect.handlers, methods, onDefect);
 }
 
-function lifecycle(app: FastifyInstance, port: Port, shutdown: AbortController, failures: FailureLog): Plane {
-  let drained: Promise<void> | undefined;
-  const drain = () => (drained ??= port.drain());
 function lifecycle(
   app: FastifyInstance,
   port: Port,
   shutdown: AbortController,
   { failures, bodies, unsent }: Shared,
 ): Plane {
+  let drained: Promise<void> | undefined;
+  const drain = () => (drained ??= port.drain());
   return {
     figures: () => ({
       connections: port.connections,

@@ -34,10 +34,11 @@ export interface PolicySources {
  * tells of refusals of the others.
  */
 export function createPolicies(sources: PolicySources): Policy[] {
-  const { config, failures, audit, registry, plane, authenticator } = sources;
+  const { config, failures, audit, registry, meter, plane, authenticator } = sources;
   return [
     createLogPolicy(failures),
     createAuditPolicy(audit),
+    ...(meter === undefined ? [] : [createMetricsPolicy(meter)]),
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),
@@ -56,6 +57,4 @@ function createQuotas(
     : createQuotaPolicy({
         callers: { default: NO_RULES.limits, principals: [], byAddress: quotas.byAddress },
       });
-export function createPolicies({ failures, meter }: PolicySources): Policy[] {
-  return [createLogPolicy(failures), ...(meter === undefined ? [] : [createMetricsPolicy(meter)])];
 }

@@ -31,8 +31,6 @@ export async function startPrism(
   const { http2 = "engine", database = { type: "memory" }, pluginPort, core, metrics = true } = settings;
   const plugin = { endpoint: `127.0.0.1:${pluginPort}` };
   const namespaces = pluginPort === undefined ? settings.namespaces : [{ name: "default", plugin }];
-  writeFileSync(file, JSON.stringify({ server: { http2 }, database, namespaces }));
-  const namespaces = pluginPort === undefined ? undefined : [{ name: "default", plugin }];
   writeFileSync(
     file,
     JSON.stringify({ server: { http2 }, database, namespaces, metrics: { enabled: metrics } }),

@@ -35,8 +35,6 @@ export class CallRecord {
   principal: Principal | undefined = undefined;
   /** The trace that the call belongs to, as 32 hexadecimal digits. `undefined` = none. */
   traceId: string | undefined = undefined;
-  /** The bytes of the request's body that have come, as they came; 0 = none were read. */
-  requestBytes = 0;
   /** What counts the answer. `undefined` = nobody does. */
   series: CallSeries | undefined = undefined;
   /**
@@ -48,7 +46,7 @@ export class CallRecord {
   finished = false;
   /**
    * The bytes of the request's body as they came, so compressed ones count compressed; of a GET the
-   * characters of path and query. 0 = the call has a stream of requests, or was not read.
+   * characters of path and query. A stream of requests counts as it comes. 0 = none were read.
    */
   requestBytes = 0;
   /** Where the quota policy counts the call until it is over. `undefined` = nowhere. */
@@ -109,10 +107,6 @@ export class CallRecord {
    */
   get named(): string | undefined {
     return typeof this.#named === "string" ? this.#named : undefined;
-   * What stands in the request's namespace field, valid or not. `undefined` = the request has no
-   * such field, or was not read.
-  get said(): unknown {
-    return this.#named;
   }
 
   /**

@@ -111,11 +111,9 @@ export function compile(
   fileName: string | undefined,
   folder: string,
 ): Config {
-  const { server, admin, audit, auth, database, quotas, logging, limits, ...checked } = overrides.reduce(
-  const { server, admin, database, logging, metrics, limits, ...checked } = overrides.reduce(
-    overridden,
-    file,
-  );
+  const overriddenFile = overrides.reduce(overridden, file);
+  const { server, admin, audit, auth, database, quotas, logging, metrics, limits, ...checked } =
+    overriddenFile;
   const backends: Record<string, BackendConfig> = Object.create(null);
   backends[DATABASE] = locate(database, folder);
   for (const [name, backend] of Object.entries(checked.backends)) {

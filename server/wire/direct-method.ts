@@ -87,7 +87,6 @@ export function createDirectMethod(target: ServedMethod, reader: RequestReader):
     async answer(call, body) {
       const { form, binary } = call.form;
       call.record.requestBytes = body.byteLength;
-      call.record.requestBytes = body.length;
       let request: Message;
       try {
         const enveloped = form !== "connect-unary";

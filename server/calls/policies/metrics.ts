@@ -8,7 +8,7 @@ export function createMetricsPolicy(meter: CallMeter): Policy {
       const method = meter.method(path);
       return {
         begin(record) {
-          const series = meter.series(record.said, method);
+          const series = meter.series(record.named, method);
           record.series = series;
           series.begin();
           return undefined;
@@ -16,7 +16,7 @@ export function createMetricsPolicy(meter: CallMeter): Policy {
         finish(record, error, begun) {
           const ms = performance.now() - record.startedAtMs;
           // It was refused or not read before `begin`.
-          record.series ??= meter.series(record.said, method);
+          record.series ??= meter.series(record.named, method);
           record.series.end(meter.codeOf(error), ms, record.requestBytes, begun);
         },
       };
