@@ -78,7 +78,7 @@ export class CallSeries {
 }
 
 /** The series of one namespace. */
-class NamespaceSeries {
+export class NamespaceSeries {
   readonly name: string;
   /** By the places of the methods. A method that was never called has none. */
   readonly methods: (CallSeries | undefined)[] = [];
@@ -162,22 +162,16 @@ export class CallMeter {
     return this.#failures;
   }
 
-  /** Every series with the names of its namespace and its method. */
-  *all(): Generator<readonly [namespace: string, method: string, CallSeries]> {
-    for (const { name, methods } of [this.#nowhere, this.#others]) {
-      yield* this.#seriesOf(name, methods);
-    }
-    for (const { name, methods } of this.#named.values()) {
-      yield* this.#seriesOf(name, methods);
-    }
+  /** The names of the methods, as `package.Service/Method`, by their places. */
+  get methods(): readonly string[] {
+    return this.#methods;
   }
 
-  *#seriesOf(name: string, methods: readonly (CallSeries | undefined)[]) {
-    for (const [i, series] of methods.entries()) {
-      if (series !== undefined) {
-        yield [name, this.#methods[i] ?? "", series] as const;
-      }
-    }
+  /** The series of all namespaces. */
+  *namespaces(): Generator<NamespaceSeries> {
+    yield this.#nowhere;
+    yield this.#others;
+    yield* this.#named.values();
   }
 
   #admit(said: unknown): NamespaceSeries {

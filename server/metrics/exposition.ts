@@ -27,7 +27,10 @@ interface Scrape {
   readonly stores: readonly OpenStore[];
 }
 
-/** The samples of a metric, piece by piece. A piece is whole lines of a size that is bounded. */
+/**
+ * The samples of a metric, piece by piece. A piece is whole lines, or none, and takes little time to
+ * make: at most what all methods have for one namespace.
+ */
 type Pieces = Generator<string>;
 
 /**
@@ -47,10 +50,10 @@ export function* expose(sources: MetricSources, format: TextFormat): Pieces {
     stores: [...stores.values()],
   };
   for (const name of Object.keys(FAMILIES) as FamilyName[]) {
-    let isFirst = true;
+    let head = headOf(name, format);
     for (const piece of WRITERS[name](name, scrape)) {
-      yield isFirst ? headOf(name, format) + piece : piece;
-      isFirst = false;
+      yield piece === "" ? "" : head + piece;
+      head = piece === "" ? head : "";
     }
   }
   yield ENDS[format];
@@ -60,39 +63,27 @@ type Writer = (name: FamilyName, scrape: Scrape) => Pieces;
 
 /** How the samples of each metric are made. */
 const WRITERS: Readonly<Record<FamilyName, Writer>> = {
-  *prism_requests_total(name, { meters }) {
-    for (const [namespace, method, series] of meters.calls.all()) {
-      let text = "";
-      for (const [code, codeName] of CODE_NAMES.entries()) {
-        const calls = series.calls(code);
-        text += calls === 0 ? "" : sampleOf(name, [namespace, method, codeName], calls);
-      }
-      // A first call can be under way.
-      if (text !== "") {
-        yield text;
-      }
+  prism_requests_total: ofCalls((name, [namespace, method], series) => {
+    let text = "";
+    for (const [code, codeName] of CODE_NAMES.entries()) {
+      const calls = series.calls(code);
+      text += calls === 0 ? "" : sampleOf(name, [namespace, method, codeName], calls);
     }
-  },
+    return text;
+  }),
   *prism_request_failures_total(name, { meters }) {
     for (const [reason, calls] of meters.calls.failures) {
       yield sampleOf(name, [reason], calls);
     }
   },
-  *prism_request_duration_seconds(name, { meters }) {
-    for (const [namespace, method, { durations }] of meters.calls.all()) {
-      yield histogramOf(name, [namespace, method], durations);
-    }
-  },
-  prism_requests_in_flight: ofCalls(({ inFlight }) => inFlight),
-  prism_request_bytes_total: ofCalls(({ requestBytes }) => requestBytes),
-  prism_response_bytes_total: ofCalls(({ responseBytes }) => responseBytes),
-  *prism_stream_messages_total(name, { meters }) {
-    for (const [namespace, method, { messages }] of meters.calls.all()) {
-      if (messages > 0) {
-        yield sampleOf(name, [namespace, method], messages);
-      }
-    }
-  },
+  prism_request_duration_seconds: ofCalls((name, of, { durations }) => histogramOf(name, of, durations)),
+  prism_requests_in_flight: ofCalls((name, of, { inFlight }) => sampleOf(name, of, inFlight)),
+  prism_request_bytes_total: ofCalls((name, of, { requestBytes }) => sampleOf(name, of, requestBytes)),
+  prism_response_bytes_total: ofCalls((name, of, { responseBytes }) => sampleOf(name, of, responseBytes)),
+  // Most methods are no streams.
+  prism_stream_messages_total: ofCalls((name, of, { messages }) =>
+    messages === 0 ? "" : sampleOf(name, of, messages),
+  ),
   *prism_namespaces(name, { namespaces }) {
     yield sampleOf(name, [], namespaces);
   },
@@ -151,10 +142,18 @@ const WRITERS: Readonly<Record<FamilyName, Writer>> = {
   process_start_time_seconds: ofProcess(({ startSeconds }) => startSeconds),
 };
 
-function ofCalls(read: (series: CallSeries) => number): Writer {
-  return function* (name, { meters }) {
-    for (const [namespace, method, series] of meters.calls.all()) {
-      yield sampleOf(name, [namespace, method], read(series));
+/** `linesOf` writes one series; `of` are its namespace and its method. */
+function ofCalls(
+  linesOf: (name: FamilyName, of: readonly [string, string], series: CallSeries) => string,
+): Writer {
+  return function* (name, { meters: { calls } }) {
+    for (const { name: namespace, methods } of calls.namespaces()) {
+      let text = "";
+      for (const [i, method] of calls.methods.entries()) {
+        const series = methods[i];
+        text += series === undefined ? "" : linesOf(name, [namespace, method], series);
+      }
+      yield text;
     }
   };
 }

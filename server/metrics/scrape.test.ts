@@ -1,8 +1,14 @@
+import { once } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
+import { text } from "node:stream/consumers";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { createShared, writeInSlices } from "./scrape.ts";
+import { startPlane } from "../../tests/helpers/plane.ts";
+import { until } from "../../tests/helpers/until.ts";
+import { createScraper } from "./scrape.ts";
 
-test("a text that takes long is written in many turns of the event loop", async () => {
+test("a text that takes long is made in many turns of the event loop", async () => {
   let turns = 0;
   let isOver = false;
   const seen: number[] = [];
@@ -11,7 +17,7 @@ test("a text that takes long is written in many turns of the event loop", async 
       await nextTurn();
     }
   })();
-  function* slow() {
+  const scrape = createScraper(function* () {
     for (let i = 0; i < 5; i++) {
       for (const untilMs = performance.now() + 3; performance.now() < untilMs; ) {
         // Works.
@@ -19,49 +25,79 @@ test("a text that takes long is written in many turns of the event loop", async 
       seen.push(turns);
       yield `${i}\n`;
     }
-  }
-  const slices = await writeInSlices(slow());
+  });
+  expect(await text(await scrape(undefined))).toBe("0\n1\n2\n3\n4\n");
   isOver = true;
   await watch;
-  expect(Buffer.concat(slices).toString()).toBe("0\n1\n2\n3\n4\n");
   // The watch had its turn between any two pieces.
   expect(new Set(seen).size).toBe(seen.length);
 });
 
-test("those who ask for the same share it, and other kinds wait for it", async () => {
-  const gates: (() => void)[] = [];
+test("one text is made at a time, and the next when its reader has it or leaves", async () => {
   const begun: string[] = [];
-  const shared = createShared(async (kind: string) => {
+  const scrape = createScraper((kind: string) => {
     begun.push(kind);
-    await new Promise<void>((resolve) => gates.push(resolve));
-    return { kind };
+    return [kind];
   });
-  const [one, same, other] = [shared("a"), shared("a"), shared("b")];
+  const [one, two, three] = [scrape("one"), scrape("two"), scrape("three")];
   await nextTurn();
-  expect(begun).toEqual(["a"]);
-  gates[0]?.();
-  expect(await one).toBe(await same);
-  await nextTurn();
-  expect(begun).toEqual(["a", "b"]);
-  const later = shared("a");
-  gates[1]?.();
-  expect(await other).toEqual({ kind: "b" });
-  await nextTurn();
-  gates[2]?.();
-  expect(await later).not.toBe(await one);
-  expect(begun).toEqual(["a", "b", "a"]);
+  expect(begun).toEqual(["one"]);
+  (await one).destroy();
+  expect(await text(await two)).toBe("two");
+  expect(await text(await three)).toBe("three");
+  expect(begun).toEqual(["one", "two", "three"]);
 });
 
-test("one that fails fails for all who share it, and the next is made anew", async () => {
+test("a reader that does not read is cut off", async () => {
+  const scrape = createScraper((kind: string) => [kind], 1);
+  const [[error]] = await Promise.all([once(await scrape("stuck"), "error"), nextTurn()]);
+  expect(error).toMatchObject({ message: "the metrics were not read in 1 ms" });
+  // The next one has its turn.
+  (await scrape("next")).destroy();
+});
+
+test("what fails to be made fails for its reader alone", async () => {
   let calls = 0;
-  const shared = createShared(async (_kind: string) => {
+  const scrape = createScraper(function* () {
     calls++;
     if (calls === 1) {
       throw new Error("broken");
     }
-    return calls;
+    yield "whole";
   });
-  const results = await Promise.allSettled([shared("a"), shared("a")]);
-  expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-  expect(await shared("a")).toBe(2);
+  const [one, two] = [scrape(undefined), scrape(undefined)];
+  await expect(text(await one)).rejects.toThrow("broken");
+  expect(await text(await two)).toBe("whole");
+});
+
+test.each(["engine", "node"] as const)("a reader who leaves makes room for the next, %s", async (h2) => {
+  let begun = 0;
+  const scrape = createScraper(function* () {
+    begun++;
+    for (;;) {
+      yield "endless\n";
+    }
+  });
+  await using plane = await startPlane({
+    http2: h2,
+    services: () => [],
+    addRoutes(app) {
+      app.get("/endless", async (_request, reply) => reply.send(await scrape(undefined)));
+    },
+  });
+  const over1 = http.get(`${plane.baseUrl}/endless`);
+  over1.on("error", () => {});
+  await once(over1, "response");
+  const session = http2.connect(plane.baseUrl);
+  const over2 = session.request({ ":path": "/endless" });
+  over2.on("error", () => {});
+  over1.destroy();
+  await once(over2, "response");
+  expect(begun).toBe(2);
+  over2.close();
+  const last = http.get(`${plane.baseUrl}/endless`);
+  last.on("error", () => {});
+  await until("the third is answered", () => begun === 3);
+  last.destroy();
+  session.close();
 });

@@ -1,43 +1,49 @@
+import { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { createLane } from "../backend/lane.ts";
 
-/** How long the writer works in one turn of the event loop. */
+/** What the writer makes in one turn of the event loop: so long a text, or as much as so long takes. */
+const SLICE_CHARACTERS = 64 * 1024;
 const SLICE_MS = 2;
 
+/** A scraper that has not taken everything in this time is cut off: others wait for it. */
+const MAX_SCRAPE_MS = 30_000;
+
 /**
- * Puts the pieces of a text together, a slice in each turn of the event loop, so that calls go on
- * meanwhile however long the text is. Answers the slices.
+ * Makes a function that streams a text that is made of pieces. A slice of it is made in each turn
+ * of the event loop, and only when the reader has taken the one before: so calls go on meanwhile,
+ * and nothing is held, however long the text is. One stream is under way at a time; the others wait
+ * for their turn, in order.
  */
-export async function writeInSlices(pieces: Iterable<string>): Promise<readonly Buffer[]> {
-  const slices: Buffer[] = [];
+export function createScraper<Kind>(
+  piecesOf: (kind: Kind) => Iterable<string>,
+  maxScrapeMs = MAX_SCRAPE_MS,
+): (kind: Kind) => Promise<Readable> {
+  const lane = createLane(1);
+  return async (kind) => {
+    await lane.enter(undefined);
+    const stream = Readable.from(slicesOf(piecesOf(kind)));
+    const cut = () => stream.destroy(new Error(`the metrics were not read in ${maxScrapeMs} ms`));
+    const timer = setTimeout(cut, maxScrapeMs);
+    stream.once("close", () => {
+      clearTimeout(timer);
+      lane.leave();
+    });
+    return stream;
+  };
+}
+
+async function* slicesOf(pieces: Iterable<string>): AsyncGenerator<string> {
   let text = "";
   let untilMs = performance.now() + SLICE_MS;
   for (const piece of pieces) {
     text += piece;
-    if (performance.now() >= untilMs) {
-      slices.push(Buffer.from(text));
+    if (text.length >= SLICE_CHARACTERS || performance.now() >= untilMs) {
+      yield text;
       text = "";
       await nextTurn();
       untilMs = performance.now() + SLICE_MS;
     }
   }
-  slices.push(Buffer.from(text));
-  return slices;
-}
-
-/**
- * Makes a function that runs `work` for each kind, one at a time. Who asks for a kind that is under
- * way, or waits already, gets the same.
- */
-export function createShared<Kind, T>(work: (kind: Kind) => Promise<T>): (kind: Kind) => Promise<T> {
-  const underWay = new Map<Kind, Promise<T>>();
-  let last: Promise<unknown> = Promise.resolve();
-  return (kind) => {
-    let mine = underWay.get(kind);
-    if (mine === undefined) {
-      mine = last.then(() => work(kind)).finally(() => underWay.delete(kind));
-      underWay.set(kind, mine);
-      last = mine.catch(() => {});
-    }
-    return mine;
-  };
+  yield text;
 }

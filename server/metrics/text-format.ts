@@ -31,7 +31,11 @@ export function headOf(name: FamilyName, format: TextFormat): string {
 /** The labels of a sample, without braces. `values` has one for each label of the metric. */
 export function labelsOf(name: FamilyName, values: readonly string[]): string {
   const { labels }: Family = FAMILIES[name];
-  return labels.map((label, i) => `${label}="${escaped(values[i] ?? "")}"`).join(",");
+  let text = "";
+  for (let i = 0; i < labels.length; i++) {
+    text += `${i === 0 ? "" : ","}${labels[i]}="${escaped(values[i] ?? "")}"`;
+  }
+  return text;
 }
 
 /** The line of one sample. */

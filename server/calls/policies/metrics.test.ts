@@ -31,41 +31,52 @@ function meterOf(names: readonly string[], most = 10) {
       void hooks?.begin?.(record, CALL);
       hooks?.finish?.(record, error, true);
     },
-    counts: () => [...meter.all()].map(([namespace, method, series]) => [namespace, method, series.calls(0)]),
+    /** Every series with the names of its namespace and its method. */
+    all: () =>
+      [...meter.namespaces()].flatMap(({ name, methods }) =>
+        methods.flatMap((series, i) =>
+          series === undefined ? [] : { name, method: meter.methods[i], series },
+        ),
+      ),
   };
 }
 
+const countOf = ({ name, method, series }: ReturnType<ReturnType<typeof meterOf>["all"]>[number]) => [
+  name,
+  method,
+  series.calls(0),
+];
+
 test("an empty name and `default` are one namespace", () => {
-  const { call, counts } = meterOf(["default"]);
+  const { call, all } = meterOf(["default"]);
   call("");
   call("default");
-  expect(counts()).toEqual([["default", METHOD, 2]]);
+  expect(all().map(countOf)).toEqual([["default", METHOD, 2]]);
 });
 
 test("names that callers make up leave nothing behind", () => {
-  const { call, counts } = meterOf(["a"]);
+  const { call, all } = meterOf(["a"]);
   for (let i = 0; i < 1000; i++) {
     call(`made-up-${i}`);
   }
   call("No!");
-  expect(counts()).toEqual([["", METHOD, 1001]]);
+  expect(all().map(countOf)).toEqual([["", METHOD, 1001]]);
 });
 
 test("a call that was refused before it began is over, and is not in flight", () => {
-  const { meter, hooks, start } = meterOf(["a"]);
+  const { meter, hooks, start, all } = meterOf(["a"]);
   hooks?.finish?.(start("a"), new PrismError("overloaded", "full"), false);
-  const [[, , series] = []] = meter.all();
-  expect([series?.inFlight, series?.calls(8)]).toEqual([0, 1]);
+  expect(all().map(({ series }) => [series.inFlight, series.calls(8)])).toEqual([[0, 1]]);
   expect([...meter.failures]).toEqual([["overloaded", 1]]);
 });
 
 test("a call ends where it began, if its namespace is dropped and made anew meanwhile", () => {
-  const { meter, hooks, start, call, counts } = meterOf(["a"]);
+  const { meter, hooks, start, call, all } = meterOf(["a"]);
   const old = start("a");
   void hooks?.begin?.(old, CALL);
   meter.drop("a");
   call("a");
   hooks?.finish?.(old, undefined, true);
-  expect(counts()).toEqual([["a", METHOD, 1]]);
-  expect([...meter.all()].map(([, , { inFlight }]) => inFlight)).toEqual([0]);
+  expect(all().map(countOf)).toEqual([["a", METHOD, 1]]);
+  expect(all().map(({ series }) => series.inFlight)).toEqual([0]);
 });
