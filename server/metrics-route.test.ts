@@ -5,7 +5,6 @@ import { PrismClient } from "../client/node.ts";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBlockingInterface } from "../gen/prism/interfaces/list/list_blocking_pb.ts";
-import { temporaryFolder } from "../tests/helpers/process.ts";
 import { type MetricFamily, readPrometheusText } from "../tests/helpers/prometheus-text.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
 import { until } from "../tests/helpers/until.ts";
@@ -177,9 +176,9 @@ describe("namespaces", () => {
   });
 });
 
-test("the store's calls count by operation, with what it refused", async () => {
-  await using folder = await temporaryFolder();
-  const database = { type: "sqlite", path: `${folder.path}/prism.db` } as const;
+test("the calls of a store on a network count by operation, and those that failed by reason", async () => {
+  await using plugin = await startTestServer();
+  const database = { type: "remote", endpoint: plugin.address } as const;
   await using server = await startTestServer({
     adjust: (config) => ({ ...config, backends: { ...config.backends, database } }),
   });
@@ -187,15 +186,16 @@ test("the store's calls count by operation, with what it refused", async () => {
   await client.keyvalue.set("k", "v");
   await client.keyvalue.get("k");
   await client.keyvalue.get("k");
-  const families = await scrape(server);
+  const store = { backend: "database", type: "remote" };
+  const before = await scrape(server);
   const count = (operation: string) =>
-    valueIn(families, "prism_backend_call_duration_seconds_count", {
-      backend: "database",
-      type: "sqlite",
-      operation,
-    });
+    valueIn(before, "prism_backend_call_duration_seconds_count", { ...store, operation });
   expect([count("set"), count("get"), count("pop")]).toEqual([1, 2, 0]);
-  expect(valueIn(families, "prism_backend_queued_calls", { backend: "database" })).toBe(0);
+  expect(before.has("prism_backend_call_failures_total")).toBe(false);
+  await plugin.stop();
+  await rawCall(server, callRequest(POST_WIRES[0], get, { key: "k" }));
+  const failed = { ...store, operation: "get", reason: "store_unavailable" };
+  expect(valueIn(await scrape(server), "prism_backend_call_failures_total", failed)).toBe(1);
 });
 
 test("the process, the ports and the namespaces are told", async () => {

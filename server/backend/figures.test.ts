@@ -1,5 +1,8 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { createTestDatabase, hasTestDatabase } from "../../tests/helpers/postgres.ts";
 import { temporaryFolder } from "../../tests/helpers/process.ts";
+import { createTestRedis, hasTestRedis } from "../../tests/helpers/redis.ts";
 import { PrismError } from "../errors.ts";
 import { bytes, CALL, present } from "./conformance/harness.ts";
 import { createManualClock } from "./conformance/manual-clock.ts";
@@ -10,6 +13,7 @@ import { createBreakerBackend } from "./layers/breaker.ts";
 import { createCoalescedBackend } from "./layers/coalesced.ts";
 import { createShardedBackend } from "./layers/sharded.ts";
 import { createMemoryBackend } from "./memory/backend.ts";
+import { backendSchema } from "./rooms.ts";
 
 function memory(more: Partial<Backend> = {}): Backend {
   return { ...createMemoryBackend({ type: "memory" }, { clock: createManualClock() }), ...more };
@@ -63,6 +67,49 @@ describe("figures", () => {
     isAway = true;
     await expect(present(backend.entries).get("n", ["a"], CALL)).rejects.toThrow("away");
     expect(backend.figures?.()).toEqual({ breakers: 1, breakersOpen: 1 });
+  });
+
+  test.runIf(hasTestDatabase())("of PostgreSQL have its pool", async () => {
+    await using server = await createTestDatabase();
+    const options = { type: "postgres", url: server.url, schema: "figures", pool: { max: 3 } };
+    const backend = await createBackend(backendSchema.parse(options));
+    expect(backend.figures?.()).toMatchObject({ breakers: 1, breakersOpen: 1 });
+    await backend.open();
+    onTestFinished(() => backend.close());
+    const gets = Array.from({ length: 20 }, (_, i) => present(backend.scans).count(`n${i}`, "", CALL));
+    const seen = { used: 0, waiting: 0 };
+    const watch = async () => {
+      for (let isOver = false; !isOver; ) {
+        const { connectionsUsed = 0, connectionWaits = 0 } = backend.figures?.() ?? {};
+        seen.used = Math.max(seen.used, connectionsUsed);
+        seen.waiting = Math.max(seen.waiting, connectionWaits);
+        isOver = await Promise.race([Promise.all(gets).then(() => true), nextTurn(false)]);
+      }
+    };
+    await watch();
+    expect(seen.used).toBeGreaterThan(0);
+    expect(seen.waiting).toBeGreaterThan(10);
+    await expect
+      .poll(() => backend.figures?.())
+      .toMatchObject({
+        connectionsUsed: 0,
+        connectionsMax: 3,
+        connectionWaits: 0,
+        breakersOpen: 0,
+        queuedCalls: 0,
+      });
+    expect(backend.figures?.().connectionsIdle).toBeGreaterThan(0);
+  });
+
+  test.runIf(hasTestRedis())("of Redis have its connections once, and each shard that is away", async () => {
+    await using redis = await createTestRedis();
+    const options = { type: "redis", url: redis.url, key_prefix: `figures-${process.pid}` };
+    const backend = await createBackend(backendSchema.parse(options));
+    await backend.open();
+    onTestFinished(() => backend.close());
+    const { breakers, ...figures } = backend.figures?.() ?? {};
+    expect(figures).toMatchObject({ connectionsUsed: 1, breakersOpen: 0, queuedCalls: 0 });
+    expect(breakers).toBeGreaterThan(0);
   });
 
   test("of SQLite and of the layers around it come through, also while it is closed", async () => {

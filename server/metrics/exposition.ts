@@ -28,8 +28,8 @@ interface Scrape {
 }
 
 /**
- * The samples of a metric, piece by piece. A piece is whole lines, or none, and takes little time to
- * make: at most what all methods have for one namespace.
+ * The samples of a metric, piece by piece. A piece is whole lines, or none, and takes little time
+ * to make: at most what all methods have for one namespace.
  */
 type Pieces = Generator<string>;
 

@@ -66,12 +66,12 @@ export const FAMILIES = {
   prism_backend_call_duration_seconds: {
     type: "histogram",
     labels: OPERATION,
-    help: "Time that a store took for a call, failed ones included. A store in memory has none: its time is that of the request",
+    help: "Time that a store on a network took for a call, failed ones included",
   },
   prism_backend_call_failures_total: {
     type: "counter",
     labels: [...OPERATION, "reason"],
-    help: "Calls that failed at a store, by reason",
+    help: "Calls that failed at a store on a network, by reason",
   },
   prism_backend_connections: {
     type: "gauge",

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createLane } from "../backend/lane.ts";
 
-/** What the writer makes in one turn of the event loop: so long a text, or as much as so long takes. */
+/** What the writer makes in one turn of the event loop: so much text, or for so long. */
 const SLICE_CHARACTERS = 64 * 1024;
 const SLICE_MS = 2;
 

@@ -7,7 +7,7 @@ import { type SqliteConfig, sqliteSchema } from "./config.ts";
 export const sqliteRoom = {
   type: "sqlite",
   schema: sqliteSchema,
-  layers: ["measured", "watched"],
+  layers: ["watched"],
   async create(config, { clock, log }) {
     const { createSqliteBackend } = await import("./backend.ts");
     return [createSqliteBackend(config, { clock, log })];
