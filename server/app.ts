@@ -192,12 +192,9 @@ async function createControl(
   registry: NamespaceRegistry,
   tools: Pick<ControllerOptions, "log" | "sources" | "times">,
 ): Promise<NamespaceController> {
-  if (control.type === "memory") {
-    tools.log.info({}, "namespaces that are made at run time end with this process: control is in memory");
-  }
   return new NamespaceController({
     registry,
-    catalog: await createCatalog(control),
+    catalog: await createCatalog(control, tools.log),
     configured,
     ...tools,
     // A PostgreSQL that nobody named for this may give no right to it.

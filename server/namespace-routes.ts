@@ -5,8 +5,8 @@ import type { PlainRequest, PlainRoute } from "./wire/plain-routes.ts";
 const SERVICE = "/prism.control.v1.NamespaceService";
 
 /**
- * RFC-026's plain routes for namespaces. A body is the JSON of `prism.control.v1.Namespace`; instead
- * of `abstraction` it may have `pattern`, as namespaces in a configuration file have.
+ * RFC-026's plain routes for namespaces. A body is the JSON of `prism.control.v1.Namespace`;
+ * instead of `abstraction` it may have `pattern`, as namespaces in a configuration file have.
  */
 export const NAMESPACE_ROUTES: readonly PlainRoute[] = [
   {

@@ -1,4 +1,4 @@
-/** Namespaces that were made at run time, over restarts, crashes, full disks and several gateways. */
+/** Namespaces made at run time, over restarts, crashes, full disks and several gateways. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -39,7 +39,10 @@ export interface MethodRow {
   readonly waits: boolean;
   /** The calls a second that one caller may make; 0 = no limit for this method. */
   readonly rateLimitRps: number;
-  /** The request field with the namespace. `undefined` = none, or a stream of requests. */
+  /**
+   * The request field with the namespace: its name, or a message that has its name. `undefined` =
+   * none, or a stream of requests.
+   */
   readonly namespaceField: string | undefined;
   /** The request field with the single key. `undefined` = none, or a stream of requests. */
   readonly keyField: string | undefined;
@@ -65,6 +68,8 @@ export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
   const single = kind === "unary" || kind === "server_streaming";
   const textField = (names: readonly string[]) =>
     single ? input.fields.find((field) => isText(field) && names.includes(field.name))?.localName : undefined;
+  const messageField = (name: string) =>
+    single ? input.fields.find((field) => field.message && field.name === name)?.localName : undefined;
   return {
     desc,
     path: `/${parent.typeName}/${name}`,
@@ -78,7 +83,7 @@ export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
     requireAuth,
     waits: getOption(desc, waits),
     rateLimitRps: getOption(parent, rate_limit_rps),
-    namespaceField: textField(["namespace"]),
+    namespaceField: textField(["namespace"]) ?? messageField("namespace"),
     keyField: textField(KEY_FIELDS),
   };
 }

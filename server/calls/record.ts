@@ -114,10 +114,11 @@ export class CallRecord {
    * Computed here and not in `enter`, because nobody asks for most calls.
    */
   get namespace(): string {
-    if (this.#named === "") {
+    const name = nameIn(this.#named);
+    if (name === "") {
       return DEFAULT_NAMESPACE;
     }
-    return typeof this.#named === "string" && NAMESPACE_PATTERN.test(this.#named) ? this.#named : "";
+    return name !== undefined && NAMESPACE_PATTERN.test(name) ? name : "";
   }
 
   /** Called when the request is read. */
@@ -128,4 +129,10 @@ export class CallRecord {
       this.#named = (request as Readonly<Record<string, unknown>>)[namespaceField];
     }
   }
+}
+
+/** The name in a field that is the name itself, or a message that has it. */
+function nameIn(field: unknown): string | undefined {
+  const name: unknown = typeof field === "object" && field !== null ? Reflect.get(field, "name") : field;
+  return typeof name === "string" ? name : undefined;
 }

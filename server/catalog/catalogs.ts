@@ -1,12 +1,16 @@
+import { SILENT, type StoreLog } from "../backend/contract.ts";
 import type { NamespaceCatalog } from "../namespaces/catalog.ts";
 import type { ControlConfig } from "./config.ts";
 import { createMemoryCatalog } from "./memory.ts";
 
 /** Loads and makes the catalog that `config` describes. It is not open yet. */
-export async function createCatalog(config: ControlConfig): Promise<NamespaceCatalog> {
+export async function createCatalog(
+  config: ControlConfig,
+  log: StoreLog = SILENT,
+): Promise<NamespaceCatalog> {
   switch (config.type) {
     case "memory":
-      return createMemoryCatalog();
+      return createMemoryCatalog(log);
     case "sqlite": {
       const { createSqliteCatalog } = await import("./sqlite.ts");
       return createSqliteCatalog(config);

@@ -1,3 +1,4 @@
+import { SILENT, type StoreLog } from "../backend/contract.ts";
 import {
   changedMeanwhile,
   type NamespaceCatalog,
@@ -5,8 +6,8 @@ import {
   type SavedNamespace,
 } from "../namespaces/catalog.ts";
 
-/** Keeps namespaces for as long as the process runs. */
-export function createMemoryCatalog(): NamespaceCatalog {
+/** Keeps namespaces for as long as the process runs, and says so at the first one. */
+export function createMemoryCatalog(log: StoreLog = SILENT): NamespaceCatalog {
   const kept = new Map<string, SavedNamespace>();
   let version = 0;
 
@@ -27,6 +28,9 @@ export function createMemoryCatalog(): NamespaceCatalog {
         expectVersion(name, namespace.version);
       } else if (kept.has(name)) {
         throw nameTaken(name);
+      }
+      if (version === 0) {
+        log.warn({}, "control is in memory: namespaces that are made at run time end with this process");
       }
       const saved = { ...namespace, version: ++version };
       kept.set(name, saved);

@@ -391,15 +391,15 @@ describe("control", () => {
       path: join(folder, "names.db"),
       isDefault: false,
     });
-    expect(controlOf('control: {type: postgres, url: "postgres://localhost/db", tls: {ca: ca.pem}}')).toEqual(
-      {
-        type: "postgres",
-        url: "postgres://localhost/db",
-        schema: "prism_control",
-        tls: { ca: join(folder, "ca.pem") },
-        isDefault: false,
-      },
-    );
+    const secured = 'control: {type: postgres, url: "postgres://localhost/db", tls: {ca: ca.pem}}';
+    expect(problemsOf(() => controlOf(secured))).toEqual(["prism.yaml:1:65: control.tls.ca: no such file"]);
+    expect(loadYaml(secured, { checkFiles: false }).control).toEqual({
+      type: "postgres",
+      url: "postgres://localhost/db",
+      schema: "prism_control",
+      tls: { ca: join(folder, "ca.pem") },
+      isDefault: false,
+    });
     expect(problemsOf(() => controlOf("control: {type: redis}"))).toEqual([
       'prism.yaml:1:11: control.type: expected one of: memory, sqlite, postgres; found "redis"',
     ]);

@@ -58,7 +58,7 @@ export interface ControllerOptions {
   readonly registry: NamespaceRegistry;
   readonly catalog: NamespaceCatalog;
   readonly configured: readonly ConfiguredNamespace[];
-  /** The stores by the operator's names. One source for each, so that namespaces share the store. */
+  /** The stores by the operator's names: one source for each, which its namespaces share. */
   readonly sources: ReadonlyMap<string, StoreSource>;
   readonly log: StoreLog;
   /** True: a catalog that an operator has to mend ends the start. */
@@ -71,8 +71,8 @@ export interface ControllerOptions {
  * The one owner of which namespaces there are: those of the configuration file, and those that were
  * made at run time, which the catalog keeps. It puts them into the registry.
  *
- * A change is kept before it takes effect. So at every point of a crash a namespace is kept and will
- * be served, or it is not there at all.
+ * A change is kept before it takes effect. So at every point of a crash a namespace is kept and
+ * will be served, or it is not there at all.
  */
 export class NamespaceController {
   /** All namespaces, for who reads or follows them. */
@@ -140,9 +140,9 @@ export class NamespaceController {
   }
 
   /**
-   * Makes a namespace and answers it as it is served. Throws {@link PrismError}: `namespace_exists`,
-   * `backend_not_found`, and what catalog and store say; nothing is made then, or
-   * `outcome_unknown`.
+   * Makes a namespace and answers it as it is served. Throws {@link PrismError}:
+   * `namespace_exists`, `backend_not_found`, and what catalog and store say. Nothing is made then,
+   * but for `outcome_unknown`.
    */
   create(asked: NewNamespace, call: Call): Promise<ListedNamespace> {
     return this.#change(call, async () => {

@@ -129,7 +129,9 @@ export function readNewNamespace(message: NamespaceMessage | undefined): NewName
   });
 }
 
-/** Reads what to change of which version of a namespace. Throws {@link PrismError} `invalid_field`. */
+/**
+ * Reads what to change of which version of a namespace. Throws {@link PrismError} `invalid_field`.
+ */
 export function readChange(message: NamespaceMessage | undefined): {
   readonly name: string;
   readonly version: number;

@@ -6,7 +6,7 @@ import {
   type MessageInitShape,
   toJson,
 } from "@bufbuild/protobuf";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";
@@ -69,7 +69,8 @@ export function addPlainRoutes(
       { parseAs: "string", bodyLimit: MAX_BODY_BYTES },
       (_request, text, done) => {
         try {
-          done(null, JSON.parse(String(text)));
+          // Some clients name a type for the body that they do not send.
+          done(null, text === "" ? undefined : JSON.parse(String(text)));
         } catch {
           done(new PrismError("malformed_request", "the body is not valid JSON"));
         }
@@ -161,6 +162,10 @@ function refuse(reply: FastifyReply, thrown: unknown, status?: number): FastifyR
       ? thrown
       : toConnectError(asPrismError(thrown), { requestId: String(reply.request.id), namespace: "" });
   const [detail] = error.findDetails(ErrorSchema);
+  if (error.code === Code.Unauthenticated) {
+    // RFC 9110 section 11.6.1 demands it with 401.
+    reply.header("www-authenticate", "Bearer");
+  }
   return reply.code(status ?? codeToHttpStatus(error.code)).send({
     code: codeToString(error.code),
     reason: REASON_NAMES.get(detail?.reason ?? Reason.INTERNAL),

@@ -16,6 +16,7 @@ import {
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { authSettings, createKey, role } from "../helpers/tokens.ts";
 import { waitFor } from "../helpers/until.ts";
 
 const TIMES = { drainMs: 300, othersMs: 0, retryMs: 10 };
@@ -424,10 +425,38 @@ describe("the plain routes", () => {
   test("run within the policies, as the service does", async () => {
     await ask("/namespaces/default");
     await ask("/namespaces", { method: "POST", headers: json, body: '{"name": "No"}' });
+    await ask("/namespaces", { method: "POST", headers: json, body: '{"name": "orders"}' });
     const calls = server.log.filter(({ service }) => service === "prism.control.v1.NamespaceService");
     expect(calls).toMatchObject([
       { call: "GetNamespace", namespace: "default", code: "ok" },
-      { call: "CreateNamespace", code: "invalid_argument", reason: "invalid_field" },
+      { call: "CreateNamespace", namespace: "", code: "invalid_argument", reason: "invalid_field" },
+      { call: "CreateNamespace", namespace: "orders", code: "ok" },
+    ]);
+  });
+
+  test("ask who calls, where the gateway does", async () => {
+    const [viewer, operator] = [createKey("dashboard", ["viewer"]), createKey("platform", ["operator"])];
+    const auth = authSettings({
+      apiKeys: [viewer.settings, operator.settings],
+      roles: [role("viewer", { adminRole: "viewer" }), role("operator", { adminRole: "operator" })],
+    });
+    await using guarded = await startTestServer({ adjust: (config) => ({ ...config, auth }) });
+    const make = async (authorization: string | undefined, method = "POST", path = "/namespaces") => {
+      const response = await fetch(`${guarded.adminUrl}${path}`, {
+        method,
+        headers: { ...json, ...(authorization && { authorization }) },
+        ...(method === "POST" && { body: '{"name": "orders"}' }),
+      });
+      return [response.status, ((await response.json()) as Record<string, unknown>).reason];
+    };
+    expect(await make(undefined)).toEqual([401, "CREDENTIALS_MISSING"]);
+    expect(await make("Bearer x")).toEqual([401, "CREDENTIALS_INVALID"]);
+    expect(await make(viewer.bearer)).toEqual([403, "PERMISSION_DENIED"]);
+    expect(await make(operator.bearer)).toEqual([201, undefined]);
+    expect(await make(viewer.bearer, "GET", "/namespaces/orders")).toEqual([200, undefined]);
+    expect(await make(operator.bearer, "DELETE", "/namespaces/orders?confirm=orders")).toEqual([
+      403,
+      "PERMISSION_DENIED",
     ]);
   });
 });
