@@ -1,13 +1,17 @@
 /**
  * What do 10,000 namespaces on one SQLite store cost? From start to ready, and Gets on one of them
- * beside a server that has only one.
+ * beside a server that has only one. And how long until a namespace that one gateway makes is served
+ * by another, which shares its PostgreSQL?
  */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { createCatalog } from "../server/catalog/catalogs.ts";
 import { NO_WISHES } from "../server/namespaces/catalog.ts";
 import { NO_RULES } from "../server/namespaces/rules.ts";
+import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
 import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
-import { contender, fill, grpcGet } from "./harness/calls.ts";
+import { contender, fill, grpcGet, pathOf } from "./harness/calls.ts";
 import { hasH2load } from "./harness/h2load.ts";
 import { startPrism } from "./harness/peers.ts";
 import { interleaved, median, partsOfFirst, report, writeReport } from "./harness/report.ts";
@@ -15,6 +19,8 @@ import { interleaved, median, partsOfFirst, report, writeReport } from "./harnes
 const NAMESPACES = 10_000;
 const STARTS = 5;
 const ROUNDS = 7;
+/** Namespaces that are made to be served by another gateway. */
+const SHARED = 200;
 
 /** Keeps namespaces where a server with its data in `folder` looks for them. */
 async function save(folder: string, count: number): Promise<void> {
@@ -68,5 +74,48 @@ if (hasH2load()) {
     ROUNDS,
   );
   report("gRPC Get on SQLite, 64 in flight as 4 x 16", partsOfFirst(runs, "calls/s"), runs);
+}
+
+/** From the answer of one gateway to the first Set on the other that succeeds. */
+async function servedAfterMs(admin: string, other: string, name: string): Promise<number> {
+  const headers = { "content-type": "application/json" };
+  const made = await fetch(`${admin}/namespaces`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ name }),
+  });
+  const startMs = performance.now();
+  if (made.status !== 201) {
+    throw new Error(await made.text());
+  }
+  const body = JSON.stringify({ namespace: name, key: "k", value: "" });
+  for (;;) {
+    const { ok } = await fetch(`${other}${pathOf(KeyValueBasicInterface.method.set)}`, {
+      method: "POST",
+      headers,
+      body,
+    });
+    if (ok) {
+      return performance.now() - startMs;
+    }
+  }
+}
+
+if (canStartPostgres()) {
+  await using postgres = await startPostgres();
+  const file = join(one.path, "shared.yaml");
+  writeFileSync(file, JSON.stringify({ database: { type: "postgres", url: postgres.url } }));
+  await using first = await spawnServer(["--config", file]);
+  await using second = await spawnServer(["--config", file]);
+  const ready = first.lines.find((line) => line.includes('"msg":"ready"')) ?? "";
+  const admin = `http://${JSON.parse(ready).admin_listen}`;
+  const times: number[] = [];
+  for (let i = 0; i < SHARED; i++) {
+    times.push(await servedAfterMs(admin, `http://${second.address}`, `shared-${i}`));
+  }
+  const sorted = times.toSorted((a, b) => a - b).map(Math.round);
+  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  const row = { "median ms": at(0.5), "p99 ms": at(0.99), "max ms": sorted.at(-1) };
+  report("From made on one gateway to served by the other", { PostgreSQL: row }, { PostgreSQL: times });
 }
 writeReport("namespaces");

@@ -5,6 +5,7 @@ import { create, type MessageInitShape, toBinary, toJson } from "@bufbuild/proto
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ErrorSchema, Reason } from "../../gen/prism/common/errors_pb.ts";
 import { ConsistencyLevel } from "../../gen/prism/common/types_pb.ts";
 import {
@@ -472,6 +473,20 @@ describe("the plain routes", () => {
       "PERMISSION_DENIED",
     ]);
   });
+});
+
+test("reflection on the admin port lists the service", async () => {
+  const reflection = createClient(ServerReflection, createGrpcTransport({ baseUrl: server.adminUrl }));
+  const ask = async function* () {
+    yield { messageRequest: { case: "listServices", value: "" } } as const;
+  };
+  const names: string[] = [];
+  for await (const { messageResponse } of reflection.serverReflectionInfo(ask())) {
+    if (messageResponse.case === "listServicesResponse") {
+      names.push(...messageResponse.value.service.map(({ name }) => name));
+    }
+  }
+  expect(names).toContain("prism.control.v1.NamespaceService");
 });
 
 test("Connect's JSON on the admin port, and nothing on the data port", async () => {
