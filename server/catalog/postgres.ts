@@ -24,8 +24,12 @@ const POLL_MS = 500;
 /** The pause before a change is told: the answer to this gateway's own change may be on its way. */
 const PAUSE_MS = 50;
 
-/** The least time between two times that changes are told, because all is read each time. */
-const MIN_INTERVAL_MS = 250;
+/**
+ * After all was read, the pause before changes are told again: so many times as long as the reading
+ * took, and at most so long.
+ */
+const REST_FACTOR = 4;
+const MAX_REST_MS = 400;
 
 /** How long a connection has to answer. The driver's types lack this option. */
 const PING: { readonly text: string } = { text: "SELECT 1", query_timeout: 5_000 } as { text: string };
@@ -38,7 +42,7 @@ export function createPostgresCatalog({ type, url, schema, tls }: PostgresContro
   let opened: Database | undefined;
   /** The last revision that this gateway knows whole: it was read, or all since then is its own. */
   let known = 0;
-  let toldAtMs = Number.NEGATIVE_INFINITY;
+  let restsUntilMs = Number.NEGATIVE_INFINITY;
 
   function current(): Database {
     if (opened === undefined) {
@@ -75,12 +79,15 @@ export function createPostgresCatalog({ type, url, schema, tls }: PostgresContro
       }
     },
     async load() {
+      const startMs = performance.now();
       const rows = await current().run(statements.load, []);
       known = Math.max(known, rows[0]?.[0] ?? 0);
-      toldAtMs = performance.now();
-      return rows.flatMap(([, name, version, text]) =>
+      const namespaces = rows.flatMap(([, name, version, text]) =>
         name === null || version === null || text === null ? [] : [readDocument(name, version, text)],
       );
+      const nowMs = performance.now();
+      restsUntilMs = nowMs + Math.min(REST_FACTOR * (nowMs - startMs), MAX_REST_MS);
+      return namespaces;
     },
     async save(namespace) {
       const { name, version: expected } = namespace;
@@ -101,7 +108,7 @@ export function createPostgresCatalog({ type, url, schema, tls }: PostgresContro
       const hear = (revision: number) => {
         latest = Math.max(latest, revision);
         if (latest > known) {
-          const pauseMs = Math.max(PAUSE_MS, toldAtMs + MIN_INTERVAL_MS - performance.now());
+          const pauseMs = Math.max(PAUSE_MS, restsUntilMs - performance.now());
           timer ??= setTimeout(() => {
             timer = undefined;
             if (latest > known) {
