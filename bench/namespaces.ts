@@ -1,7 +1,7 @@
 /**
  * What do 10,000 namespaces on one SQLite store cost? From start to ready, and Gets on one of them
- * beside a server that has only one. And how long until a namespace that one gateway makes is served
- * by another, which shares its PostgreSQL?
+ * beside a server that has only one. And how long until a namespace that one gateway makes is
+ * served by another, which shares its PostgreSQL?
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
