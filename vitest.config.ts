@@ -7,6 +7,7 @@ const BUILD = ["tests/build.test.ts"];
 const SLOW = [
   // Real PostgreSQL, PgBouncer and Redis.
   "server/backend/{postgres,redis}/**",
+  "server/catalog/postgres.test.ts",
   "tests/helpers/**",
   "tests/list-differential.test.ts",
   "tests/protocol/conformance-{postgres,redis}.test.ts",
@@ -15,7 +16,7 @@ const SLOW = [
   // Real browsers and proxies, clients in other languages.
   "tests/protocol/{browser,interop,interop-tools}.test.ts",
   // Whole processes that are started and killed, and a disk that is full.
-  "tests/{away,commit-crash,crash,shutdown}.test.ts",
+  "tests/{away,commit-crash,crash,namespaces,shutdown}.test.ts",
   "client/node.test.ts",
   "server/{log,main}.test.ts",
   "server/port/port.test.ts",
