@@ -119,6 +119,12 @@ module.exports = {
       "It finds out who calls, for any call; only the start of the server and the configuration know it.",
     ),
     never(
+      "shared-quotas-know-buckets-only",
+      { path: "^server/quota/", pathNot: TEST },
+      { path: "^(server|gen|client|http2)/", pathNot: "^server/quota/|^server/calls/policies/bucket\\.ts$" },
+      "They are buckets whose room comes from elsewhere.",
+    ),
+    never(
       "services-stand-beside-the-wire",
       { path: "^server/services/", pathNot: TEST },
       {

@@ -25,6 +25,7 @@ import { Meters } from "./metrics/meters.ts";
 import { ProcessMeter } from "./metrics/process-meter.ts";
 import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
+import { createSharedQuotas } from "./quota/redis-lessor.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
 import { readTlsFiles } from "./tls-files.ts";
@@ -95,6 +96,8 @@ export async function createApp(
     },
     directPath,
   };
+  const { redisUrl } = config.quotas;
+  const quotas = redisUrl === undefined ? undefined : createSharedQuotas(redisUrl, log);
   const authenticator = await createAuthenticator(config, log);
   const audit = createAuditLog(config.audit.file, log);
   const audits = { data: audit.on("data"), admin: audit.on("admin") };
@@ -105,6 +108,7 @@ export async function createApp(
       audit: audits[plane],
       registry,
       meter: meters?.calls,
+      makeBucket: quotas?.makeBucket,
       plane,
       authenticator,
     });
@@ -152,6 +156,7 @@ export async function createApp(
     await adminPlane.close(0);
     await control.close();
     processMeter.stop();
+    quotas?.close();
     await registry.close();
     authenticator?.close();
     await audit.close();

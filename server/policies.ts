@@ -3,6 +3,7 @@ import type { CallMeter } from "./calls/call-meter.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
 import { createAuditPolicy } from "./calls/policies/audit.ts";
 import { type Authenticator, createAuthPolicy } from "./calls/policies/auth.ts";
+import type { BucketMaker } from "./calls/policies/bucket.ts";
 import { createLogPolicy } from "./calls/policies/log.ts";
 import { createMetricsPolicy } from "./calls/policies/metrics.ts";
 import type { Policy } from "./calls/policies/policy.ts";
@@ -22,6 +23,8 @@ export interface PolicySources {
   readonly registry: NamespaceRegistry;
   /** Counts the calls. `undefined` = nobody does. */
   readonly meter: CallMeter | undefined;
+  /** Makes the buckets of quotas. Absent = they count the calls of this gateway. */
+  readonly makeBucket?: BucketMaker | undefined;
   /** The port whose calls they surround. */
   readonly plane: "data" | "admin";
   /** Finds out who calls. `undefined` = nobody is asked. */
@@ -34,7 +37,7 @@ export interface PolicySources {
  * tells of refusals of the others.
  */
 export function createPolicies(sources: PolicySources): Policy[] {
-  const { config, failures, audit, registry, meter, plane, authenticator } = sources;
+  const { failures, audit, registry, meter, plane, authenticator } = sources;
   return [
     createLogPolicy(failures),
     createAuditPolicy(audit),
@@ -42,19 +45,16 @@ export function createPolicies(sources: PolicySources): Policy[] {
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),
-    createQuotas(config, registry, plane),
+    createQuotas(sources),
   ];
 }
 
 /** What operators of the gateway call has no quotas but those of its services. */
-function createQuotas(
-  { quotas }: Config,
-  registry: NamespaceRegistry,
-  plane: PolicySources["plane"],
-): Policy {
+function createQuotas({ config: { quotas }, registry, plane, makeBucket }: PolicySources): Policy {
   return plane === "data"
-    ? createQuotaPolicy({ callers: quotas, find: (name) => registry.find(name) })
+    ? createQuotaPolicy({ callers: quotas, find: (name) => registry.find(name), makeBucket })
     : createQuotaPolicy({
         callers: { default: NO_RULES.limits, principals: [], byAddress: quotas.byAddress },
+        makeBucket,
       });
 }

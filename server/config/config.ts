@@ -43,6 +43,8 @@ export interface QuotaConfig {
   })[];
   /** True: callers without a name are told apart by their addresses. Otherwise they are one. */
   readonly byAddress: boolean;
+  /** The URL of the Redis where gateways share them. `undefined` = they do not. */
+  readonly redisUrl: string | undefined;
 }
 /** The port of the data plane if nobody gives another. */
 const DEFAULT_PORT = 8980;
@@ -163,6 +165,7 @@ export function compile(
       default: camelCased(quotas.default),
       principals: quotas.principals.map(camelCased),
       byAddress: quotas.by_address,
+      redisUrl: quotas.redis,
     },
     logging: camelCased(logging),
     metrics: camelCased(metrics),

@@ -252,6 +252,12 @@ test.each<[string, ...string[]]>([
     "quotas: {default: {burst: 5}}",
     "1:20: quotas.default.burst: expected max_rps too: it says how fast a burst comes back",
   ],
+  ["quotas: {shared: true}", "1:1: quotas.redis: expected with shared: true, and only then"],
+  ["quotas: {redis: 'redis://h'}", "1:10: quotas.redis: expected with shared: true, and only then"],
+  [
+    "quotas: {shared: true, redis: h}",
+    '1:24: quotas.redis: expected a URL such as "redis://user@host:6379/0"; rediss:// means TLS',
+  ],
   ["quotas: {principals: [{max_rps: 5}]}", "1:23: quotas.principals[0].principal: missing; expected text"],
   [
     "limits: {max_value_bytes: 67108865}",

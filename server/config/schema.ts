@@ -10,6 +10,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { type BackendConfig, backendSchema, pluginSchema } from "../backend/rooms.ts";
+import { hasPlainUserinfo, USERINFO_FORMAT } from "../backend/url-userinfo.ts";
 import { controlSchema } from "../catalog/config.ts";
 import { DEFAULT_NAMESPACE, MAX_TTL_SECONDS, NAMESPACE_PATTERN } from "../limits.ts";
 import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES } from "../namespaces/rules.ts";
@@ -296,26 +297,45 @@ const namespaceSchema = z
     error: "cannot be combined with backend: both say where data goes",
   });
 
-const quotasSchema = z.strictObject({
-  default: z.strictObject(callLimits()).refine(hasRate, NO_RATE).prefault({}),
-  principals: z
-    .array(
+const quotasSchema = z
+  .strictObject({
+    default: z.strictObject(callLimits()).refine(hasRate, NO_RATE).prefault({}),
+    principals: z
+      .array(
+        z
+          .strictObject({
+            principal: setting(
+              patternSchema.clone(),
+              'Whose: a name of a caller, or a beginning of names with "*" behind it, as user-api.prod.*. Each of them has the limits for itself. The first that fits holds, in place of quotas.default.',
+            ),
+            ...callLimits(),
+          })
+          .refine(hasRate, NO_RATE),
+      )
+      .default([]),
+    by_address: setting(
+      z.boolean().default(false),
+      "Callers without a name are told apart by their addresses. Otherwise they are one caller together.",
+    ),
+    shared: setting(
+      z.boolean().default(false),
+      "Rates of namespaces, callers and services hold for all gateways with the same redis together. Calls at the same time count on each gateway.",
+    ),
+    redis: setting(
       z
-        .strictObject({
-          principal: setting(
-            patternSchema.clone(),
-            'Whose: a name of a caller, or a beginning of names with "*" behind it, as user-api.prod.*. Each of them has the limits for itself. The first that fits holds, in place of quotas.default.',
-          ),
-          ...callLimits(),
+        .string()
+        .refine(hasPlainUserinfo, { error: USERINFO_FORMAT, abort: true })
+        .refine((text) => /^rediss?:\/\/[^/?#]+(\/\d{0,5})?$/.test(text) && URL.canParse(text), {
+          error: 'expected a URL such as "redis://user@host:6379/0"; rediss:// means TLS',
         })
-        .refine(hasRate, NO_RATE),
-    )
-    .default([]),
-  by_address: setting(
-    z.boolean().default(false),
-    "Callers without a name are told apart by their addresses. Otherwise they are one caller together.",
-  ),
-});
+        .optional(),
+      "Where gateways share them: one Redis, no Cluster. While it is away each gateway limits by itself.",
+    ),
+  })
+  .refine(({ shared, redis }) => shared === (redis !== undefined), {
+    path: ["redis"],
+    error: "expected with shared: true, and only then",
+  });
 
 const loggingSchema = z.strictObject({
   level: setting(
