@@ -427,6 +427,11 @@ export interface Backend extends Interfaces {
   /** The shard that holds a key. Present if `atomic` is "shard". */
   readonly shardOf?: (key: string) => number;
   /**
+   * True: counting all entries of a namespace takes little time, however many there are. Only with
+   * `entries` and `scans`.
+   */
+  readonly countsCheaply?: true;
+  /**
    * Tells of each list that was empty and gets a value, whichever gateway pushed it. A store that
    * cannot tell at once says `missed` as soon as it can, and then each time when it may have missed
    * some. Answers a function that ends it. Absent = the store cannot tell.

@@ -226,7 +226,7 @@ const namespaceLimitsSchema = z.strictObject({
   ),
   max_entries: setting(
     whole(0, MAX_COUNT).default(0),
-    "The most entries, where the store can tell cheaply. 0 = no limit.",
+    "The most entries, on a store that counts them cheaply (memory, redis); another one is refused. 0 = no limit.",
   ),
 });
 

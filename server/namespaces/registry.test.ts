@@ -8,6 +8,7 @@ import { createMemoryBackend } from "../backend/memory/backend.ts";
 import { CallScope } from "../calls/scope.ts";
 import { PrismError } from "../errors.ts";
 import { NamespaceRegistry } from "./registry.ts";
+import { NO_RULES } from "./rules.ts";
 
 /** A counting source of memory stores; `without` leaves out an interface. */
 function source(name: string, { without }: { readonly without?: "lists" } = {}) {
@@ -374,5 +375,37 @@ test("no more than so many changes wait", async () => {
   await expect(changes.at(-1)).rejects.toMatchObject({ reason: "overloaded" });
   resolve();
   expect((await ended).filter(({ status }) => status === "fulfilled")).toHaveLength(1024);
+  await registry.close();
+});
+
+test("a store that cannot count cheaply gets no limit of entries, and is given back", async () => {
+  const { registry } = startRegistry();
+  const [able, unable] = [source("able"), source("unable")];
+  const slow = {
+    ...unable,
+    async open() {
+      const { countsCheaply: _, ...backend } = await unable.open();
+      return backend;
+    },
+  };
+  const rules = { ...NO_RULES, limits: { ...NO_RULES.limits, maxEntries: 5 } };
+  const refused = {
+    reason: "invalid_field",
+    message:
+      'limits.max_entries of namespace "b" cannot be kept on a memory backend, which cannot count its entries cheaply',
+  };
+  const both = [
+    { name: "a", source: able, rules },
+    { name: "b", source: slow, rules },
+  ];
+  await expect(registry.add(both)).rejects.toMatchObject(refused);
+  expect([able.closed, unable.closed]).toEqual([1, 1]);
+  expect(registry.namespaces).toEqual([]);
+  await registry.add([{ name: "b", source: able, rules }]);
+  await expect(registry.change({ name: "b", source: slow, rules })).rejects.toMatchObject(refused);
+  expect(unable.closed).toBe(2);
+  await registry.change({ name: "b", source: slow });
+  await expect(registry.setRules("b", rules)).rejects.toMatchObject(refused);
+  expect(registry.find("b")?.rules).toBe(NO_RULES);
   await registry.close();
 });

@@ -4,6 +4,7 @@ import { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts";
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
 import { type OpenStore, OpenStores, type StoreSource } from "./open-stores.ts";
+import { checkRules } from "./ruled-stores.ts";
 import { type NamespaceRules, NO_RULES } from "./rules.ts";
 import { Serial } from "./serial.ts";
 
@@ -45,8 +46,8 @@ export interface Retired {
  *
  * Changes run one after another, in the order of the requests. A failed change leaves everything as
  * it was. It throws the error of `StoreSource.open`, or {@link PrismError}: `namespace_not_found`,
- * `invalid_field` for a name that is taken or invalid, `shutting_down` after `close`, `overloaded`
- * if too many changes wait.
+ * `invalid_field` for a name that is taken or invalid, or rules that the store cannot keep,
+ * `shutting_down` after `close`, `overloaded` if too many changes wait.
  */
 export class NamespaceRegistry implements NamespaceRouter {
   readonly #live = new Map<string, LiveNamespace>();
@@ -118,7 +119,7 @@ export class NamespaceRegistry implements NamespaceRouter {
   add(settings: readonly NamespaceSettings[]): Promise<void> {
     return this.#change(async () => {
       checkNew(settings, this.#live);
-      const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
+      const stores = await this.#acquire(settings);
       settings.forEach(({ name, rules = NO_RULES, drained = false }, i) => {
         const store = stores[i];
         if (store !== undefined) {
@@ -136,10 +137,11 @@ export class NamespaceRegistry implements NamespaceRouter {
    * Moves a namespace to another store. A drained namespace takes calls again, also on the same
    * store.
    */
-  change({ name, source, rules = NO_RULES }: NamespaceSettings): Promise<Retired> {
+  change(settings: NamespaceSettings): Promise<Retired> {
     return this.#change(async () => {
+      const { name, rules = NO_RULES } = settings;
       const before = this.#existing(name);
-      const [store] = await this.#stores.acquireAll([source]);
+      const [store] = await this.#acquire([settings]);
       if (store === undefined) {
         throw new TypeError("one store was asked for, and none came");
       }
@@ -151,7 +153,9 @@ export class NamespaceRegistry implements NamespaceRouter {
   /** Puts other rules in force at once, for calls that begin from now on. */
   setRules(name: string, rules: NamespaceRules): Promise<void> {
     return this.#change(async () => {
-      this.#existing(name).rules = rules;
+      const namespace = this.#existing(name);
+      checkRules(namespace.name, rules, namespace.backend);
+      namespace.rules = rules;
     });
   }
 
@@ -221,6 +225,21 @@ export class NamespaceRegistry implements NamespaceRouter {
       }
       await this.#stores.closeAll();
     });
+  }
+
+  /** The stores of namespaces, in order. One that cannot keep their rules is given back. */
+  async #acquire(settings: readonly NamespaceSettings[]): Promise<readonly OpenStore[]> {
+    const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
+    try {
+      for (const [i, { backend }] of stores.entries()) {
+        const { name = "", rules = NO_RULES } = settings[i] ?? {};
+        checkRules(name, rules, backend);
+      }
+      return stores;
+    } catch (error) {
+      await Promise.all(stores.map((store) => this.#stores.release(store)));
+      throw error;
+    }
   }
 
   #find(name: string): LiveNamespace | undefined {

@@ -1,17 +1,68 @@
 import type { Commit, Mutation } from "../backend/commit.ts";
-import { type EntryWrite, type Interfaces, isRefusal, Refusal } from "../backend/contract.ts";
+import { type Backend, type EntryWrite, type Interfaces, isRefusal, Refusal } from "../backend/contract.ts";
 import type { ItemsMethod } from "../backend/operations.ts";
 import type { ItemSwap, RecordPut } from "../backend/records.ts";
+import { PrismError } from "../errors.ts";
+import { EntryLimit, limited } from "./entry-limit.ts";
 import type { NamespaceRules, TtlRules } from "./rules.ts";
 
 /**
- * The stores of a namespace whose rules say how large its values may be, or how long entries live.
- * They hold for every call that writes, whichever handler it comes from, because each goes through
- * here. A call that breaks a rule is refused whole, as `value_too_large` or `invalid_field`.
- * Entries without a time to live get the default. Without such rules these are the stores
- * themselves.
+ * The stores of a namespace whose rules say how much it may hold, how large its values may be, or
+ * how long entries live. They hold for every call that writes, whichever handler it comes from,
+ * because each goes through here. A call that breaks a rule is refused whole, as `quota_exceeded`,
+ * `value_too_large` or `invalid_field`. Entries without a time to live get the default. Without
+ * such rules these are the stores themselves.
  */
 export function ruledStores(stores: Interfaces, namespace: string, rules: NamespaceRules): Interfaces {
+  const { maxEntries } = rules.limits;
+  const { entries, commits, scans } = stores;
+  if (maxEntries === 0 || entries === undefined || scans === undefined) {
+    return boundedStores(stores, namespace, rules);
+  }
+  const limit = new EntryLimit(namespace, maxEntries, { entries, scans });
+  const counted = {
+    ...stores,
+    entries: { ...entries, set: limited(entries.set, ({ key }) => [key], limit) },
+    ...(commits && { commits: { ...commits, commit: limited(commits.commit, madeBy, limit) } }),
+  };
+  return boundedStores(counted, namespace, rules);
+}
+
+/**
+ * Throws {@link PrismError} `invalid_field` if a store cannot keep the rules of a namespace: only
+ * one that counts cheaply knows how many entries there are.
+ */
+export function checkRules(
+  namespace: string,
+  { limits }: NamespaceRules,
+  { type, countsCheaply }: Pick<Backend, "type" | "countsCheaply">,
+): void {
+  if (limits.maxEntries > 0 && countsCheaply !== true) {
+    throw new PrismError(
+      "invalid_field",
+      `limits.max_entries of namespace "${namespace}" cannot be kept on a ${type} backend, which cannot count its entries cheaply`,
+      { field: "limits.max_entries" },
+    );
+  }
+}
+
+/** Whether a mutation makes an entry where there is none. */
+const MAKES: Readonly<Record<Mutation["do"], boolean>> = {
+  set: true,
+  replace: true,
+  add: true,
+  delete: false,
+  expire: false,
+  persist: false,
+};
+
+/** The keys of the entries that a commit may make. */
+function madeBy({ mutations }: Commit): readonly string[] {
+  return mutations.filter((mutation) => MAKES[mutation.do]).map(({ key }) => key);
+}
+
+/** The stores behind the rules for values and times to live. */
+function boundedStores(stores: Interfaces, namespace: string, rules: NamespaceRules): Interfaces {
   const { maxValueBytes } = rules.limits;
   const { forbidden, defaultSeconds, minSeconds, maxSeconds } = rules.ttl;
   if (maxValueBytes + defaultSeconds + minSeconds + maxSeconds === 0 && !forbidden) {

@@ -14,7 +14,7 @@ export interface CallLimits {
 export interface NamespaceLimits extends CallLimits {
   /** The largest value. The gateway's own limit holds too. */
   readonly maxValueBytes: number;
-  /** Entries, where the store can tell cheaply. */
+  /** Entries. Only for a store that counts cheaply. */
   readonly maxEntries: number;
 }
 

@@ -13,6 +13,7 @@ import { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_inde
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { NO_RULES, type TtlRules } from "../../server/namespaces/rules.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
+import { waitFor } from "../helpers/until.ts";
 import { rawCall } from "./raw.ts";
 import { callRequest, POST_WIRES, readMessage } from "./wire.ts";
 
@@ -148,5 +149,34 @@ describe.each(POST_WIRES)("$name", (wire) => {
     const left = readMessage(getTTL, wire, await call(getTTL, { key: "k" })).remainingMs;
     expect(left).toBeGreaterThan(0n);
     expect(left).toBeLessThanOrEqual(50_000n);
+  });
+
+  test("a namespace that is full takes overwrites and deletes, and nothing new", async () => {
+    const full = { ...NO_RULES, limits: { ...NO_RULES.limits, maxEntries: 2 } };
+    await rule({});
+    for (const key of ["k", "n", "new"]) {
+      await call(KeyValueBasicInterface.method.delete, { key });
+    }
+    await server.registry.setRules("default", full);
+    expect(await call(set, { key: "k" })).toMatchObject({ code: "ok" });
+    expect(await call(increment, { key: "n", delta: 1n })).toMatchObject({ code: "ok" });
+    for (const [method, message] of [
+      [set, { key: "new" }],
+      [batchSet, { items: [{ key: "k" }, { key: "new" }] }],
+      [setIfAbsent, { key: "new" }],
+      [compareAndSwap, { key: "new", expected: absent }],
+      [increment, { key: "new", delta: 1n }],
+      [commit, { mutations: [{ key: "new", kind: { case: "replace", value: {} } }] }],
+    ] as const) {
+      expect(await call(method, message)).toMatchObject({
+        code: "resource_exhausted",
+        message: expect.stringContaining('namespace "default" may hold 2 entries'),
+        details: [{ reason: Reason.QUOTA_EXCEEDED, retryable: false }],
+      });
+    }
+    expect(await call(set, { key: "k", value })).toMatchObject({ code: "ok" });
+    expect(await call(increment, { key: "n", delta: 1n })).toMatchObject({ code: "ok" });
+    expect(await call(KeyValueBasicInterface.method.delete, { key: "k" })).toMatchObject({ code: "ok" });
+    await waitFor(async () => expect(await call(set, { key: "new" })).toMatchObject({ code: "ok" }));
   });
 });

@@ -28,6 +28,15 @@ export function describeCapabilities(harness: Harness): void {
       await dispose();
     });
 
+    test("what counts cheaply has entries and counts", async () => {
+      const { backend, dispose } = await harness.create();
+      expect(backend.countsCheaply).toBe(harness.countsCheaply);
+      if (backend.countsCheaply === true) {
+        expect(backend).toMatchObject({ entries: expect.anything(), scans: expect.anything() });
+      }
+      await dispose();
+    });
+
     test("it is as atomic as declared", async () => {
       const { backend, dispose } = await harness.create();
       expect(backend.atomic).toBe(harness.atomic);

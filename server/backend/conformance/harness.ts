@@ -50,6 +50,8 @@ export interface Harness {
    * not tested.
    */
   readonly atomic: Atomicity;
+  /** Whether the store declares it. Absent = it does not. */
+  readonly countsCheaply?: true;
   /** The shard of a key, if the store is atomic within a shard. */
   readonly shardOf?: (key: string) => number;
   /** Whether the subjects' `advance` works. If not, time is not tested. */

@@ -11,6 +11,7 @@ export function memoryHarness(name: string, wrap: (memory: Backend) => Backend):
     name,
     capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
     durable: false,
+    countsCheaply: true,
     atomic: "namespace",
     movesClock: true,
     maxTtlMs: MAX_TTL_SECONDS * 1000,

@@ -80,6 +80,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     type: inner.type,
     atomic: inner.atomic,
     ...(inner.shardOf && { shardOf: inner.shardOf }),
+    ...(inner.countsCheaply && { countsCheaply: true }),
     ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
     ...(inner.lacks && { lacks: inner.lacks }),
     ...(inner.erase && { erase: guard(inner.erase) }),

@@ -18,6 +18,7 @@ describeBackend({
   name: "sharded memory",
   capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
   durable: false,
+  countsCheaply: true,
   atomic: "shard",
   shardOf: (key) => shardOf(key, 3),
   movesClock: true,

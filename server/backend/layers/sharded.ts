@@ -48,6 +48,7 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
       shards,
       (row, methods) => (namespace, items, call) => spread(methods, items, row, namespace, call),
     ),
+    ...(shards.every(({ countsCheaply }) => countsCheaply === true) && { countsCheaply: true }),
     ...(scanned && { scans: mergeScans(scanned) }),
     ...(erasers && {
       erase: (namespace, step, call) => eraseEach(erasers, namespace, step, call),

@@ -67,6 +67,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
   return {
     type: config.type,
     atomic: "namespace",
+    countsCheaply: true,
     entries: createEntries(space, clock),
     commits: createCommits(space, clock),
     scans: createScans(space, clock),

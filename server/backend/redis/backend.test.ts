@@ -81,6 +81,7 @@ describe.runIf(hasTestRedis())("redis", () => {
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
       capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
       durable: true,
+      countsCheaply: true,
       ...(shards === 1
         ? { atomic: "namespace" as const }
         : { atomic: "shard" as const, shardOf: (key: string) => shardOf(key, shards) }),

@@ -48,6 +48,7 @@ function createShard(
   return {
     type: config.type,
     atomic: "namespace",
+    countsCheaply: true,
     entries: createEntries(connection, keys),
     commits: createCommits(connection, keys),
     scans: createScans(connection, keys),

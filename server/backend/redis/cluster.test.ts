@@ -56,6 +56,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
     name: "redis on a cluster",
     capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
     durable: true,
+    countsCheaply: true,
     atomic: "shard",
     shardOf: (key) => shardOf(key, SHARDS),
     movesClock: false,
