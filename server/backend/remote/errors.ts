@@ -92,7 +92,11 @@ export function toPrismError(thrown: unknown, { call, write }: Asked): PrismErro
   }
   if (detail !== undefined && outcome === told) {
     const field = detail.fieldViolations[0]?.field;
-    return new PrismError(told, detail.message, { cause, ...(field !== undefined && { field }) });
+    return new PrismError(told, detail.message, {
+      cause,
+      ...(field !== undefined && { field }),
+      ...(detail.retryable && { retryAfterMs: detail.retryAfterMs }),
+    });
   }
   return new PrismError(outcome, MESSAGES[outcome] ?? "the plugin failed", { cause });
 }
