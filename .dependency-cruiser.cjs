@@ -148,10 +148,20 @@ module.exports = {
       "wire-messages-in-few-rooms-only",
       {
         path: "^server/",
-        pathNot: `^server/(wire|calls|services|backend/remote)/|^server/(item-metadata|reasons)\\.ts$|${TEST}`,
+        pathNot: `^server/(wire|calls|services|tracing|backend/remote)/|^server/(item-metadata|reasons)\\.ts$|${TEST}`,
       },
       { path: "^gen/" },
       "",
+    ),
+    never(
+      "tracing-looks-at-calls-only",
+      { path: "^server/tracing/", pathNot: TEST },
+      {
+        path: "^(server|client|http2)/",
+        pathNot:
+          "^server/tracing/|^server/calls/policies/trace\\.ts$|^server/wire/(encoder|message-writer)\\.ts$|^server/config/config\\.ts$|^server/reasons\\.ts$",
+      },
+      "It sends what the policy found out, in the encoding of the wire.",
     ),
     never(
       "transport-knows-no-prism",

@@ -29,6 +29,10 @@ import { createSharedQuotas } from "./quota/redis-lessor.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
 import { readTlsFiles } from "./tls-files.ts";
+import { createTracing } from "./tracing/tracing.ts";
+
+/** How long the last spans may take where calls have used up the grace time. */
+const LAST_SPANS_MS = 500;
 
 /** The whole server, before its start. */
 export interface App {
@@ -42,8 +46,8 @@ export interface App {
    */
   start(): Promise<{ readonly data: AddressInfo; readonly admin: AddressInfo }>;
   /**
-   * In this order: health turns to not serving, calls end, connections close, stores close. Safe to
-   * call as soon as `start` was called.
+   * In this order: health turns to not serving, calls end, connections close, stores close, the
+   * last spans are sent. Safe to call as soon as `start` was called.
    */
   stop(): Promise<void>;
   /** Opens the file of the audit log anew: it was moved away. */
@@ -96,6 +100,7 @@ export async function createApp(
     },
     directPath,
   };
+  const tracing = createTracing(config, log);
   const { redisUrl } = config.quotas;
   const quotas = redisUrl === undefined ? undefined : createSharedQuotas(redisUrl, log);
   const authenticator = await createAuthenticator(config, log);
@@ -108,6 +113,7 @@ export async function createApp(
       audit: audits[plane],
       registry,
       meter: meters?.calls,
+      addTrace: tracing?.add,
       makeBucket: quotas?.makeBucket,
       plane,
       authenticator,
@@ -148,6 +154,7 @@ export async function createApp(
   }
 
   async function stop(graceMs: number): Promise<void> {
+    const startedMs = performance.now();
     void beginDrain();
     monitor.close();
     control.endFollowers();
@@ -160,6 +167,8 @@ export async function createApp(
     await registry.close();
     authenticator?.close();
     await audit.close();
+    const leftMs = startedMs + graceMs - performance.now();
+    await tracing?.close(Math.max(leftMs, Math.min(graceMs, LAST_SPANS_MS)));
   }
 
   return {

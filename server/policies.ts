@@ -8,6 +8,8 @@ import { createLogPolicy } from "./calls/policies/log.ts";
 import { createMetricsPolicy } from "./calls/policies/metrics.ts";
 import type { Policy } from "./calls/policies/policy.ts";
 import { createQuotaPolicy } from "./calls/policies/quota.ts";
+import { createSlowCallPolicy } from "./calls/policies/slow.ts";
+import { createTracePolicy, type TracedCall } from "./calls/policies/trace.ts";
 import type { Config } from "./config/config.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
 import { NO_RULES } from "./namespaces/rules.ts";
@@ -17,6 +19,8 @@ export interface PolicySources {
   /** The configuration. A policy that operators set has a section in it. */
   readonly config: Config;
   readonly failures: FailureLog;
+  /** Takes the calls that are traced. `undefined` = none is. */
+  readonly addTrace: ((call: TracedCall) => void) | undefined;
   /** The audit log of the port. */
   readonly audit: Audit;
   /** The namespaces, with the rules that hold for their calls. */
@@ -37,11 +41,14 @@ export interface PolicySources {
  * tells of refusals of the others.
  */
 export function createPolicies(sources: PolicySources): Policy[] {
-  const { failures, audit, registry, meter, plane, authenticator } = sources;
+  const { config, failures, audit, registry, meter, addTrace, plane, authenticator } = sources;
+  const { slowCallMs } = config.logging;
   return [
     createLogPolicy(failures),
+    ...(slowCallMs > 0 ? [createSlowCallPolicy(failures, slowCallMs)] : []),
     createAuditPolicy(audit),
     ...(meter === undefined ? [] : [createMetricsPolicy(meter)]),
+    ...(addTrace === undefined ? [] : [createTracePolicy(config.tracing, addTrace)]),
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),

@@ -80,10 +80,44 @@ export interface Call {
    * call is routed to a store, so stores never look at it.
    */
   keyPrefixes?: readonly string[] | undefined;
+  /** The trace that the call is a part of. Absent = none: it has no caller, or several. */
+  readonly trace?: CallTrace | undefined;
   /**
    * True: the items come from several callers. Each item takes effect, or is refused, on its own.
    */
   readonly each?: boolean;
+}
+
+/** What a call knows of its trace. */
+export interface CallTrace {
+  /**
+   * The header for a call that is made on its behalf (w3.org/TR/trace-context). `undefined` = it
+   * belongs to no trace.
+   */
+  readonly traceparent: string | undefined;
+  /** The header that goes with it. `undefined` = none. */
+  readonly tracestate: string | undefined;
+  /** Hears where the call's time goes. `undefined` = nobody wants to know, as for most calls. */
+  readonly times: PartTimer | undefined;
+}
+
+/** Hears of each part of a call when it begins. */
+export interface PartTimer {
+  /** A call of a store, its waits included. */
+  store(operation: StoreOperation): PartOfCall;
+  /** A wait for the turn at a store. */
+  queue(): PartOfCall;
+}
+
+/** A part of a call that has begun. */
+export interface PartOfCall {
+  end(): void;
+}
+
+/** A method of the contract and the type of its store. */
+export interface StoreOperation {
+  readonly store: string;
+  readonly method: string;
 }
 
 /** Something that counts the calls that use it. It may end them. */

@@ -28,6 +28,7 @@ export function createLane(max: number): Lane {
         inside++;
         return undefined;
       }
+      const wait = call?.trace?.times?.queue();
       return new Promise((resolve, reject) => {
         const signal = call?.signal;
         if (signal?.aborted === true) {
@@ -36,10 +37,12 @@ export function createLane(max: number): Lane {
         }
         const comeIn = () => {
           signal?.removeEventListener("abort", goAway);
+          wait?.end();
           resolve();
         };
         const goAway = () => {
           waiting.delete(comeIn);
+          wait?.end();
           if (signal !== undefined) {
             reject(abortError(signal));
           }

@@ -93,7 +93,7 @@ function wrapUnary(
     row,
     policies,
     async run(request, record, scope, encode) {
-      record.enter(request);
+      record.enter(request, scope);
       try {
         const waits = policies.begin(record, scope);
         if (waits !== undefined) {

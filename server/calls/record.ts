@@ -1,10 +1,19 @@
 import type { X509Certificate } from "node:crypto";
+import type { CallTrace } from "../backend/contract.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import type { CallSeries } from "./call-meter.ts";
 import type { Metadata } from "./metadata.ts";
 import type { MethodRow } from "./methods.ts";
 import { certificateOf, peerOf } from "./peer.ts";
 import type { Principal } from "./principal.ts";
+import type { CallScope } from "./scope.ts";
+import type { CallTimes } from "./times.ts";
+import {
+  formatTraceparent,
+  MAX_TRACESTATE_CHARACTERS,
+  parseTraceparent,
+  type TraceParent,
+} from "./trace-context.ts";
 
 /** Gives a request's headers and peer on demand. */
 export interface RequestSource {
@@ -24,7 +33,7 @@ export interface CallCount {
  * What is known of one RPC while it runs. Made when the headers arrive, and passed to the policies.
  * It copies nothing from the request before somebody asks.
  */
-export class CallRecord {
+export class CallRecord implements CallTrace {
   readonly row: MethodRow;
   readonly requestId: string;
   /** In milliseconds, on the clock of `performance.now()`. */
@@ -33,10 +42,11 @@ export class CallRecord {
   metadata: Metadata | undefined = undefined;
   /** The caller, once a policy has found it out. */
   principal: Principal | undefined = undefined;
-  /** The trace that the call belongs to, as 32 hexadecimal digits. `undefined` = none. */
-  traceId: string | undefined = undefined;
   /** What counts the answer. `undefined` = nobody does. */
   series: CallSeries | undefined = undefined;
+  /** Its own place in a trace. `undefined` = no span is made of it. */
+  span: TraceParent | undefined = undefined;
+  times: CallTimes | undefined = undefined;
   /**
    * How many policies have completed `begin`. Changed only by the chain of policies, like the next
    * one.
@@ -93,6 +103,30 @@ export class CallRecord {
     return this.#request.header(name);
   }
 
+  /** The caller's place in a trace. `undefined` = it named none. */
+  get traceParent(): TraceParent | undefined {
+    return parseTraceparent(this.header("traceparent"));
+  }
+
+  /** The trace that the call belongs to, as 32 hexadecimal digits. `undefined` = none. */
+  get traceId(): string | undefined {
+    return (this.span ?? this.traceParent)?.traceId;
+  }
+
+  get traceparent(): string | undefined {
+    const { span } = this;
+    if (span === undefined) {
+      const parent = this.traceParent;
+      return parent && formatTraceparent(parent);
+    }
+    return formatTraceparent({ ...span, spanId: this.times?.openStore?.spanId ?? span.spanId });
+  }
+
+  get tracestate(): string | undefined {
+    const given = this.traceParent === undefined ? undefined : this.header("tracestate");
+    return given !== undefined && given.length <= MAX_TRACESTATE_CHARACTERS ? given : undefined;
+  }
+
   /**
    * Whether the call reached its policies and handler. The protocol layer answers calls that fail
    * earlier.
@@ -121,9 +155,12 @@ export class CallRecord {
     return name !== undefined && NAMESPACE_PATTERN.test(name) ? name : "";
   }
 
-  /** Called when the request is read. */
-  enter(request: object): void {
+  /** Called when the request is read. What works on the call then sees its trace. */
+  enter(request: object, scope?: CallScope): void {
     this.#entered = true;
+    if (scope !== undefined) {
+      scope.trace = this;
+    }
     const { namespaceField } = this.row;
     if (namespaceField !== undefined) {
       this.#named = (request as Readonly<Record<string, unknown>>)[namespaceField];

@@ -1,4 +1,4 @@
-import type { AbortEvents, Call, CallUse } from "../backend/contract.ts";
+import type { AbortEvents, Call, CallTrace, CallUse } from "../backend/contract.ts";
 import { abortError, PrismError } from "../errors.ts";
 import { MAX_TIMER_MS } from "../limits.ts";
 
@@ -21,6 +21,8 @@ export class CallScope implements Call, AbortEvents {
   readonly deadlineMs: number | undefined;
   /** Set by the policy that knows what the caller may do, before the handler runs. */
   keyPrefixes: readonly string[] | undefined = undefined;
+  /** Set when the request is read. */
+  trace: CallTrace | undefined = undefined;
 
   /** `timeoutMs`: 0 = no deadline. */
   constructor(timeoutMs: number) {

@@ -42,7 +42,7 @@ export class StreamCall<T> implements Batches<T> {
     this.#record = record;
     this.#scope = scope;
     this.#encode = encode;
-    record.enter(request);
+    record.enter(request, scope);
     // A reader that leaves without making room may never ask for more.
     scope.signal.addEventListener("abort", () => this.#end(abortError(scope.signal)));
   }
@@ -84,6 +84,10 @@ export class StreamCall<T> implements Batches<T> {
     }
     this.#record.series?.stream(value.length);
     const encoded = await this.#encode(value);
+    const { times } = this.#record;
+    if (times !== undefined) {
+      times.firstMessageAtMs ??= performance.now();
+    }
     if (encoded instanceof Uint8Array) {
       // A larger batch counts in full at once, because the next may be as large.
       this.#settings.batchBytes = Math.max(encoded.length, batchBytes + (encoded.length - batchBytes) / 8);

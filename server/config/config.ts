@@ -59,6 +59,7 @@ type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
 type Hosts = "*" | readonly string[] | undefined;
 
 type Server = CamelCased<CheckedFile["server"]>;
+type Tracing = CamelCased<CheckedFile["tracing"]>;
 
 /**
  * All decisions of the operator: checked, complete and deeply frozen. `schema.ts` explains the
@@ -100,6 +101,7 @@ export interface Config {
   readonly quotas: QuotaConfig;
   readonly logging: CamelCased<CheckedFile["logging"]>;
   readonly metrics: CamelCased<CheckedFile["metrics"]>;
+  readonly tracing: Omit<Tracing, "tail"> & { readonly tail: CamelCased<CheckedFile["tracing"]["tail"]> };
   readonly limits: CamelCased<CheckedFile["limits"]> & { readonly maxConnectionsPerPeer: number };
 }
 
@@ -114,7 +116,7 @@ export function compile(
   folder: string,
 ): Config {
   const overriddenFile = overrides.reduce(overridden, file);
-  const { server, admin, audit, auth, database, quotas, logging, metrics, limits, ...checked } =
+  const { server, admin, audit, auth, database, quotas, logging, metrics, tracing, limits, ...checked } =
     overriddenFile;
   const backends: Record<string, BackendConfig> = Object.create(null);
   backends[DATABASE] = locate(database, folder);
@@ -169,6 +171,7 @@ export function compile(
     },
     logging: camelCased(logging),
     metrics: camelCased(metrics),
+    tracing: { ...camelCased(tracing), tail: camelCased(tracing.tail) },
     limits: {
       ...camelCased(limits),
       maxConnectionsPerPeer: limits.max_connections_per_peer ?? Math.ceil(limits.max_connections / 2),

@@ -36,7 +36,7 @@ const BYTES = "expected a number of bytes";
 const HOST =
   'expected a host name in lower case or an address, without its port, such as "prism.example.com", or "*"';
 const SECTIONS =
-  "server, admin, audit, auth, database, backends, namespaces, control, quotas, logging, metrics, limits";
+  "server, admin, audit, auth, database, backends, namespaces, control, quotas, logging, metrics, tracing, limits";
 
 // The file, and its problems without the file's name.
 test.each<[string, ...string[]]>([

@@ -17,6 +17,7 @@ import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES } from "../namespaces/rules.t
 import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.ts";
 import { authSchema, PERMISSION_SETTINGS, patternSchema } from "./auth-schema.ts";
 import { setting } from "./setting.ts";
+import { tracingSchema } from "./tracing-schema.ts";
 
 /** The name of the store that `database` describes. */
 export const DATABASE = "database";
@@ -352,6 +353,10 @@ const loggingSchema = z.strictObject({
       env: "PRISM_LOG_FORMAT",
     },
   ),
+  slow_call_ms: setting(
+    whole(0, DAY_MS).default(0),
+    "A call that takes so long has a line with where its time went. Of a stream the time to its first message counts; a call that waits for something has none. 0 = off.",
+  ),
 });
 
 const metricsSchema = z.strictObject({
@@ -457,6 +462,7 @@ export const configSchema = z.strictObject({
   quotas: quotasSchema.prefault({}),
   logging: loggingSchema.prefault({}),
   metrics: metricsSchema.prefault({}),
+  tracing: tracingSchema.prefault({}),
   limits: limitsSchema.prefault({}),
 });
 

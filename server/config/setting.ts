@@ -5,7 +5,7 @@ export interface Source {
   /** The command-line flag with its dashes. Absent = none. */
   readonly flag?: `--${string}`;
   /** The environment variable. Empty = not set. */
-  readonly env: `PRISM_${string}`;
+  readonly env: `${"PRISM" | "OTEL"}_${string}`;
   /** The placeholder for the flag's value in the help text. Absent = the flag takes no value. */
   readonly argument?: string;
   /**

@@ -1,5 +1,5 @@
 import { abortError, asPrismError, PrismError } from "../../errors.ts";
-import { type Answers, type Call, createCall, isRefusal } from "../contract.ts";
+import { type Answers, type Call, createCall, isRefusal, type PartOfCall } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
 import { type ItemsMethod, type ItemsRow, keysOfItems } from "../operations.ts";
 
@@ -38,6 +38,8 @@ interface WaitingCall {
   readonly keys: readonly string[];
   readonly bytes: number;
   readonly call: Call;
+  /** Its wait here, if the call is timed. */
+  readonly wait: PartOfCall | undefined;
   readonly resolve: (results: readonly unknown[] | undefined) => void;
   readonly reject: (error: PrismError) => void;
 }
@@ -97,6 +99,7 @@ export class CallQueue {
         keys: keysOfItems(method, items),
         bytes,
         call,
+        wait: call.trace?.times?.queue(),
         resolve,
         reject,
       } as unknown as WaitingCall;
@@ -145,6 +148,7 @@ export class CallQueue {
     for (const each of this.#waiting) {
       if (each.call.aborted) {
         this.#waitingBytes -= each.bytes;
+        each.wait?.end();
         each.reject(abortError(each.call.signal));
         continue;
       }
@@ -200,6 +204,9 @@ export class CallQueue {
   async #ask(first: WaitingCall, group: readonly WaitingCall[]): Promise<void> {
     const { method } = first;
     const isAlone = group.length === 1;
+    for (const { wait } of group) {
+      wait?.end();
+    }
     try {
       const items = isAlone ? first.items : group.flatMap(({ items }) => items);
       const results = await method.run(this.#namespace, items, isAlone ? first.call : new GroupCall(group));

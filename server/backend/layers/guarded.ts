@@ -13,13 +13,15 @@ type State = "closed" | "opening" | "open" | "closing";
  * - `open` and `close` may be called at any time, in any order and more than once. They run one
  *   after another, and a closed store can be opened again.
  * - `close` refuses new calls and waits for those under way.
+ * - A call that is timed hears how long the store took.
  */
 export function createGuardedBackend(inner: Backend): Backend {
   let state: State = "closed";
   let callsUnderWay = 0;
   let whenIdle: (() => void) | undefined;
 
-  function guard<A, R>(method: StoreMethod<A, R>): StoreMethod<A, R> {
+  function guard<A, R>(method: StoreMethod<A, R>, name: string): StoreMethod<A, R> {
+    const operation = { store: inner.type, method: name };
     return async (namespace, argument, call) => {
       if (state !== "open") {
         throw notOpen();
@@ -27,12 +29,14 @@ export function createGuardedBackend(inner: Backend): Backend {
       if (call.aborted) {
         throw abortError(call.signal);
       }
+      const part = call.trace?.times?.store(operation);
       callsUnderWay++;
       try {
         return await method(namespace, argument, call);
       } catch (error) {
         throw asPrismError(error);
       } finally {
+        part?.end();
         callsUnderWay--;
         if (callsUnderWay === 0) {
           whenIdle?.();
@@ -74,7 +78,7 @@ export function createGuardedBackend(inner: Backend): Backend {
   }
 
   const serially = createSerial();
-  const checkInner = guard(() => inner.check());
+  const checkInner = guard(() => inner.check(), "check");
   const checkCall = createCall();
   return {
     type: inner.type,
@@ -83,7 +87,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     ...(inner.countsCheaply && { countsCheaply: true }),
     ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
     ...(inner.lacks && { lacks: inner.lacks }),
-    ...(inner.erase && { erase: guard(inner.erase) }),
+    ...(inner.erase && { erase: guard(inner.erase, "erase") }),
     ...(inner.figures && { figures: inner.figures }),
     ...wrapMethods(inner, guard),
     open: () => serially(open),

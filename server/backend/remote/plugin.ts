@@ -68,7 +68,7 @@ export class Plugin {
         method,
         call.events ?? call.signal,
         timeLeftMs(call),
-        undefined,
+        headersOf(call),
         request,
       );
       return message;
@@ -92,7 +92,8 @@ export class Plugin {
     this.#admit(method.parent.typeName, input.namespace);
     const once = createAsyncIterable([this.#named(input)]);
     try {
-      const { message } = await this.#transport.stream(method, signal, timeLeftMs(call), undefined, once);
+      const headers = headersOf(call);
+      const { message } = await this.#transport.stream(method, signal, timeLeftMs(call), headers, once);
       return message[Symbol.asyncIterator]();
     } catch (error) {
       throw toPrismError(error, { call, write: false });
@@ -116,6 +117,16 @@ export class Plugin {
       throw new PrismError("overloaded", "too many calls wait for the plugin");
     }
   }
+}
+
+/** The trace that the call is a part of, for the plugin. `undefined` = none. */
+function headersOf({ trace }: Call): Record<string, string> | undefined {
+  const traceparent = trace?.traceparent;
+  if (traceparent === undefined) {
+    return undefined;
+  }
+  const tracestate = trace?.tracestate;
+  return { traceparent, ...(tracestate !== undefined && { tracestate }) };
 }
 
 /** The rest of the call's time, at least a millisecond, because 0 would mean no limit. */

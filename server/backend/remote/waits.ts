@@ -40,6 +40,7 @@ function within(call: Call, maxMs: number): Call {
       return call.aborted;
     },
     signal: call.signal,
+    trace: call.trace,
     deadlineMs: Math.min(call.deadlineMs ?? Number.POSITIVE_INFINITY, performance.now() + maxMs),
   };
 }

@@ -1,6 +1,6 @@
 import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
-import type { Call } from "../contract.ts";
+import type { Call, PartOfCall } from "../contract.ts";
 import { FadingMaximum } from "../fading-maximum.ts";
 import type { Figures } from "../figures.ts";
 import { type AnyItemsRow, WRITE_NAMES, WRITES } from "../operations.ts";
@@ -83,6 +83,8 @@ interface WaitingCall {
   readonly operation: Operation;
   readonly bytes: number;
   readonly call: Call | undefined;
+  /** Its wait here, if the call is timed. */
+  readonly wait: PartOfCall | undefined;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: PrismError) => void;
 }
@@ -201,6 +203,7 @@ export function createWriteQueue(
         break;
       }
       taken++;
+      next.wait?.end();
       if (next.call?.aborted === true) {
         unansweredBytes -= next.bytes;
         next.reject(abortError(next.call.signal));
@@ -230,7 +233,8 @@ export function createWriteQueue(
       unansweredBytes += bytes;
       return new Promise((resolve, reject) => {
         // The writer answers each operation with the result of its type.
-        waiting.push({ operation, bytes, call, resolve: resolve as WaitingCall["resolve"], reject });
+        const wait = call?.trace?.times?.queue();
+        waiting.push({ operation, bytes, call, wait, resolve: resolve as WaitingCall["resolve"], reject });
         schedule();
       });
     },

@@ -51,7 +51,8 @@ function messageOf({ reason, message, echoes }: PrismError): string {
   return echoes || REASONS[reason].namesKeys === true ? ECHOES : message;
 }
 
-function fieldsOf(record: CallRecord, error: PrismError | undefined) {
+/** What a line tells of a call. Absent `error` = success. */
+export function fieldsOf(record: CallRecord, error: PrismError | undefined) {
   const { desc } = record.row;
   return {
     request_id: record.requestId,
