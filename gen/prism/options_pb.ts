@@ -193,8 +193,8 @@ export const rate_limit_rps: GenExtension<ServiceOptions, number> = /*@__PURE__*
   extDesc(file_prism_options, 19);
 
 /**
- * Version of the service, such as "v1". Stated where the package name has none. Empty or absent:
- * see the package name.
+ * Version of the service, such as "v1". Clients and tools read it over reflection; the gateway acts
+ * on none. Stated where the package name has none. Empty or absent: see the package name.
  *
  * @generated from extension: string version = 50202;
  */
@@ -223,7 +223,9 @@ export const timeout_ms: GenExtension<MethodOptions, number> = /*@__PURE__*/
 
 /**
  * True: a client may answer an equal call from an earlier reply. The gateway itself caches no
- * replies. False or absent: it may not.
+ * replies. Its reply to a GET over Connect then has an ETag and `Cache-Control: private`, and a
+ * request whose If-None-Match names that ETag is answered with 304. Failures are never kept. False
+ * or absent: it may not.
  *
  * @generated from extension: bool cacheable = 50302;
  */
@@ -231,8 +233,8 @@ export const cacheable: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
   extDesc(file_prism_options, 23);
 
 /**
- * Seconds for which a client may use an earlier reply. 0 or absent: the client decides. Without
- * meaning unless cacheable is true. Never negative.
+ * Seconds for which a client may use an earlier reply: the max-age of that Cache-Control. 0 or
+ * absent: the client decides. Without meaning unless cacheable is true. Never negative.
  *
  * @generated from extension: int32 rpc_cache_ttl_seconds = 50303;
  */

@@ -11,6 +11,7 @@ import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
 import { toConnectError } from "../calls/status.ts";
 import { asPrismError, PrismError, type Reason } from "../errors.ts";
 import { REASONS, reasonOf } from "../reasons.ts";
+import { answerForCache } from "./cached-answer.ts";
 import { type ConnectCall, connectCall } from "./connect-call.ts";
 import { type MessageLimits, messageTooLarge } from "./message-limits.ts";
 import type { RequestReaders } from "./request-reader.ts";
@@ -63,7 +64,9 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
       const body = single ? bounded(request, call, policy, refused) : request.body;
       const response = await handler({ ...request, body });
       if (record.entered) {
-        return response;
+        return request.method === "GET" && target.row.cacheable
+          ? await answerForCache(target.row, request, response)
+          : response;
       }
       const wireError = call.form && (await readError(call.form, response));
       if (call.form === undefined || wireError === undefined) {

@@ -56,6 +56,11 @@ async function answer(
   const { record } = connectCall(call);
   const sent = counted(request.raw.iterator(KEPT), (bytes) => (record.requestBytes += bytes));
   const response = await handler({ ...call, body: sent });
+  // CORS has its own, which the response's would replace.
+  const vary = reply.getHeader("vary");
+  if (vary !== undefined && response.header?.has("vary") === true) {
+    response.header.append("vary", String(vary));
+  }
   tellHeaders(reply);
   const body = response.body && counted(response.body, (bytes) => record.series?.answer(bytes));
   await universalResponseToNodeResponse({ ...response, ...(body && { body }) }, reply.raw);

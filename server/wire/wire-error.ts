@@ -208,7 +208,8 @@ async function readEnvelope(response: UniversalServerResponse): Promise<Uint8Arr
   return (flags & 1) === 0 ? body.subarray(5) : gunzipSync(body.subarray(5));
 }
 
-async function readBody(response: UniversalServerResponse): Promise<Buffer> {
+/** The whole body of a response. */
+export async function readBody(response: UniversalServerResponse): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) {
     chunks.push(chunk);
