@@ -159,7 +159,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/tracing/|^server/calls/policies/trace\\.ts$|^server/wire/(encoder|message-writer)\\.ts$|^server/config/config\\.ts$|^server/reasons\\.ts$",
+          "^server/tracing/|^server/calls/(methods|policies/trace)\\.ts$|^server/backend/contract\\.ts$|^server/wire/(encoder|message-writer)\\.ts$|^server/config/config\\.ts$|^server/reasons\\.ts$",
       },
       "It sends what the policy found out, in the encoding of the wire.",
     ),

@@ -91,8 +91,8 @@ if (hasH2load()) {
     await using folder = await temporaryFolder();
     const database = (name: string) =>
       type === "memory" ? ({ type } as const) : ({ type, path: `${folder.path}/${name}.db` } as const);
-    await using off = await startPrism({ metrics: false, database: database("off") });
-    await using on = await startPrism({ metrics: true, database: database("on") });
+    await using off = await startPrism({ more: { metrics: { enabled: false } }, database: database("off") });
+    await using on = await startPrism({ database: database("on") });
     await fill(off);
     await fill(on);
     for (const [name, call, shape] of [

@@ -6,7 +6,21 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  calls: ["unary", "latency", "scan", "batch", "clients", "idle", "encoder", "auth", "quota", "metrics", "lists", "start"],
+  calls: [
+    "unary",
+    "latency",
+    "scan",
+    "batch",
+    "clients",
+    "idle",
+    "encoder",
+    "auth",
+    "quota",
+    "metrics",
+    "tracing",
+    "lists",
+    "start",
+  ],
   stores: [
     "durable",
     "refused",

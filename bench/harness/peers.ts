@@ -11,7 +11,7 @@ const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
 /**
  * Starts a whole Prism on free ports, with the given store (default: memory) or the plugin on that
- * port. `args` go to `prism serve`.
+ * port. `more` are further keys of its configuration; `args` go to `prism serve`.
  */
 export async function startPrism(
   settings: {
@@ -21,20 +21,17 @@ export async function startPrism(
     readonly namespaces?: readonly object[];
     readonly pluginPort?: number;
     readonly core?: Core;
-    /** Default: true. */
-    readonly metrics?: boolean;
+    /** Further sections of a configuration file. */
+    readonly more?: object;
   } = {},
   args: readonly string[] = [],
 ): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const file = join(folder, "prism.yaml");
-  const { http2 = "engine", database = { type: "memory" }, pluginPort, core, metrics = true } = settings;
+  const { http2 = "engine", database = { type: "memory" }, pluginPort, core, more } = settings;
   const plugin = { endpoint: `127.0.0.1:${pluginPort}` };
   const namespaces = pluginPort === undefined ? settings.namespaces : [{ name: "default", plugin }];
-  writeFileSync(
-    file,
-    JSON.stringify({ server: { http2 }, database, namespaces, metrics: { enabled: metrics } }),
-  );
+  writeFileSync(file, JSON.stringify({ server: { http2 }, database, namespaces, ...more }));
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   try {
     return await startPeer(

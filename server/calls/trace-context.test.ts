@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { formatTraceparent, parseTraceparent, randomSpanId, randomTraceId } from "./trace-context.ts";
+import {
+  formatTraceparent,
+  isSurelyNotSampled,
+  parseTraceparent,
+  randomSpanId,
+  randomTraceId,
+} from "./trace-context.ts";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN = "00f067aa0ba902b7";
@@ -30,6 +36,12 @@ test.each([
   `00-${TRACE}-${SPAN}-01, 00-${TRACE}-${SPAN}-01`,
 ])("no traceparent: %s", (header) => {
   expect(parseTraceparent(header)).toBeUndefined();
+});
+
+test.each([..."0123456789abcdef"])("the last digit %s says whether it is sampled", (digit) => {
+  const header = `00-${TRACE}-${SPAN}-0${digit}`;
+  expect(isSurelyNotSampled(header)).toBe(!parseTraceparent(header)?.sampled);
+  expect(isSurelyNotSampled(`${header}-more`)).toBe(false);
 });
 
 test("what is written is read", () => {

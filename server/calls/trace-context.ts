@@ -25,6 +25,19 @@ export function parseTraceparent(header: string | undefined): TraceParent | unde
     : undefined;
 }
 
+/** The characters of a traceparent of version 00. */
+const LENGTH = 55;
+
+/**
+ * Whether a traceparent says that its caller does not record the trace. It looks at the last digit
+ * only, because most calls need no more; false = read it.
+ */
+export function isSurelyNotSampled(header: string): boolean {
+  const digit = header.charCodeAt(LENGTH - 1);
+  // The codes of 0 to 9 are as even as the digits, those of a to f the other way round.
+  return header.length === LENGTH && (digit & 1) === (digit < 0x61 ? 0 : 1);
+}
+
 /** Writes a traceparent header. */
 export function formatTraceparent({ traceId, spanId, sampled }: TraceParent): string {
   return `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;

@@ -104,7 +104,6 @@ test("spans have OTLP's field numbers and the names of the semantic conventions"
   expect(attributesOf(part, 9)).toEqual({
     "db.system.name": "postgresql",
     "db.operation.name": "get",
-    "db.namespace": "orders",
   });
 });
 

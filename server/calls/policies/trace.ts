@@ -1,9 +1,16 @@
+import type { StoreOperation } from "../../backend/contract.ts";
 import type { PrismError, Reason } from "../../errors.ts";
 import { REASONS } from "../../reasons.ts";
 import type { MethodRow } from "../methods.ts";
 import type { CallRecord } from "../record.ts";
 import { answerMs, CallTimes, canBeSlow } from "../times.ts";
-import { parseTraceparent, randomSpanId, randomTraceId, type TraceParent } from "../trace-context.ts";
+import {
+  isSurelyNotSampled,
+  parseTraceparent,
+  randomSpanId,
+  randomTraceId,
+  type TraceParent,
+} from "../trace-context.ts";
 import type { Policy } from "./policy.ts";
 
 /** A finished call, for its spans. It holds nothing of the request. */
@@ -30,7 +37,7 @@ export interface TracedPart {
   readonly spanId: string;
   readonly parentSpanId: string;
   /** `undefined` = a wait in a queue. */
-  readonly operation: { readonly store: string; readonly method: string } | undefined;
+  readonly operation: StoreOperation | undefined;
   readonly startMs: number;
   readonly endMs: number;
 }
@@ -56,6 +63,9 @@ export function createTracePolicy({ ratio, tail }: Sampling, add: (call: TracedC
   /** Decides on a new call. */
   function sample(record: CallRecord): void {
     const given = record.header("traceparent");
+    if (given !== undefined && isSurelyNotSampled(given)) {
+      return;
+    }
     // An invalid one counts as none.
     const parent = given === undefined ? undefined : parseTraceparent(given);
     if (parent?.sampled ?? Math.random() < ratio) {
