@@ -2,6 +2,8 @@ import { guardAdminRoutes } from "./admin-access.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
+import type { Config } from "./config/config.ts";
+import { createConfigRoute } from "./config-route.ts";
 import { addHealthRoutes } from "./health-route.ts";
 import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
 import type { NamespaceController } from "./namespaces/controller.ts";
@@ -22,6 +24,8 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
   readonly audit: Audit;
   /** `undefined` = there are none. */
   readonly metrics: MetricSources | undefined;
+  /** The configuration in force. */
+  readonly config: () => Config;
 }
 
 /**
@@ -34,6 +38,7 @@ export function createAdminPlane({
   health,
   authenticator,
   metrics,
+  config,
   ...options
 }: AdminPlaneOptions): Promise<Plane> {
   return createPlane({
@@ -50,6 +55,7 @@ export function createAdminPlane({
         if (metrics !== undefined) {
           app.get("/metrics", createMetricsRoute(metrics));
         }
+        app.get("/config", createConfigRoute(config));
       });
     },
   });

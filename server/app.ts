@@ -1,24 +1,23 @@
 import type { AddressInfo } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { createAdminPlane } from "./admin-plane.ts";
 import { createAuditLog } from "./audit-log.ts";
 import type { Clock } from "./backend/clock.ts";
-import type { Backend } from "./backend/contract.ts";
-import { createBackend } from "./backend/factory.ts";
 import { CallMeter } from "./calls/call-meter.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
+import type { Grant } from "./calls/principal.ts";
 import { createCatalog } from "./catalog/catalogs.ts";
 import { isLoopback } from "./config/address.ts";
 import type { Config, TlsConfig } from "./config/config.ts";
-import type { Grant } from "./calls/principal.ts";
-import { ReadOnlyError } from "./errors.ts";
+import type { Change } from "./config/diff.ts";
 import { createGateway } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
+import { LiveConfig, type LivePart } from "./live-config.ts";
 import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
 import type { DeletionTimes } from "./namespaces/deletion.ts";
-import type { StoreSource } from "./namespaces/open-stores.ts";
-import { NamespaceRegistry } from "./namespaces/registry.ts";
+import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
 import { createPlane, type Plane } from "./plane.ts";
 import { Meters } from "./metrics/meters.ts";
@@ -28,6 +27,7 @@ import type { TlsMaterial } from "./port/options.ts";
 import { createSharedQuotas } from "./quota/redis-lessor.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
+import { type StoreSources, sourcesOf } from "./store-sources.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { createTracing } from "./tracing/tracing.ts";
 
@@ -40,11 +40,19 @@ export interface App {
   readonly registry: NamespaceRegistry;
   /** Who decides which namespaces there are. */
   readonly control: NamespaceController;
+  /** The configuration in force. */
+  readonly config: Config;
   /**
    * Opens the stores, then listens. Throws {@link PrismError} if a store cannot be opened, and
    * Node's own error if an address is not available. Closes then what it opened.
    */
   start(): Promise<{ readonly data: AddressInfo; readonly admin: AddressInfo }>;
+  /**
+   * Puts another configuration in force while calls come, all of it or nothing, but for what needs
+   * a restart. Answers what differs. Throws {@link PrismError} if it is refused, for example
+   * because a store cannot be opened. One at a time, between `start` and `stop`.
+   */
+  apply(next: Config): Promise<readonly Change[]>;
   /**
    * In this order: health turns to not serving, calls end, connections close, stores close, the
    * last spans are sent. Safe to call as soon as `start` was called.
@@ -76,16 +84,18 @@ export async function createApp(
   );
   const meters = config.metrics.enabled ? createMeters(registry, config.metrics.maxNamespaces) : undefined;
   const processMeter = new ProcessMeter();
+  const tools = { log, clock, meterOf: meters && ((name: string) => meters.store(name)) };
+  let sources = sourcesOf(config.backends, new Map(), tools);
   const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
   const control = await createControl(config, registry, {
     log,
-    sources: sourcesOf(config, log, clock, meters),
+    sources,
     ...(deletionTimes && { times: deletionTimes }),
   });
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
-  const gateway = createGateway(config, { log, health, drain: () => beginDrain() });
+  const gateway = createGateway(() => live.inForce, { log, health, drain: () => beginDrain() });
   const shared = {
     log,
     ...server,
@@ -144,7 +154,31 @@ export async function createApp(
     health,
     authenticator,
     metrics: meters && { meters, process: processMeter, registry, health, planes },
+    config: () => live.inForce,
   });
+
+  const logging: LivePart = (next) => () => {
+    log.level = next.logging.level;
+  };
+  const certificates: LivePart = (next) => {
+    const tls = readTls(next.server.tls);
+    return tls === undefined ? () => {} : dataPlane.renewTls(tls);
+  };
+  const credentials: LivePart = ({ auth }) =>
+    authenticator === undefined || auth === undefined || isDeepStrictEqual(auth, live.inForce.auth)
+      ? () => {}
+      : () => authenticator.use(auth);
+  const stores: LivePart = async (next) => {
+    const changed = sourcesOf(next.backends, sources, tools);
+    const names = live.inForce.namespaces.map(({ name }) => name);
+    await control.reconfigure(next.namespaces, changed, async () => {
+      await registry.replace(names, namespacesOf(next, changed));
+    });
+    return () => {
+      sources = changed;
+    };
+  };
+  const live: LiveConfig = new LiveConfig(config, [logging, certificates, credentials, stores]);
 
   /** Refuses new calls. Resolves when those under way have ended. */
   function beginDrain(): Promise<void> {
@@ -174,6 +208,10 @@ export async function createApp(
   return {
     registry,
     control,
+    get config() {
+      return live.inForce;
+    },
+    apply: (next) => live.apply(next),
     async start() {
       try {
         await audit.open();
@@ -195,7 +233,7 @@ export async function createApp(
         throw error;
       }
     },
-    stop: () => stop(server.shutdownGraceMs),
+    stop: () => stop(live.inForce.server.shutdownGraceMs),
     reopenAudit: () => audit.reopen(),
   };
 }
@@ -227,41 +265,17 @@ function createMeters(registry: NamespaceRegistry, maxNamespaces: number): Meter
 }
 
 /**
- * The stores of a configuration. Namespaces with one backend share its store. A backend without a
- * namespace is never opened.
+ * The namespaces of a configuration. Namespaces with one backend share its store. A backend without
+ * a namespace is never opened.
  */
-function sourcesOf(
-  config: Config,
-  log: Logger,
-  clock: Clock | undefined,
-  meters: Meters | undefined,
-): ReadonlyMap<string, StoreSource> {
-  const sources = new Map<string, StoreSource>();
-  for (const [name, settings] of Object.entries(config.backends)) {
-    sources.set(name, {
-      name,
-      async open() {
-        const meter = meters?.store(name);
-        const tools = { log: log.child({ backend: name }), meter, ...(clock && { clock }) };
-        const backend = await createBackend(settings, tools);
-        await backend.open();
-        await warnIfAway(name, backend, log);
-        return backend;
-      },
-    });
-  }
-  return sources;
-}
-
-/** A store that is a separate server may start later; until then its namespaces fail. */
-async function warnIfAway(name: string, backend: Backend, log: Logger): Promise<void> {
-  try {
-    await backend.check();
-  } catch (error) {
-    const err = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    const what = error instanceof ReadOnlyError ? "store takes no writes" : "store is away";
-    log.warn({ backend: name, type: backend.type, err }, what);
-  }
+function namespacesOf({ namespaces }: Config, sources: StoreSources): NamespaceSettings[] {
+  return namespaces.map(({ name, backend, rules }) => {
+    const source = sources.get(backend);
+    if (source === undefined) {
+      throw new TypeError(`the configuration names a backend that it does not have: ${backend}`);
+    }
+    return { name, source, ...(rules && { rules }) };
+  });
 }
 
 /** Says that nothing keeps anybody from calling. */

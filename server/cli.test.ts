@@ -34,6 +34,11 @@ test.each([
   ["serve --listen a:1 --listen b:2", { kind: "serve", file: undefined, flags: { listen: "b:2" } }],
   ["config check f.yaml", { kind: "config-check", file: "f.yaml" }],
   ["config check -- -f", { kind: "config-check", file: "-f" }],
+  ["config check --diff f.yaml", { kind: "config-diff", file: "f.yaml", admin: undefined }],
+  [
+    "config check f.yaml --diff --admin [::1]:8090",
+    { kind: "config-diff", file: "f.yaml", admin: { host: "::1", port: 8090 } },
+  ],
   ["config --help", { kind: "help", topic: "config" }],
   ["config check --help", { kind: "help", topic: "config" }],
   ["auth hash", { kind: "auth-hash", stdin: false }],
@@ -59,6 +64,12 @@ test.each<[string[], string, string | undefined]>([
   [["serve", "--listen", "--memory"], "option '--listen' argument is ambiguous", "serve"],
   [["serve", "--memory=yes"], "option '--memory' does not take an argument", "serve"],
   [["serve", "--config", ""], "option --config needs a file name", "serve"],
+  [["config", "check", "f", "--admin", ":1"], "option --admin goes with --diff", "config"],
+  [
+    ["config", "check", "f", "--diff", "--admin", "http://a"],
+    'option --admin: expected "host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535',
+    "config",
+  ],
   [["config"], '"config" needs a command: config check FILE', "config"],
   [["config", "show"], 'unknown command "config show"; expected: config check FILE', "config"],
   [["config", "check"], '"config check" needs a file name', "config"],
@@ -90,7 +101,7 @@ describe("help", () => {
       expect(helpText()).toContain(part);
     }
     expect(helpText()).toMatch(/\n$/);
-    expect(helpText("config")).toContain("prism config check FILE");
+    expect(helpText("config")).toContain("prism config check [--diff [--admin HOST:PORT]] FILE");
   });
 
   test("that of serve names every flag and variable, and every flag in it is taken", () => {

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { ADDRESS_FORMAT, type Address, parseAddress } from "./config/address.ts";
 import { type Flags, SOURCES } from "./config/settings.ts";
 import { nearest } from "./nearest.ts";
 
@@ -13,6 +14,11 @@ export type Command =
   | { readonly kind: "config-check"; readonly file: string }
   /** Print the hash of an API key: of the one on standard input, or else of a new one. */
   | { readonly kind: "auth-hash"; readonly stdin: boolean }
+  /**
+   * Check a configuration file and compare it with a running gateway, whose admin port is there.
+   * `undefined` = where the file says.
+   */
+  | { readonly kind: "config-diff"; readonly file: string; readonly admin: Address | undefined }
   /** Print {@link helpText} of `topic`; `undefined` = the program's. */
   | { readonly kind: "help"; readonly topic: Topic | undefined }
   /** Print the version. */
@@ -111,9 +117,11 @@ function parseServe(argv: readonly string[]): Command {
   return { kind: "serve", file: typeof file === "string" ? file : undefined, flags: { ...flags } };
 }
 
+const CONFIG_OPTIONS = { ...HELP_OPTION, diff: { type: "boolean" }, admin: { type: "string" } } as const;
+
 function parseConfig(argv: readonly string[]): Command {
-  const { values, positionals } = strictly("config", argv, HELP_OPTION, () =>
-    parseArgs({ args: [...argv], allowPositionals: true, options: HELP_OPTION }),
+  const { values, positionals } = strictly("config", argv, CONFIG_OPTIONS, () =>
+    parseArgs({ args: [...argv], allowPositionals: true, options: CONFIG_OPTIONS }),
   );
   if (values.help === true) {
     return { kind: "help", topic: "config" };
@@ -131,7 +139,18 @@ function parseConfig(argv: readonly string[]): Command {
   if (further.length > 0) {
     throw new UsageError(`unexpected argument "${further[0]}"`, "config");
   }
-  return { kind: "config-check", file };
+  const { diff = false, admin } = values;
+  if (!diff) {
+    if (admin !== undefined) {
+      throw new UsageError("option --admin goes with --diff", "config");
+    }
+    return { kind: "config-check", file };
+  }
+  const address = admin === undefined ? undefined : parseAddress(admin);
+  if (admin !== undefined && address === undefined) {
+    throw new UsageError(`option --admin: expected ${ADDRESS_FORMAT}`, "config");
+  }
+  return { kind: "config-diff", file, admin: address };
 }
 
 const AUTH_OPTIONS = { ...HELP_OPTION, stdin: { type: "boolean" } } as const;
@@ -202,7 +221,7 @@ const MAIN_HELP = `prism: a data access gateway
 
 usage:
   prism serve [options]      run the gateway
-  prism config check FILE    check a configuration file, and nothing else
+  prism config check FILE    check a configuration file; with --diff: what would it change?
   prism auth hash            make an API key and the hash for the configuration
   prism version              print the version
   prism help [COMMAND]       print this, or the help of a command
@@ -211,14 +230,26 @@ exit codes:
   0  done, or stopped as asked
   1  failed while running
   2  wrong command line or configuration
+  3  config check --diff: the file would change something
 `;
 
-const CONFIG_HELP = `usage: prism config check FILE
+const CONFIG_HELP = `usage: prism config check [--diff [--admin HOST:PORT]] FILE
 
 Checks a configuration file the way "prism serve" would, with the same environment
 variables, and prints every problem as file:line:column. Opens no store and no port.
 
-Exit code 0: usable; 2: not.
+options:
+  --diff
+      also ask a running gateway for its configuration, and print what the file would
+      change there and what of it needs a restart. The gateway's own flags and variables
+      stay what they are. Secrets are not compared
+  --admin HOST:PORT
+      the gateway's admin port; without it admin.listen_address of the file
+  -h, --help
+      print this
+
+Exit code 0: usable, and nothing would change; 1: the gateway does not answer;
+2: not usable; 3: usable, and something would change.
 `;
 
 const AUTH_HELP = `usage: prism auth hash [--stdin]

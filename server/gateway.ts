@@ -22,18 +22,22 @@ interface GatewayParts {
   readonly drain: () => Promise<void>;
 }
 
-/** Makes it before the start. */
-export function createGateway(config: Config, { log, health, drain }: GatewayParts): RunningGateway {
+/** Makes it before the start. `config` is what is in force. */
+export function createGateway(config: () => Config, { log, health, drain }: GatewayParts): RunningGateway {
   let startedAtMs = Date.now();
   let startedTicks = performance.now();
   let addresses = { data: "", admin: "" };
-  const backends = Object.entries(config.backends).map(
-    ([name, backend]) => [name, { type: backend.type, place: placeOf(backend) }] as const,
-  );
   return {
     version: readVersion(),
-    limits: config.limits,
-    backends: new Map(backends),
+    get limits() {
+      return config().limits;
+    },
+    get backends() {
+      const backends = Object.entries(config().backends);
+      return new Map(
+        backends.map(([name, backend]) => [name, { type: backend.type, place: placeOf(backend) }]),
+      );
+    },
     get startedAtMs() {
       return startedAtMs;
     },

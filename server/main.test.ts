@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { freePorts } from "../tests/helpers/port.ts";
 import { NODE_FLAGS, NODE_VARIABLES, spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { waitFor } from "../tests/helpers/until.ts";
 
@@ -151,6 +152,54 @@ test("--version, --help, config check", async () => {
   expect(refused).toMatchObject({ code: 2, stdout: "" });
   expect(refused.stderr).toMatch(/bad\.yaml:5:5: namespaces\[0\]\.backend: /);
 });
+
+test("config check --diff says what a file would change in a running gateway", async () => {
+  await using folder = await temporaryFolder();
+  const running = join(folder.path, "running.yaml");
+  const other = join(folder.path, "other.yaml");
+  const url = (password: string) => `"redis://:${password}@cache:6379"`;
+  const yaml = (password: string) =>
+    `database: {type: memory}\nbackends: {r: {type: redis, url: ${url(password)}}}\n`;
+  await writeFile(running, yaml("pa55"));
+  await using server = await spawnServer(["--config", running]);
+  const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
+  const diff = (file: string, env = {}) => prism(["config", "check", "--diff", "--admin", admin, file], env);
+  // The address is a flag of the gateway, and variables of this shell are none of its business.
+  expect(await diff(running, { PRISM_LOG_LEVEL: "debug", PRISM_PORT: "1" })).toEqual({
+    code: 0,
+    stdout: `${running}: ok, and what is in force at ${admin}\n`,
+    stderr: "",
+  });
+  await writeFile(
+    other,
+    `${yaml("other")}server: {listen_address: ":1"}\nnamespaces: [{name: a}]\nlimits: {max_connections: 1}\n`,
+  );
+  expect(await diff(other)).toEqual({
+    code: 3,
+    stdout: `${other}: ok, but not what is in force at ${admin}
+namespaces.a: added
+namespaces.default: removed
+limits.max_connections: 10000 -> 1; needs a restart
+`,
+    stderr: "",
+  });
+  await writeFile(other, "namespaces: []\n");
+  expect(await diff(other)).toMatchObject({ code: 2, stdout: "" });
+  await writeFile(other, `admin: {listen_address: "${server.address}"}\n`);
+  const closed = `127.0.0.1:${(await freePorts(1))[0]}`;
+  const [wrongPort, nobody] = await Promise.all([
+    prism(["config", "check", "--diff", other]),
+    prism(["config", "check", "--diff", "--admin", closed, other]),
+  ]);
+  expect(wrongPort).toMatchObject({ code: 1, stdout: "" });
+  expect(wrongPort.stderr).toBe(
+    `prism: the gateway's admin port at ${server.address} does not tell its configuration: HTTP 404\n`,
+  );
+  expect(nobody).toMatchObject({ code: 1, stdout: "" });
+  expect(nobody.stderr).toBe(
+    `prism: the gateway's admin port at ${closed} does not answer (ECONNREFUSED); --admin HOST:PORT says where it is\n`,
+  );
+}, 60_000);
 
 test("a wrong command line and a wrong variable are refused with exit code 2", async () => {
   expect(await prism(["srve"])).toMatchObject({ code: 2, stderr: expect.stringContaining("serve") });

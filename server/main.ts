@@ -1,10 +1,12 @@
+import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import type { Logger } from "pino";
 import type { App } from "./app.ts";
 import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
 import { helpText, parseCommand, UsageError } from "./cli.ts";
-import { hostPort } from "./config/address.ts";
+import { type Address, hostPort } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
+import { renderChange } from "./config/diff.ts";
 import { loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Flags } from "./config/settings.ts";
@@ -13,10 +15,12 @@ import { endLogOutput } from "./log-output.ts";
 import { readVersion } from "./version.ts";
 
 /**
- * Exit codes: 0 done, 1 the server could not run, 2 the command line or the configuration is wrong.
+ * Exit codes: 0 done, 1 the server could not run or be asked, 2 the command line or the
+ * configuration is wrong, 3 a compared configuration differs.
  */
 const FAILED = 1;
 const MISUSED = 2;
+const DIFFERENT = 3;
 
 async function main(argv: readonly string[]): Promise<void> {
   const command = parseCommand(argv);
@@ -33,6 +37,8 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(`${command.stdin ? "" : `key:  ${key}\n`}hash: ${hashApiKey(key)}\n`);
       return;
     }
+    case "config-diff":
+      return printDiff(command.file, command.admin);
     case "help":
       process.stdout.write(helpText(command.topic));
       return;
@@ -65,22 +71,40 @@ async function readKey(): Promise<string> {
   return key;
 }
 
+async function printDiff(file: string, admin: Address | undefined): Promise<void> {
+  const { compareWithRunning } = await import("./compare.ts");
+  const { asked, changes } = await compareWithRunning(file, admin, process.env, process.cwd());
+  const same = changes.length === 0;
+  const what = `${same ? "and" : "but not"} what is in force at ${asked}`;
+  process.stdout.write([`${file}: ok, ${what}`, ...changes.map(renderChange), ""].join("\n"));
+  process.exitCode = same ? 0 : DIFFERENT;
+}
+
 async function serve(file: string | undefined, flags: Flags): Promise<void> {
-  const config = loadConfig({ file, env: process.env, flags, cwd: process.cwd() });
+  const source = { file, env: process.env, flags, cwd: process.cwd() };
+  const config = loadConfig(source);
   // Imported late: the other commands need no server and answer at once.
   const { createApp } = await import("./app.ts");
   const { createLog } = await import("./log.ts");
+  const { createReloads } = await import("./reloads.ts");
   const log = await createLog(config.logging);
+  const reloads = createReloads({ config, log, load: () => loadConfig({ ...source, mayBeEmpty: false }) });
   const app = await createApp(config, { log });
   // Before `start`, so that a signal during it is not lost.
   const stopRequested = firstSignal();
-  process.on("SIGHUP", () => app.reopenAudit());
+  onHangUp(() => {
+    app.reopenAudit();
+    reloads.request("SIGHUP");
+  });
   const { data, admin } = await app.start();
   log.info({ version: readVersion(), listen: hostPort(data), admin_listen: hostPort(admin) }, "ready");
   if (process.stdout.isTTY) {
     process.stdout.write(tryThis(config, data.port));
   }
-  await stop(app, await stopRequested, log);
+  reloads.begin(app);
+  const signal = await stopRequested;
+  reloads.close();
+  await stop(app, signal, log);
 }
 
 async function stop(app: App, signal: NodeJS.Signals, log: Logger): Promise<void> {
@@ -113,6 +137,31 @@ function firstSignal(): Promise<NodeJS.Signals> {
       });
     }
   });
+}
+
+/**
+ * Calls `reload` for each SIGHUP, but stops the server if the terminal is gone that it was started
+ * from. The system sends the same signal then, and who closes a terminal means that.
+ */
+function onHangUp(reload: () => void): void {
+  const onTerminal = process.stdout.isTTY && hasTerminal();
+  process.on("SIGHUP", () => {
+    if (onTerminal && !hasTerminal()) {
+      process.kill(process.pid, "SIGTERM");
+    } else {
+      reload();
+    }
+  });
+}
+
+/** Whether the process has a terminal, which can be opened by this name. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Two lines for somebody who started the server by hand. */

@@ -18,7 +18,7 @@ import { collectGarbageSoon } from "./garbage.ts";
 import type { HostCheck } from "./host-check.ts";
 import { createEngineHttp2 } from "./port/http2-engine.ts";
 import { createNodeHttp2 } from "./port/http2-node.ts";
-import type { PortOptions } from "./port/options.ts";
+import type { PortOptions, TlsMaterial } from "./port/options.ts";
 import { createPort, type Port } from "./port/port.ts";
 import { answerNotFound, answerUnread, createRequestCheck } from "./unrouted.ts";
 import { applyProtocolPolicy } from "./wire/connect-policy.ts";
@@ -86,6 +86,8 @@ export interface PlaneFigures {
 export interface Plane {
   figures(): PlaneFigures;
   listen(host: string, port: number): Promise<AddressInfo>;
+  /** As {@link Port.renewTls}. */
+  renewTls(tls: TlsMaterial): () => void;
   /**
    * Takes no new calls. Calls in flight go on. Resolves when the last connection is closed. It can
    * be called again, and `close` goes on from there.
@@ -280,6 +282,8 @@ function lifecycle(
 
     listen: (host, portNumber) => port.listen(host, portNumber),
     drain,
+
+    renewTls: (tls) => port.renewTls(tls),
 
     async close(graceMs) {
       const ended = drain();

@@ -47,10 +47,10 @@ export function placeOf(config: BackendConfig): string {
 }
 
 /** Makes the file names absolute. Relative ones start at `folder`, which is absolute. */
-export function locate(config: BackendConfig, folder: string): BackendConfig {
+export function locate<Config extends BackendConfig>(config: Config, folder: string): Config {
   const absolute = (file: string) => resolve(folder, file);
   const located: StoreConfig = roomOf(config.type).locate?.(config, absolute) ?? config;
   const tls = located.tls && locateTlsFiles(located.tls, folder);
   // A room answers options of its own type.
-  return { ...located, ...(tls && { tls }) } as BackendConfig;
+  return { ...located, ...(tls && { tls }) } as Config;
 }

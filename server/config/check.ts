@@ -168,7 +168,12 @@ function found(value: unknown, source: string): string {
 
 /** `source` in double quotes, on one line, shortened. */
 export function quote(source: string): string {
-  return JSON.stringify(source.length <= MAX_QUOTED ? source : `${source.slice(0, MAX_QUOTED)}...`);
+  return JSON.stringify(shorten(source));
+}
+
+/** Enough of a text to find it by. */
+export function shorten(text: string): string {
+  return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}...`;
 }
 
 function typeName(value: unknown): string {

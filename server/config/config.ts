@@ -2,8 +2,10 @@ import { resolve } from "node:path";
 import type { AuthSettings } from "../auth/settings.ts";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
 import { type ControlConfig, defaultControl, locateControl } from "../catalog/config.ts";
+import type { SavedNamespace } from "../namespaces/catalog.ts";
 import type { CallLimits, NamespaceRules } from "../namespaces/rules.ts";
 import type { Address } from "./address.ts";
+import { renderPath } from "./problem.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
 import type { Override } from "./settings.ts";
 
@@ -69,6 +71,17 @@ type Tracing = CamelCased<CheckedFile["tracing"]>;
 export interface Config {
   /** The absolute name of its file; `undefined` = there is no file. */
   readonly file: string | undefined;
+  /**
+   * What all the rest is made of, in the words of the file: every setting with its default, with
+   * flags and variables in their places and file names absolute. `GET /config` shows it, and a
+   * reload compares it.
+   */
+  readonly settings: CheckedFile;
+  /**
+   * The settings that a flag or a variable has given, which no file changes:
+   * `server.listen_address`.
+   */
+  readonly overridden: readonly string[];
   readonly server: Omit<Server, "listenAddress" | "hosts" | "tls" | "cors"> & {
     readonly listen: Address;
     readonly hosts: Hosts;
@@ -94,8 +107,10 @@ export interface Config {
    * names are absolute; the object has no prototype. A store may have no namespace.
    */
   readonly backends: Readonly<Record<string, BackendConfig>>;
-  /** At least one, in the order of the file. */
+  /** Those that the operator wrote, in the order of the file. */
   readonly namespaces: readonly NamespaceConfig[];
+  /** Those that were made at run time and are kept in the file. */
+  readonly made: readonly SavedNamespace[];
   /** Where namespaces that are made at run time are kept. `isDefault`: nobody chose it. */
   readonly control: ControlConfig & { readonly isDefault: boolean };
   readonly quotas: QuotaConfig;
@@ -110,20 +125,30 @@ export interface Config {
  * relative file names start. Overrides have none.
  */
 export function compile(
-  file: CheckedFile,
+  checked: CheckedFile,
   overrides: readonly Override[],
-  fileName: string | undefined,
+  file: string | undefined,
   folder: string,
 ): Config {
-  const overriddenFile = overrides.reduce(overridden, file);
+  return fromSettings(located(overrides.reduce(overridden, checked), folder), {
+    file,
+    overridden: overrides.map(({ path }) => renderPath(path)),
+  });
+}
+
+/** The same configuration with other settings, whose file names are absolute. */
+export function withSettings({ file, overridden }: Config, settings: CheckedFile): Config {
+  return fromSettings(settings, { file, overridden });
+}
+
+function fromSettings(settings: CheckedFile, origin: Pick<Config, "file" | "overridden">): Config {
   const { server, admin, audit, auth, database, quotas, logging, metrics, tracing, limits, ...checked } =
-    overriddenFile;
+    settings;
   const backends: Record<string, BackendConfig> = Object.create(null);
-  backends[DATABASE] = locate(database, folder);
-  for (const [name, backend] of Object.entries(checked.backends)) {
-    backends[name] = locate(backend, folder);
-  }
-  const namespaces = checked.namespaces.map((namespace) => {
+  backends[DATABASE] = database;
+  Object.assign(backends, checked.backends);
+  const written = checked.namespaces.filter(({ made }) => made === undefined);
+  const namespaces = written.map((namespace) => {
     const { name, pattern, backend = DATABASE, plugin } = namespace;
     const rules = rulesOf(namespace);
     if (plugin === undefined) {
@@ -131,38 +156,37 @@ export function compile(
     }
     // No backend's name in the file can have this form.
     const own = `plugin:${name}`;
-    backends[own] = locate(plugin, folder);
+    backends[own] = plugin;
     return { name, pattern, backend: own, rules };
   });
 
   const isInUse = namespaces.some(({ backend }) => backend === DATABASE);
-  const chosen = checked.control;
-  const control = chosen
-    ? locateControl(chosen, folder)
-    : defaultControl(isInUse ? backends[DATABASE] : undefined);
+  const control = checked.control ?? defaultControl(isInUse ? database : undefined);
 
   const defaultHost = auth === undefined ? "127.0.0.1" : "0.0.0.0";
   const { listenAddress, hosts, tls, cors, ...rest } = camelCased(server);
   return deepFreeze({
-    file: fileName,
+    ...origin,
+    settings,
     server: {
       ...rest,
       // A port alone may have come from a flag or a variable.
       listen: { host: defaultHost, port: DEFAULT_PORT, ...listenAddress },
       hosts: allOrSome(hosts),
-      tls: tls && tlsOf(tls, folder),
+      tls: tls && tlsOf(tls),
       corsOrigins: allOrSome(cors.origins),
     },
     admin: {
       listen: admin.listen_address,
       hosts: allOrSome(admin.hosts),
-      tls: admin.tls && tlsOf(admin.tls, folder),
+      tls: admin.tls && tlsOf(admin.tls),
     },
-    audit: { file: audit.file && resolve(folder, audit.file) },
-    auth: auth && authOf(auth, folder),
+    audit: { file: audit.file },
+    auth: auth && authOf(auth),
     backends,
     namespaces,
-    control: { ...control, isDefault: chosen === undefined },
+    made: checked.namespaces.flatMap(savedOf),
+    control: { ...control, isDefault: checked.control === undefined },
     quotas: {
       default: camelCased(quotas.default),
       principals: quotas.principals.map(camelCased),
@@ -179,24 +203,21 @@ export function compile(
   });
 }
 
-function tlsOf(tls: NonNullable<CheckedFile["server"]["tls"]>, folder: string): TlsConfig {
+function tlsOf(tls: NonNullable<CheckedFile["server"]["tls"]>): TlsConfig {
   return {
-    certFile: resolve(folder, tls.cert),
-    keyFile: resolve(folder, tls.key),
-    clientCaFile: tls.client_ca && resolve(folder, tls.client_ca),
+    certFile: tls.cert,
+    keyFile: tls.key,
+    clientCaFile: tls.client_ca,
     optionalClientCerts: tls.client_certificates === "optional",
   };
 }
 
-function authOf(
-  { api_keys, jwt, certificates, roles }: NonNullable<CheckedFile["auth"]>,
-  folder: string,
-): AuthSettings {
+function authOf({ api_keys, jwt, certificates, roles }: NonNullable<CheckedFile["auth"]>): AuthSettings {
   return {
     apiKeys: api_keys.map(({ expires_at: expiresAtMs, ...key }) => ({ ...key, expiresAtMs })),
     jwt: jwt.map(({ jwks_url: url, jwks_file: file, ...issuer }) => ({
       ...camelCased(issuer),
-      keys: url === undefined ? { file: resolve(folder, file ?? "") } : { url },
+      keys: url === undefined ? { file: file ?? "" } : { url },
     })),
     certificates: certificates && camelCased(certificates),
     roles: roles.map(({ admin_role: adminRole, grants, ...role }) => ({
@@ -210,6 +231,53 @@ function authOf(
 /** A list that may be "*" alone. */
 function allOrSome<T extends readonly string[] | undefined>(names: T): "*" | T {
   return names?.includes("*") ? "*" : names;
+}
+
+/** Makes the file names absolute. Relative ones start at `folder`. */
+function located(settings: CheckedFile, folder: string): CheckedFile {
+  const { server, admin, audit, auth, database, backends, namespaces, control } = settings;
+  return {
+    ...settings,
+    server: { ...server, tls: server.tls && locatedTls(server.tls, folder) },
+    admin: { ...admin, tls: admin.tls && locatedTls(admin.tls, folder) },
+    audit: { ...audit, file: audit.file && resolve(folder, audit.file) },
+    auth: auth && {
+      ...auth,
+      jwt: auth.jwt.map((issuer) => ({
+        ...issuer,
+        jwks_file: issuer.jwks_file && resolve(folder, issuer.jwks_file),
+      })),
+    },
+    database: locate(database, folder),
+    backends: Object.fromEntries(
+      Object.entries(backends).map(([name, backend]) => [name, locate(backend, folder)]),
+    ),
+    namespaces: namespaces.map(({ plugin, ...namespace }) => ({
+      ...namespace,
+      ...(plugin && { plugin: locate(plugin, folder) }),
+    })),
+    control: control && locateControl(control, folder),
+  };
+}
+
+function locatedTls<T extends NonNullable<CheckedFile["server"]["tls"]>>(tls: T, folder: string): T {
+  return {
+    ...tls,
+    cert: resolve(folder, tls.cert),
+    key: resolve(folder, tls.key),
+    client_ca: tls.client_ca && resolve(folder, tls.client_ca),
+  };
+}
+
+function savedOf(namespace: CheckedFile["namespaces"][number]): SavedNamespace[] {
+  const { name, pattern, backend = DATABASE, made } = namespace;
+  if (made === undefined) {
+    return [];
+  }
+  const { version, at, deleting, wishes } = made;
+  const rules = rulesOf(namespace);
+  const createdAtMs = Date.parse(at);
+  return [{ name, pattern, backend, rules, wishes: camelCased(wishes), createdAtMs, deleting, version }];
 }
 
 function rulesOf({ limits, ttl, access }: CheckedFile["namespaces"][number]): NamespaceRules {

@@ -65,15 +65,15 @@ function coversAll(host: string, other: string): boolean {
   return host === "::" || (host === "0.0.0.0" && !isIPv6(other));
 }
 
-function checkTls({ server, admin, backends, namespaces, control }: Config): readonly Finding[] {
+function checkTls({ server, admin, backends, settings, control }: Config): readonly Finding[] {
   const own = [...checkPortTls("server", server.tls), ...checkPortTls("admin", admin.tls)];
-  const plugins = new Map(namespaces.map(({ backend }, index) => [backend, index]));
+  const plugins = new Map(settings.namespaces.map(({ name }, index) => [`plugin:${name}`, index]));
   const ofStores = Object.entries(backends).flatMap(([name, backend]) => {
     const { tls: files }: StoreConfig = backend;
     if (files === undefined) {
       return [];
     }
-    const plugin = name.startsWith("plugin:") ? plugins.get(name) : undefined;
+    const plugin = plugins.get(name);
     const path = [...(plugin === undefined ? pathOf(name) : ["namespaces", plugin, "plugin"]), "tls"];
     return checkTlsFiles(files, pathsIn(path));
   });
@@ -101,11 +101,13 @@ function checkPortTls(section: "server" | "admin", tls: TlsConfig | undefined): 
 }
 
 /** The rooms' findings about several of their stores. */
-function checkStores({ backends, namespaces, file }: Config): readonly Finding[] {
+function checkStores({ backends, namespaces, made, file }: Config): readonly Finding[] {
   const inUse = Object.entries(backends).filter(
     // The default store always exists, but is opened only for a namespace.
     ([name]) =>
-      name !== DATABASE || file === undefined || namespaces.some((namespace) => namespace.backend === name),
+      name !== DATABASE ||
+      file === undefined ||
+      [...namespaces, ...made].some((namespace) => namespace.backend === name),
   );
   return ROOMS.flatMap((room) => {
     const paths = new Map<ConfiguredStore<StoreConfig>, readonly PropertyKey[]>();

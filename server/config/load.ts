@@ -25,6 +25,10 @@ export interface LoadOptions {
   readonly cwd: string;
   /** False skips certificates, keys and the places of databases. Absent = true. */
   readonly checkFiles?: boolean;
+  /** Stands for the text of the file, which is not read then. */
+  readonly text?: string | undefined;
+  /** False refuses a file with nothing in it, which is a configuration too. Absent = true. */
+  readonly mayBeEmpty?: boolean;
 }
 
 /**
@@ -34,13 +38,14 @@ export interface LoadOptions {
  *
  * @throws {ConfigError} with all problems.
  */
-export function loadConfig({ file: fileGiven, env, flags, cwd, checkFiles = true }: LoadOptions): Config {
+export function loadConfig(options: LoadOptions): Config {
+  const { file: fileGiven, env, flags, cwd, checkFiles = true } = options;
   const problems: Problem[] = [];
   const overrides = readOverrides(env, flags, cwd, problems);
   const file = fileGiven ?? configFileOf(env);
   const path = file === undefined ? undefined : resolve(cwd, file);
   const document =
-    file === undefined || path === undefined ? undefined : openDocument(file, path, env, problems);
+    file === undefined || path === undefined ? undefined : openDocument(file, path, options, problems);
 
   const checked = check(configSchema, document?.value ?? {}, document?.sourceOf);
   if (document !== undefined && file !== undefined) {
@@ -83,20 +88,35 @@ function tell(
   }
 }
 
-function openDocument(file: string, path: string, env: Env, problems: Problem[]): ConfigDocument | undefined {
+function openDocument(
+  file: string,
+  path: string,
+  { env, text: given, mayBeEmpty = true }: LoadOptions,
+  problems: Problem[],
+): ConfigDocument | undefined {
   const refuse = (message: string) => {
     problems.push({ file, line: undefined, column: undefined, path: "", message });
     return undefined;
   };
-  const read = readFileAtMost(path, MAX_CONFIG_FILE_BYTES);
+  const read = given === undefined ? readConfigFile(path) : { text: given };
   if ("error" in read) {
     return refuse(read.error);
   }
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(read.bytes);
-  } catch {
-    return refuse("not UTF-8 text");
+  if (!mayBeEmpty && read.text.trim() === "") {
+    return refuse("empty, as a file is while it is written; {} stands for a configuration of defaults");
   }
-  return readDocument(text, file, env, problems);
+  return readDocument(read.text, file, env, problems);
+}
+
+/** The text of a configuration file, or an error in the operator's words. */
+export function readConfigFile(path: string): { readonly text: string } | { readonly error: string } {
+  const read = readFileAtMost(path, MAX_CONFIG_FILE_BYTES);
+  if ("error" in read) {
+    return read;
+  }
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(read.bytes) };
+  } catch {
+    return { error: "not UTF-8 text" };
+  }
 }

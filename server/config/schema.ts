@@ -133,6 +133,10 @@ const serverSchema = z
       'Host names that are answered besides those of loopback (localhost, 127.0.0.0/8, [::1]), without ports; "*" alone = all. Absent = on loopback none, so that no web page reaches the port by a name of its own; elsewhere all.',
     ),
     tls: setting(tlsSchema.optional(), "TLS on the port of the data plane. Absent = plaintext."),
+    reload: setting(
+      z.enum(["auto", "sighup", "off"]).default("auto"),
+      "When this file and the TLS files are read again: auto = on SIGHUP and a moment after one of them changes, sighup = on SIGHUP alone, off = at a start alone.",
+    ),
     // The implementation of HTTP/2. Node's is for tests and comparison, so no text offers it.
     http2: z.enum(["engine", "node"]).default("engine"),
     json_unknown_fields: setting(
@@ -277,6 +281,24 @@ const accessSchema = z.strictObject({
     .default([]),
 });
 
+/** What is kept of a namespace that was made at run time, beside what every namespace has. */
+const madeSchema = z.strictObject({
+  version: whole(1, MAX_COUNT),
+  at: z.iso.datetime({ error: 'expected a time such as "2026-01-31T12:00:00.000Z"' }),
+  deleting: z.boolean().default(false),
+  wishes: z
+    .strictObject({
+      read_rps: whole(0, MAX_COUNT).default(0),
+      write_rps: whole(0, MAX_COUNT).default(0),
+      data_size_gb: whole(0, MAX_COUNT).default(0),
+      retention_days: whole(0, MAX_COUNT).default(0),
+      consistency: z.string().default(""),
+      cache_enabled: z.boolean().default(false),
+      cache_ttl_seconds: whole(0, MAX_COUNT).default(0),
+    })
+    .prefault({}),
+});
+
 const namespaceSchema = z
   .strictObject({
     name: setting(nameSchema.clone(), "What callers name it."),
@@ -292,10 +314,18 @@ const namespaceSchema = z
     limits: namespaceLimitsSchema.refine(hasRate, NO_RATE).prefault({}),
     ttl: ttlSchema.prefault({}),
     access: accessSchema.prefault({}),
+    made: setting(
+      madeSchema.optional(),
+      "The gateway writes it where the namespace was made at run time. Such a namespace is changed on the admin port, not here.",
+    ),
   })
   .refine(({ backend, plugin }) => backend === undefined || plugin === undefined, {
     path: ["plugin"],
     error: "cannot be combined with backend: both say where data goes",
+  })
+  .refine(({ made, plugin }) => made === undefined || plugin === undefined, {
+    path: ["made"],
+    error: "cannot be combined with plugin",
   });
 
 const quotasSchema = z

@@ -142,6 +142,16 @@ async function changeAtRandom(
         ends.push((await registry.change(settings)).ended);
         expect(model.has(name)).toBe(true);
         model.set(name, source.name);
+      } else if (kind < 0.75) {
+        // What is there or not may change before it is this one's turn, so the model follows after.
+        const settings = NAMES.flatMap((each) =>
+          random() < 0.5 ? [{ name: each, source: pick(sources) }] : [],
+        );
+        ends.push((await registry.replace(NAMES, settings)).ended);
+        model.clear();
+        for (const each of settings) {
+          model.set(each.name, each.source.name);
+        }
       } else if (kind < 0.8) {
         // A later change may be done before its wait is over.
         await registry.drain(name, 0);

@@ -25,7 +25,9 @@ function source(name: string, { without }: { readonly without?: "lists" } = {}) 
       const backend = createGuardedBackend({ ...rest, ...(lists && without !== "lists" && { lists }) });
       await backend.open();
       counted.opened++;
-      await backend.entries?.set("a", [{ key: "store", value: bytes(name), ttlMs: 0 }], CALL);
+      for (const namespace of ["a", "b", "c"]) {
+        await backend.entries?.set(namespace, [{ key: "store", value: bytes(name), ttlMs: 0 }], CALL);
+      }
       return {
         ...backend,
         async close() {
@@ -208,6 +210,72 @@ describe("a call under way", () => {
       reason: "shutting_down",
     });
     expect([one.opened, one.closed]).toEqual([1, 1]);
+  });
+});
+
+describe("replace", () => {
+  test("adds, moves, drops and gives rules at once; what stays on its source goes on", async () => {
+    const { registry } = startRegistry();
+    const [one, other] = [source("one"), source("other")];
+    await registry.add(["a", "b", "c", "made"].map((name) => ({ name, source: one })));
+    const calls = ["a", "b", "c"].map((name) => begin(registry, name));
+    const rules = { ...NO_RULES, ttl: { ...NO_RULES.ttl, forbidden: true } };
+    const { ended } = await registry.replace(
+      ["a", "b", "c", "none"],
+      [
+        { name: "new", source: other },
+        { name: "b", source: other },
+        { name: "a", source: one, rules },
+      ],
+    );
+    expect(registry.namespaces.map(({ name }) => name)).toEqual(["a", "b", "made", "new"]);
+    expect(registry.find("a")?.rules).toBe(rules);
+    expect(registry.find("b")?.rules).toBe(NO_RULES);
+    expect(await Promise.all(calls.map((call) => call.storeName()))).toEqual(["one", "one", "one"]);
+    expect(await begin(registry, "b").storeName()).toBe("other");
+    expect(reasonOf((call) => registry.route("entries", "c", call))).toBe("namespace_not_found");
+    for (const call of calls) {
+      call.end();
+    }
+    await ended;
+    expect([one.opened, one.closed, other.opened, other.closed]).toEqual([1, 0, 1, 0]);
+    await (await registry.replace(["a", "made"], [])).ended;
+    expect(one.closed).toBe(1);
+  });
+
+  test("that fails changes nothing: a store that is away, a name that is taken, invalid or repeated", async () => {
+    const { registry } = startRegistry();
+    const [one, other, broken] = [source("one"), source("other"), source("broken")];
+    broken.openGate = Promise.reject(new PrismError("store_unavailable", "away"));
+    broken.openGate.catch(() => {});
+    await registry.add(["a", "made"].map((name) => ({ name, source: one })));
+    const before = registry.namespaces;
+    for (const [names, error] of [
+      [["a", "b", "c"], "away"],
+      [["b", "made"], "there already"],
+      [["b", "b"], "there already"],
+      [["b", "No!"], "must be"],
+    ] as const) {
+      const settings = names.map((name) => ({ name, source: name === "c" ? broken : other }));
+      await expect(registry.replace(["a"], settings)).rejects.toThrow(error);
+      expect(registry.namespaces).toEqual(before);
+    }
+    expect([one.closed, other.opened - other.closed]).toEqual([0, 0]);
+    expect(await begin(registry, "a").storeName()).toBe("one");
+  });
+
+  test("1,000 times leaves no store open", async () => {
+    const { registry } = startRegistry();
+    const sources = Array.from({ length: 1000 }, (_, i) => source(`${i}`));
+    for (const each of sources) {
+      await registry.replace(
+        ["a", "b"],
+        ["a", "b"].map((name) => ({ name, source: each })),
+      );
+    }
+    await waitFor(() => expect(sources.filter(({ opened, closed }) => opened !== closed)).toHaveLength(1));
+    await registry.close();
+    expect(sources.every(({ opened, closed }) => opened === 1 && closed === 1)).toBe(true);
   });
 });
 

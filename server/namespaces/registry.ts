@@ -150,6 +150,51 @@ export class NamespaceRegistry implements NamespaceRouter {
     });
   }
 
+  /**
+   * Makes `settings` of the namespaces that are called `names`, all or nothing: adds, moves and
+   * drops. Every store that is needed is opened first. A namespace that stays on its source gets
+   * its rules, and no call notices. Other namespaces stay as they are.
+   */
+  replace(names: Iterable<string>, settings: readonly NamespaceSettings[]): Promise<Retired> {
+    return this.#change(async () => {
+      const before = new Map<string, LiveNamespace>();
+      for (const name of names) {
+        const namespace = this.#live.get(name);
+        if (namespace !== undefined) {
+          before.set(name, namespace);
+        }
+      }
+      checkNew(settings, { has: (name) => this.#live.has(name) && !before.has(name) });
+      const opened = settings.filter(({ name, source }) => before.get(name)?.store.source !== source);
+      const stores = await this.#stores.acquireAll(opened.map(({ source }) => source));
+      const made = new Map(
+        opened.flatMap(({ name, rules = NO_RULES }, i) => {
+          const store = stores[i];
+          return store === undefined ? [] : [[name, new LiveNamespace(name, store, rules)]];
+        }),
+      );
+      for (const { name, rules = NO_RULES } of settings) {
+        const namespace = made.get(name);
+        if (namespace !== undefined) {
+          this.#live.set(name, namespace);
+          continue;
+        }
+        const same = before.get(name);
+        if (same !== undefined) {
+          same.rules = rules;
+          before.delete(name);
+        }
+      }
+      const ends = [...before.values()].map((namespace) => {
+        if (this.#live.get(namespace.name) === namespace) {
+          this.#live.delete(namespace.name);
+        }
+        return this.#retire(namespace).ended;
+      });
+      return { ended: Promise.all(ends).then(() => {}) };
+    });
+  }
+
   /** Puts other rules in force at once, for calls that begin from now on. */
   setRules(name: string, rules: NamespaceRules): Promise<void> {
     return this.#change(async () => {
@@ -289,7 +334,7 @@ export class NamespaceRegistry implements NamespaceRouter {
 }
 
 /** Throws if a name is invalid, taken or repeated. */
-function checkNew(settings: readonly NamespaceSettings[], live: ReadonlyMap<string, unknown>): void {
+function checkNew(settings: readonly NamespaceSettings[], live: Pick<Set<string>, "has">): void {
   const names = new Set<string>();
   for (const { name } of settings) {
     if (!NAMESPACE_PATTERN.test(name)) {

@@ -1,8 +1,9 @@
 import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
+import type { SecureContextOptions } from "node:tls";
 import { CountedResponse } from "./http1-connection.ts";
-import type { PortOptions } from "./options.ts";
+import type { PortOptions, TlsMaterial } from "./options.ts";
 
 type Http1Options = http.ServerOptions<typeof http.IncomingMessage, typeof CountedResponse>;
 
@@ -31,15 +32,9 @@ export function createHttp1(
   const server = https.createServer(
     {
       ...shared,
-      cert: tls.cert,
-      key: tls.key,
-      ...(tls.clientCa && {
-        ca: tls.clientCa,
-        requestCert: true,
-        rejectUnauthorized: tls.optionalClientCerts !== true,
-      }),
+      ...secureOptions(tls),
+      ...(tls.clientCa && { requestCert: true, rejectUnauthorized: tls.optionalClientCerts !== true }),
       ALPNProtocols: ["h2", "http/1.1"],
-      minVersion: "TLSv1.2",
       handshakeTimeout: options.headerTimeoutMs,
     },
     handler,
@@ -52,6 +47,11 @@ export function createHttp1(
     socket.destroy();
   });
   return server;
+}
+
+/** What a handshake needs, and what may change between two of them. */
+export function secureOptions({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
+  return { cert, key, ...(clientCa && { ca: clientCa }), minVersion: "TLSv1.2" };
 }
 
 /**

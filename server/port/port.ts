@@ -1,10 +1,11 @@
 import type http from "node:http";
+import https from "node:https";
 import net from "node:net";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
-import { createHttp1, discard, readFromStream, refuse } from "./http1.ts";
+import { createSecureContext, type TLSSocket } from "node:tls";
+import { createHttp1, discard, readFromStream, refuse, secureOptions } from "./http1.ts";
 import { type CountedResponse, Http1Connections } from "./http1-connection.ts";
-import type { Http2, PortOptions } from "./options.ts";
+import type { Http2, PortOptions, TlsMaterial } from "./options.ts";
 import { peek } from "./peek.ts";
 import { Peers } from "./peers.ts";
 
@@ -31,6 +32,11 @@ export interface Port {
    * error (`EADDRINUSE`).
    */
   listen(host: string, port: number): Promise<net.AddressInfo>;
+  /**
+   * Makes another certificate, key and authority ready for the handshakes to come, on a port with
+   * TLS. Throws OpenSSL's error if they cannot be used. What it answers puts them in force.
+   */
+  renewTls(tls: TlsMaterial): () => void;
   /**
    * Takes no new connections and tells every client to open no new calls here. Resolves when the
    * last connection has ended its calls and is closed.
@@ -158,6 +164,15 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
           resolve(server.address() as net.AddressInfo);
         });
       });
+    },
+
+    renewTls(tls) {
+      if (!(server instanceof https.Server)) {
+        throw new TypeError("the port has no TLS");
+      }
+      const options = secureOptions(tls);
+      createSecureContext(options);
+      return () => server.setSecureContext(options);
     },
 
     drain() {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
+/** The program's main file. */
+export const MAIN = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 const LAUNCHER = fileURLToPath(new URL("../../server/prism.cts", import.meta.url));
 
 const FIRST_LINE = (/^#!.*/.exec(readFileSync(LAUNCHER, "utf8"))?.[0] ?? "").split(" ");

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { createApp } from "../../server/app.ts";
+import { type App, createApp } from "../../server/app.ts";
 import type { Clock } from "../../server/backend/clock.ts";
 import type { Config } from "../../server/config/config.ts";
 import { loadConfig } from "../../server/config/load.ts";
@@ -18,6 +18,8 @@ export interface TestServer extends AsyncDisposable {
   readonly adminUrl: string;
   /** Its namespaces. */
   readonly registry: NamespaceRegistry;
+  /** Puts another configuration in force. */
+  readonly apply: App["apply"];
   /** Every log line so far, parsed, but those of the audit log. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
   /** The lines of the audit log, unless it has a file. */
@@ -77,6 +79,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     baseUrl: `${config.server.tls === undefined ? "http" : "https"}://${address}`,
     adminUrl: `${config.admin.tls === undefined ? "http" : "https"}://127.0.0.1:${admin.port}`,
     registry: app.registry,
+    apply: app.apply,
     log: lines,
     audited,
     reopenAudit: app.reopenAudit,
