@@ -11,10 +11,12 @@ import { createCatalog } from "./catalog/catalogs.ts";
 import { isLoopback } from "./config/address.ts";
 import type { Config, TlsConfig } from "./config/config.ts";
 import type { Change } from "./config/diff.ts";
+import { createFileCatalog } from "./config/file-catalog.ts";
 import { createGateway } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import { LiveConfig, type LivePart } from "./live-config.ts";
+import type { NamespaceCatalog } from "./namespaces/catalog.ts";
 import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
 import type { DeletionTimes } from "./namespaces/deletion.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
@@ -67,6 +69,11 @@ export interface AppOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly deletionTimes?: DeletionTimes;
+  /**
+   * Checks a text as the content of the configuration file. Needed where namespaces that are made
+   * at run time are kept there.
+   */
+  readonly load?: (text: string) => Config;
   /** False leaves every call to Connect's own handlers, the reference for the direct path. */
   readonly directPath?: boolean;
 }
@@ -77,7 +84,7 @@ export interface AppOptions {
  */
 export async function createApp(
   config: Config,
-  { log, clock, deletionTimes, directPath = true }: AppOptions,
+  { log, clock, deletionTimes, load, directPath = true }: AppOptions,
 ): Promise<App> {
   const registry = new NamespaceRegistry(({ name }, err) =>
     log.error({ backend: name, err }, "store cannot be closed"),
@@ -87,8 +94,9 @@ export async function createApp(
   const tools = { log, clock, meterOf: meters && ((name: string) => meters.store(name)) };
   let sources = sourcesOf(config.backends, new Map(), tools);
   const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
-  const control = await createControl(config, registry, {
+  const control = createControl(config, registry, {
     log,
+    catalog: await catalogOf(config, log, load, () => live.accepted),
     sources,
     ...(deletionTimes && { times: deletionTimes }),
   });
@@ -239,14 +247,13 @@ export async function createApp(
 }
 
 /** Who decides which namespaces there are. It has not started yet. */
-async function createControl(
+function createControl(
   { control, namespaces: configured }: Config,
   registry: NamespaceRegistry,
-  tools: Pick<ControllerOptions, "log" | "sources" | "times">,
-): Promise<NamespaceController> {
+  tools: Pick<ControllerOptions, "log" | "catalog" | "sources" | "times">,
+): NamespaceController {
   return new NamespaceController({
     registry,
-    catalog: await createCatalog(control, tools.log),
     configured,
     ...tools,
     // A PostgreSQL that nobody named for this may give no right to it.
@@ -262,6 +269,22 @@ function createMeters(registry: NamespaceRegistry, maxNamespaces: number): Meter
   const calls = new CallMeter((said) => registry.find(said)?.name, maxNamespaces);
   registry.whenDropped((name) => calls.drop(name));
   return new Meters(calls);
+}
+
+/** Where namespaces that are made at run time are kept. It is not open yet. */
+async function catalogOf(
+  { control, file }: Config,
+  log: Logger,
+  load: AppOptions["load"],
+  accepted: () => Config,
+): Promise<NamespaceCatalog> {
+  if (control.type !== "file") {
+    return await createCatalog(control, log);
+  }
+  if (file === undefined || load === undefined) {
+    throw new TypeError("the configuration is in no file, and namespaces are to be kept there");
+  }
+  return createFileCatalog({ file, load, accepted });
 }
 
 /**

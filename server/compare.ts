@@ -21,7 +21,7 @@ const runningSchema = z.object({
 export interface Comparison {
   /** The gateway's admin address that was asked. */
   readonly asked: string;
-  /** Without settings that a flag or a variable of the gateway gives, because no file changes them. */
+  /** Without settings that a flag or a variable of the gateway gives: no file changes them. */
   readonly changes: readonly Change[];
 }
 

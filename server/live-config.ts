@@ -3,8 +3,8 @@ import { type Change, diff, untilRestart } from "./config/diff.ts";
 
 /**
  * A part of the server that takes a changed configuration. It is called with the configuration that
- * is to come in force: it checks and makes ready what it needs, and throws to refuse all of it. What
- * it answers puts it in force and cannot fail. A part is called at each reload, also where no
+ * is to come in force: it checks and makes ready what it needs, and throws to refuse all of it.
+ * What it answers puts it in force and cannot fail. A part is called at each reload, also where no
  * setting has changed: a file that a setting names may have.
  */
 export type LivePart = (next: Config) => PutInForce | Promise<PutInForce>;

@@ -89,7 +89,10 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
   const { createReloads } = await import("./reloads.ts");
   const log = await createLog(config.logging);
   const reloads = createReloads({ config, log, load: () => loadConfig({ ...source, mayBeEmpty: false }) });
-  const app = await createApp(config, { log });
+  const app = await createApp(config, {
+    log,
+    load: (text) => loadConfig({ ...source, text, checkFiles: false }),
+  });
   // Before `start`, so that a signal during it is not lost.
   const stopRequested = firstSignal();
   onHangUp(() => {

@@ -8,9 +8,9 @@ const SETTLE_MS = 250;
 
 /**
  * Calls `changed` a moment after the last change of one of the files: its content, its place, or
- * whether it is there. It asks the file system twice a second, and follows links: so it finds a file
- * that an editor replaces, the links of a Kubernetes volume, and what happens on a disk of another
- * machine, where there are no events. The returned function ends that.
+ * whether it is there. It asks the file system twice a second, and follows links: so it finds a
+ * file that an editor replaces, the links of a Kubernetes volume, and what happens on a disk of
+ * another machine, where there are no events. The returned function ends that.
  */
 export function watchFiles(files: readonly string[], changed: () => void): () => void {
   let settled: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-/** The configuration is read again while calls come: `prism` in its own process, with real files. */
+/** The configuration is read again while calls come: `prism` in its own process, real files. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
@@ -217,7 +217,7 @@ namespaces: [{name: a, limits: {max_rps: 1}}, {name: b}, {name: c, backend: s}]`
     const by = "server: {reload: sighup}\ndatabase: {type: memory}\n";
     const yaml = (odd: boolean) => `${by}backends: {m${odd ? 1 : 2}: {type: memory}}
 namespaces:
-  - {name: steady, limits: {burst: ${odd ? 1 : 2}}}
+  - {name: steady, limits: {max_value_bytes: ${odd ? 1000 : 2000}}}
   - {name: moves${odd ? ", backend: m1" : ""}}
   - {name: comes-${odd}, backend: m${odd ? 1 : 2}}
 `;
@@ -389,6 +389,56 @@ describe("a change of the file", () => {
     server.child.kill("SIGHUP");
     await waitFor(async () => expect((await shakeHands(server)).name).toBe("three"));
   });
+});
+
+describe("namespaces that are made at run time, in the file", () => {
+  const yaml = "control: {type: file}\nbackends: {m: {type: memory}}\ndatabase: {type: memory} # for now\n";
+
+  test(
+    "serve at once and after a restart, live through reloads, and give way to what people write",
+    SLOW,
+    async () => {
+      await using it = await start(yaml);
+      const { server, file } = it;
+      const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
+      const control = async (method: string, path: string, body?: object): Promise<unknown> => {
+        const headers = { "content-type": "application/json" };
+        const init = body === undefined ? { method } : { method, headers, body: JSON.stringify(body) };
+        const response = await fetch(`http://${admin}/namespaces${path}`, init);
+        const answer: unknown = await response.json();
+        return response.ok ? "ok" : Object(answer).message;
+      };
+      expect(await control("POST", "", { name: "a", pattern: "keyvalue", backend: "m" })).toBe("ok");
+      expect(await set(server, "a")).toEqual({ success: true });
+      expect(await set(server, "default")).toEqual({ success: true });
+      const text = readFileSync(file, "utf8");
+      expect(text).toMatch(/^control: .*# for now\nnamespaces:\n {2}- name: default\n {2}- name: a\n/s);
+
+      // The gateway's own writing is no change, and reloads drop nothing of what was made.
+      it.hangUp();
+      await line(server, "the configuration is the same");
+      it.write(text.replace("- name: default\n", "- name: default\n  - name: by-hand\n"));
+      expect((await line(server, IN_FORCE)).changes).toEqual(["namespaces.by-hand: added"]);
+      expect(await get(server, "a")).toEqual({ value: "aGk=" });
+
+      it.write(`${readFileSync(file, "utf8")}limits: {max_things: 1}\n`);
+      expect(await control("POST", "", { name: "b", pattern: "keyvalue" })).toContain(
+        "limits.max_things: unknown key",
+      );
+      expect(await get(server, "b")).toBe("not_found");
+      it.write(text);
+      await line(server, IN_FORCE, 2);
+      expect(await control("POST", "", { name: "b", pattern: "keyvalue" })).toBe("ok");
+      expect(await control("POST", "", { name: "default", pattern: "keyvalue" })).toContain("already");
+
+      server.child.kill("SIGTERM");
+      expect(await server.exited).toBe(0);
+      await using again = await spawnServer(["--config", file]);
+      expect(await set(again, "a")).toEqual({ success: true });
+      expect(await set(again, "b")).toEqual({ success: true });
+      expect(linesOf(again).filter(({ level }) => level === "warn" || level === "error")).toEqual([]);
+    },
+  );
 });
 
 /** Connects, and answers whose certificate the server has. */

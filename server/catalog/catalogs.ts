@@ -3,9 +3,12 @@ import type { NamespaceCatalog } from "../namespaces/catalog.ts";
 import type { ControlConfig } from "./config.ts";
 import { createMemoryCatalog } from "./memory.ts";
 
-/** Loads and makes the catalog that `config` describes. It is not open yet. */
+/**
+ * Loads and makes the catalog that `config` describes. It is not open yet. That in the
+ * configuration file is in `config/file-catalog.ts`.
+ */
 export async function createCatalog(
-  config: ControlConfig,
+  config: Exclude<ControlConfig, { readonly type: "file" }>,
   log: StoreLog = SILENT,
 ): Promise<NamespaceCatalog> {
   switch (config.type) {

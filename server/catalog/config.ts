@@ -15,6 +15,7 @@ const postgresControlSchema = postgresSchema.pick({ type: true, url: true, tls: 
 /** Where namespaces that are made at run time are kept. */
 export const controlSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("memory") }),
+  z.strictObject({ type: z.literal("file") }),
   sqliteControlSchema,
   postgresControlSchema,
 ]);
@@ -32,6 +33,7 @@ export type PostgresControl = z.output<typeof postgresControlSchema>;
 export function locateControl(control: ControlConfig, folder: string): ControlConfig {
   switch (control.type) {
     case "memory":
+    case "file":
       return control;
     case "sqlite":
       return { ...control, path: resolve(folder, control.path) };

@@ -17,6 +17,7 @@ export function crossCheck(config: Config): readonly Finding[] {
   return [
     ...checkPorts(config),
     ...checkAdmin(config),
+    ...checkMade(config),
     ...checkTls(config),
     ...checkAuth(config),
     ...checkStores(config),
@@ -34,6 +35,24 @@ function checkAdmin({ admin, auth }: Config): readonly Finding[] {
           message: `${host} is not loopback, so everybody who reaches it could do everything: use 127.0.0.1, or say with auth who may`,
         },
       ];
+}
+
+/** Nobody would serve them. */
+function checkMade({ settings, control }: Config): readonly Finding[] {
+  if (control.type === "file") {
+    return [];
+  }
+  return settings.namespaces.flatMap(({ made }, index) =>
+    made === undefined
+      ? []
+      : [
+          {
+            path: ["namespaces", index, "made"],
+            message:
+              'namespaces that were made at run time are kept elsewhere; write "control: {type: file}", or leave this out',
+          },
+        ],
+  );
 }
 
 function checkPorts({ server, admin }: Config): readonly Finding[] {

@@ -37,7 +37,11 @@ describe("diff", () => {
         "limits.max_connections: 10000 -> 5; needs a restart",
       ],
     ],
-    ["", "server: {listen_address: ':1'}", ["server.listen_address.port: 8980 -> 1; needs a restart"]],
+    [
+      "server: {listen_address: ':8980'}",
+      "server: {listen_address: ':1'}",
+      ["server.listen_address.port: 8980 -> 1; needs a restart"],
+    ],
     [
       "namespaces: [{name: a}]",
       "namespaces: [{name: a.b}]",

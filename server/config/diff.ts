@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { StoreConfig } from "../backend/room.ts";
 import { ROOMS } from "../backend/rooms.ts";
 import { quote, shorten } from "./check.ts";
@@ -89,7 +90,7 @@ function shown(value: unknown): string {
 function* differences(from: unknown, to: unknown, path: readonly string[]): Generator<readonly string[]> {
   const [before, after] = [itemsOf(from), itemsOf(to)];
   if (before === undefined || after === undefined) {
-    if (JSON.stringify(from) !== JSON.stringify(to)) {
+    if (from !== to && !isDeepStrictEqual(plain(from), plain(to))) {
       yield path;
     }
     return;
@@ -97,6 +98,11 @@ function* differences(from: unknown, to: unknown, path: readonly string[]): Gene
   for (const key of new Set([...after.keys(), ...before.keys()])) {
     yield* differences(before.get(key), after.get(key), [...path, key]);
   }
+}
+
+/** As it comes out of JSON: what is undefined is not there. */
+function plain(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
 /** The parts of a mapping, or of a list whose items have names. `undefined` = it has no parts. */

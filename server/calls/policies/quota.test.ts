@@ -30,7 +30,12 @@ function setUp(given: {
     ...NO_RULES,
     limits: { ...NO_RULES.limits, ...limits },
   });
-  const orders = { name: "orders", backend: undefined as never, backendName: "", rules: rulesOf(given.orders) };
+  const orders = {
+    name: "orders",
+    backend: undefined as never,
+    backendName: "",
+    rules: rulesOf(given.orders),
+  };
   const users: Namespace = { name: "users", backend: undefined as never, backendName: "", rules: NO_RULES };
   const namespaces = new Map<string, Namespace>([
     ["orders", orders],
