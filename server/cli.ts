@@ -244,7 +244,8 @@ options:
       change there and what of it needs a restart. The gateway's own flags and variables
       stay what they are. Secrets are not compared
   --admin HOST:PORT
-      the gateway's admin port; without it admin.listen_address of the file
+      the gateway's admin port; without it admin.listen_address of the file. Where the
+      gateway asks who calls, the variable PRISM_ADMIN_KEY has a key of a viewer
   -h, --help
       print this
 

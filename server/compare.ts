@@ -9,6 +9,9 @@ import { PrismError } from "./errors.ts";
 /** The most bytes of a gateway's answer. Room for the largest file with all defaults. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
+/** The variable with the key or token to show, where the gateway asks who calls. */
+const ADMIN_KEY = "PRISM_ADMIN_KEY";
+
 /** How long the gateway may take. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -41,7 +44,7 @@ export async function compareWithRunning(
   const plain = Object.fromEntries(Object.entries(env).filter(([name]) => !own.has(name)));
   const { settings, admin: ownAdmin } = loadConfig({ file, env: plain, flags: {}, cwd });
   const asked = hostPort(reachable(admin ?? ownAdmin.listen));
-  const running = await ask(asked);
+  const running = await ask(asked, env[ADMIN_KEY]);
   const isOverridden = (path: string) =>
     running.overridden.some((each) => path === each || path.startsWith(`${each}.`));
   const wanted: unknown = JSON.parse(JSON.stringify(redacted(settings)));
@@ -56,13 +59,16 @@ function reachable({ host, port }: Address) {
   return { address: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
 }
 
-async function ask(address: string): Promise<z.output<typeof runningSchema>> {
+async function ask(address: string, key = ""): Promise<z.output<typeof runningSchema>> {
   const refuse = (why: string, cause?: unknown) =>
     new PrismError("store_unavailable", `the gateway's admin port at ${address} ${why}`, { cause });
   let response: Response;
   let text: string;
   try {
-    response = await fetch(`http://${address}/config`, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    response = await fetch(`http://${address}/config`, {
+      headers: key === "" ? {} : { authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    });
     text = await textOf(response);
   } catch (error) {
     const { code, name } = Object(Object(error).cause ?? error);

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { startTestServer } from "../tests/helpers/server.ts";
 import { waitFor } from "../tests/helpers/until.ts";
+import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
+import { compareWithRunning } from "./compare.ts";
 import type { Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { LiveConfig } from "./live-config.ts";
@@ -75,6 +77,23 @@ backends: {r: {type: redis, url: "redis://:pa55@localhost:1"}}`;
     },
     overridden: ["server.listen_address", "admin.listen_address"],
   });
+});
+
+test("with auth the comparison needs a viewer's key, and other keys take effect at a reload", async () => {
+  const [first, second] = [createApiKey(), createApiKey()];
+  const yaml = (key: string) => `database: {type: memory}
+auth:
+  api_keys: [{name: ops, hash: "${hashApiKey(key)}"}]
+  roles: [{name: viewers, callers: [ops], admin_role: viewer}]`;
+  await using server = await startTestServer({ adjust: () => configOf(yaml(first)) });
+  const port = Number(new URL(server.adminUrl).port);
+  const compare = (key: string) =>
+    compareWithRunning("prism.yaml", { host: "127.0.0.1", port }, { PRISM_ADMIN_KEY: key }, folder);
+  expect((await compare(first)).changes).toEqual([]);
+  await expect(compare(second)).rejects.toThrow("HTTP 401");
+  await server.apply(configOf(yaml(second)));
+  expect((await compare(second)).changes).toEqual([]);
+  await expect(compare(first)).rejects.toThrow("HTTP 401");
 });
 
 test("what is reloaded again and again leaves nothing behind", async () => {
