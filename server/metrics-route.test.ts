@@ -76,7 +76,10 @@ describe("calls", () => {
       });
     }
     for (const wire of GET_WIRES) {
-      const { body } = await rawCall(server, callRequest(wire, get, { key: "k" }));
+      const request = callRequest(wire, get, { key: "k" });
+      const { body } = await rawCall(server, request);
+      // The request of a GET is its path and query.
+      sent.requests += request.path.length;
       sent.answers += body.length;
     }
     const families = await scrape(server);

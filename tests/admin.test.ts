@@ -270,7 +270,7 @@ test("a state is known without being asked for", async () => {
 });
 
 describe("Drain", () => {
-  const ENTRIES = 100;
+  const ENTRIES = 400;
 
   test.each(WAYS)(
     "over %s: waits for calls under way, refuses new ones, and tells what is left",

@@ -392,7 +392,7 @@ describe("control", () => {
       isDefault: false,
     });
     const secured = 'control: {type: postgres, url: "postgres://localhost/db", tls: {ca: ca.pem}}';
-    expect(problemsOf(() => controlOf(secured))).toEqual(["prism.yaml:1:65: control.tls.ca: no such file"]);
+    expect(problemsOf(() => loadYaml(secured))).toEqual(["prism.yaml:1:65: control.tls.ca: no such file"]);
     expect(loadYaml(secured, { checkFiles: false }).control).toEqual({
       type: "postgres",
       url: "postgres://localhost/db",
