@@ -34,7 +34,7 @@ export const FAMILIES = {
   prism_request_bytes_total: {
     type: "counter",
     labels: CALL,
-    help: "Bytes of the bodies of requests, as they came",
+    help: "Bytes of the bodies of requests, as they came; of a GET its path and query",
   },
   prism_response_bytes_total: {
     type: "counter",
