@@ -71,6 +71,13 @@ const RICH = newNamespace("rich.one_two-3", {
   },
 });
 
+/** A test of what only some catalogs do. The others do not have it, so that a skip stays an alarm. */
+const testIf = (applies: boolean) => (name: string, run: () => Promise<void>) => {
+  if (applies) {
+    test(name, run);
+  }
+};
+
 /** Tests a catalog: what every one of them promises (`namespaces/catalog.ts`). */
 export function describeCatalog({ name, durable, shared, place }: CatalogHarness): void {
   describe(`${name} keeps namespaces`, () => {
@@ -162,7 +169,7 @@ export function describeCatalog({ name, durable, shared, place }: CatalogHarness
       expect(new Set(loaded.map(({ version }) => version)).size).toBe(names.length);
     });
 
-    test.runIf(durable)("has it when it is opened again", async () => {
+    testIf(durable)("has it when it is opened again", async () => {
       const kept = await catalog.save(RICH);
       const gone = await catalog.save(newNamespace("gone"));
       await catalog.remove("gone", gone.version);
@@ -182,7 +189,7 @@ export function describeCatalog({ name, durable, shared, place }: CatalogHarness
       expect(told).toBe(0);
     });
 
-    test.runIf(shared)("tells of another gateway's changes", async () => {
+    testIf(shared)("tells of another gateway's changes", async () => {
       const other = await open();
       let told = 0;
       const stop = catalog.watch(() => told++);
@@ -201,7 +208,7 @@ export function describeCatalog({ name, durable, shared, place }: CatalogHarness
       stop();
     });
 
-    test.runIf(shared)("lets one of two gateways make a name", async () => {
+    testIf(shared)("lets one of two gateways make a name", async () => {
       const other = await open();
       for (let round = 0; round < 10; round++) {
         const made = await Promise.allSettled(
@@ -213,7 +220,7 @@ export function describeCatalog({ name, durable, shared, place }: CatalogHarness
       expect(await catalog.load()).toHaveLength(10);
     });
 
-    test.runIf(shared)("lets one gateway at a time work on a namespace that is kept", async () => {
+    testIf(shared)("lets one gateway at a time work on a namespace that is kept", async () => {
       const other = await open();
       const [a, b] = [await catalog.save(newNamespace("a")), await catalog.save(newNamespace("b"))];
       const { promise, resolve } = Promise.withResolvers<void>();
