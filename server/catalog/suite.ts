@@ -71,7 +71,7 @@ const RICH = newNamespace("rich.one_two-3", {
   },
 });
 
-/** A test of what only some catalogs do. The others do not have it, so that a skip stays an alarm. */
+/** A test of what only some catalogs do. The others do not have it: a skipped test is an alarm. */
 const testIf = (applies: boolean) => (name: string, run: () => Promise<void>) => {
   if (applies) {
     test(name, run);
