@@ -130,10 +130,10 @@ describe("a flood of them from four connections", () => {
 });
 
 /**
- * The processor time of this thread, which also runs the test's client. Some requests took seconds.
+ * The processor time of this thread, which also runs the test's client. Some requests took seconds; the bound leaves room for coverage.
  * Other work on the machine does not count.
  */
-const MAX_CPU_MS = 250;
+const MAX_CPU_MS = 1000;
 
 async function cpuMsOf(work: () => Promise<void>): Promise<number> {
   const before = process.threadCpuUsage();
