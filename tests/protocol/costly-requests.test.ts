@@ -130,8 +130,8 @@ describe("a flood of them from four connections", () => {
 });
 
 /**
- * The processor time of this thread, which also runs the test's client. Some requests took seconds; the bound leaves room for coverage.
- * Other work on the machine does not count.
+ * The processor time of this thread, which also runs the test's client. Some requests took seconds;
+ * the bound leaves room for a run with coverage. Other work on the machine does not count.
  */
 const MAX_CPU_MS = 1000;
 
