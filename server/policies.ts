@@ -37,8 +37,8 @@ export interface PolicySources {
 
 /**
  * Every policy, in the order in which they begin; they finish in reverse order. The log is first,
- * so that it finishes last and sees what the others have found out. The audit log comes next: it
- * tells of refusals of the others.
+ * so that it finishes last and sees what the others have found out. The audit log comes after
+ * `auth`, so that it knows which calls got past that.
  */
 export function createPolicies(sources: PolicySources): Policy[] {
   const { config, failures, audit, registry, meter, addTrace, plane, authenticator } = sources;
@@ -46,12 +46,12 @@ export function createPolicies(sources: PolicySources): Policy[] {
   return [
     createLogPolicy(failures),
     ...(slowCallMs > 0 ? [createSlowCallPolicy(failures, slowCallMs)] : []),
-    createAuditPolicy(audit),
     ...(meter === undefined ? [] : [createMetricsPolicy(meter)]),
     ...(addTrace === undefined ? [] : [createTracePolicy(config.tracing, addTrace)]),
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),
+    createAuditPolicy(audit),
     createQuotas(sources),
   ];
 }

@@ -25,8 +25,9 @@ export interface Audit {
   /** Tells of an administrative call. Each has its own line. */
   administered(entry: AuditEntry): void;
   /**
-   * Tells of a call whose caller was refused. Anybody can cause such calls, so those of one caller
-   * and call are at most a line a second, with the fields of the first and a `count`.
+   * Tells of a call that was refused before its caller was known and admitted. Anybody can cause
+   * such calls, so those of one caller and call are at most a line a second, with the fields of the
+   * first and a `count`.
    */
   refused(entry: AuditEntry): void;
 }

@@ -6,6 +6,7 @@ import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { NamespaceService } from "../../gen/prism/control/v1/namespace_pb.ts";
 import {
   GetRequestSchema,
   GetResponseSchema,
@@ -17,6 +18,7 @@ import type { Audit, AuditEntry } from "../../server/calls/audit.ts";
 import { implement } from "../../server/calls/implement.ts";
 import { createAuditPolicy } from "../../server/calls/policies/audit.ts";
 import type { Policy } from "../../server/calls/policies/policy.ts";
+import type { CallRecord } from "../../server/calls/record.ts";
 import { PrismError } from "../../server/errors.ts";
 import { createReflection } from "../../server/services/reflection.ts";
 import { describeService, startPlane } from "../helpers/plane.ts";
@@ -39,20 +41,27 @@ const handlers = {
   },
 };
 
+/** Throws what a header names. */
+function refuseAs(record: CallRecord, header: string): undefined {
+  const reason = record.header(header);
+  if (reason !== undefined) {
+    throw new PrismError(reason as "permission_denied", "no");
+  }
+}
+
 /** Stands for the policy that knows callers: headers name the caller and what it is refused for. */
 const callers: Policy = {
   on: () => ({
     begin(record) {
       const name = record.header("x-caller");
       record.principal = name === undefined ? undefined : { name, grants: [] };
-      const reason = record.header("x-refused");
-      if (reason !== undefined) {
-        throw new PrismError(reason as "permission_denied", "no");
-      }
-      return undefined;
+      return refuseAs(record, "x-refused");
     },
   }),
 };
+
+/** Stands for a policy that comes later. */
+const later: Policy = { on: () => ({ begin: (record) => refuseAs(record, "x-failed") }) };
 
 interface Told {
   readonly how: "administered" | "refused";
@@ -73,7 +82,7 @@ function createNoting(port: Audit["port"]): Audit & { readonly told: Told[] } {
 async function start(port: Audit["port"], addRoutes?: (app: FastifyInstance, audit: Audit) => void) {
   const audit = createNoting(port);
   const server = await startPlane({
-    policies: () => [createAuditPolicy(audit), callers],
+    policies: () => [callers, createAuditPolicy(audit), later],
     services: (calls) => [
       implement(service, handlers as never, calls),
       implement(ServerReflection, createReflection([], []), calls),
@@ -128,7 +137,7 @@ describe.each(["data", "admin"] as const)("%s port", (port) => {
         expect(await rawCall(server, request(wire, method, { "x-caller": "ops" }))).toMatchObject({
           code: "ok",
         });
-        const failed = await rawCall(server, request(wire, method, { "x-refused": "conflict" }));
+        const failed = await rawCall(server, request(wire, method, { "x-failed": "conflict" }));
         expect(failed).toMatchObject({ code: "aborted" });
         if (port === "data") {
           continue;
@@ -336,6 +345,36 @@ test("with auth: who was refused where, on both ports, and what for", async () =
     ["reporting", methodPath(get), "other", "permission_denied"],
   ]);
   expect(JSON.stringify(server.audited)).not.toContain("s3cret");
+});
+
+test("with auth: unreadable requests, which anybody can send, are a line a second of the admin port", async () => {
+  const ops = createKey("ops", ["ops"]);
+  await using server = await startTestServer({
+    adjust: (config) => ({
+      ...config,
+      auth: authSettings({ apiKeys: [ops.settings], roles: [role("ops", { adminRole: "admin" })] }),
+    }),
+  });
+  const [wire] = POST_WIRES;
+  const { deleteNamespace } = NamespaceService.method;
+  using admin = connect({ baseUrl: server.adminUrl }, 1);
+  const call = callRequest(wire, deleteNamespace, {});
+  for (let i = 0; i < 100; i++) {
+    expect(await admin.call({ ...call, body: Buffer.from("{") })).toMatchObject({ code: "invalid_argument" });
+    const unconfirmed = { wire, httpMethod: "DELETE", path: "/namespaces/a", headers: {}, body: undefined };
+    expect(await admin.call(unconfirmed)).toMatchObject({ httpStatus: 400 });
+  }
+  // Whoever is known has a line for each.
+  for (let i = 0; i < 2; i++) {
+    const known = callRequest(wire, deleteNamespace, { namespace: "a" }, { authorization: ops.bearer });
+    expect(await admin.call(known)).toMatchObject({ code: "invalid_argument" });
+  }
+  await server.stop();
+  const unknown = server.audited.filter(({ principal }) => principal === undefined);
+  expect(unknown.length).toBeLessThan(50);
+  expect(unknown.reduce((sum, { count = 1 }) => sum + Number(count), 0)).toBe(200);
+  expect(unknown[0]).toMatchObject({ call: methodPath(deleteNamespace), code: "invalid_argument" });
+  expect(server.audited.filter(({ principal }) => principal === "ops")).toHaveLength(2);
 });
 
 test("with auth: a key outside of the caller's prefix is refused and told of, without the key", async () => {

@@ -5,14 +5,16 @@ import type { Policy } from "./policy.ts";
 
 /**
  * Tells `audit` of every call whose caller was refused, and on the admin port of every call. gRPC's
- * own services (reflection) change nothing and tell nothing of the data, so only refusals count.
+ * own services (reflection) change nothing and tell nothing of the data, so only refusals count. It
+ * stands behind the policy that knows callers: a call that never came so far, because it was
+ * unreadable for example, can be anybody's, and counts as refused.
  */
 export function createAuditPolicy(audit: Audit): Policy {
   return {
     on({ path }) {
       const isAdministrative = audit.port === "admin" && !path.startsWith("/grpc.");
       return {
-        finish(record, error) {
+        finish(record, error, begun) {
           const row = error && REASONS[error.reason];
           const isRefused = row?.refusesCaller === true;
           if (!isRefused && !isAdministrative) {
@@ -27,7 +29,7 @@ export function createAuditPolicy(audit: Audit): Policy {
             code: row === undefined ? "ok" : codeToString(row.code),
             ...(error && { reason: error.reason }),
           };
-          if (isRefused) {
+          if (isRefused || !begun) {
             audit.refused(entry);
           } else {
             audit.administered(entry);

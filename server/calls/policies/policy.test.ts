@@ -56,6 +56,20 @@ test("a policy is asked once for a method, and told its row", () => {
   expect(on.mock.calls).toEqual([[GET]]);
 });
 
+test("policies that have only an end: they have begun once the call gets so far", () => {
+  const begun: boolean[] = [];
+  const onlyEnd: Policy = { on: () => ({ finish: (_record, _error, isBegun) => void begun.push(isBegun) }) };
+  const chain = new PolicyChain(GET, [onlyEnd], (cause) => expect.unreachable(String(cause)));
+  for (const isRead of [true, false]) {
+    const record = new CallRecord(GET, "id", { header: () => undefined, socket: {} });
+    if (isRead) {
+      chain.begin(record, call);
+    }
+    chain.finish(record, undefined);
+  }
+  expect(begun).toEqual([true, false]);
+});
+
 test("a refusal: those behind it do not begin, and are told how the call ended", () => {
   const { chain, record, told } = setUp([
     {},

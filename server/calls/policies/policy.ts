@@ -49,7 +49,11 @@ export class PolicyChain {
    * to wait for.
    */
   begin(record: CallRecord, call: Call): Promise<void> | undefined {
-    return this.#hasBegin ? this.#beginFrom(0, record, call) : undefined;
+    if (!this.#hasBegin) {
+      record.begun = this.#hooks.length;
+      return undefined;
+    }
+    return this.#beginFrom(0, record, call);
   }
 
   #beginFrom(first: number, record: CallRecord, call: Call): Promise<void> | undefined {
