@@ -77,7 +77,7 @@ export class Tokens {
       });
       return readClaims(payload, settings);
     } catch (error) {
-      throw error instanceof PrismError ? error : invalid(whyRefused(error), error);
+      throw error instanceof PrismError ? error : refusalOf(error);
     } finally {
       this.#checks--;
     }
@@ -118,11 +118,15 @@ function scopesOf(claim: unknown): readonly string[] {
   return Array.isArray(claim) ? claim.filter((scope) => typeof scope === "string") : [];
 }
 
-function whyRefused(error: unknown): string {
-  if (!(error instanceof errors.JOSEError)) {
-    // For example a key of too few bits.
-    return "the key that the token is signed with cannot be used";
-  }
+function refusalOf(error: unknown): PrismError {
+  // Some of jose's errors have all claims of the token, which are nothing for the log.
+  return error instanceof errors.JOSEError
+    ? invalid(whyRefused(error))
+    : // For example a key of too few bits.
+      invalid("the key that the token is signed with cannot be used", error);
+}
+
+function whyRefused(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) {
     return "the token has expired";
   }

@@ -172,17 +172,25 @@ describe("over every protocol", () => {
     },
   );
 
-  test.each(POST_WIRES)("$name: the token is in no line of the log, and the caller is", async (wire) => {
-    const authorization = await bearer("alice");
-    await ask(wire, authorization);
-    await ask(wire, authorization, "team-b");
-    await ask(wire, `${authorization}x`);
-    expect(fixture.server.log.some(({ principal }) => principal === "alice")).toBe(true);
-    const lines = JSON.stringify(fixture.server.log);
-    for (const secret of [authorization, team.bearer].map((each) => each.slice("Bearer ".length))) {
-      expect(lines).not.toContain(secret.slice(0, 40));
-    }
-  });
+  test.each(POST_WIRES)(
+    "$name: no line of the log has a token or its claims, and some have the caller",
+    async (wire) => {
+      const authorization = await bearer("alice");
+      for (const claims of [{ exp: 1 }, { aud: "other" }]) {
+        const refused = await bearer("alice", { ...claims, email: "alice@home" });
+        expect(await ask(wire, refused)).toMatchObject({ code: "unauthenticated" });
+      }
+      await ask(wire, authorization);
+      await ask(wire, authorization, "team-b");
+      await ask(wire, `${authorization}x`);
+      expect(fixture.server.log.some(({ principal }) => principal === "alice")).toBe(true);
+      const lines = JSON.stringify(fixture.server.log);
+      for (const secret of [authorization, team.bearer].map((each) => each.slice("Bearer ".length))) {
+        expect(lines).not.toContain(secret.slice(0, 40));
+      }
+      expect(lines).not.toContain("alice@home");
+    },
+  );
 });
 
 /** Every method of Prism's own services. */
