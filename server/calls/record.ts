@@ -38,6 +38,8 @@ export class CallRecord implements CallTrace {
   readonly requestId: string;
   /** In milliseconds, on the clock of `performance.now()`. */
   readonly startedAtMs = performance.now();
+  /** NaN = nobody has asked. */
+  #endedAtMs = Number.NaN;
   /** What a handler sends besides its messages. It must be set before the first message is sent. */
   metadata: Metadata | undefined = undefined;
   /** The caller, once a policy has found it out. */
@@ -71,6 +73,17 @@ export class CallRecord implements CallTrace {
     this.row = row;
     this.requestId = requestId;
     this.#request = request;
+  }
+
+  /**
+   * When the call ended, on the same clock. It is the time when the first policy asks for it, so
+   * only `finish` may. All that is told of a call has this one time.
+   */
+  get endedAtMs(): number {
+    if (Number.isNaN(this.#endedAtMs)) {
+      this.#endedAtMs = performance.now();
+    }
+    return this.#endedAtMs;
   }
 
   /** The caller's address; `undefined` = unknown. */

@@ -63,7 +63,7 @@ export function fieldsOf(record: CallRecord, error: PrismError | undefined) {
     call: desc.name,
     namespace: record.namespace,
     code: error === undefined ? "ok" : codeToString(REASONS[error.reason].code),
-    duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
+    duration_ms: Math.round((record.endedAtMs - record.startedAtMs) * 1000) / 1000,
     ...(error !== undefined && { reason: error.reason, error: messageOf(error) }),
   };
 }

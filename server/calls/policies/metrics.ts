@@ -14,7 +14,7 @@ export function createMetricsPolicy(meter: CallMeter): Policy {
           return undefined;
         },
         finish(record, error, begun) {
-          const ms = performance.now() - record.startedAtMs;
+          const ms = record.endedAtMs - record.startedAtMs;
           // It was refused or not read before `begin`.
           record.series ??= meter.series(record.named, method);
           record.series.end(meter.codeOf(error), ms, record.requestBytes, begun);

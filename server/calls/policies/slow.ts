@@ -16,8 +16,7 @@ export function createSlowCallPolicy(failures: FailureLog, slowCallMs: number): 
     },
     finish(record, error) {
       const { times } = record;
-      const nowMs = performance.now();
-      if (times === undefined || answerMs(times, nowMs) < slowCallMs) {
+      if (times === undefined || answerMs(times, record.endedAtMs) < slowCallMs) {
         return;
       }
       failures.tell({
@@ -25,7 +24,7 @@ export function createSlowCallPolicy(failures: FailureLog, slowCallMs: number): 
         message: "slow call",
         // An unknown namespace is refused at once, so this is one that the operator named.
         kind: `${record.row.path} ${record.namespace}`,
-        fields: () => ({ ...fieldsOf(record, error), ...partsOf(record, times, nowMs) }),
+        fields: () => ({ ...fieldsOf(record, error), ...partsOf(record, times) }),
       });
     },
   };
@@ -36,9 +35,9 @@ export function createSlowCallPolicy(failures: FailureLog, slowCallMs: number): 
  * `receive_ms`: until the request was read. `queue_ms` and `store_ms`: within `duration_ms`, see
  * {@link CallTimes.sums}. `first_message_ms`: of a stream, from the request on.
  */
-function partsOf({ startedAtMs }: CallRecord, times: CallTimes, nowMs: number) {
+function partsOf({ startedAtMs, endedAtMs }: CallRecord, times: CallTimes) {
   const { beganAtMs, firstMessageAtMs } = times;
-  const { queueMs, storeMs } = times.sums(nowMs);
+  const { queueMs, storeMs } = times.sums(endedAtMs);
   return {
     receive_ms: rounded(beganAtMs - startedAtMs),
     queue_ms: rounded(queueMs),

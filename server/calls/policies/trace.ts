@@ -74,12 +74,13 @@ export function createTracePolicy({ ratio, tail }: Sampling, add: (call: TracedC
     }
   }
 
-  function isKept({ times }: CallRecord, error: PrismError | undefined): boolean {
+  function isKept(record: CallRecord, error: PrismError | undefined): boolean {
     if (tail.errors && error !== undefined && REASONS[error.reason].level !== "debug") {
       return true;
     }
+    const { times } = record;
     return (
-      tail.slowerThanMs > 0 && times !== undefined && answerMs(times, performance.now()) >= tail.slowerThanMs
+      tail.slowerThanMs > 0 && times !== undefined && answerMs(times, record.endedAtMs) >= tail.slowerThanMs
     );
   }
 
@@ -115,7 +116,7 @@ function spanWithin(parent: TraceParent | undefined, sampled: boolean): TracePar
 }
 
 function finished(record: CallRecord, span: TraceParent, error: PrismError | undefined): TracedCall {
-  const nowMs = performance.now();
+  const nowMs = record.endedAtMs;
   // From now back, so that a step of the wall clock moves no span that began before it.
   const originMs = Date.now() - nowMs;
   const { row, requestId, namespace, times } = record;
