@@ -30,18 +30,22 @@ export function createLogPolicy(failures: FailureLog): Policy {
         return;
       }
       const { reason, field = "", cause } = error;
-      const namespace = NAMED_BY_ANYBODY.has(reason) ? "" : record.namespace;
       failures.tell({
         level,
         message: "call failed",
         // And choose the place of an item: `keys[7]` is of the kind `keys[]`.
-        kind: `${record.row.path} ${namespace} ${reason} ${field.replace(/\[\d+\]/g, "[]")}`,
+        kind: `${record.row.path} ${groupOf(record, error)} ${reason} ${field.replace(/\[\d+\]/g, "[]")}`,
         fields: () => fieldsOf(record, error),
         cause,
       });
     },
   };
   return { on: () => hooks };
+}
+
+/** The namespace by which lines of calls are grouped; "" where callers could make up any number. */
+export function groupOf({ namespace }: CallRecord, error: PrismError | undefined): string {
+  return error !== undefined && NAMED_BY_ANYBODY.has(error.reason) ? "" : namespace;
 }
 
 /** It replaces messages that can contain keys and values. */

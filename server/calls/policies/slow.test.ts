@@ -90,6 +90,20 @@ test("a call that ran into its deadline tells what it waited for", () => {
   expect(told[0]?.fields()).toMatchObject({ reason: "deadline_exceeded", store_ms: 500, queue_ms: 0 });
 });
 
+test("a namespace that a refused caller made up is no kind of its own", () => {
+  const clock = stopClock();
+  const { told, hooks, begin } = setUp();
+  for (const namespace of ["made-up", "made-up-too"]) {
+    const { record, scope } = begin();
+    record.enter({ namespace }, scope);
+    hooks?.begin?.(record, scope);
+    // The keys of the issuer come late, for example.
+    clock.pass(100);
+    hooks?.finish?.(record, new PrismError("credentials_invalid", "the token has expired"), true);
+  }
+  expect(new Set(told.map(({ kind }) => kind)).size).toBe(1);
+});
+
 test("of a stream the time to its first message counts", () => {
   const clock = stopClock();
   const { told, hooks, begin } = setUp(SCAN);

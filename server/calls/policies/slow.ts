@@ -1,7 +1,7 @@
 import type { FailureLog } from "../failure-log.ts";
 import type { CallRecord } from "../record.ts";
 import { answerMs, CallTimes, canBeSlow } from "../times.ts";
-import { fieldsOf } from "./log.ts";
+import { fieldsOf, groupOf } from "./log.ts";
 import type { Policy, PolicyHooks } from "./policy.ts";
 
 /**
@@ -22,8 +22,7 @@ export function createSlowCallPolicy(failures: FailureLog, slowCallMs: number): 
       failures.tell({
         level: "warn",
         message: "slow call",
-        // An unknown namespace is refused at once, so this is one that the operator named.
-        kind: `${record.row.path} ${record.namespace}`,
+        kind: `${record.row.path} ${groupOf(record, error)}`,
         fields: () => ({ ...fieldsOf(record, error), ...partsOf(record, times) }),
       });
     },
