@@ -8,6 +8,7 @@ import {
 } from "@connectrpc/connect/protocol";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
+import type { CallScope } from "../calls/scope.ts";
 import { toConnectError } from "../calls/status.ts";
 import { asPrismError, PrismError, type Reason } from "../errors.ts";
 import { REASONS, reasonOf } from "../reasons.ts";
@@ -61,7 +62,7 @@ function wrap(handler: UniversalHandler, policy: ProtocolPolicy): UniversalHandl
         refusal = error;
         return toConnectError(error, record);
       };
-      const body = single ? bounded(request, call, policy, refused) : request.body;
+      const body = single ? bounded(request, scope, policy, refused) : request.body;
       const response = await handler({ ...request, body });
       if (record.entered) {
         return request.method === "GET" && target.row.cacheable
@@ -217,12 +218,12 @@ function requestReason(code: Code): Reason {
  */
 function bounded(
   { body }: UniversalServerRequest,
-  call: ConnectCall,
+  scope: CallScope,
   policy: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): UniversalServerRequest["body"] {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body
-    ? receive(body, call, policy, refused)
+    ? receive(body, scope, policy, refused)
     : body;
 }
 
@@ -232,7 +233,7 @@ function bounded(
  */
 async function* receive(
   body: AsyncIterable<Uint8Array>,
-  { scope, record }: ConnectCall,
+  scope: CallScope,
   { requestTimeoutMs, bodies, shutdownSignal }: ProtocolPolicy,
   refused: (error: PrismError) => ConnectError,
 ): AsyncGenerator<Uint8Array> {
@@ -255,7 +256,6 @@ async function* receive(
         throw refused(noRoom());
       }
       taken += length;
-      record.requestBytes = taken;
       yield next.value;
     }
   } finally {
