@@ -11,7 +11,7 @@ export function createMetricsRoute(sources: MetricSources) {
   const scrape = createScraper((format: TextFormat) => expose(sources, format));
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const format = formatOf(request.headers.accept ?? "");
-    return reply.header("content-type", CONTENT_TYPES[format]).send(await scrape(format));
+    return reply.header("content-type", CONTENT_TYPES[format]).send(await scrape(format, reply.raw));
   };
 }
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import http from "node:http";
+import http, { type ServerResponse } from "node:http";
 import http2 from "node:http2";
 import { text } from "node:stream/consumers";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -82,7 +82,7 @@ test.each(["engine", "node"] as const)("a reader who leaves makes room for the n
     http2: h2,
     services: () => [],
     addRoutes(app) {
-      app.get("/endless", async (_request, reply) => reply.send(await scrape(undefined)));
+      app.get("/endless", async (_request, reply) => reply.send(await scrape(undefined, reply.raw)));
     },
   });
   const over1 = http.get(`${plane.baseUrl}/endless`);
@@ -101,3 +101,47 @@ test.each(["engine", "node"] as const)("a reader who leaves makes room for the n
   last.destroy();
   session.close();
 });
+
+test.each(["engine", "node"] as const)(
+  "a reader who leaves before its turn holds up nobody, %s",
+  async (h2) => {
+    let begun = 0;
+    const waiting: ServerResponse[] = [];
+    const scrape = createScraper(function* () {
+      begun++;
+      for (;;) {
+        yield "endless\n";
+      }
+    });
+    await using plane = await startPlane({
+      http2: h2,
+      services: () => [],
+      addRoutes(app) {
+        app.get("/endless", async (_request, reply) => {
+          waiting.push(reply.raw);
+          return reply.send(await scrape(undefined, reply.raw));
+        });
+      },
+    });
+    const first = http.get(`${plane.baseUrl}/endless`);
+    first.on("error", () => {});
+    await once(first, "response");
+    const session = http2.connect(plane.baseUrl);
+    const leaver = session.request({ ":path": "/endless" });
+    leaver.on("error", () => {});
+    await until("it waits", () => waiting.length === 2);
+    const left = once(waiting[1] ?? first, "close");
+    leaver.close(http2.constants.NGHTTP2_CANCEL);
+    await left;
+    const last = http.get(`${plane.baseUrl}/endless`);
+    last.on("error", () => {});
+    await until("the third waits", () => waiting.length === 3);
+    const answered = once(last, "response");
+    first.destroy();
+    await answered;
+    // The text for the one that left was not even begun.
+    expect(begun).toBe(2);
+    last.destroy();
+    session.close();
+  },
+);

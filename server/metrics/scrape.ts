@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createLane } from "../backend/lane.ts";
@@ -13,15 +14,22 @@ const MAX_SCRAPE_MS = 30_000;
  * Makes a function that streams a text that is made of pieces. A slice of it is made in each turn
  * of the event loop, and only when the reader has taken the one before: so calls go on meanwhile,
  * and nothing is held, however long the text is. One stream is under way at a time; the others wait
- * for their turn, in order.
+ * for their turn, in order. `response` is where the stream goes: if it closes before its turn, the
+ * stream comes destroyed, because nobody would ever read it.
  */
 export function createScraper<Kind>(
   piecesOf: (kind: Kind) => Iterable<string>,
   maxScrapeMs = MAX_SCRAPE_MS,
-): (kind: Kind) => Promise<Readable> {
+): (kind: Kind, response?: EventEmitter) => Promise<Readable> {
   const lane = createLane(1);
-  return async (kind) => {
+  return async (kind, response) => {
+    let hasLeft = false;
+    const leave = () => {
+      hasLeft = true;
+    };
+    response?.once("close", leave);
     await lane.enter(undefined);
+    response?.off("close", leave);
     const stream = Readable.from(slicesOf(piecesOf(kind)));
     const cut = () => stream.destroy(new Error(`the metrics were not read in ${maxScrapeMs} ms`));
     const timer = setTimeout(cut, maxScrapeMs);
@@ -29,6 +37,9 @@ export function createScraper<Kind>(
       clearTimeout(timer);
       lane.leave();
     });
+    if (hasLeft) {
+      stream.destroy();
+    }
     return stream;
   };
 }
