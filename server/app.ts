@@ -57,7 +57,8 @@ export interface App {
   apply(next: Config): Promise<readonly Change[]>;
   /**
    * In this order: health turns to not serving, calls end, connections close, stores close, the
-   * last spans are sent. Safe to call as soon as `start` was called.
+   * last spans are sent. Throws the first error of a part that cannot be closed, after all others
+   * are. Waits for a `start` that is under way.
    */
   stop(): Promise<void>;
   /** Opens the file of the audit log anew: it was moved away. */
@@ -195,23 +196,57 @@ export async function createApp(
     return dataPlane.drain();
   }
 
+  /** Ends every part, also where one of them fails. Throws the first failure. */
   async function stop(graceMs: number): Promise<void> {
     const startedMs = performance.now();
+    const lastSpans = () => {
+      const leftMs = startedMs + graceMs - performance.now();
+      return tracing?.close(Math.max(leftMs, Math.min(graceMs, LAST_SPANS_MS)));
+    };
     void beginDrain();
     monitor.close();
     control.endFollowers();
-    await dataPlane.close(graceMs);
-    // Who looks at a gateway that stops has nothing to wait for.
-    await adminPlane.close(0);
-    await control.close();
-    processMeter.stop();
-    quotas?.close();
-    await registry.close();
-    authenticator?.close();
-    await audit.close();
-    const leftMs = startedMs + graceMs - performance.now();
-    await tracing?.close(Math.max(leftMs, Math.min(graceMs, LAST_SPANS_MS)));
+    const failures: unknown[] = [];
+    for (const end of [
+      () => dataPlane.close(graceMs),
+      // Who looks at a gateway that stops has nothing to wait for.
+      () => adminPlane.close(0),
+      () => control.close(),
+      () => processMeter.stop(),
+      () => quotas?.close(),
+      () => registry.close(),
+      () => authenticator?.close(),
+      () => audit.close(),
+      lastSpans,
+    ]) {
+      try {
+        await end();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) {
+      throw failures[0];
+    }
   }
+
+  async function start() {
+    await audit.open();
+    if (meters !== undefined) {
+      processMeter.start();
+    }
+    await Promise.all([control.start(), authenticator?.start()]);
+    const addresses = {
+      data: await dataPlane.listen(server.listen.host, server.listen.port),
+      admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
+    };
+    adminPort = addresses.admin.port;
+    gateway.started(addresses);
+    warnIfOpen(config, log);
+    health.set(true);
+    return addresses;
+  }
+  let starting: ReturnType<typeof start> | undefined;
 
   return {
     registry,
@@ -222,26 +257,18 @@ export async function createApp(
     apply: (next) => live.apply(next),
     async start() {
       try {
-        await audit.open();
-        if (meters !== undefined) {
-          processMeter.start();
-        }
-        await Promise.all([control.start(), authenticator?.start()]);
-        const addresses = {
-          data: await dataPlane.listen(server.listen.host, server.listen.port),
-          admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
-        };
-        adminPort = addresses.admin.port;
-        gateway.started(addresses);
-        warnIfOpen(config, log);
-        health.set(true);
-        return addresses;
+        starting = start();
+        return await starting;
       } catch (error) {
-        await stop(0);
+        await stop(0).catch((err) => log.error({ err }, "a part of the server cannot be ended"));
         throw error;
       }
     },
-    stop: () => stop(live.inForce.server.shutdownGraceMs),
+    async stop() {
+      // What the start has yet to open would stay open.
+      await starting?.catch(() => {});
+      await stop(live.inForce.server.shutdownGraceMs);
+    },
     reopenAudit: () => audit.reopen(),
   };
 }
