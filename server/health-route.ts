@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { AdminAccess } from "./admin-access.ts";
+import type { Namespace } from "./namespaces/live-namespace.ts";
 import type { NamespaceRegistry } from "./namespaces/registry.ts";
-import type { StoreMonitor } from "./namespaces/store-monitor.ts";
+import type { StoreMonitor, StoreState } from "./namespaces/store-monitor.ts";
 import type { HealthState } from "./services/health.ts";
 
 /** What health is told from. */
@@ -36,11 +37,8 @@ const TEXT = "text/plain; charset=utf-8";
  */
 function createHealthRoute({ registry, health, monitor, access }: HealthSources) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const checked = await Promise.all(
-      registry.namespaces.map(async ({ name, backend }) => {
-        const { health: status } = await monitor.check(backend);
-        return [name, { backend: backend.type, status }] as const;
-      }),
+    const checked = (await checkAll(registry.namespaces, monitor)).map(
+      ([{ name, backend }, { health: status }]) => [name, { backend: backend.type, status }] as const,
     );
     const ok = health.serving && checked.every(([, { status }]) => status !== "not_serving");
     return reply.code(ok ? 200 : 503).send({
@@ -48,6 +46,21 @@ function createHealthRoute({ registry, health, monitor, access }: HealthSources)
       ...(access.mayView(request) && { namespaces: Object.fromEntries(checked) }),
     });
   };
+}
+
+/** How the stores of namespaces are now. Each store is asked once, however many are on it. */
+async function checkAll(
+  namespaces: readonly Namespace[],
+  monitor: StoreMonitor,
+): Promise<readonly (readonly [Namespace, StoreState])[]> {
+  const stores = new Set(namespaces.map(({ backend }) => backend));
+  const states = new Map(
+    await Promise.all(Array.from(stores, async (store) => [store, await monitor.check(store)] as const)),
+  );
+  return namespaces.flatMap((namespace) => {
+    const state = states.get(namespace.backend);
+    return state === undefined ? [] : [[namespace, state] as const];
+  });
 }
 
 /** One thing that has to be right for a gateway to be ready. */
@@ -71,12 +84,11 @@ function createReadyRoute({ registry, health, monitor, access }: HealthSources) 
     const namespaces = registry.namespaces.filter(({ name }) => !excluded.includes(name));
     const checks: Check[] = [
       { name: "server", passed: health.serving, remark: health.serving ? "" : "it takes no calls" },
-      ...(await Promise.all(
-        namespaces.map(async ({ name, backend }) => {
-          const { health: status, problem } = await monitor.check(backend);
-          return { name: `namespace ${name}`, passed: status !== "not_serving", remark: problem };
-        }),
-      )),
+      ...(await checkAll(namespaces, monitor)).map(([{ name }, { health: status, problem }]) => ({
+        name: `namespace ${name}`,
+        passed: status !== "not_serving",
+        remark: problem,
+      })),
     ];
     const isReady = checks.every(({ passed }) => passed);
     const told = "verbose" in asked ? checks : checks.filter(({ passed }) => mayView && !passed);
