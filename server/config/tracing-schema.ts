@@ -1,8 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: "${NAME}" is what operators write.
 import { z } from "zod";
 import { setting } from "./setting.ts";
-
-const DAY_MS = 24 * 60 * 60 * 1000;
+import { DAY_MS } from "./setting-types.ts";
 
 /** What a collector's path ends in (OTLP 1.10, "OTLP/HTTP Request"). */
 const TRACES_PATH = "/v1/traces";
