@@ -9,13 +9,13 @@ import { CallScope } from "../calls/scope.ts";
 import { createMemoryCatalog } from "../catalog/memory.ts";
 import { newNamespace } from "../catalog/suite.ts";
 import { PrismError, StartError } from "../errors.ts";
-import { type NamespaceCatalog, NO_WISHES } from "./catalog.ts";
+import { type NamespaceCatalog, NO_WISHES, type SavedNamespace } from "./catalog.ts";
 import { type ConfiguredNamespace, NamespaceController } from "./controller.ts";
 import type { StoreSource } from "./open-stores.ts";
 import { NamespaceRegistry } from "./registry.ts";
 import { NO_RULES } from "./rules.ts";
 
-/** A memory store that cannot be opened while `isBroken`. */
+/** A memory store that cannot be opened while `isBroken`, and cannot keep a limit of entries. */
 function source(name: string) {
   return {
     name,
@@ -25,7 +25,7 @@ function source(name: string) {
         throw new PrismError("store_unavailable", "it is broken");
       }
       const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
-      const backend = createGuardedBackend(memory);
+      const { countsCheaply: _, ...backend } = createGuardedBackend(memory);
       await backend.open();
       return backend;
     },
@@ -45,6 +45,9 @@ const file = (name: string, backend = "database"): ConfiguredNamespace => ({
   pattern: "keyvalue",
   backend,
 });
+
+/** Rules that {@link source}'s stores cannot keep. */
+const ENTRIES_LIMITED = { ...NO_RULES, limits: { ...NO_RULES.limits, maxEntries: 5 } };
 
 interface Given {
   readonly catalog?: NamespaceCatalog;
@@ -137,6 +140,65 @@ describe("a change that may have been kept or not", () => {
     await waitFor(() => expect(made.statesOf()).toMatchObject({ a: "active" }));
     expect(made.registry.find("a")).toBeDefined();
   });
+});
+
+describe("what another gateway did to the same catalog", () => {
+  /** A catalog that others change too. */
+  function shared() {
+    const inner = createMemoryCatalog();
+    let tell = () => {};
+    const catalog: NamespaceCatalog = {
+      ...inner,
+      // Never ends a deletion here, so that the other gateway is the first.
+      exclusively: async () => false,
+      watch(changed) {
+        tell = changed;
+        return () => {};
+      },
+    };
+    return { catalog, inner, tell: () => tell() };
+  }
+
+  test("one that it deleted and made again, before this one looked, takes calls", async () => {
+    const { catalog, inner, tell } = shared();
+    await using made = await start({ catalog });
+    await made.control.create(asked("a"), CALL);
+    const { version } = await made.control.delete("a", 0, CALL);
+    expect(() => made.registry.route("entries", "a", new CallScope(0))).toThrow("is drained");
+    await inner.remove("a", version);
+    const again = await inner.save(newNamespace("a"));
+    tell();
+    await waitFor(() =>
+      expect(made.control.directory.get("a")).toMatchObject({ state: "active", version: again.version }),
+    );
+    const call = new CallScope(0);
+    expect(made.registry.route("entries", "a", call).namespace).toBe("a");
+    call.close();
+  });
+
+  test("rules that a store here cannot keep degrade one namespace, and the others follow", async () => {
+    const { catalog, inner, tell } = shared();
+    await using made = await start({ catalog });
+    const a = await made.control.create(asked("a"), CALL);
+    await made.control.create(asked("b"), CALL);
+    const kept = (await inner.load()).find(({ name }) => name === "a") as SavedNamespace;
+    await inner.save({ ...kept, rules: ENTRIES_LIMITED, version: a.version });
+    await inner.save(newNamespace("c"));
+    tell();
+    await waitFor(() => expect(made.statesOf()).toMatchObject({ a: "degraded", b: "active", c: "active" }));
+    expect(made.control.directory.get("a")?.stateMessage).toContain("limits.max_entries");
+    await using restarted = await start({ catalog });
+    expect(restarted.statesOf()).toEqual({ a: "degraded", b: "active", c: "active", default: "active" });
+  });
+});
+
+test("a change to rules that the store cannot keep changes nothing", async () => {
+  await using made = await start();
+  const { version } = await made.control.create(asked("a"), CALL);
+  const refused = made.control.update("a", { limits: ENTRIES_LIMITED.limits }, version, CALL);
+  await expect(refused).rejects.toMatchObject({ reason: "invalid_field" });
+  expect(await made.catalog.load()).toMatchObject([{ name: "a", version, rules: NO_RULES }]);
+  await made.control.update("a", { wishes: { readRps: 1 } }, version, CALL);
 });
 
 describe("a catalog that cannot be opened", () => {

@@ -13,6 +13,7 @@ import { type DeletionTimes, eraserOf, NamespaceDeletion } from "./deletion.ts";
 import { type ListedNamespace, NamespaceDirectory, type NamespaceState } from "./directory.ts";
 import type { StoreSource } from "./open-stores.ts";
 import type { NamespaceRegistry } from "./registry.ts";
+import { checkRules } from "./ruled-stores.ts";
 import { type NamespaceRules, NO_RULES } from "./rules.ts";
 import { Serial } from "./serial.ts";
 
@@ -170,8 +171,8 @@ export class NamespaceController {
 
   /**
    * Changes what holds for a namespace. `version` is the one that its reader saw. Throws {@link
-   * PrismError}: `namespace_not_found`, `invalid_field` for one of the file or for another backend,
-   * `conflict`, and what the catalog says.
+   * PrismError}: `namespace_not_found`, `invalid_field` for one of the file, for another backend or
+   * for rules that its store cannot keep, `conflict`, and what the catalog says.
    */
   update(name: string, change: NamespaceChange, version: number, call: Call): Promise<ListedNamespace> {
     return this.#change(call, async () => {
@@ -192,6 +193,10 @@ export class NamespaceController {
         ttl: ttl ?? before.rules.ttl,
         access: access ?? before.rules.access,
       };
+      const store = this.#registry.find(name)?.backend;
+      if (store !== undefined) {
+        checkRules(name, rules, store);
+      }
       const saved = await this.#keeping(() =>
         this.#catalog.save({ ...before, rules, wishes: { ...before.wishes, ...wishes } }),
       );
@@ -369,23 +374,32 @@ export class NamespaceController {
     const { name } = saved;
     const before = this.#saved.get(name);
     this.#saved.set(name, saved);
-    const source = this.#served.get(name);
-    if (source === undefined) {
-      await this.#serve([saved]);
-      return this.#listed(name);
-    }
-    if (before?.backend !== saved.backend) {
-      // Somebody changed the catalog by hand.
+    // One that was deleted and made again before this gateway looked is another one. To another
+    // backend somebody moved it by hand.
+    const stays = before?.backend === saved.backend && (saved.deleting || !before.deleting);
+    if (!stays || !this.#served.has(name) || !(await this.#tookRules(saved))) {
       await this.#withdraw(name);
       await this.#serve([saved]);
       return this.#listed(name);
     }
-    await this.#registry.setRules(name, saved.rules);
     const listed = this.#tell(saved, saved.deleting ? "deleting" : "active");
     if (saved.deleting) {
       this.#deletion.begin(saved);
     }
     return listed;
+  }
+
+  /** Puts the rules of a served namespace in force. Answers false if its store cannot keep them. */
+  async #tookRules({ name, rules }: SavedNamespace): Promise<boolean> {
+    try {
+      await this.#registry.setRules(name, rules);
+      return true;
+    } catch (error) {
+      if (isFaultOfOne(error)) {
+        return false;
+      }
+      throw error;
+    }
   }
 
   /** Serves kept namespaces; those of one store together. What cannot be served is degraded. */
@@ -397,26 +411,39 @@ export class NamespaceController {
       if (source === undefined || free.length === 0) {
         continue;
       }
-      try {
-        await this.#registry.add(
-          free.map(({ name, rules, deleting }) => ({ name, source, rules, drained: deleting })),
-        );
-      } catch (err) {
+      await this.#serveOn(source, free);
+    }
+  }
+
+  async #serveOn(source: StoreSource, namespaces: readonly SavedNamespace[]): Promise<void> {
+    try {
+      await this.#registry.add(
+        namespaces.map(({ name, rules, deleting }) => ({ name, source, rules, drained: deleting })),
+      );
+    } catch (err) {
+      if (isFaultOfOne(err) && namespaces.length > 1) {
+        for (const namespace of namespaces) {
+          await this.#serveOn(source, [namespace]);
+        }
+        return;
+      }
+      const why = isFaultOfOne(err) ? err.message : `its backend "${source.name}" cannot be opened`;
+      if (namespaces.some(({ name }) => this.directory.get(name)?.stateMessage !== why)) {
         this.#log.error(
-          { backend, namespaces: free.length, err },
+          { backend: source.name, namespaces: namespaces.length, err },
           "namespaces that were made at run time cannot be served",
         );
-        for (const namespace of free) {
-          this.#degrade(namespace, `its backend "${backend}" cannot be opened`);
-        }
-        continue;
       }
-      for (const namespace of free) {
-        this.#served.set(namespace.name, source);
-        this.#tell(namespace, namespace.deleting ? "deleting" : "active");
-        if (namespace.deleting) {
-          this.#deletion.begin(namespace);
-        }
+      for (const namespace of namespaces) {
+        this.#degrade(namespace, why);
+      }
+      return;
+    }
+    for (const namespace of namespaces) {
+      this.#served.set(namespace.name, source);
+      this.#tell(namespace, namespace.deleting ? "deleting" : "active");
+      if (namespace.deleting) {
+        this.#deletion.begin(namespace);
       }
     }
   }
@@ -569,6 +596,11 @@ export class NamespaceController {
     }
     await this.#serve(fresh);
   }
+}
+
+/** Whether the registry refuses a namespace for what is kept of it, and not for its store. */
+function isFaultOfOne(error: unknown): error is PrismError {
+  return error instanceof PrismError && error.reason === "invalid_field";
 }
 
 function byName(configured: readonly ConfiguredNamespace[]): ReadonlyMap<string, ConfiguredNamespace> {
