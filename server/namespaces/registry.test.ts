@@ -239,7 +239,10 @@ describe("replace", () => {
     }
     await ended;
     expect([one.opened, one.closed, other.opened, other.closed]).toEqual([1, 0, 1, 0]);
+    const dropped: string[] = [];
+    registry.whenDropped((name) => dropped.push(name));
     await (await registry.replace(["a", "made"], [])).ended;
+    expect(dropped).toEqual(["a", "made"]);
     expect(one.closed).toBe(1);
   });
 
@@ -474,6 +477,12 @@ test("a store that cannot count cheaply gets no limit of entries, and is given b
   expect(unable.closed).toBe(2);
   await registry.change({ name: "b", source: slow });
   await expect(registry.setRules("b", rules)).rejects.toMatchObject(refused);
+  // The same at a reload, where it stays on its store and where it moves there.
+  await expect(registry.replace(["b"], [{ name: "b", source: slow, rules }])).rejects.toMatchObject(refused);
+  await registry.change({ name: "b", source: able });
+  await expect(registry.replace(["b"], [{ name: "b", source: slow, rules }])).rejects.toMatchObject(refused);
+  expect(registry.find("b")?.backendName).toBe("able");
+  await registry.change({ name: "b", source: slow });
   expect(registry.find("b")?.rules).toBe(NO_RULES);
   await registry.close();
 });

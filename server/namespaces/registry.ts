@@ -120,16 +120,9 @@ export class NamespaceRegistry implements NamespaceRouter {
     return this.#change(async () => {
       checkNew(settings, this.#live);
       const stores = await this.#acquire(settings);
-      settings.forEach(({ name, rules = NO_RULES, drained = false }, i) => {
-        const store = stores[i];
-        if (store !== undefined) {
-          const namespace = new LiveNamespace(name, store, rules);
-          this.#live.set(name, namespace);
-          if (drained) {
-            namespace.drain();
-          }
-        }
-      });
+      for (const namespace of madeLive(settings, stores)) {
+        this.#live.set(namespace.name, namespace);
+      }
     });
   }
 
@@ -165,14 +158,15 @@ export class NamespaceRegistry implements NamespaceRouter {
         }
       }
       checkNew(settings, { has: (name) => this.#live.has(name) && !before.has(name) });
-      const opened = settings.filter(({ name, source }) => before.get(name)?.store.source !== source);
-      const stores = await this.#stores.acquireAll(opened.map(({ source }) => source));
-      const made = new Map(
-        opened.flatMap(({ name, rules = NO_RULES }, i) => {
-          const store = stores[i];
-          return store === undefined ? [] : [[name, new LiveNamespace(name, store, rules)]];
-        }),
-      );
+      const moved = settings.filter(({ name, source }) => before.get(name)?.store.source !== source);
+      for (const { name, source, rules = NO_RULES } of settings) {
+        const same = before.get(name);
+        if (same?.store.source === source) {
+          checkRules(name, rules, same.backend);
+        }
+      }
+      const stores = await this.#acquire(moved);
+      const made = new Map(madeLive(moved, stores).map((namespace) => [namespace.name, namespace]));
       for (const { name, rules = NO_RULES } of settings) {
         const namespace = made.get(name);
         if (namespace !== undefined) {
@@ -187,7 +181,7 @@ export class NamespaceRegistry implements NamespaceRouter {
       }
       const ends = [...before.values()].map((namespace) => {
         if (this.#live.get(namespace.name) === namespace) {
-          this.#live.delete(namespace.name);
+          this.#forget(namespace.name);
         }
         return this.#retire(namespace).ended;
       });
@@ -238,10 +232,7 @@ export class NamespaceRegistry implements NamespaceRouter {
   drop(name: string): Promise<Retired> {
     return this.#change(async () => {
       const namespace = this.#existing(name);
-      this.#live.delete(namespace.name);
-      for (const listener of this.#onDropped) {
-        listener(namespace.name);
-      }
+      this.#forget(namespace.name);
       return this.#retire(namespace);
     });
   }
@@ -318,6 +309,13 @@ export class NamespaceRegistry implements NamespaceRouter {
         );
   }
 
+  #forget(name: string): void {
+    this.#live.delete(name);
+    for (const listener of this.#onDropped) {
+      listener(name);
+    }
+  }
+
   #retire(namespace: LiveNamespace): Retired {
     namespace.drain();
     return { ended: namespace.whenIdle().then(() => this.#stores.release(namespace.store)) };
@@ -331,6 +329,24 @@ export class NamespaceRegistry implements NamespaceRouter {
       return await step();
     });
   }
+}
+
+/** New namespaces on stores that were acquired for them, in order. */
+function madeLive(
+  settings: readonly NamespaceSettings[],
+  stores: readonly OpenStore[],
+): readonly LiveNamespace[] {
+  return settings.flatMap(({ name, rules = NO_RULES, drained = false }, i) => {
+    const store = stores[i];
+    if (store === undefined) {
+      return [];
+    }
+    const namespace = new LiveNamespace(name, store, rules);
+    if (drained) {
+      namespace.drain();
+    }
+    return [namespace];
+  });
 }
 
 /** Throws if a name is invalid, taken or repeated. */
