@@ -4,18 +4,7 @@ import type { AdminAccess } from "./admin-access.ts";
 import type { Audit } from "./calls/audit.ts";
 import { peerOf } from "./calls/peer.ts";
 import { PrismError } from "./errors.ts";
-import { REASONS, type Reason } from "./reasons.ts";
-
-declare module "fastify" {
-  interface FastifyRequest {
-    /** The namespace that a plain route is about, where its path has no `:name`. */
-    namespace?: string | undefined;
-    /** Why it was refused, or failed with a {@link PrismError}. */
-    reason?: Reason | undefined;
-    /** True: the audit log has it already. */
-    isAudited?: boolean;
-  }
-}
+import { REASONS } from "./reasons.ts";
 
 /** HTTP methods that change nothing (RFC 9110 section 9.2.1). */
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

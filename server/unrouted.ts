@@ -11,11 +11,22 @@ import { peerOf } from "./calls/peer.ts";
 import { toConnectError } from "./calls/status.ts";
 import { PrismError } from "./errors.ts";
 import type { HostCheck } from "./host-check.ts";
-import { REASONS } from "./reasons.ts";
+import { REASONS, type Reason } from "./reasons.ts";
 import { tellHeaders } from "./wire/connect-routes.ts";
 import { mediaType } from "./wire/content-type.ts";
 import { DIRECT_FORMS } from "./wire/forms.ts";
 import { errorForm, errorResponse } from "./wire/wire-error.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The namespace that a plain route is about, where its path has no `:name`. */
+    namespace?: string | undefined;
+    /** Why it was refused, or failed with a {@link PrismError}. */
+    reason?: Reason | undefined;
+    /** True: the audit log has it already. */
+    isAudited?: boolean;
+  }
+}
 
 /**
  * Stands for the host of a request that may leave it out. Connect builds a URL with it and uses
