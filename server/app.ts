@@ -180,8 +180,8 @@ export async function createApp(
   const stores: LivePart = async (next) => {
     const changed = sourcesOf(next.backends, sources, tools);
     const names = live.inForce.namespaces.map(({ name }) => name);
-    await control.reconfigure(next.namespaces, changed, async () => {
-      await registry.replace(names, namespacesOf(next, changed));
+    await control.reconfigure(next.namespaces, changed, async (handedOver) => {
+      await registry.replace([...names, ...handedOver], namespacesOf(next, changed));
     });
     return () => {
       sources = changed;

@@ -118,6 +118,8 @@ describe("a namespace whose store cannot be opened", () => {
     expect(made.statesOf()).toEqual({ a: "degraded", b: "active", c: "degraded", default: "active" });
     expect(made.control.directory.get("a")?.stateMessage).toBe('its backend "other" cannot be opened');
     expect(made.control.directory.get("c")?.stateMessage).toBe('its backend "gone" is not configured');
+    const call = () => made.registry.route("entries", "a", new CallScope(0));
+    expect(call).toThrow('namespace "a" cannot be served now');
     made.stores.other.isBroken = false;
     await waitFor(() => expect(made.statesOf()).toMatchObject({ a: "active" }));
     expect(made.registry.find("a")).toBeDefined();
@@ -227,6 +229,19 @@ describe("a catalog that cannot be opened", () => {
     expect(state.closed).toBe(0);
   });
 
+  test("is closed also if the server stops while it is being opened", async () => {
+    const { catalog, state } = broken(new Error());
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const made = make({ catalog: { ...catalog, open: () => promise } });
+    const started = made.control.start();
+    await waitFor(() => expect(made.statesOf()).toEqual({ default: "active" }));
+    const closed = made.control.close();
+    resolve();
+    await Promise.all([started, closed]);
+    expect(state.closed).toBe(1);
+    await made.registry.close();
+  });
+
   test.each([
     ["it is away", new PrismError("store_unavailable", "away"), true],
     ["nobody asked for it", new StartError("mend me"), false],
@@ -238,8 +253,10 @@ describe("a catalog that cannot be opened", () => {
     await expect(refused).rejects.toMatchObject({ reason: "store_unavailable" });
     expect(() => made.registry.route("entries", "a", new CallScope(0))).toThrow("are not known yet");
     state.error = undefined;
-    await waitFor(() => expect(made.registry.isComplete).toBe(true));
-    expect(await made.control.create(asked("a"), CALL)).toMatchObject({ state: "active" });
+    await waitFor(async () =>
+      expect(await made.control.create(asked("a"), CALL)).toMatchObject({ state: "active" }),
+    );
+    expect(() => made.registry.route("entries", "b", new CallScope(0))).toThrow("no namespace");
   });
 });
 
@@ -260,6 +277,64 @@ describe("a namespace that is in the file too", () => {
 });
 
 describe("another configuration", () => {
+  test("moves one to its store's other settings, and no call finds it missing", async () => {
+    await using made = await start();
+    const { control, registry, stores } = made;
+    await control.create(asked("a", "other"), CALL);
+    await control.create(asked("b", "other"), CALL);
+    await control.delete("b", 0, CALL);
+    const newer = source("other");
+    const { promise: opened, resolve: letOpen } = Promise.withResolvers<void>();
+    let isOpening = false;
+    const slow = {
+      name: "other",
+      async open() {
+        isOpening = true;
+        await opened;
+        return await newer.open();
+      },
+    };
+    const sources = new Map<string, StoreSource>([
+      ["database", stores.database],
+      ["other", slow],
+    ]);
+    const before = registry.find("a")?.backend;
+    const configured = control.reconfigure([file("default")], sources, async () => {});
+    await waitFor(() => expect(isOpening).toBe(true));
+    expect(registry.find("a")?.backend).toBe(before);
+    letOpen();
+    await configured;
+    expect(registry.find("a")?.backend).not.toBe(before);
+    expect(made.statesOf()).toMatchObject({ a: "active" });
+    if (registry.find("b") !== undefined) {
+      expect(() => registry.route("entries", "b", new CallScope(0))).toThrow("is drained");
+    }
+  });
+
+  test("that is the same tells nobody anything", async () => {
+    await using made = await start();
+    const { revision } = made.control.directory;
+    await made.control.reconfigure([file("default")], made.sources, async () => {});
+    expect(made.control.directory.revision).toBe(revision);
+  });
+
+  test("that has one which the catalog keeps no more takes it over, and its calls go on", async () => {
+    await using made = await start();
+    const { control, registry, stores, catalog } = made;
+    const { version } = await control.create(asked("a"), CALL);
+    await catalog.remove("a", version);
+    const before = registry.find("a");
+    await control.reconfigure([file("default"), file("a")], made.sources, async (handedOver) => {
+      expect(handedOver).toEqual(["a"]);
+      const settings = ["default", "a"].map((name) => ({ name, source: stores.database }));
+      await registry.replace(["default", ...handedOver], settings);
+    });
+    expect(registry.find("a")).toBe(before);
+    expect(control.directory.get("a")).toMatchObject({ source: "file", state: "active" });
+    await control.create(asked("b"), CALL);
+    expect(made.statesOf()).toEqual({ a: "active", b: "active", default: "active" });
+  });
+
   test("is taken over with its stores", async () => {
     await using made = await start({ configured: [file("default"), file("old")] });
     const { control, registry, stores } = made;

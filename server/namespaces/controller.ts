@@ -12,7 +12,7 @@ import {
 import { type DeletionTimes, eraserOf, NamespaceDeletion } from "./deletion.ts";
 import { type ListedNamespace, NamespaceDirectory, type NamespaceState } from "./directory.ts";
 import type { StoreSource } from "./open-stores.ts";
-import type { NamespaceRegistry } from "./registry.ts";
+import type { NamespaceRegistry, NamespaceSettings } from "./registry.ts";
 import { checkRules } from "./ruled-stores.ts";
 import { type NamespaceRules, NO_RULES } from "./rules.ts";
 import { Serial } from "./serial.ts";
@@ -101,6 +101,7 @@ export class NamespaceController {
 
   constructor({ registry, catalog, configured, sources, log, needsCatalog, times }: ControllerOptions) {
     this.#registry = registry;
+    registry.whyAbsent = (name) => this.#whyAbsent(name);
     this.#catalog = catalog;
     this.#configured = byName(configured);
     this.#sources = sources;
@@ -134,7 +135,10 @@ export class NamespaceController {
     for (const namespace of configured) {
       this.directory.put(fromFile(namespace));
     }
-    const error = await this.#openCatalog();
+    // Whoever closes it meanwhile closes the catalog behind this.
+    const error = await this.#changes.runAlways(async () =>
+      this.#isClosed ? undefined : await this.#openCatalog(),
+    );
     if (error instanceof StartError && this.#needsCatalog) {
       throw error;
     }
@@ -226,22 +230,25 @@ export class NamespaceController {
 
   /**
    * Takes over the namespaces and stores of another configuration. `apply` makes the changes to the
-   * registry, as far as the file's namespaces are concerned; nothing else changes meanwhile. If it
+   * registry, as far as the file's namespaces are concerned; nothing else changes meanwhile. Also
+   * the file's are those that were made at run time and are now the operator's: `handedOver`. If it
    * throws, all stays as it was.
    */
   reconfigure(
     configured: readonly ConfiguredNamespace[],
     sources: ReadonlyMap<string, StoreSource>,
-    apply: () => Promise<void>,
+    apply: (handedOver: readonly string[]) => Promise<void>,
   ): Promise<void> {
-    return this.#changes.run(async () => {
+    return this.#changes.runAlways(async () => {
       const after = byName(configured);
-      for (const name of after.keys()) {
-        if (this.#saved.has(name) && !this.#configured.has(name)) {
-          throw nameTaken(name);
-        }
+      const handedOver = await this.#handOver(
+        [...after.keys()].filter((name) => this.#saved.has(name) && !this.#configured.has(name)),
+      );
+      await apply(handedOver);
+      for (const name of handedOver) {
+        this.#saved.delete(name);
+        this.#served.delete(name);
       }
-      await apply();
       const before = this.#configured;
       this.#configured = after;
       this.#sources = sources;
@@ -278,6 +285,29 @@ export class NamespaceController {
     });
   }
 
+  /**
+   * Checks that the catalog keeps none of these names any more: who keeps it in the configuration
+   * file may have made them the operator's there.
+   */
+  async #handOver(taken: readonly string[]): Promise<readonly string[]> {
+    if (taken.length === 0) {
+      return taken;
+    }
+    this.#expectCatalog();
+    const kept = new Set(names(await this.#catalog.load()));
+    this.#syncSoon();
+    for (const name of taken) {
+      if (kept.has(name)) {
+        throw nameTaken(name);
+      }
+      if (this.#saved.get(name)?.deleting) {
+        // It was drained, and takes calls again only if it is added.
+        await this.#withdraw(name);
+      }
+    }
+    return taken;
+  }
+
   #change<T>(call: Call, step: () => Promise<T>): Promise<T> {
     return this.#changes.run(async () => {
       if (call.aborted) {
@@ -288,6 +318,13 @@ export class NamespaceController {
       }
       return await step();
     });
+  }
+
+  #whyAbsent(name: string): string | undefined {
+    if (!this.#isOpen) {
+      return "the namespaces that were made at run time are not known yet";
+    }
+    return this.#saved.has(name) ? `namespace "${name}" cannot be served now` : undefined;
   }
 
   #sourceOf(backend: string): StoreSource {
@@ -344,15 +381,7 @@ export class NamespaceController {
   #tell(namespace: SavedNamespace, state: NamespaceState, stateMessage = ""): ListedNamespace {
     const { deleting: _, ...facts } = namespace;
     const listed = { ...facts, source: "saved", state, stateMessage } as const;
-    const before = this.directory.get(namespace.name);
-    if (
-      before?.version !== listed.version ||
-      before.state !== state ||
-      before.stateMessage !== stateMessage ||
-      before.source !== "saved"
-    ) {
-      this.directory.put(listed);
-    }
+    this.directory.put(listed);
     return listed;
   }
 
@@ -417,9 +446,7 @@ export class NamespaceController {
 
   async #serveOn(source: StoreSource, namespaces: readonly SavedNamespace[]): Promise<void> {
     try {
-      await this.#registry.add(
-        namespaces.map(({ name, rules, deleting }) => ({ name, source, rules, drained: deleting })),
-      );
+      await this.#registry.add(namespaces.map((namespace) => settingsOf(namespace, source)));
     } catch (err) {
       if (isFaultOfOne(err) && namespaces.length > 1) {
         for (const namespace of namespaces) {
@@ -502,11 +529,30 @@ export class NamespaceController {
     }
   }
 
-  /** A store whose settings changed has another source. */
+  /**
+   * A store whose settings changed has another source. Namespaces that cannot go there are
+   * withdrawn.
+   */
   async #moveToNewSources(): Promise<void> {
-    for (const [name, source] of this.#served) {
-      const saved = this.#saved.get(name);
-      if (saved !== undefined && this.#sources.get(saved.backend) !== source) {
+    const moving = [...this.#saved.values()].filter(({ name, backend }) => {
+      const source = this.#served.get(name);
+      return source !== undefined && source !== this.#sources.get(backend);
+    });
+    for (const [backend, namespaces] of Map.groupBy(moving, (namespace) => namespace.backend)) {
+      const source = this.#sources.get(backend);
+      try {
+        if (source !== undefined) {
+          const settings = namespaces.map((namespace) => settingsOf(namespace, source));
+          await this.#registry.replace(names(namespaces), settings);
+          for (const { name } of namespaces) {
+            this.#served.set(name, source);
+          }
+          continue;
+        }
+      } catch {
+        // Serving them tells what is wrong.
+      }
+      for (const { name } of namespaces) {
         await this.#withdraw(name);
       }
     }
@@ -514,7 +560,6 @@ export class NamespaceController {
 
   /** Opens and reads the catalog. Answers why that failed; it is tried again then. */
   async #openCatalog(): Promise<unknown> {
-    this.#registry.isComplete = false;
     try {
       if (!this.#isConnected) {
         await this.#catalog.open();
@@ -534,7 +579,6 @@ export class NamespaceController {
     }
     this.#isOpen = true;
     this.#isAway = false;
-    this.#registry.isComplete = true;
     if (!this.#isClosed) {
       this.#stopWatching = this.#catalog.watch(() => this.#syncSoon());
     }
@@ -578,9 +622,9 @@ export class NamespaceController {
   /** Brings this gateway to what the catalog keeps. */
   async #sync(): Promise<void> {
     const kept = await this.#catalog.load();
-    const names = new Set(kept.map(({ name }) => name));
+    const there = new Set(names(kept));
     for (const saved of this.#saved.values()) {
-      if (!names.has(saved.name)) {
+      if (!there.has(saved.name)) {
         await this.#forget(saved);
       }
     }
@@ -596,6 +640,14 @@ export class NamespaceController {
     }
     await this.#serve(fresh);
   }
+}
+
+function names(namespaces: readonly { readonly name: string }[]): readonly string[] {
+  return namespaces.map(({ name }) => name);
+}
+
+function settingsOf({ name, rules, deleting }: SavedNamespace, source: StoreSource): NamespaceSettings {
+  return { name, source, rules, drained: deleting };
 }
 
 /** Whether the registry refuses a namespace for what is kept of it, and not for its store. */

@@ -77,7 +77,7 @@ describe("changes", () => {
     directory.put(listed("a"));
     await Promise.all(following);
     const again = directory.changed(createCall());
-    directory.put(listed("a"));
+    directory.put(listed("b"));
     await again;
   });
 });

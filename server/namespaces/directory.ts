@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Call } from "../backend/contract.ts";
 import { abortError, PrismError } from "../errors.ts";
 import type { SavedNamespace } from "./catalog.ts";
@@ -47,9 +48,12 @@ export class NamespaceDirectory {
     return this.#sorted.slice(first, first + limit).flatMap((name) => this.#all.get(name) ?? []);
   }
 
-  /** Adds or replaces one. A deleted one is told and forgotten. */
+  /** Adds or replaces one, if it is not the same. A deleted one is told and forgotten. */
   put(namespace: ListedNamespace): void {
     const { name } = namespace;
+    if (isDeepStrictEqual(namespace, this.#all.get(name))) {
+      return;
+    }
     if (namespace.state === "deleted") {
       this.#all.delete(name);
       this.#sorted = undefined;

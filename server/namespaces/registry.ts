@@ -58,10 +58,10 @@ export class NamespaceRegistry implements NamespaceRouter {
   readonly #changes = new Serial(MAX_WAITING_CHANGES, "changes of namespaces");
   #isClosed = false;
   /**
-   * False: there are more namespaces, which are not known yet. An unknown one is
-   * `store_unavailable` then, so that no caller takes it for one that does not exist.
+   * Why a namespace that is not here may come. Calls on it are `store_unavailable` then, so that no
+   * caller takes it for one that does not exist. `undefined` = it does not exist.
    */
-  isComplete = true;
+  whyAbsent: (name: string) => string | undefined = () => undefined;
 
   /** Starts empty. `onCloseFailed` is called for each store that could not be closed. */
   constructor(onCloseFailed: (source: StoreSource, error: unknown) => void) {
@@ -297,9 +297,9 @@ export class NamespaceRegistry implements NamespaceRouter {
         return shuttingDown();
       }
       const unknown = noSuchNamespace(name);
-      return this.isComplete || unknown.reason !== "namespace_not_found"
-        ? unknown
-        : new PrismError("store_unavailable", "the namespaces that were made at run time are not known yet");
+      const why =
+        unknown.reason === "namespace_not_found" ? this.whyAbsent(name || DEFAULT_NAMESPACE) : undefined;
+      return why === undefined ? unknown : new PrismError("store_unavailable", why);
     }
     return namespace.isDrained
       ? new PrismError("store_unavailable", `namespace "${namespace.name}" is drained: it takes no new calls`)
