@@ -27,7 +27,8 @@ import { authSettings, createKey, role } from "../helpers/tokens.ts";
 import { waitFor } from "../helpers/until.ts";
 import { methodPath } from "./wire.ts";
 
-const TIMES = { drainMs: 300, othersMs: 0, retryMs: 10 };
+// Long enough for the calls in between on a busy machine.
+const TIMES = { drainMs: 3_000, othersMs: 0, retryMs: 10 };
 
 let server: TestServer;
 let admin: Client<typeof NamespaceService>;
