@@ -142,7 +142,7 @@ async function scrapes(): Promise<Runs> {
       "whole scrape, ms": [],
       MB: [],
     };
-    const url = `http://127.0.0.1:${admin.port}/metrics`;
+    const url = `http://127.0.0.1:${admin?.port}/metrics`;
     const program = `const t = performance.now(); const r = await fetch(${JSON.stringify(url)}); const b = await r.arrayBuffer(); console.log(performance.now() - t, b.byteLength / 1e6)`;
     for (let i = 0; i < 5; i++) {
       const scraper = promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]);

@@ -4,7 +4,7 @@ import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
 import type { Config } from "./config/config.ts";
 import { createConfigRoute } from "./config-route.ts";
-import { addHealthRoutes } from "./health-route.ts";
+import { addHealthRoutes, type HealthSources } from "./health-route.ts";
 import type { MetricSources } from "./metrics/exposition.ts";
 import { createMetricsRoute } from "./metrics-route.ts";
 import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
@@ -19,6 +19,8 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
   readonly sources: AdminSources;
   readonly control: NamespaceController;
   readonly health: HealthState;
+  /** As {@link HealthSources.workers}. */
+  readonly workers: HealthSources["workers"];
   /** Finds out who sends plain HTTP requests. `undefined` = nobody is asked. */
   readonly authenticator: Authenticator | undefined;
   readonly audit: Audit;
@@ -36,6 +38,7 @@ export function createAdminPlane({
   sources,
   control,
   health,
+  workers,
   authenticator,
   metrics,
   config,
@@ -51,7 +54,7 @@ export function createAdminPlane({
       await plane.register(async (app) => {
         const access = guardAdminRoutes(app, authenticator, failures);
         auditRoutes(app, options.audit, access);
-        addHealthRoutes(app, { ...sources, health, access });
+        addHealthRoutes(app, { ...sources, health, workers, access });
         if (metrics !== undefined) {
           app.get("/metrics", createMetricsRoute(metrics));
         }

@@ -46,8 +46,8 @@ test.each([0, 1, 3, 10, 40, 50, 60])(
     const stopping = app.stop();
     const { data, admin } = await starting;
     await stopping;
-    for (const { port } of [data, admin]) {
-      await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
+    for (const address of [data, admin]) {
+      await expect(fetch(`http://127.0.0.1:${address?.port}/`)).rejects.toThrow("fetch failed");
     }
   },
 );

@@ -6,37 +6,43 @@ import { createAuditLog } from "./audit-log.ts";
 import type { Clock } from "./backend/clock.ts";
 import { CallMeter } from "./calls/call-meter.ts";
 import type { FailureLog } from "./calls/failure-log.ts";
+import type { BucketMaker } from "./calls/policies/bucket.ts";
 import type { Grant } from "./calls/principal.ts";
 import { createCatalog } from "./catalog/catalogs.ts";
 import { isLoopback } from "./config/address.ts";
 import type { Config, TlsConfig } from "./config/config.ts";
 import type { Change } from "./config/diff.ts";
 import { createFileCatalog } from "./config/file-catalog.ts";
-import { createGateway } from "./gateway.ts";
+import { createGateway, sumOfLoads } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 import { LiveConfig, type LivePart } from "./live-config.ts";
+import type { MetricSources } from "./metrics/exposition.ts";
 import { Meters } from "./metrics/meters.ts";
 import { ProcessMeter } from "./metrics/process-meter.ts";
+import { textOf } from "./metrics-route.ts";
 import type { NamespaceCatalog } from "./namespaces/catalog.ts";
 import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
 import type { DeletionTimes } from "./namespaces/deletion.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
-import { createPlane, type Plane } from "./plane.ts";
+import { createPlane } from "./plane.ts";
 import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createSharedQuotas } from "./quota/redis-lessor.ts";
+import type { Load } from "./services/admin.ts";
 import { createHealthState } from "./services/health.ts";
 import { createServices, SERVICES } from "./services/services.ts";
 import { type StoreSources, sourcesOf } from "./store-sources.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { createTracing } from "./tracing/tracing.ts";
+import { relayed } from "./workers/catalogs.ts";
+import { Workers } from "./workers/workers.ts";
 
 /** How long the last spans may take where calls have used up the grace time. */
 const LAST_SPANS_MS = 500;
 
-/** The whole server, before its start. */
+/** The whole server, or one of its workers, before its start. */
 export interface App {
   /** Its namespaces, which may change between `start` and `stop`. */
   readonly registry: NamespaceRegistry;
@@ -48,7 +54,11 @@ export interface App {
    * Opens the stores, then listens. Throws {@link PrismError} if a store cannot be opened, and
    * Node's own error if an address is not available. Closes then what it opened.
    */
-  start(): Promise<{ readonly data: AddressInfo; readonly admin: AddressInfo }>;
+  start(): Promise<{
+    readonly data: AddressInfo;
+    /** `undefined` = it is a worker, which has no admin port. */
+    readonly admin: AddressInfo | undefined;
+  }>;
   /**
    * Puts another configuration in force while calls come, all of it or nothing, but for what needs
    * a restart. Answers what differs. Throws {@link PrismError} if it is refused, for example
@@ -61,8 +71,20 @@ export interface App {
    * are. Waits for a `start` that is under way.
    */
   stop(): Promise<void>;
+  /** Takes no new calls on the data port. Resolves when those under way have ended. */
+  drain(): Promise<void>;
+  /** How busy this process is. */
+  load(): Load;
+  /** The metrics of this process, in Prometheus' text format. "" = there are none. */
+  metrics(): string;
   /** Opens the file of the audit log anew: it was moved away. */
   reopenAudit(): void;
+}
+
+/** What a worker has from the primary process, in place of its own. */
+export interface Primary {
+  readonly catalog: NamespaceCatalog;
+  readonly makeBucket: BucketMaker;
 }
 
 /** Replacements for tests. */
@@ -77,34 +99,57 @@ export interface AppOptions {
   readonly load?: (text: string) => Config;
   /** False leaves every call to Connect's own handlers, the reference for the direct path. */
   readonly directPath?: boolean;
+  /** Given to a worker. Absent = it is no worker. */
+  readonly primary?: Primary;
 }
 
 /**
  * Builds the server that `config` describes. Reads the TLS files; throws StartError if one cannot
- * be read.
+ * be read. With `server.workers` above 1 the data port is the workers'; each of them is built here
+ * too, with `primary`.
  */
 export async function createApp(
   config: Config,
-  { log, clock, deletionTimes, load, directPath = true }: AppOptions,
+  { log, clock, deletionTimes, load, directPath = true, primary }: AppOptions,
 ): Promise<App> {
   const registry = new NamespaceRegistry(({ name }, err) =>
     log.error({ backend: name, err }, "store cannot be closed"),
   );
   const meters = config.metrics.enabled ? createMeters(registry, config.metrics.maxNamespaces) : undefined;
   const processMeter = new ProcessMeter();
-  const tools = { log, clock, meterOf: meters && ((name: string) => meters.store(name)) };
+  const tools = {
+    log,
+    clock,
+    processes: config.server.workers,
+    meterOf: meters && ((name: string) => meters.store(name)),
+  };
   let sources = sourcesOf(config.backends, new Map(), tools);
   const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
+  const catalog = primary?.catalog ?? (await catalogOf(config, log, load, () => live.accepted));
+  const workers =
+    config.server.workers === 1 || primary !== undefined
+      ? undefined
+      : new Workers({
+          count: config.server.workers,
+          log,
+          config,
+          savedNamespaces: () => catalog.load(),
+        });
   const control = createControl(config, registry, {
     log,
-    catalog: await catalogOf(config, log, load, () => live.accepted),
+    catalog: workers === undefined ? catalog : relayed(catalog, () => workers.tellNamespaces()),
     sources,
     ...(deletionTimes && { times: deletionTimes }),
   });
   const health = createHealthState(SERVICES.map((service) => service.typeName));
   const { server, admin, limits } = config;
   let adminPort = admin.listen.port;
-  const gateway = createGateway(() => live.inForce, { log, health, drain: () => beginDrain() });
+  const gateway = createGateway(() => live.inForce, {
+    log,
+    health,
+    drain: () => beginDrain(),
+    load: async () => sumOfLoads([ownLoad(), ...((await workers?.loads()) ?? [])]),
+  });
   const shared = {
     log,
     ...server,
@@ -133,46 +178,67 @@ export async function createApp(
       registry,
       meter: meters?.calls,
       addTrace: tracing?.add,
-      makeBucket: quotas?.makeBucket,
+      makeBucket: quotas?.makeBucket ?? primary?.makeBucket,
       plane,
       authenticator,
     });
-  const dataPlane = await createPlane({
-    ...shared,
-    services: (calls) => createServices({ router: registry, health, limits, calls }),
-    policies: policiesOf("data"),
-    audit: audits.data,
-    checkHost: createHostCheck({
-      listenHost: server.listen.host,
-      hosts: server.hosts,
-      setting: "server.hosts",
-    }),
-    helpWithPath: (path) =>
-      ADMIN_PATHS.includes(path) ? `GET ${path} is on the admin port, which is ${adminPort}` : "",
-  });
-  const planes = () => ({ data: dataPlane.figures(), admin: adminPlane.figures() });
-  const adminPlane: Plane = await createAdminPlane({
-    ...shared,
-    port: { ...shared.port, tls: readTls(admin.tls) },
-    corsOrigins: [],
-    policies: policiesOf("admin"),
-    audit: audits.admin,
-    checkHost: createHostCheck({ listenHost: admin.listen.host, hosts: admin.hosts, setting: "admin.hosts" }),
-    sources: { gateway, registry, monitor },
-    control,
+  const createDataPlane = () =>
+    createPlane({
+      ...shared,
+      services: (calls) => createServices({ router: registry, health, limits, calls }),
+      policies: policiesOf("data"),
+      audit: audits.data,
+      checkHost: createHostCheck({
+        listenHost: server.listen.host,
+        hosts: server.hosts,
+        setting: "server.hosts",
+      }),
+      helpWithPath: (path) =>
+        ADMIN_PATHS.includes(path) ? `GET ${path} is on the admin port, which is ${adminPort}` : "",
+    });
+  const dataPort = workers ?? (await createDataPlane());
+  const dataPlane = dataPort instanceof Workers ? undefined : dataPort;
+  const metrics: MetricSources | undefined = meters && {
+    meters,
+    process: processMeter,
+    registry,
     health,
-    authenticator,
-    metrics: meters && { meters, process: processMeter, registry, health, planes },
-    config: () => live.inForce,
-  });
+    planes: () => ({
+      ...(dataPlane && { data: dataPlane.figures() }),
+      ...(adminPlane && { admin: adminPlane.figures() }),
+    }),
+    workers,
+  };
+  const createAdmin = () =>
+    createAdminPlane({
+      ...shared,
+      port: { ...shared.port, tls: readTls(admin.tls) },
+      corsOrigins: [],
+      policies: policiesOf("admin"),
+      audit: audits.admin,
+      checkHost: createHostCheck({
+        listenHost: admin.listen.host,
+        hosts: admin.hosts,
+        setting: "admin.hosts",
+      }),
+      sources: { gateway, registry, monitor },
+      control,
+      health,
+      workers,
+      authenticator,
+      metrics,
+      config: () => live.inForce,
+    });
+  const adminPlane = primary === undefined ? await createAdmin() : undefined;
 
   const logging: LivePart = (next) => () => {
     log.level = next.logging.level;
   };
   const certificates: LivePart = (next) => {
     const tls = readTls(next.server.tls);
-    return tls === undefined ? () => {} : dataPlane.renewTls(tls);
+    return tls === undefined || dataPlane === undefined ? () => {} : dataPlane.renewTls(tls);
   };
+  const processes: LivePart = (next) => () => workers?.configure(next);
   const credentials: LivePart = ({ auth }) =>
     authenticator === undefined || auth === undefined || isDeepStrictEqual(auth, live.inForce.auth)
       ? () => {}
@@ -187,13 +253,22 @@ export async function createApp(
       sources = changed;
     };
   };
-  const live: LiveConfig = new LiveConfig(config, [logging, certificates, credentials, stores]);
+  const live: LiveConfig = new LiveConfig(config, [logging, certificates, credentials, processes, stores]);
 
   /** Refuses new calls. Resolves when those under way have ended. */
   function beginDrain(): Promise<void> {
     health.set(false);
     registry.endWaits();
-    return dataPlane.drain();
+    return dataPort.drain();
+  }
+
+  function ownLoad(): Load {
+    return {
+      callsUnderWay: registry.callsUnderWay,
+      stores: Object.fromEntries(
+        registry.stores.map(({ source, backend }) => [source.name, backend.figures?.() ?? {}]),
+      ),
+    };
   }
 
   /** Ends every part, also where one of them fails. Throws the first failure. */
@@ -208,9 +283,9 @@ export async function createApp(
     control.endFollowers();
     const failures: unknown[] = [];
     for (const end of [
-      () => dataPlane.close(graceMs),
+      () => dataPort.close(graceMs),
       // Who looks at a gateway that stops has nothing to wait for.
-      () => adminPlane.close(0),
+      () => adminPlane?.close(0),
       () => control.close(),
       () => processMeter.stop(),
       () => quotas?.close(),
@@ -237,12 +312,14 @@ export async function createApp(
     }
     await Promise.all([control.start(), authenticator?.start()]);
     const addresses = {
-      data: await dataPlane.listen(server.listen.host, server.listen.port),
-      admin: await adminPlane.listen(admin.listen.host, admin.listen.port),
+      data: await dataPort.listen(server.listen.host, server.listen.port),
+      admin: await adminPlane?.listen(admin.listen.host, admin.listen.port),
     };
-    adminPort = addresses.admin.port;
     gateway.started(addresses);
-    warnIfOpen(config, log);
+    if (primary === undefined) {
+      adminPort = addresses.admin?.port ?? adminPort;
+      warnIfOpen(config, log);
+    }
     health.set(true);
     return addresses;
   }
@@ -269,7 +346,13 @@ export async function createApp(
       await starting?.catch(() => {});
       await stop(live.inForce.server.shutdownGraceMs);
     },
-    reopenAudit: () => audit.reopen(),
+    drain: beginDrain,
+    load: ownLoad,
+    metrics: () => (metrics === undefined ? "" : textOf(metrics)),
+    reopenAudit() {
+      audit.reopen();
+      workers?.reopenAudit();
+    },
   };
 }
 

@@ -24,7 +24,7 @@ test.each(["health", "readyz"])("GET /%s asks a store once for all namespaces on
   const monitor = createStoreMonitor(() => []);
   const app = fastify();
   const access = { principalOf: () => undefined, mayView: () => true };
-  addHealthRoutes(app, { registry, health, monitor, access });
+  addHealthRoutes(app, { registry, health, monitor, access, workers: undefined });
 
   const { statusCode, body } = await app.inject(`/${path}?verbose`);
   expect(statusCode).toBe(200);

@@ -10,6 +10,8 @@ export interface HealthSources {
   readonly registry: NamespaceRegistry;
   readonly health: HealthState;
   readonly monitor: StoreMonitor;
+  /** The processes behind the data port. `undefined` = there is this one alone. */
+  readonly workers: { readonly ready: number; readonly count: number } | undefined;
   /** Who may look at everything. */
   readonly access: AdminAccess;
 }
@@ -35,12 +37,13 @@ const TEXT = "text/plain; charset=utf-8";
  * `not_serving`, or `read_only` if its store takes no writes. That is no failure: a gateway may be
  * meant to read a standby. Who may not look at everything gets the status alone.
  */
-function createHealthRoute({ registry, health, monitor, access }: HealthSources) {
+function createHealthRoute({ registry, health, monitor, workers, access }: HealthSources) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const checked = (await checkAll(registry.namespaces, monitor)).map(
       ([{ name, backend }, { health: status }]) => [name, { backend: backend.type, status }] as const,
     );
-    const ok = health.serving && checked.every(([, { status }]) => status !== "not_serving");
+    const ok =
+      health.serving && workers?.ready !== 0 && checked.every(([, { status }]) => status !== "not_serving");
     return reply.code(ok ? 200 : 503).send({
       status: ok ? "serving" : "not_serving",
       ...(access.mayView(request) && { namespaces: Object.fromEntries(checked) }),
@@ -76,7 +79,7 @@ interface Check {
  * the checks that failed, or all of them with `?verbose`. `?exclude=NAME` leaves out the namespace,
  * and can come several times. Who may not look at everything gets the last line alone.
  */
-function createReadyRoute({ registry, health, monitor, access }: HealthSources) {
+function createReadyRoute({ registry, health, monitor, workers, access }: HealthSources) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const mayView = access.mayView(request);
     const asked: Readonly<Record<string, unknown>> = mayView ? Object(request.query) : {};
@@ -84,6 +87,7 @@ function createReadyRoute({ registry, health, monitor, access }: HealthSources) 
     const namespaces = registry.namespaces.filter(({ name }) => !excluded.includes(name));
     const checks: Check[] = [
       { name: "server", passed: health.serving, remark: health.serving ? "" : "it takes no calls" },
+      ...(workers === undefined ? [] : [checkOfWorkers(workers)]),
       ...(await checkAll(namespaces, monitor)).map(([{ name }, { health: status, problem }]) => ({
         name: `namespace ${name}`,
         passed: status !== "not_serving",
@@ -98,6 +102,11 @@ function createReadyRoute({ registry, health, monitor, access }: HealthSources) 
       .type(TEXT)
       .send(lines.map((line) => `${line}\n`).join(""));
   };
+}
+
+/** One that is replaced at the moment keeps nobody from calling. */
+function checkOfWorkers({ ready, count }: NonNullable<HealthSources["workers"]>): Check {
+  return { name: "workers", passed: ready > 0, remark: ready === count ? "" : `${ready} of ${count} run` };
 }
 
 function lineOf({ name, passed, remark }: Check): string {

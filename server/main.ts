@@ -1,5 +1,4 @@
 import { closeSync, openSync } from "node:fs";
-import { constants } from "node:os";
 import type { Logger } from "pino";
 import type { App } from "./app.ts";
 import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
@@ -12,6 +11,7 @@ import { ConfigError } from "./config/problem.ts";
 import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
 import { endLogOutput } from "./log-output.ts";
+import { firstSignal } from "./signals.ts";
 import { readVersion } from "./version.ts";
 
 /**
@@ -100,7 +100,10 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
     reloads.request("SIGHUP");
   });
   const { data, admin } = await app.start();
-  log.info({ version: readVersion(), listen: hostPort(data), admin_listen: hostPort(admin) }, "ready");
+  log.info(
+    { version: readVersion(), listen: hostPort(data), admin_listen: admin && hostPort(admin) },
+    "ready",
+  );
   if (process.stdout.isTTY) {
     process.stdout.write(tryThis(config, data.port));
   }
@@ -114,32 +117,6 @@ async function stop(app: App, signal: NodeJS.Signals, log: Logger): Promise<void
   log.info({ signal }, "stopping");
   await app.stop();
   log.info("stopped");
-}
-
-/**
- * A supervisor may signal both the process and its group, so the second signal within this time is
- * an echo.
- */
-const ECHO_MS = 200;
-
-/**
- * Resolves with the first SIGTERM or SIGINT. The second one ends the process at once with 128 + its
- * number, as shells expect.
- */
-function firstSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.on(signal, () => {
-        if (first === undefined) {
-          first = { signal, atMs: performance.now() };
-          resolve(signal);
-        } else if (signal !== first.signal || performance.now() - first.atMs > ECHO_MS) {
-          process.exit(128 + constants.signals[signal]);
-        }
-      });
-    }
-  });
 }
 
 /**

@@ -1,18 +1,30 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { expose, type MetricSources } from "./metrics/exposition.ts";
+import { merge } from "./metrics/merge.ts";
 import { createScraper } from "./metrics/scrape.ts";
 import { CONTENT_TYPES, type TextFormat } from "./metrics/text-format.ts";
 
 /**
  * `GET /metrics`: every metric in Prometheus' text format, or as OpenMetrics where Accept asks for
- * it. One scrape is written at a time; the others wait for it.
+ * it; with `workers` of all processes together. One scrape is written at a time; the others wait
+ * for it.
  */
 export function createMetricsRoute(sources: MetricSources) {
-  const scrape = createScraper((format: TextFormat) => expose(sources, format));
+  const { workers } = sources;
+  const scrape = createScraper(async (format: TextFormat) =>
+    workers === undefined
+      ? expose(sources, format)
+      : merge([textOf(sources), ...(await workers.metrics())], format),
+  );
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const format = formatOf(request.headers.accept ?? "");
     return reply.header("content-type", CONTENT_TYPES[format]).send(await scrape(format, reply.raw));
   };
+}
+
+/** The metrics of this process, in Prometheus' format. */
+export function textOf(sources: MetricSources): string {
+  return [...expose(sources, "prometheus")].join("");
 }
 
 /** The first format of an Accept header that is known here; Prometheus' own if there is none. */

@@ -3,10 +3,10 @@ import type { Logger } from "pino";
 import type { Clock } from "./backend/clock.ts";
 import type { Backend, StoreLog } from "./backend/contract.ts";
 import { createBackend } from "./backend/factory.ts";
-import type { BackendConfig } from "./backend/rooms.ts";
+import { type BackendConfig, whyNotShared } from "./backend/rooms.ts";
 import type { StoreMeter } from "./backend/store-meter.ts";
 import type { Config } from "./config/config.ts";
-import { ReadOnlyError } from "./errors.ts";
+import { PrismError, ReadOnlyError } from "./errors.ts";
 import type { StoreSource } from "./namespaces/open-stores.ts";
 
 /** The source of a configured store. */
@@ -21,6 +21,8 @@ export type StoreSources = ReadonlyMap<string, ConfiguredSource>;
 export interface SourceTools {
   readonly log: Logger;
   readonly clock?: Clock | undefined;
+  /** How many processes open the stores. */
+  readonly processes: number;
   /** Counts the calls of a store, by its name. Absent = nobody does. */
   readonly meterOf?: ((name: string) => StoreMeter) | undefined;
 }
@@ -50,12 +52,16 @@ export function sourcesOf(
 function createSource(
   name: string,
   config: BackendConfig,
-  { log, clock, meterOf }: SourceTools,
+  { log, clock, processes, meterOf }: SourceTools,
 ): ConfiguredSource {
   return {
     name,
     config,
     async open() {
+      const why = processes === 1 ? undefined : whyNotShared(config.type);
+      if (why !== undefined) {
+        throw new PrismError("invalid_field", why, { field: "namespace.backend" });
+      }
       const tools = { log: storeLog(name, log), meter: meterOf?.(name), ...(clock && { clock }) };
       const backend = await createBackend(config, tools);
       await backend.open();

@@ -29,13 +29,16 @@ export function sumFigures(parts: readonly Told[]): (() => Figures) | undefined 
   if (first === undefined || others.length === 0) {
     return first;
   }
-  return () => {
-    const sum: Partial<Record<FigureName, number>> = {};
-    for (const figures of all) {
-      for (const [name, value] of Object.entries(figures()) as [FigureName, number][]) {
-        sum[name] = (sum[name] ?? 0) + value;
-      }
+  return () => sumOfFigures(all.map((figures) => figures()));
+}
+
+/** What several parts tell together. */
+export function sumOfFigures(all: readonly Figures[]): Figures {
+  const sum: Partial<Record<FigureName, number>> = {};
+  for (const figures of all) {
+    for (const [name, value] of Object.entries(figures) as [FigureName, number][]) {
+      sum[name] = (sum[name] ?? 0) + value;
     }
-    return sum;
-  };
+  }
+  return sum;
 }

@@ -44,6 +44,8 @@ export interface Room<Config extends StoreConfig = StoreConfig> {
   readonly type: Config["type"];
   /** The options in a configuration file. */
   readonly schema: z.ZodType<Config>;
+  /** True: one process has the store for itself. Absent = several may have it open. */
+  readonly ofOneProcess?: true;
   /**
    * The layers around each shard, the innermost first. `createBackend` adds the layers that every
    * store has.

@@ -41,6 +41,14 @@ export function roomOf(type: string): Room {
   return room;
 }
 
+/** Why a store of this type cannot serve several worker processes. `undefined` = it can. */
+export function whyNotShared(type: string): string | undefined {
+  const others = ROOMS.filter(({ ofOneProcess }) => ofOneProcess !== true).map((room) => room.type);
+  return roomOf(type).ofOneProcess === true
+    ? `a ${type} backend is of one process, and server.workers is more than 1: use ${others.join(", ")}, or one worker`
+    : undefined;
+}
+
 /** Where a store's data is, without user and password. "" = in this process's memory. */
 export function placeOf(config: BackendConfig): string {
   return roomOf(config.type).place?.(config) ?? "";

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { AuthSettings } from "../auth/settings.ts";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
@@ -82,8 +83,10 @@ export interface Config {
    * `server.listen_address`.
    */
   readonly overridden: readonly string[];
-  readonly server: Omit<Server, "listenAddress" | "hosts" | "tls" | "cors"> & {
+  readonly server: Omit<Server, "listenAddress" | "workers" | "hosts" | "tls" | "cors"> & {
     readonly listen: Address;
+    /** How many processes are behind the data port. 1 = this one alone. */
+    readonly workers: number;
     readonly hosts: Hosts;
     /** `undefined` = plaintext. */
     readonly tls: TlsConfig | undefined;
@@ -137,7 +140,10 @@ export function compile(
 }
 
 /** The same configuration with other settings, whose file names are absolute. */
-export function withSettings({ file, overridden }: Config, settings: CheckedFile): Config {
+export function withSettings(
+  { file, overridden }: Pick<Config, "file" | "overridden">,
+  settings: CheckedFile,
+): Config {
   return fromSettings(settings, { file, overridden });
 }
 
@@ -164,7 +170,7 @@ function fromSettings(settings: CheckedFile, origin: Pick<Config, "file" | "over
   const control = checked.control ?? defaultControl(isInUse ? database : undefined);
 
   const defaultHost = auth === undefined ? "127.0.0.1" : "0.0.0.0";
-  const { listenAddress, hosts, tls, cors, ...rest } = camelCased(server);
+  const { listenAddress, workers, hosts, tls, cors, ...rest } = camelCased(server);
   return deepFreeze({
     ...origin,
     settings,
@@ -172,6 +178,7 @@ function fromSettings(settings: CheckedFile, origin: Pick<Config, "file" | "over
       ...rest,
       // A port alone may have come from a flag or a variable.
       listen: { host: defaultHost, port: DEFAULT_PORT, ...listenAddress },
+      workers: workers === "auto" ? availableParallelism() : workers,
       hosts: allOrSome(hosts),
       tls: tls && tlsOf(tls),
       corsOrigins: allOrSome(cors.origins),

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { ConfiguredStore, StoreConfig } from "../backend/room.ts";
-import { ROOMS } from "../backend/rooms.ts";
+import { ROOMS, whyNotShared } from "../backend/rooms.ts";
 import { type Address, isLoopback } from "./address.ts";
 import type { Finding } from "./check.ts";
 import { checkAuth } from "./check-auth.ts";
@@ -21,6 +21,7 @@ export function crossCheck(config: Config): readonly Finding[] {
     ...checkTls(config),
     ...checkAuth(config),
     ...checkStores(config),
+    ...checkWorkers(config),
   ];
 }
 
@@ -35,6 +36,20 @@ function checkAdmin({ admin, auth }: Config): readonly Finding[] {
           message: `${host} is not loopback, so everybody who reaches it could do everything: use 127.0.0.1, or say with auth who may`,
         },
       ];
+}
+
+/** Each worker would have data of its own, or none would get at the file. */
+function checkWorkers({ server, backends, namespaces, made }: Config): readonly Finding[] {
+  if (server.workers === 1) {
+    return [];
+  }
+  for (const { name, backend } of [...namespaces, ...made]) {
+    const why = whyNotShared(backends[backend]?.type ?? "remote");
+    if (why !== undefined) {
+      return [{ path: ["server", "workers"], message: `namespace "${name}": ${why}` }];
+    }
+  }
+  return [];
 }
 
 /** Nobody would serve them. */

@@ -23,6 +23,16 @@ const portSchema = z
   .transform(Number)
   .refine((port) => port <= MAX_PORT, { error: PORT_FORMAT });
 
+/** The most worker processes. */
+const MAX_WORKERS = 256;
+
+/** A number of workers, as text from a flag or a variable. */
+const workersText = z
+  .string()
+  .refine((text) => text === "auto" || (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= MAX_WORKERS), {
+    error: `expected a number from 1 to ${MAX_WORKERS}, or auto`,
+  });
+
 const originSchema = z.string().refine((text) => text === "*" || isOrigin(text), {
   error:
     'expected an origin such as "https://app.example.com" (scheme, host and port, nothing after it), or "*"',
@@ -92,6 +102,18 @@ export const serverSchema = z
         schema: portSchema,
         part: "port",
         toValue: Number,
+      },
+    ),
+    workers: setting(
+      z.union([whole(1, MAX_WORKERS), z.literal("auto")]).default(1),
+      "Processes behind the data port; auto = one for each processor. More than 1 needs stores that several processes can have open (postgres, redis, a plugin). Each process has its own connections to the stores and its own limits.max_*; quotas hold for all together, but for calls at the same time.",
+      {
+        flag: "--workers",
+        env: "PRISM_WORKERS",
+        argument: "N",
+        help: "processes behind the data port, or auto (default 1)",
+        schema: workersText,
+        toValue: (text) => (text === "auto" ? text : Number(text)),
       },
     ),
     hosts: setting(

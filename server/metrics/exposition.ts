@@ -15,6 +15,18 @@ export interface MetricSources {
   readonly health: { readonly serving: boolean };
   /** The figures of each port, now. */
   planes(): Readonly<Record<string, PlaneFigures>>;
+  /** The processes behind the data port. `undefined` = there is this one alone. */
+  readonly workers: MeteredWorkers | undefined;
+}
+
+/** The processes behind the data port. */
+export interface MeteredWorkers {
+  /** How many take calls. */
+  readonly ready: number;
+  /** How many were replaced. */
+  readonly replaced: number;
+  /** The metrics of each that answers, in Prometheus' format. */
+  metrics(): Promise<readonly string[]>;
 }
 
 /** What one scrape reads. */
@@ -25,6 +37,7 @@ interface Scrape {
   readonly namespaces: number;
   readonly planes: readonly (readonly [name: string, PlaneFigures])[];
   readonly stores: readonly OpenStore[];
+  readonly workers: MeteredWorkers | undefined;
 }
 
 /**
@@ -38,7 +51,7 @@ type Pieces = Generator<string>;
  * without samples has no head either.
  */
 export function* expose(sources: MetricSources, format: TextFormat): Pieces {
-  const { meters, process, registry, health, planes } = sources;
+  const { meters, process, registry, health, planes, workers } = sources;
   // A store that was replaced can still be open under the name of the new one.
   const stores = new Map(registry.stores.map((store) => [store.source.name, store]));
   const scrape: Scrape = {
@@ -48,6 +61,7 @@ export function* expose(sources: MetricSources, format: TextFormat): Pieces {
     namespaces: registry.namespaces.length,
     planes: Object.entries(planes()),
     stores: [...stores.values()],
+    workers,
   };
   for (const name of Object.keys(FAMILIES) as FamilyName[]) {
     let head = headOf(name, format);
@@ -89,6 +103,16 @@ const WRITERS: Readonly<Record<FamilyName, Writer>> = {
   },
   *prism_serving(name, { serving }) {
     yield sampleOf(name, [], serving ? 1 : 0);
+  },
+  *prism_workers(name, { workers }) {
+    if (workers !== undefined) {
+      yield sampleOf(name, [], workers.ready);
+    }
+  },
+  *prism_workers_replaced_total(name, { workers }) {
+    if (workers !== undefined) {
+      yield sampleOf(name, [], workers.replaced);
+    }
   },
   prism_connections: ofPlanes(({ connections }) => connections),
   prism_receiving_bytes: ofPlanes(({ receivingBytes }) => receivingBytes),

@@ -4,6 +4,8 @@ export interface Family {
   /** In the order in which they are written. */
   readonly labels: readonly string[];
   readonly help: string;
+  /** What the value of several processes is. Absent = their sum. */
+  readonly across?: "sum" | "max" | "min";
 }
 
 const CALL = ["namespace", "method"] as const;
@@ -46,11 +48,18 @@ export const FAMILIES = {
     labels: CALL,
     help: "Messages that streams have answered: entries of a scan, items of a record, values of a list",
   },
-  prism_namespaces: { type: "gauge", labels: [], help: "Namespaces that are there" },
+  prism_namespaces: { type: "gauge", labels: [], help: "Namespaces that are there", across: "max" },
   prism_serving: {
     type: "gauge",
     labels: [],
     help: "1 while the gateway takes calls, 0 while it starts or stops",
+    across: "min",
+  },
+  prism_workers: { type: "gauge", labels: [], help: "Worker processes that take calls" },
+  prism_workers_replaced_total: {
+    type: "counter",
+    labels: [],
+    help: "Worker processes that ended by themselves and were replaced",
   },
   prism_connections: { type: "gauge", labels: ["plane"], help: "Open connections of a port" },
   prism_receiving_bytes: {
@@ -122,16 +131,19 @@ export const FAMILIES = {
     type: "gauge",
     labels: [],
     help: "How late the event loop was since the last scrape, median",
+    across: "max",
   },
   nodejs_eventloop_delay_p99_seconds: {
     type: "gauge",
     labels: [],
     help: "How late the event loop was since the last scrape, 99 of 100 times at most",
+    across: "max",
   },
   nodejs_eventloop_delay_max_seconds: {
     type: "gauge",
     labels: [],
     help: "How late the event loop was since the last scrape at most",
+    across: "max",
   },
   nodejs_eventloop_time_seconds_total: {
     type: "counter",
@@ -153,6 +165,7 @@ export const FAMILIES = {
     type: "gauge",
     labels: [],
     help: "When the process started, in seconds since 1970",
+    across: "min",
   },
 } as const satisfies Readonly<Record<string, Family>>;
 

@@ -18,7 +18,7 @@ const MAX_SCRAPE_MS = 30_000;
  * stream comes destroyed, because nobody would ever read it.
  */
 export function createScraper<Kind>(
-  piecesOf: (kind: Kind) => Iterable<string>,
+  piecesOf: (kind: Kind) => Iterable<string> | Promise<Iterable<string>>,
   maxScrapeMs = MAX_SCRAPE_MS,
 ): (kind: Kind, response?: EventEmitter) => Promise<Readable> {
   const lane = createLane(1);
@@ -44,7 +44,8 @@ export function createScraper<Kind>(
   };
 }
 
-async function* slicesOf(pieces: Iterable<string>): AsyncGenerator<string> {
+async function* slicesOf(asked: Iterable<string> | Promise<Iterable<string>>): AsyncGenerator<string> {
+  const pieces = await asked;
   let text = "";
   let untilMs = performance.now() + SLICE_MS;
   for (const piece of pieces) {

@@ -62,6 +62,7 @@ function escaped(text: string): string {
   return /[\\"\n]/.test(text) ? text.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n") : text;
 }
 
-function numberOf(value: number): string {
+/** A number as both formats write it. */
+export function numberOf(value: number): string {
   return Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN";
 }

@@ -265,6 +265,11 @@ export class NamespaceController {
     });
   }
 
+  /** Brings this gateway to what the catalog keeps now, as far as that can be read. */
+  refresh(): Promise<void> {
+    return this.#syncSoon();
+  }
+
   /** The first step of a shutdown: ends those who follow. Further changes are refused. */
   endFollowers(): void {
     this.#isClosed = true;
@@ -295,7 +300,7 @@ export class NamespaceController {
     }
     this.#expectCatalog();
     const kept = new Set(names(await this.#catalog.load()));
-    this.#syncSoon();
+    void this.#syncSoon();
     for (const name of taken) {
       if (kept.has(name)) {
         throw nameTaken(name);
@@ -372,7 +377,7 @@ export class NamespaceController {
       return await change();
     } catch (error) {
       if (error instanceof PrismError && WORTH_READING.includes(error.reason)) {
-        this.#syncSoon();
+        void this.#syncSoon();
       }
       throw error;
     }
@@ -580,7 +585,7 @@ export class NamespaceController {
     this.#isOpen = true;
     this.#isAway = false;
     if (!this.#isClosed) {
-      this.#stopWatching = this.#catalog.watch(() => this.#syncSoon());
+      this.#stopWatching = this.#catalog.watch(() => void this.#syncSoon());
     }
     return undefined;
   }
@@ -605,18 +610,17 @@ export class NamespaceController {
     await this.#serve(waiting);
   }
 
-  /** Reads the catalog, once for all who ask before it begins. */
-  #syncSoon(): void {
-    if (this.#syncing === undefined && !this.#isClosed) {
-      this.#syncing = this.#changes.runAlways(async () => {
-        this.#syncing = undefined;
-        if (!this.#isClosed && this.#isOpen) {
-          await this.#sync().catch((err) =>
-            this.#log.warn({ err }, "the catalog of namespaces cannot be read; it is tried again"),
-          );
-        }
-      });
-    }
+  /** Reads the catalog, once for all who ask before it begins. Does not throw. */
+  #syncSoon(): Promise<void> {
+    this.#syncing ??= this.#changes.runAlways(async () => {
+      this.#syncing = undefined;
+      if (!this.#isClosed && this.#isOpen) {
+        await this.#sync().catch((err) =>
+          this.#log.warn({ err }, "the catalog of namespaces cannot be read; it is tried again"),
+        );
+      }
+    });
+    return this.#syncing;
   }
 
   /** Brings this gateway to what the catalog keeps. */

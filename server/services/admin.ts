@@ -7,6 +7,7 @@ import {
 } from "../../gen/prism/admin/v1/admin_pb.ts";
 import { version } from "../../gen/prism/options_pb.ts";
 import type { Backend, Call, Atomicity as StoreAtomicity } from "../backend/contract.ts";
+import type { Figures } from "../backend/figures.ts";
 import { INTERFACES, type Interface } from "../backend/operations.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { PrismError } from "../errors.ts";
@@ -23,6 +24,14 @@ export interface ConfiguredBackend {
   readonly place: string;
 }
 
+/** How busy processes are. */
+export interface Load {
+  /** Calls that are running. */
+  readonly callsUnderWay: number;
+  /** The figures of each open store, by the operator's name. */
+  readonly stores: Readonly<Record<string, Figures>>;
+}
+
 /** The gateway, as its operator sees and ends it. */
 export interface Gateway {
   readonly version: string;
@@ -37,6 +46,8 @@ export interface Gateway {
   readonly limits: Readonly<Record<string, number>>;
   /** Every configured store by its name. */
   readonly backends: ReadonlyMap<string, ConfiguredBackend>;
+  /** How busy it is now, all its processes together. */
+  load(): Promise<Load>;
   /**
    * Refuses new calls from now on, and waits for those under way, at most `maxMs` or until the call
    * ends.
@@ -60,15 +71,17 @@ export function createAdmin({ gateway, registry, monitor }: AdminSources): Handl
     async listBackends() {
       const namespaces = Map.groupBy(registry.namespaces, ({ backendName }) => backendName);
       const names = [...gateway.backends.keys()].sort();
+      const load = await gateway.load();
       const backends = names.map((name) =>
-        describe(name, namespaces.get(name) ?? [], async (store) => monitor.last(store)),
+        describe(name, namespaces.get(name) ?? [], load, async (store) => monitor.last(store)),
       );
       return { backends: await Promise.all(backends) };
     },
 
     async getBackend({ name }) {
       const mine = registry.namespaces.filter(({ backendName }) => backendName === name);
-      return { backend: await describe(name, mine, (store) => monitor.check(store)) };
+      const load = await gateway.load();
+      return { backend: await describe(name, mine, load, (store) => monitor.check(store)) };
     },
 
     async getCapabilities({ namespace: name }) {
@@ -98,7 +111,7 @@ export function createAdmin({ gateway, registry, monitor }: AdminSources): Handl
         dataAddress: gateway.addresses.data,
         adminAddress: gateway.addresses.admin,
         namespaceCount: registry.namespaces.length,
-        callsUnderWay: registry.callsUnderWay,
+        callsUnderWay: (await gateway.load()).callsUnderWay,
         limits: numbers(gateway.limits),
       };
     },
@@ -110,13 +123,14 @@ export function createAdmin({ gateway, registry, monitor }: AdminSources): Handl
         });
       }
       await gateway.drain(Number(maxWaitMillis), call);
-      return { callsLeft: registry.callsUnderWay };
+      return { callsLeft: (await gateway.load()).callsUnderWay };
     },
   };
 
   async function describe(
     name: string,
     namespaces: readonly Namespace[],
+    load: Load,
     stateOf: (store: Backend) => Promise<StoreState | undefined>,
   ): Promise<MessageInitShape<typeof BackendSchema>> {
     const configured = gateway.backends.get(name);
@@ -146,7 +160,7 @@ export function createAdmin({ gateway, registry, monitor }: AdminSources): Handl
         .map((each) => each.name)
         .sort()
         .slice(0, MAX_NAMES),
-      figures: numbers(store.figures?.() ?? {}),
+      figures: numbers(load.stores[name] ?? {}),
     };
   }
 }

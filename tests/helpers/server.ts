@@ -77,7 +77,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   return {
     address,
     baseUrl: `${config.server.tls === undefined ? "http" : "https"}://${address}`,
-    adminUrl: `${config.admin.tls === undefined ? "http" : "https"}://127.0.0.1:${admin.port}`,
+    adminUrl: `${config.admin.tls === undefined ? "http" : "https"}://127.0.0.1:${admin?.port}`,
     registry: app.registry,
     apply: app.apply,
     log: lines,

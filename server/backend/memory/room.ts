@@ -5,6 +5,7 @@ import { type MemoryConfig, memorySchema } from "./config.ts";
 export const memoryRoom = {
   type: "memory",
   schema: memorySchema,
+  ofOneProcess: true,
   layers: ["watched"],
   async create(config, { clock }) {
     const { createMemoryBackend } = await import("./backend.ts");

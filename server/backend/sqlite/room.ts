@@ -7,6 +7,7 @@ import { type SqliteConfig, sqliteSchema } from "./config.ts";
 export const sqliteRoom = {
   type: "sqlite",
   schema: sqliteSchema,
+  ofOneProcess: true,
   layers: ["watched"],
   async create(config, { clock, log }) {
     const { createSqliteBackend } = await import("./backend.ts");

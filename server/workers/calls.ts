@@ -1,0 +1,45 @@
+/** What the primary process and its workers ask of each other. */
+import type { AddressInfo } from "node:net";
+import type { BucketSize } from "../calls/policies/bucket.ts";
+import type { Config } from "../config/config.ts";
+import type { SavedNamespace } from "../namespaces/catalog.ts";
+import type { Lease } from "../quota/leased-bucket.ts";
+import type { Load } from "../services/admin.ts";
+
+/** A configuration on its way to a worker, which makes all the rest of it. */
+export type ConfigSource = Pick<Config, "file" | "overridden" | "settings">;
+
+/** What a worker answers. */
+export type WorkerCalls = {
+  /** Starts the worker, once. Answers where it listens. */
+  start(config: ConfigSource): Promise<AddressInfo>;
+  /** Puts another configuration in force. */
+  configure(config: ConfigSource): Promise<void>;
+  /** The namespaces that are kept have changed. Resolves when its own calls see that. */
+  namespaces(): Promise<void>;
+  load(): Promise<Load>;
+  /** Its metrics, in Prometheus' text format. */
+  metrics(): Promise<string>;
+  /** The file of the audit log was moved away. */
+  reopenAudit(): Promise<void>;
+  /** Refuses new calls. Resolves when those under way have ended. */
+  drain(): Promise<void>;
+  /** Drains, closes everything, and ends. */
+  stop(): Promise<void>;
+};
+
+/** What the primary answers. */
+export type PrimaryCalls = {
+  /** The namespaces that are kept. */
+  savedNamespaces(): Promise<readonly SavedNamespace[]>;
+  /** A part of a quota that the workers share. */
+  lease(request: LeaseRequest): Promise<Lease>;
+};
+
+/** See `Lessor.lease`. */
+export interface LeaseRequest {
+  readonly name: string;
+  readonly size: BucketSize;
+  readonly want: number;
+  readonly need: number;
+}

@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { waitFor } from "../../tests/helpers/until.ts";
+import { CALL } from "../backend/conformance/harness.ts";
+import { createManualClock } from "../backend/conformance/manual-clock.ts";
+import { SILENT } from "../backend/contract.ts";
+import { createMemoryBackend } from "../backend/memory/backend.ts";
+import { CallScope } from "../calls/scope.ts";
+import { createMemoryCatalog } from "../catalog/memory.ts";
+import { type NamespaceCatalog, NO_WISHES } from "../namespaces/catalog.ts";
+import { NamespaceController } from "../namespaces/controller.ts";
+import { NamespaceRegistry } from "../namespaces/registry.ts";
+import { NO_RULES } from "../namespaces/rules.ts";
+import { readFromPrimary, relayed } from "./catalogs.ts";
+
+const store = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
+/** The one store of all processes. */
+const SOURCES = new Map([["database", { name: "database", open: async () => store }]]);
+
+/** A process, as far as its namespaces go. */
+async function start(catalog: NamespaceCatalog) {
+  const registry = new NamespaceRegistry(() => {});
+  const control = new NamespaceController({
+    registry,
+    catalog,
+    configured: [],
+    sources: SOURCES,
+    log: SILENT,
+    needsCatalog: true,
+    times: { drainMs: 10_000, othersMs: 50, retryMs: 10 },
+  });
+  await control.start();
+  return { registry, control };
+}
+
+const asked = {
+  name: "a",
+  pattern: "keyvalue",
+  backend: "database",
+  rules: NO_RULES,
+  wishes: NO_WISHES,
+} as const;
+
+test("a change is answered when the worker has it; a namespace's data is removed when its calls have ended", async () => {
+  const kept = createMemoryCatalog();
+  const primary = await start(relayed(kept, () => worker.control.refresh()));
+  const worker = await start(readFromPrimary(() => kept.load()));
+
+  await primary.control.create(asked, CALL);
+  expect(worker.registry.find("a")).toBeDefined();
+  const call = new CallScope(0);
+  const { namespace } = worker.registry.route("entries", "a", call);
+  await store.entries?.set(namespace, [{ key: "k", value: Buffer.from("v"), ttlMs: 0 }], CALL);
+
+  await primary.control.delete("a", 0, CALL);
+  expect(() => worker.registry.route("entries", "a", new CallScope(0))).toThrow("drained");
+  call.close();
+  await waitFor(() => expect(primary.control.directory.get("a")).toBeUndefined());
+  expect(worker.registry.find("a")).toBeUndefined();
+  expect(await store.entries?.get(namespace, ["k"], CALL)).toEqual([undefined]);
+
+  await worker.control.close();
+  await primary.control.close();
+});
+
+test("a worker changes nothing by itself", async () => {
+  const worker = await start(readFromPrimary(async () => []));
+  await expect(worker.control.create(asked, CALL)).rejects.toMatchObject({ reason: "internal" });
+  await worker.control.close();
+});

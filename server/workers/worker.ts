@@ -1,0 +1,56 @@
+/** A worker process: the data plane, as the primary process tells it. It is forked, never imported. */
+import { type App, createApp } from "../app.ts";
+import { withSettings } from "../config/config.ts";
+import { createLog } from "../log.ts";
+import { endLogOutput } from "../log-output.ts";
+import { firstSignal } from "../signals.ts";
+import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
+import { readFromPrimary } from "./catalogs.ts";
+import { Link } from "./link.ts";
+import { leasedFromPrimary } from "./quotas.ts";
+
+const starting = Promise.withResolvers<App>();
+// Without a start there is nothing that waits for it.
+starting.promise.catch(() => {});
+let stopping: Promise<void> | undefined;
+
+const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls>(process, {
+  async start(source) {
+    const config = withSettings(source, source.settings);
+    const app = await createApp(config, {
+      log: await createLog(config.logging),
+      primary: {
+        catalog: readFromPrimary(() => link.ask("savedNamespaces", undefined)),
+        makeBucket: leasedFromPrimary((request) => link.ask("lease", request)),
+      },
+    });
+    const { data } = await app.start();
+    starting.resolve(app);
+    return data;
+  },
+  async configure(source) {
+    await (await starting.promise).apply(withSettings(source, source.settings));
+  },
+  namespaces: async () => (await starting.promise).control.refresh(),
+  load: async () => (await starting.promise).load(),
+  metrics: async () => (await starting.promise).metrics(),
+  reopenAudit: async () => (await starting.promise).reopenAudit(),
+  drain: async () => (await starting.promise).drain(),
+  stop: () => stop(),
+});
+
+/** Ends the worker. The process ends when nothing is left of it. */
+function stop(): Promise<void> {
+  stopping ??= starting.promise.then((app) => app.stop()).finally(endSoon);
+  return stopping;
+}
+
+function endSoon(): void {
+  // Nothing more is asked, but the last answer has to go out.
+  process.channel?.unref();
+  endLogOutput();
+}
+
+// The primary tells of a terminal that is gone, and of files to read again.
+process.on("SIGHUP", () => {});
+void firstSignal().then(stop);

@@ -1,0 +1,279 @@
+/** Several processes behind one port: `prism` in its own processes, on a real Redis. */
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
+import { readPrometheusText } from "./helpers/prometheus-text.ts";
+import { canStartRedis, type RedisProcess, startRedis } from "./helpers/redis.ts";
+import { waitFor } from "./helpers/until.ts";
+
+const SLOW = { timeout: 90_000 };
+const KEYVALUE = "/prism.interfaces.keyvalue.KeyValueBasicInterface";
+
+/** `prism` with two workers; `more` is added to its configuration. */
+async function start(redis: RedisProcess, more = "namespaces: [{name: default}]\n") {
+  const folder = await temporaryFolder();
+  const file = join(folder.path, "prism.yaml");
+  const write = (text: string) =>
+    writeFileSync(
+      file,
+      `server: {workers: 2, reload: sighup}\ncontrol: {type: file}\ndatabase: {type: redis, url: "${redis.url}"}\n${text}`,
+    );
+  write(more);
+  const server = await spawnServer(["--config", file]);
+  return {
+    server,
+    file,
+    write,
+    admin: `http://${linesOf(server).find(({ msg }) => msg === "ready")?.admin_listen}`,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function linesOf({ lines }: ServerProcess): Record<string, unknown>[] {
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** The process ids of the workers. */
+function workersOf({ child }: ServerProcess): readonly number[] {
+  try {
+    const text = execFileSync("pgrep", ["-P", String(child.pid)], { encoding: "utf8" });
+    return text.split("\n").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A connection of its own to one of the workers. Connections are given out in turn. */
+function connect({ address }: ServerProcess) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let worker = "";
+  return {
+    /** Which process answered last: the beginning of the ids that it gives to requests. */
+    get worker() {
+      return worker;
+    },
+    /** The answer; `undefined` = the connection broke. */
+    call(method: string, body: object): Promise<Record<string, unknown> | undefined> {
+      return new Promise((resolve) => {
+        const asked = request(
+          `http://${address}${KEYVALUE}/${method}`,
+          { agent, method: "POST", headers: { "content-type": "application/json" } },
+          async (response) => {
+            let text = "";
+            worker = String(response.headers["x-request-id"]).split("-")[0] ?? "";
+            try {
+              for await (const chunk of response.setEncoding("utf8")) {
+                text += chunk;
+              }
+              resolve(JSON.parse(text));
+            } catch {
+              resolve(undefined);
+            }
+          },
+        );
+        asked.on("error", () => resolve(undefined));
+        asked.end(JSON.stringify(body));
+      });
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+const set = (namespace: string) => ({ namespace, key: "k", value: "aGk=" });
+
+async function post(url: string, body: object): Promise<Response> {
+  const headers = { "content-type": "application/json" };
+  return await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/** The value of a metric, all its labels together. */
+async function metric(admin: string, name: string): Promise<number> {
+  const families = readPrometheusText(await (await fetch(`${admin}/metrics`)).text(), "prometheus");
+  const samples = [...families.values()].flatMap((family) => family.samples);
+  return samples.filter((each) => each.name === name).reduce((sum, { value }) => sum + value, 0);
+}
+
+describe.runIf(canStartRedis())("two workers", () => {
+  test(
+    "a namespace made at run time serves on each at once; what they do is told together",
+    SLOW,
+    async () => {
+      await using redis = await startRedis();
+      await using it = await start(redis);
+      const { server, admin } = it;
+      expect(workersOf(server)).toHaveLength(2);
+      const callers = Array.from({ length: 4 }, () => connect(server));
+      for (let i = 0; i < 5; i++) {
+        expect((await post(`${admin}/namespaces`, { name: `n${i}`, backend: "database" })).status).toBe(201);
+        const answers = await Promise.all(callers.map((caller) => caller.call("Set", set(`n${i}`))));
+        expect(answers).toEqual(callers.map(() => ({ success: true })));
+      }
+      expect(await metric(admin, "prism_requests_total")).toBeGreaterThanOrEqual(20);
+      expect(await metric(admin, "prism_workers")).toBe(2);
+      expect(await metric(admin, "prism_namespaces")).toBe(6);
+      const ready = await fetch(`${admin}/readyz?verbose`);
+      expect(await ready.text()).toContain("[+]workers ok\n");
+      for (const caller of callers) {
+        caller.close();
+      }
+    },
+  );
+
+  test("one that dies is replaced, and no call on the other fails", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const { server, admin } = it;
+    const callers = Array.from({ length: 8 }, () => connect(server));
+    await Promise.all(callers.map((caller) => caller.call("Set", set(""))));
+    const workers = callers.map(({ worker }) => worker);
+    expect(new Set(workers).size).toBe(2);
+    const [victim] = workersOf(server);
+    let isOver = false;
+    let isKilled = false;
+    let calls = 0;
+    const failures = await Promise.all([
+      ...callers.map(async (caller) => {
+        let failed = 0;
+        while (!isOver) {
+          const answer = await caller.call("Set", set(""));
+          // The next call is on a new connection.
+          failed += answer === undefined ? 1 : 0;
+          calls++;
+        }
+        return failed;
+      }),
+      (async () => {
+        await waitFor(() => expect(calls).toBeGreaterThan(100));
+        isKilled = process.kill(victim ?? 0, "SIGKILL");
+        await waitFor(() => {
+          expect(linesOf(server)).toContainEqual(
+            expect.objectContaining({ msg: "a worker has ended; it is replaced", signal: "SIGKILL" }),
+          );
+          expect(workersOf(server)).toHaveLength(2);
+        });
+        await waitFor(async () => expect(await metric(admin, "prism_workers")).toBe(2));
+        isOver = true;
+        return 0;
+      })(),
+    ]);
+    expect(isKilled).toBe(true);
+    // Each connection of the dead one has lost a call at most; no other has.
+    const dead = new Set(workers.filter((_, i) => failures[i] !== 0));
+    expect([dead.size, Math.max(...failures)]).toEqual([1, 1]);
+    expect(workersOf(server)).not.toContain(victim);
+    expect(await metric(admin, "prism_workers_replaced_total")).toBe(1);
+    // The new one knows what was made before.
+    for (const caller of callers) {
+      expect(await caller.call("Get", { key: "k" })).toEqual({ value: "aGk=" });
+      caller.close();
+    }
+  });
+
+  test("SIGTERM drains all of them: no call fails, and no process is left", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const { server } = it;
+    const workers = workersOf(server);
+    const callers = Array.from({ length: 4 }, () => connect(server));
+    let calls = 0;
+    const done = callers.map(async (caller) => {
+      const answers: unknown[] = [];
+      // Each answer but the last tells that the connection goes on.
+      for (let answer = await caller.call("Set", set("")); answer !== undefined; ) {
+        answers.push(answer);
+        calls++;
+        answer = await caller.call("Set", set(""));
+      }
+      caller.close();
+      return answers;
+    });
+    await waitFor(() => expect(calls).toBeGreaterThan(100));
+    server.child.kill("SIGTERM");
+    expect(await server.exited).toBe(0);
+    for (const answers of await Promise.all(done)) {
+      expect(answers.every((answer) => Object(answer).success === true)).toBe(true);
+    }
+    expect(workers.filter(isRunning)).toEqual([]);
+  });
+
+  test("they end with the first process when that is killed", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const workers = workersOf(it.server);
+    it.server.child.kill("SIGKILL");
+    await waitFor(() => expect(workers.filter(isRunning)).toEqual([]));
+  });
+
+  test("a quota is of all together", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis, "namespaces: [{name: default, limits: {max_rps: 5, burst: 40}}]\n");
+    const callers = Array.from({ length: 8 }, () => connect(it.server));
+    const startedMs = performance.now();
+    const answers = await Promise.all(
+      callers.flatMap((caller) => Array.from({ length: 20 }, () => caller.call("Set", set("")))),
+    );
+    const seconds = (performance.now() - startedMs) / 1000;
+    const passed = answers.filter((answer) => answer?.success === true).length;
+    const refused = answers.filter((answer) => answer?.code === "resource_exhausted").length;
+    expect(passed + refused).toBe(160);
+    expect(passed).toBeGreaterThanOrEqual(40);
+    // Each by itself would let in eighty.
+    expect(passed).toBeLessThanOrEqual(42 + 5 * seconds);
+    for (const caller of callers) {
+      caller.close();
+    }
+  });
+
+  test("a reload is of all of them", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const callers = Array.from({ length: 4 }, () => connect(it.server));
+    it.write("namespaces: [{name: default}, {name: other}]\n");
+    it.server.child.kill("SIGHUP");
+    await waitFor(() =>
+      expect(linesOf(it.server)).toContainEqual(
+        expect.objectContaining({ msg: "the configuration is in force" }),
+      ),
+    );
+    for (const caller of callers) {
+      expect(await caller.call("Set", set("other"))).toEqual({ success: true });
+      caller.close();
+    }
+  });
+
+  test("an address that is taken is told in a line", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const more = ["--config", it.file, "--listen", it.server.address];
+    await expect(spawnServer(more)).rejects.toThrow(
+      new RegExp(`^prism ended with 1: prism: .*EADDRINUSE.*${it.server.address}\n`),
+    );
+  });
+
+  test("a store of one process is refused, with what to do", SLOW, async () => {
+    await expect(spawnServer(["--memory", "--workers", "2"])).rejects.toThrow(
+      'server.workers: namespace "default": a memory backend is of one process',
+    );
+    await using redis = await startRedis();
+    await using it = await start(redis, "backends: {m: {type: memory}}\nnamespaces: [{name: default}]\n");
+    const answer = await post(`${it.admin}/namespaces`, { name: "a", backend: "m" });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain("a memory backend is of one process");
+    expect((await fetch(`${it.admin}/namespaces/a`)).status).toBe(404);
+  });
+});
