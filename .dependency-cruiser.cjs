@@ -130,7 +130,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(services|calls|namespaces)/|^server/backend/(contract|operations|commit|decide|lists|records|values|fading-maximum)\\.ts$|^server/(errors|item-metadata|limits)\\.ts$",
+          "^server/(services|calls|namespaces)/|^server/backend/(contract|operations|commit|decide|figures|lists|records|values|fading-maximum)\\.ts$|^server/(errors|item-metadata|limits)\\.ts$",
       },
       "A handler knows no protocol.",
     ),

@@ -1,5 +1,4 @@
 /** Several processes behind one port: `prism` in its own processes, on a real Redis. */
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
@@ -39,14 +38,10 @@ function linesOf({ lines }: ServerProcess): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-/** The process ids of the workers. */
-function workersOf({ child }: ServerProcess): readonly number[] {
-  try {
-    const text = execFileSync("pgrep", ["-P", String(child.pid)], { encoding: "utf8" });
-    return text.split("\n").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
+/** The process ids of the workers that run. */
+function workersOf(server: ServerProcess): readonly number[] {
+  const started = linesOf(server).filter(({ msg }) => msg === "a worker takes calls");
+  return started.map(({ worker_pid }) => Number(worker_pid)).filter(isRunning);
 }
 
 function isRunning(pid: number): boolean {

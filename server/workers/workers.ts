@@ -227,7 +227,7 @@ export class Workers {
         started(await running.link.ask("start", this.#config, START_TIMEOUT_MS));
         running.isReady = true;
         hasStarted = true;
-        log.debug({ worker: place.number, worker_pid: worker.process.pid }, "a worker takes calls");
+        log.info({ worker: place.number, worker_pid: worker.process.pid }, "a worker takes calls");
       } catch (err) {
         // Who waits for the first start is told there.
         failed(err);
