@@ -14,6 +14,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "clients",
     "idle",
     "encoder",
+    "policies",
     "auth",
     "quota",
     "metrics",
@@ -34,6 +35,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "entry-memory",
     "scan-memory",
     "namespaces",
+    "workers",
   ],
 };
 const BENCHES = Object.values(GROUPS).flat();

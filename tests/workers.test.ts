@@ -179,6 +179,17 @@ describe.runIf(canStartRedis())("two workers", () => {
     }
   });
 
+  test("one that does not answer any more is replaced", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const [victim = 0] = workersOf(it.server);
+    process.kill(victim, "SIGSTOP");
+    await waitFor(() => expect(isRunning(victim)).toBe(false));
+    await waitFor(() => expect(workersOf(it.server)).toHaveLength(2));
+    const messages = linesOf(it.server).map(({ msg }) => msg);
+    expect(messages.filter((msg) => msg === "a worker does not answer")).toHaveLength(1);
+  });
+
   test("SIGTERM drains all of them: no call fails, and no process is left", SLOW, async () => {
     await using redis = await startRedis();
     await using it = await start(redis);

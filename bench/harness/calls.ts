@@ -1,7 +1,7 @@
 import { create, type DescMethod, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { h2load } from "./h2load.ts";
-import type { Peer } from "./process.ts";
+import type { Core, Peer } from "./process.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
 
@@ -17,6 +17,10 @@ export interface BenchCall {
   readonly contentType: string;
   readonly body: Uint8Array;
   readonly http1: boolean;
+  /** The value of the header of that name. Absent = there is none. */
+  readonly authorization?: string;
+  /** Where the load runs. Absent = on its own core. */
+  readonly core?: Core;
 }
 
 /** The sizes of the values, by their names in `bench/peers/store.ts`. */
@@ -64,11 +68,11 @@ export function jsonGet(size: ValueSize): BenchCall {
 }
 
 /** Writes the values to a new Prism. */
-export async function fill({ port }: Peer): Promise<void> {
+export async function fill({ port }: Peer, authorization?: string): Promise<void> {
   for (const size of Object.keys(VALUE_BYTES) as ValueSize[]) {
     const response = await fetch(`http://127.0.0.1:${port}${pathOf(set)}`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(authorization !== undefined && { authorization }) },
       body: toJsonString(set.input, create(set.input, setRequest(size))),
     });
     if (!response.ok) {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isThere, runLoad } from "./process.ts";
+import { type Core, isThere, runLoad } from "./process.ts";
 
 /** Settings for nghttp2's load generator, which is so fast that no server here waits for it. */
 export interface Load {
@@ -15,6 +15,10 @@ export interface Load {
   readonly calls: number;
   /** True: HTTP/1.1 instead of HTTP/2. */
   readonly http1?: boolean;
+  /** The value of the header of that name. Absent = there is none. */
+  readonly authorization?: string | undefined;
+  /** Where h2load runs. Absent = on the load's core. */
+  readonly core?: Core | undefined;
 }
 
 /** Whether h2load is there; prints how to get it if not. */
@@ -28,14 +32,17 @@ export async function h2load(load: Load): Promise<number> {
   const file = join(folder, "body");
   writeFileSync(file, load.body);
   try {
-    const said = await runLoad("h2load", [
+    const { authorization, core } = load;
+    const options = [
       ...(load.http1 === true ? ["--h1"] : []),
       ...["-n", String(load.calls), "-c", String(load.connections), "-m", String(load.streams)],
       // Windows of 16 MiB: with 64 KiB the window would be measured, and not the server.
       ...["-w", "24", "-W", "24"],
       ...["-H", `content-type: ${load.contentType}`, "-H", "te: trailers", "-d", file],
+      ...(authorization === undefined ? [] : ["-H", `authorization: ${authorization}`]),
       `http://127.0.0.1:${load.port}${load.path}`,
-    ]);
+    ];
+    const said = await runLoad("h2load", options, core);
     const [, seconds, unit] = /finished in ([\d.]+)(m?s|us),/.exec(said) ?? [];
     const [, ok] = /status codes: (\d+) 2xx/.exec(said) ?? [];
     if (seconds === undefined || Number(ok) !== load.calls) {

@@ -6,8 +6,8 @@ import { promisify } from "node:util";
 
 /** Servers run on one core and their load on another, if there are two cores and `taskset`. */
 const CAN_PIN = availableParallelism() >= 2 && spawnSync("taskset", ["--version"]).status === 0;
-const CORES = { server: "0", load: "1" } as const;
-/** The core of a process. */
+const CORES = { server: "0", load: "1", any: "0,1" } as const;
+/** The core of a process; `any` = both. */
 export type Core = keyof typeof CORES;
 
 /** The layout of the processes, for the report. */
@@ -76,10 +76,14 @@ async function readyPort(
 
 const run = promisify(execFile);
 
-/** Runs a load program on the load's core. Answers its output. */
-export async function runLoad(command: string, args: readonly string[]): Promise<string> {
+/** Runs a load program, by default on the load's core. Answers its output. */
+export async function runLoad(
+  command: string,
+  args: readonly string[],
+  core: Core = "load",
+): Promise<string> {
   const { stdout } = CAN_PIN
-    ? await run("taskset", ["--cpu-list", CORES.load, command, ...args], { maxBuffer: 2 ** 28 })
+    ? await run("taskset", ["--cpu-list", CORES[core], command, ...args], { maxBuffer: 2 ** 28 })
     : await run(command, [...args], { maxBuffer: 2 ** 28 });
   return stdout;
 }

@@ -4,7 +4,7 @@ import type { Reason } from "../reasons.ts";
 /** The calls that one end answers. Each has one argument at most. */
 export type LinkCalls = Readonly<Record<string, (argument: never) => Promise<unknown>>>;
 
-/** The channel between two processes. `process` of a child is one, and so is a worker of cluster. */
+/** The channel between two processes: a child's `process`, or a Worker of node:cluster. */
 export interface Channel {
   send?(message: object, handle: undefined, options: undefined, sent: (error: Error | null) => void): boolean;
   on(event: "message", listener: (message: unknown) => void): unknown;

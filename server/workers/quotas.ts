@@ -7,7 +7,7 @@ import type { LeaseRequest } from "./calls.ts";
 /** After so many new buckets the full ones are dropped. */
 const SWEEP_EVERY = 1024;
 
-/** The most buckets. The oldest ones are dropped for new ones, and are full when they come again. */
+/** The most buckets. The oldest are dropped for new ones, and are full when they come again. */
 const MAX_BUCKETS = 4 * MAX_METERED_CALLERS;
 
 /** The quotas that the workers share. They are in the primary's memory. */
@@ -52,7 +52,7 @@ export class WorkerQuotas {
 export function leasedFromPrimary(ask: (request: LeaseRequest) => Promise<Lease>): BucketMaker {
   const lessor = {
     isThere: true,
-    // Without the primary the worker ends; a call that waits is let in by its next try or not at all.
+    // Without the primary the worker ends too.
     lease: (name: string, size: LeaseRequest["size"], want: number, need: number) =>
       ask({ name, size, want, need }).catch(() => undefined),
   };

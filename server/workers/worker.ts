@@ -1,4 +1,4 @@
-/** A worker process: the data plane, as the primary process tells it. It is forked, never imported. */
+/** A worker process: the data plane, as the primary process tells it. It is never imported. */
 import { type App, createApp } from "../app.ts";
 import { withSettings } from "../config/config.ts";
 import { createLog } from "../log.ts";

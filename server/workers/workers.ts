@@ -24,6 +24,10 @@ const START_TIMEOUT_MS = 60_000;
 /** A change of namespaces waits no longer for a worker. */
 const NAMESPACES_TIMEOUT_MS = 5_000;
 
+/** How often a worker is asked whether it lives, and how long it may take to answer. */
+const LOOK_MS = 2_000;
+const SILENCE_MS = 10_000;
+
 /** After its grace time a worker has so long to close its stores. */
 const CLOSE_MS = 5_000;
 
@@ -55,8 +59,9 @@ interface Place {
 }
 
 /**
- * The processes behind the data port. Each runs the data plane with stores of its own; the system's
- * connections are given to them in turn (node:cluster). One that ends is replaced.
+ * The processes behind the data port. Each runs the data plane with stores of its own; connections
+ * are given to them in turn (node:cluster). One that ends is replaced, and so is one that does not
+ * answer any more.
  */
 export class Workers {
   readonly #options: WorkersOptions;
@@ -167,8 +172,8 @@ export class Workers {
   }
 
   /**
-   * Ends them. Their calls have `graceMs`, as the configuration says; 0 cuts them. Resolves when all
-   * processes have ended.
+   * Ends them. Their calls have `graceMs`, as the configuration says; 0 cuts them. Resolves when
+   * all processes have ended.
    */
   async close(graceMs: number): Promise<void> {
     this.#end();
@@ -236,7 +241,9 @@ export class Workers {
         }
         worker.process.kill("SIGKILL");
       }
+      const looking = setInterval(() => this.#look(running), LOOK_MS);
       const [code, signal] = await ended;
+      clearInterval(looking);
       place.running = undefined;
       if (this.#isEnding) {
         return;
@@ -249,6 +256,17 @@ export class Workers {
       pauseMs = wasSound ? 0 : Math.min(Math.max(FIRST_PAUSE_MS, 2 * pauseMs), MAX_PAUSE_MS);
       await delay(pauseMs, undefined, { signal: this.#ending.signal }).catch(() => {});
       this.#replaced++;
+    }
+  }
+
+  /** Ends a worker that takes calls and answers nothing. */
+  #look({ worker, link, isReady }: Running): void {
+    if (isReady) {
+      link.ask("load", undefined, SILENCE_MS).catch((err) => {
+        if (worker.isConnected() && worker.process.kill("SIGKILL")) {
+          this.#options.log.error({ worker_pid: worker.process.pid, err }, "a worker does not answer");
+        }
+      });
     }
   }
 
