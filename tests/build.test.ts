@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { NODE_FLAGS, spawnServer, temporaryFolder } from "./helpers/process.ts";
+import { canStartRedis, startRedis } from "./helpers/redis.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -67,6 +68,15 @@ describe("what `make build` makes", () => {
     server.child.kill("SIGTERM");
     expect(await server.exited).toBe(0);
   }, 60_000);
+
+  test.runIf(canStartRedis())("is a gateway whose workers run", async () => {
+    await using redis = await startRedis();
+    const config = join(folder.path, "workers.yaml");
+    await writeFile(config, `database: {type: redis, url: "${redis.url}"}\nserver: {workers: 2}\n`);
+    const main = join(gateway, "dist/server/prism.cjs");
+    await using server = await spawnServer(["--config", config], main);
+    expect(server.lines.filter((line) => line.includes("a worker takes calls"))).toHaveLength(2);
+  });
 
   test("is a gateway that tells an old Node what it needs", async () => {
     const start = run(oldNode, [join(gateway, "dist/server/prism.cjs"), "serve"]);
