@@ -57,15 +57,16 @@ check: $(INSTALLED) ## types, lint, format, schema, generated code, import direc
 	$(WITH_NODE) buf format --diff --exit-code
 	$(WITH_NODE) sh .ci/check-gen
 	sh .ci/check-comments
-	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client tests gen examples bench
+	$(WITH_NODE) depcruise --config .dependency-cruiser.cjs http2 server client tests gen examples bench docs
 	$(WITH_NODE) knip
 
 format: $(INSTALLED) ## put code and schema in the house's format
 	$(WITH_NODE) biome check --write
 	$(WITH_NODE) buf format --write
 
-proto: $(INSTALLED) ## make gen/ from proto/
+proto: $(INSTALLED) ## make gen/ and docs/api-reference.md from proto/
 	$(WITH_NODE) buf generate
+	$(WITH_NODE) buf generate --template docs/generate/buf.gen.yaml
 
 build: $(INSTALLED) ## what is published, JavaScript with types: prism-gateway in dist/, prism-client in dist-client/
 	rm -rf $(DIST) $(DIST_CLIENT)

@@ -36,7 +36,7 @@ const SLOW = [
 
 export default defineConfig({
   test: {
-    include: ["{http2,server,client,tests}/**/*.test.ts"],
+    include: ["{http2,server,client,tests,docs}/**/*.test.ts"],
     exclude: [
       ...(process.env.PRISM_TEST_BUILD === undefined ? BUILD : []),
       ...(process.env.PRISM_TEST_QUICK === undefined ? [] : SLOW),

@@ -9,6 +9,7 @@ import type { MetricSources } from "./metrics/exposition.ts";
 import { createMetricsRoute } from "./metrics-route.ts";
 import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
 import type { NamespaceController } from "./namespaces/controller.ts";
+import { createOpenApiRoute } from "./openapi-route.ts";
 import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
 import type { AdminSources } from "./services/admin.ts";
 import { createAdminServices } from "./services/admin-services.ts";
@@ -58,6 +59,7 @@ export function createAdminPlane({
         if (metrics !== undefined) {
           app.get("/metrics", createMetricsRoute(metrics));
         }
+        app.get("/openapi.json", createOpenApiRoute());
         app.get("/config", createConfigRoute(config));
       });
     },
