@@ -69,13 +69,15 @@ describe("what `make build` makes", () => {
     expect(await server.exited).toBe(0);
   }, 60_000);
 
-  test.runIf(canStartRedis())("is a gateway whose workers run", async () => {
+  test.runIf(canStartRedis())("is a gateway whose workers run, with the document of its calls", async () => {
     await using redis = await startRedis();
     const config = join(folder.path, "workers.yaml");
     await writeFile(config, `database: {type: redis, url: "${redis.url}"}\nserver: {workers: 2}\n`);
     const main = join(gateway, "dist/server/prism.cjs");
     await using server = await spawnServer(["--config", config], main);
     expect(server.lines.filter((line) => line.includes("a worker takes calls"))).toHaveLength(2);
+    const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
+    expect((await fetch(`http://${admin}/openapi.json`)).status).toBe(200);
   });
 
   test("is a gateway that tells an old Node what it needs", async () => {
