@@ -6,7 +6,7 @@ import { asPrismError } from "./errors.ts";
 import { refuse } from "./unrouted.ts";
 
 /** For those that ask whether the gateway lives: they have no credentials. */
-const OPEN_ROUTES: ReadonlySet<string> = new Set(["/health", "/livez", "/readyz"]);
+export const OPEN_ROUTES: ReadonlySet<string> = new Set(["/health", "/livez", "/readyz"]);
 
 /** Who sent a plain HTTP request to the admin port. */
 export interface AdminAccess {

@@ -1,4 +1,4 @@
-import { guardAdminRoutes } from "./admin-access.ts";
+import { guardAdminRoutes, OPEN_ROUTES } from "./admin-access.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
@@ -31,6 +31,22 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addR
   readonly config: () => Config;
 }
 
+/** The paths of all plain routes. */
+export const ADMIN_PATHS: readonly string[] = [
+  ...OPEN_ROUTES,
+  "/metrics",
+  "/config",
+  "/openapi.json",
+  ...new Set(NAMESPACE_ROUTES.map(({ path }) => path)),
+];
+
+const ADMIN_PATTERN = new RegExp(`^(${ADMIN_PATHS.join("|").replace(/:\w+/g, "[^/]+")})$`);
+
+/** Whether a plain route of the operator's port has this path. */
+export function isAdminPath(path: string): boolean {
+  return ADMIN_PATTERN.test(path);
+}
+
 /**
  * Builds the operator's port without listening: the services of `services/admin-services.ts` over
  * every protocol, and plain HTTP routes.
@@ -53,6 +69,11 @@ export function createAdminPlane({
       addPlain(NAMESPACE_ROUTES);
       // In a context of their own, so that the hooks are on these routes and on nothing else.
       await plane.register(async (app) => {
+        app.addHook("onRoute", ({ url }) => {
+          if (!ADMIN_PATHS.includes(url)) {
+            throw new TypeError(`the route ${url} is not in ADMIN_PATHS`);
+          }
+        });
         const access = guardAdminRoutes(app, authenticator, failures);
         auditRoutes(app, options.audit, access);
         addHealthRoutes(app, { ...sources, health, workers, access });

@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import { createAdminPlane } from "./admin-plane.ts";
+import { createAdminPlane, isAdminPath } from "./admin-plane.ts";
 import { createAuditLog } from "./audit-log.ts";
 import type { Clock } from "./backend/clock.ts";
 import { CallMeter } from "./calls/call-meter.ts";
@@ -193,8 +193,7 @@ export async function createApp(
         hosts: server.hosts,
         setting: "server.hosts",
       }),
-      helpWithPath: (path) =>
-        ADMIN_PATHS.includes(path) ? `GET ${path} is on the admin port, which is ${adminPort}` : "",
+      helpWithPath: (path) => (isAdminPath(path) ? `it is on the admin port, which is ${adminPort}` : ""),
     });
   const dataPort = workers ?? (await createDataPlane());
   const dataPlane = dataPort instanceof Workers ? undefined : dataPort;
@@ -370,9 +369,6 @@ function createControl(
     needsCatalog: !control.isDefault || control.type !== "postgres",
   });
 }
-
-/** What a caller may look for on the wrong port. */
-const ADMIN_PATHS: readonly string[] = ["/health", "/metrics"];
 
 /** Counts the calls on the namespaces of `registry`. */
 function createMeters(registry: NamespaceRegistry, maxNamespaces: number): Meters {

@@ -8,6 +8,7 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/g
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
+import { ADMIN_PATHS } from "../../server/admin-plane.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
 import { openSocket } from "./socket.ts";
 import { methodPath } from "./wire.ts";
@@ -93,12 +94,20 @@ test("GET /health of the admin plane", async () => {
     namespaces: { default: { backend: "memory", status: "serving" } },
   });
 
-  const here = await fetch(`${server.baseUrl}/health`);
-  expect(here.status).toBe(404);
-  expect(await here.json()).toEqual({
-    code: "unimplemented",
-    message: `no method /health: GET /health is on the admin port, which is ${new URL(url).port}`,
-  });
+  for (const route of ADMIN_PATHS) {
+    const path = route.replace(":name", "orders");
+    const there = await fetch(`${server.adminUrl}${path}`);
+    // The route is there, also where what it asks for is not.
+    expect(await there.text()).not.toContain("no method");
+    const here = await fetch(`${server.baseUrl}${path}`);
+    expect(here.status).toBe(404);
+    expect(await here.json()).toEqual({
+      code: "unimplemented",
+      message: `no method ${path}: it is on the admin port, which is ${new URL(url).port}`,
+    });
+  }
+  const nowhere = await fetch(`${server.baseUrl}/health/x`);
+  expect(await nowhere.json()).toMatchObject({ message: "no method /health/x" });
 
   // A call under way holds up the end.
   using socket = await openSocket(server);
