@@ -1,4 +1,4 @@
-import { isLoopback } from "./config/address.ts";
+import { hostOf, isLoopback } from "./config/address.ts";
 import { PrismError } from "./errors.ts";
 
 /** Which hosts a port answers to. */
@@ -38,7 +38,7 @@ export function createHostCheck({ listenHost, hosts, setting }: HostRule): HostC
 /** The host in its one form, without its port and brackets. "" = it is malformed. */
 function nameOf(host: string): string {
   const url = `http://${host}`;
-  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : "";
+  return URL.canParse(url) ? hostOf(new URL(url)) : "";
 }
 
 function refusal(host: string, setting: string): PrismError {

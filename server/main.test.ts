@@ -83,8 +83,8 @@ test("an open port without auth has a warning", async () => {
   await using folder = await temporaryFolder();
   const config = join(folder.path, "prism.yaml");
   await writeFile(config, `auth: {api_keys: [{name: a, hash: "${key}"}]}\n`);
-  // Only this machine reaches it, but in this form it does not count as loopback.
-  const listen = ["--listen", "[::ffff:127.0.0.1]:0"];
+  // The system reads this name as 127.0.0.1, so only this machine reaches it. Prism does not.
+  const listen = ["--listen", "0x7f.1:0"];
   await using open = await spawnServer(["--memory", ...listen]);
   expect(open.lines.filter((line) => line.includes(warned))).toHaveLength(1);
   await using guarded = await spawnServer(["--memory", "--config", config, ...listen]);

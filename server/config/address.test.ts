@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseAddress } from "./address.ts";
+import { hostOf, isLoopback, parseAddress } from "./address.ts";
 
 test.each([
   ["0.0.0.0:8980", "0.0.0.0", 8980],
@@ -36,4 +36,43 @@ test.each([
   "*:80",
 ])("%j is none", (text) => {
   expect(parseAddress(text)).toBeUndefined();
+});
+
+test.each([
+  "localhost",
+  "Localhost",
+  "127.0.0.1",
+  "127.255.0.9",
+  "::1",
+  "0:0:0:0:0:0:0:1",
+  "0000::0001",
+  "::ffff:127.0.0.1",
+  "::FFFF:7f00:1",
+])("%s is loopback", (host) => {
+  expect(isLoopback(host)).toBe(true);
+});
+
+test.each([
+  "",
+  "localhost.example",
+  "xlocalhost",
+  "127.0.0.1.example",
+  "0.0.0.0",
+  "128.0.0.1",
+  "10.127.0.0",
+  "::",
+  "::2",
+  "1::1",
+  "::ffff:10.0.0.1",
+  "[::1]",
+])("%j is not", (host) => {
+  expect(isLoopback(host)).toBe(false);
+});
+
+test.each([
+  ["http://[::1]:80", "::1"],
+  ["http://127.1", "127.0.0.1"],
+  ["https://LOCALHOST/a", "localhost"],
+])("the host of %s", (url, host) => {
+  expect(hostOf(new URL(url))).toBe(host);
 });

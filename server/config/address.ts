@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 
 /** Where to listen. */
 export interface Address {
@@ -22,9 +22,24 @@ export const PORT_FORMAT = "expected a port from 0 to 65535";
 /** The form that {@link parseAddress} takes, for messages. */
 export const ADDRESS_FORMAT = '"host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535';
 
-/** Whether a host is loopback by its name or its address, without a look at DNS. */
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/**
+ * Whether a host is loopback by its name or its address in any spelling, without a look at DNS. An
+ * IPv6 address has no brackets. An IPv4 address may be written as IPv6 (RFC 4291 section 2.5.5.2).
+ */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+  const version = isIP(host);
+  return version === 0
+    ? host.toLowerCase() === "localhost"
+    : LOOPBACK.check(host, version === 4 ? "ipv4" : "ipv6");
+}
+
+/** The host of a URL, an IPv6 address without its brackets. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
 }
 
 const HOST_NAME = /^[a-z0-9_]([a-z0-9_.-]{0,252})$/i;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ALGORITHMS } from "../auth/settings.ts";
 import { ADMIN_ROLES, PERMISSIONS } from "../calls/principal.ts";
 import { SERVICE_PATTERN } from "../namespaces/rules.ts";
+import { hostOf, isLoopback } from "./address.ts";
 import { setting } from "./setting.ts";
 
 /** A name, or a beginning of names with `*` behind it. */
@@ -60,9 +61,10 @@ function isKeyUrl(text: string): boolean {
   if (!URL.canParse(text)) {
     return false;
   }
-  const { protocol, hostname, username, password } = new URL(text);
-  const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
-  return username + password === "" && (protocol === "https:" || (protocol === "http:" && isLoopback));
+  const url = new URL(text);
+  const { protocol, username, password } = url;
+  const isSafe = protocol === "https:" || (protocol === "http:" && isLoopback(hostOf(url)));
+  return isSafe && username + password === "";
 }
 
 const issuerSchema = z
