@@ -65,6 +65,18 @@ async function setUp(more: Partial<AuthSettings> = {}, issuer: Parameters<typeof
 
 const nowS = () => Math.floor(Date.now() / 1000);
 
+test("nothing runs on behind its end, also if other settings come meanwhile or later", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  await using at = await setUp();
+  const settings = authSettings({ jwt: [issuerAt(at.keys.url)] });
+  expect(vi.getTimerCount()).toBe(2);
+  const meanwhile = at.auth.use(settings);
+  at.auth.close();
+  await meanwhile;
+  await at.auth.use(settings);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 describe("API keys", () => {
   test("a key, another one of the same name, and none", async () => {
     const [first, second, other] = [createKey("web"), createKey("web"), createKey("web")];

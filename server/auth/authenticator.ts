@@ -57,6 +57,7 @@ export class CredentialAuthenticator implements Authenticator {
   #certified = new WeakMap<object, { readonly found: Principal | PrismError; readonly untilMs: number }>();
   /** Counts how often all was forgotten: what was found out before is not kept afterwards. */
   #age = 0;
+  #isClosed = false;
 
   constructor(settings: AuthSettings, log: Logger) {
     this.#log = log;
@@ -71,11 +72,18 @@ export class CredentialAuthenticator implements Authenticator {
     return this.#tokens.start();
   }
 
-  /** Puts other settings in force at once, for calls that begin from now on. */
+  /**
+   * Puts other settings in force at once, for calls that begin from now on. Does nothing once it is
+   * closed.
+   */
   async use(settings: AuthSettings): Promise<void> {
     const tokens = this.#createTokens(settings);
     // First, so that no caller is refused because the keys are on their way.
     await tokens.start();
+    if (this.#isClosed) {
+      tokens.close();
+      return;
+    }
     this.#tokens.close();
     this.#settings = settings;
     this.#keys = indexApiKeys(settings.apiKeys);
@@ -85,6 +93,7 @@ export class CredentialAuthenticator implements Authenticator {
 
   /** Ends what runs in the background. */
   close(): void {
+    this.#isClosed = true;
     this.#clock.stop();
     this.#tokens.close();
   }
