@@ -1,12 +1,6 @@
 import { type CryptoKey, createLocalJWKSet, errors, type JWSHeaderParameters } from "jose";
 import { type KeySetRead, MAX_KEY_SET_BYTES, parseKeySet, readKeyFile } from "./key-file.ts";
-import type { IssuerSettings } from "./settings.ts";
-
-/**
- * How often keys are read again. With the time that a token is known for, a key that is withdrawn
- * counts for a minute at most, because then all known tokens are forgotten.
- */
-const REFRESH_MS = 50_000;
+import { type IssuerSettings, KEY_REFRESH_MS } from "./settings.ts";
 
 /** How often at most because a token names an unknown key: anybody can make up names. */
 const MIN_REFRESH_MS = 10_000;
@@ -45,7 +39,7 @@ export class KeySet {
 
   /** Reads the keys, now and again and again. Never fails: what cannot be read may come. */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.#refresh(), REFRESH_MS).unref();
+    this.#timer = setInterval(() => void this.#refresh(), KEY_REFRESH_MS).unref();
     await this.#refresh();
   }
 

@@ -3,6 +3,12 @@ import type { AdminRole, Grant } from "../calls/principal.ts";
 /** The signatures that tokens may have. */
 export const ALGORITHMS = ["RS256", "ES256", "EdDSA"] as const;
 
+/**
+ * How often the keys of issuers are read again. With the time that a token is known for, a key that
+ * is withdrawn counts for a minute at most, because then all known tokens are forgotten.
+ */
+export const KEY_REFRESH_MS = 50_000;
+
 /** A key that a caller may send. Several keys may have one name, so that a key can be changed. */
 export interface ApiKeySettings {
   /** The caller's name. */

@@ -1,6 +1,6 @@
 /** The format of `auth:` in a configuration file: who may call, and what each may do. */
 import { z } from "zod";
-import { ALGORITHMS } from "../auth/settings.ts";
+import { ALGORITHMS, KEY_REFRESH_MS } from "../auth/settings.ts";
 import { ADMIN_ROLES, PERMISSIONS } from "../calls/principal.ts";
 import { SERVICE_PATTERN } from "../namespaces/rules.ts";
 import { hostOf, isLoopback } from "./address.ts";
@@ -91,7 +91,7 @@ const issuerSchema = z
     ),
     jwks_url: setting(
       urlSchema.optional(),
-      "Where its public keys are (a JWK Set). They are read again once a minute, and when a token names an unknown one.",
+      `Where its public keys are (a JWK Set). They are read again every ${KEY_REFRESH_MS / 1000} seconds, and when a token names an unknown one.`,
     ),
     jwks_file: setting(z.string().min(1).optional(), "The same in a file."),
     clock_skew_ms: setting(
