@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { PrismClient } from "../client/node.ts";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { NamespaceService } from "../gen/prism/control/v1/namespace_pb.ts";
 import { ListBlockingInterface } from "../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { type MetricFamily, readPrometheusText } from "../tests/helpers/prometheus-text.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
@@ -120,6 +121,33 @@ describe("calls", () => {
     await using server = await startTestServer();
     await using client = new PrismClient(server.address);
     const leave = new AbortController();
+  test("of plain routes count their bytes, also if their body is refused", async () => {
+    await using server = await startTestServer();
+    const { createNamespace, getNamespace } = NamespaceService.method;
+    const url = `${server.adminUrl}/namespaces`;
+    const post = (body: string, type = "application/json") =>
+      fetch(url, { method: "POST", headers: { "content-type": type }, body });
+    const bodies = ['{"name": "orders"}', '{"name": "No"}', "{"];
+    const answers = await Promise.all([...bodies.map((body) => post(body)), post("unread", "text/plain")]);
+    const got = [await fetch(`${url}/default?a=b`), await fetch(`${url}/default`, { method: "HEAD" })];
+    const [created, read] = await Promise.all(
+      [answers, got].map(async (responses) =>
+        (await Promise.all(responses.map((response) => response.bytes()))).reduce(
+          (sum, { length }) => sum + length,
+          0,
+        ),
+      ),
+    );
+    const families = await scrape(server);
+    const bytes = (name: string, namespace: string, method: DescMethod) =>
+      valueIn(families, name, { namespace, method: nameOf(method) });
+    expect(bytes("prism_request_bytes_total", "", createNamespace)).toBe(bodies.join("").length);
+    expect(bytes("prism_response_bytes_total", "", createNamespace)).toBe(created);
+    const asked = "/namespaces/default?a=b".length + "/namespaces/default".length;
+    expect(bytes("prism_request_bytes_total", "default", getNamespace)).toBe(asked);
+    expect(bytes("prism_response_bytes_total", "default", getNamespace)).toBe(read);
+  });
+
     const pop = client.list.blockingPopLeft("l", { waitMs: 60_000, signal: leave.signal });
     const method = nameOf(ListBlockingInterface.method.blockingPopLeft);
     const labels = { namespace: "default", method };

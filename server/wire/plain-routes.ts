@@ -20,6 +20,13 @@ import { JSON_OPTIONS } from "./wire-format.ts";
 
 const REASON_NAMES = new Map<Reason, string>(Object.entries(Reason).map(([name, value]) => [value, name]));
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Of a request to a {@link PlainRoute}. */
+    plainCall?: CallRecord | undefined;
+  }
+}
+
 /** The most bytes of a request's body. */
 const MAX_BODY_BYTES = 64 * 1024;
 
@@ -66,24 +73,9 @@ export function addPlainRoutes(
   app.register(async (scope) => {
     scope.addContentTypeParser(
       "application/json",
-      { parseAs: "string", bodyLimit: MAX_BODY_BYTES },
-      (_request, text, done) => {
-        try {
-          // Some clients name a type for the body that they do not send.
-          done(null, text === "" ? undefined : JSON.parse(String(text)));
-        } catch {
-          done(new PrismError("malformed_request", "the body is not valid JSON"));
-        }
-      },
+      { parseAs: "buffer", bodyLimit: MAX_BODY_BYTES },
+      (_request, body, done) => done(null, body),
     );
-    scope.setErrorHandler((error, _request, reply) => {
-      const status = Object(error).statusCode;
-      const known =
-        typeof status === "number" && status < 500 && error instanceof Error
-          ? new PrismError(status === 413 ? "value_too_large" : "malformed_request", error.message)
-          : asPrismError(error);
-      return refuse(reply, known, typeof status === "number" ? status : undefined);
-    });
     for (const route of routes) {
       const method = methods.find(({ row }) => row.path === route.call);
       if (method?.kind !== "unary") {
@@ -92,20 +84,25 @@ export function addPlainRoutes(
       scope.route({
         method: route.method,
         url: route.path,
+        onRequest: (request, _reply, done) => {
+          // Here, so that its time counts from its headers.
+          callOf(method, request);
+          done();
+        },
         handler: (request, reply) => run(route, method, readerOf, request, reply),
+        errorHandler: (error, request, reply) => endUnread(method, error, request, reply),
       });
     }
   });
 }
 
-async function run(
-  route: PlainRoute,
-  { row, policies, run: runMethod }: UnaryMethod,
-  readerOf: RequestReaders,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const { headers, socket, url = "" } = request.raw;
+/** The call of a request; the same each time. */
+function callOf({ row }: UnaryMethod, request: FastifyRequest): CallRecord {
+  const known = request.plainCall;
+  if (known !== undefined) {
+    return known;
+  }
+  const { headers, socket, method, url = "" } = request.raw;
   const record = new CallRecord(row, request.id, {
     header: (name) => {
       const value = headers[name];
@@ -114,6 +111,22 @@ async function run(
     socket,
     url,
   });
+  record.requestBytes = method === "GET" || method === "HEAD" ? url.length : 0;
+  request.plainCall = record;
+  return record;
+}
+
+async function run(
+  route: PlainRoute,
+  method: UnaryMethod,
+  readerOf: RequestReaders,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { row, policies } = method;
+  const record = callOf(method, request);
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  record.requestBytes += body.length;
   const scope = new CallScope(row.timeoutMs);
   let message: object;
   try {
@@ -121,7 +134,7 @@ async function run(
       route.toRequest({
         path: textsOf(request.params),
         query: textsOf(request.query),
-        body: request.body as JsonValue | undefined,
+        body: readBody(body),
       }),
     );
     message = readerOf(row.desc.input).read(Buffer.from(json), false);
@@ -132,16 +145,42 @@ async function run(
         ? thrown
         : new PrismError("malformed_request", thrown instanceof Error ? thrown.message : "not readable");
     policies.finish(record, error);
-    return refuse(reply, error);
+    return refuse(reply, record, error);
   }
   reply.raw.once("close", () => scope.leave());
   try {
-    const response = await runMethod(message, record, scope, (answer) =>
+    const response = await method.run(message, record, scope, (answer) =>
       toJson(row.desc.output, create(row.desc.output, answer as MessageInitShape<DescMessage>), JSON_OPTIONS),
     );
-    return reply.code(route.status).send(route.toAnswer(response as JsonObject));
+    return send(reply, record, route.status, route.toAnswer(response as JsonObject));
   } catch (error) {
-    return refuse(reply, error);
+    return refuse(reply, record, error);
+  }
+}
+
+/** Ends a call whose body Fastify did not read. */
+function endUnread(
+  method: UnaryMethod,
+  error: Error & { readonly statusCode?: number },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const record = callOf(method, request);
+  const { statusCode = 500, message } = error;
+  const known =
+    statusCode < 500
+      ? new PrismError(statusCode === 413 ? "value_too_large" : "malformed_request", message)
+      : asPrismError(error);
+  method.policies.finish(record, known);
+  return refuse(reply, record, known, statusCode);
+}
+
+/** `undefined` = empty: some clients name a type for the body that they do not send. */
+function readBody(body: Buffer): JsonValue | undefined {
+  try {
+    return body.length === 0 ? undefined : JSON.parse(body.toString());
+  } catch {
+    throw new PrismError("malformed_request", "the body is not valid JSON");
   }
 }
 
@@ -156,19 +195,26 @@ function textsOf(parameters: unknown): Readonly<Record<string, string>> {
 }
 
 /** `status`: absent = that of the error's code. */
-function refuse(reply: FastifyReply, thrown: unknown, status?: number): FastifyReply {
+function refuse(reply: FastifyReply, record: CallRecord, thrown: unknown, status?: number): FastifyReply {
   const error =
     thrown instanceof ConnectError
       ? thrown
-      : toConnectError(asPrismError(thrown), { requestId: String(reply.request.id), namespace: "" });
+      : toConnectError(asPrismError(thrown), { requestId: record.requestId, namespace: "" });
   const [detail] = error.findDetails(ErrorSchema);
   if (error.code === Code.Unauthenticated) {
     // RFC 9110 section 11.6.1 demands it with 401.
     reply.header("www-authenticate", "Bearer");
   }
-  return reply.code(status ?? codeToHttpStatus(error.code)).send({
+  return send(reply, record, status ?? codeToHttpStatus(error.code), {
     code: codeToString(error.code),
-    reason: REASON_NAMES.get(detail?.reason ?? Reason.INTERNAL),
+    reason: REASON_NAMES.get(detail?.reason ?? Reason.INTERNAL) ?? "",
     message: error.rawMessage,
   });
+}
+
+function send(reply: FastifyReply, record: CallRecord, status: number, answer: JsonValue): FastifyReply {
+  const body = Buffer.from(JSON.stringify(answer));
+  // Fastify answers HEAD as GET, and leaves out the body.
+  record.series?.answer(reply.request.method === "HEAD" ? 0 : body.length);
+  return reply.code(status).type("application/json; charset=utf-8").send(body);
 }

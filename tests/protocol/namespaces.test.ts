@@ -441,11 +441,24 @@ describe("the plain routes", () => {
     await ask("/namespaces/default");
     await ask("/namespaces", { method: "POST", headers: json, body: '{"name": "No"}' });
     await ask("/namespaces", { method: "POST", headers: json, body: '{"name": "orders"}' });
+    // Bodies that are not read.
+    await ask("/namespaces", { method: "POST", headers: json, body: "a".repeat(70_000) });
+    await ask("/namespaces", { method: "POST", headers: { "Content-Type": "text/plain" }, body: "a" });
     const calls = server.log.filter(({ service }) => service === "prism.control.v1.NamespaceService");
+    const invalid = { call: "CreateNamespace", namespace: "", code: "invalid_argument" };
     expect(calls).toMatchObject([
       { call: "GetNamespace", namespace: "default", code: "ok" },
-      { call: "CreateNamespace", namespace: "", code: "invalid_argument", reason: "invalid_field" },
+      { ...invalid, reason: "invalid_field" },
       { call: "CreateNamespace", namespace: "orders", code: "ok" },
+      { ...invalid, code: "resource_exhausted", reason: "value_too_large" },
+      { ...invalid, reason: "malformed_request" },
+    ]);
+    const path = methodPath(NamespaceService.method.createNamespace);
+    expect(server.audited.filter(({ call }) => call === path).map(({ reason }) => reason)).toEqual([
+      "invalid_field",
+      undefined,
+      "value_too_large",
+      "malformed_request",
     ]);
   });
 
