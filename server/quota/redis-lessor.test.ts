@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import { canStartRedis, createTestRedis, hasTestRedis, startRedis } from "../../tests/helpers/redis.ts";
+import {
+  askRedis,
+  canStartRedis,
+  createTestRedis,
+  hasTestRedis,
+  startRedis,
+} from "../../tests/helpers/redis.ts";
 import { waitFor } from "../../tests/helpers/until.ts";
 import { type Bucket, type BucketSize, UNKNOWN } from "../calls/policies/bucket.ts";
 import { createSharedQuotas } from "./redis-lessor.ts";
@@ -141,4 +147,33 @@ test.runIf(canStartRedis())("while the Redis is away each gateway has the limit 
     ]),
   );
   expect(await call(a.bucket)).toBe(0);
+});
+
+describe.runIf(canStartRedis())("a Redis that answers, and leases nothing, is away until it does", () => {
+  const KEY = "prism:quota:orders";
+
+  /** How often a lease was asked for. */
+  async function asked(url: string): Promise<number> {
+    const stats = String(await askRedis(url, "INFO", "commandstats"));
+    const counts = stats.matchAll(/^cmdstat_evalsha:calls=(\d+),.*rejected_calls=(\d+)/gm);
+    return [...counts].reduce((sum, [, calls, refused]) => sum + Number(calls) + Number(refused), 0);
+  }
+
+  test.each<[string, readonly [string, ...string[]], readonly [string, ...string[]]]>([
+    ["no right", ["ACL", "SETUSER", "default", "-eval", "-evalsha"], ["ACL", "SETUSER", "default", "+@all"]],
+    ["a key of another type", ["SET", KEY, "x"], ["DEL", KEY]],
+    ["a replica", ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]],
+  ])("%s", async (_, breaking, mending) => {
+    await using redis = await startRedis();
+    await askRedis(redis.url, ...breaking);
+    const { bucket, told } = gateway(redis.url, "orders", { perSecond: 1000, capacity: 1000 });
+    expect(await call(bucket)).toBe(0);
+    const before = await asked(redis.url);
+    await waitFor(async () => expect(await asked(redis.url)).toBeGreaterThan(before + 2));
+    expect(told).toEqual([AWAY]);
+    await askRedis(redis.url, ...mending);
+    await waitFor(() => expect(told).toEqual([AWAY, BACK]));
+    expect(await call(bucket)).toBe(0);
+    expect(told).toEqual([AWAY, BACK]);
+  });
 });

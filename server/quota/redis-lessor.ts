@@ -89,12 +89,14 @@ class RedisLessor implements Lessor {
     want: number,
     need: number,
   ): Promise<Lease | undefined> {
-    const args = [this.#gateway, perSecond, capacity, want, need];
+    const ask = (tokens: number, least: number) =>
+      this.#run(`${KEY_PREFIX}${name}`, [this.#gateway, perSecond, capacity, tokens, least]);
     try {
-      const reply = await this.#run(`${KEY_PREFIX}${name}`, args);
-      return leaseOf(reply);
+      return leaseOf(await ask(want, need));
     } catch (error) {
-      this.#lose(error);
+      this.#lose(error, async () => {
+        leaseOf(await ask(0, 0));
+      });
       return undefined;
     }
   }
@@ -116,7 +118,8 @@ class RedisLessor implements Lessor {
     }
   }
 
-  #lose(error: unknown): void {
+  /** `attempt` leases nothing where a lease has failed. */
+  #lose(error: unknown, attempt: () => Promise<void>): void {
     if (!this.isThere || this.#isClosed) {
       return;
     }
@@ -125,16 +128,19 @@ class RedisLessor implements Lessor {
       { error: error instanceof Error ? error.message : String(error) },
       "the Redis of shared quotas is away: each gateway limits by itself",
     );
-    this.#look();
+    this.#look(attempt);
   }
 
-  /** Asks until it is back. */
-  #look(): void {
+  /**
+   * Asks until it is back. It asks for a lease, because a Redis that answers may have no right or
+   * no room to write for this gateway.
+   */
+  #look(attempt: () => Promise<void>): void {
     this.#retry = setTimeout(async () => {
       try {
-        await this.#client.ping();
+        await attempt();
       } catch {
-        this.#look();
+        this.#look(attempt);
         return;
       }
       if (!this.#isClosed) {
