@@ -250,6 +250,7 @@ export async function createApp(
     });
     return () => {
       sources = changed;
+      meters?.keepStores(changed);
     };
   };
   const live: LiveConfig = new LiveConfig(config, [logging, certificates, credentials, processes, stores]);

@@ -233,6 +233,39 @@ test("the process, the ports and the namespaces are told", async () => {
   await using server = await startTestServer();
   await using client = new PrismClient(server.address);
   await client.keyvalue.set("k", "v");
+test("a store that a reload drops takes its figures with it", async () => {
+  await using plugin = await startTestServer();
+  const configs: Config[] = [];
+  await using server = await startTestServer({
+    adjust(without) {
+      const far = { type: "remote", endpoint: plugin.address } as const;
+      const namespaces = (["database", "far"] as const).map((backend) => ({
+        name: backend,
+        pattern: "keyvalue" as const,
+        backend,
+      }));
+      const withIt = { ...without, backends: { ...without.backends, far }, namespaces };
+      configs.push(withIt, without);
+      return withIt;
+    },
+  });
+  const count = async () => {
+    const labels = { backend: "far", operation: "get" };
+    return valueIn(await scrape(server), "prism_backend_call_duration_seconds_count", labels);
+  };
+  await rawCall(server, callRequest(POST_WIRES[0], get, { namespace: "far", key: "k" }));
+  expect(await count()).toBe(1);
+  const [withIt, without] = configs;
+  if (withIt === undefined || without === undefined) {
+    throw new Error("no configuration");
+  }
+  await server.apply(withIt);
+  expect(await count()).toBe(1);
+  await server.apply(without);
+  await server.apply(withIt);
+  expect(await count()).toBe(0);
+});
+
   const families = await scrape(server);
   expect(valueIn(families, "prism_connections", { plane: "data" })).toBe(1);
   expect(valueIn(families, "prism_connections", { plane: "admin" })).toBeGreaterThan(0);

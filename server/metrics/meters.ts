@@ -29,4 +29,13 @@ export class Meters {
     }
     return meter;
   }
+
+  /** Forgets the meters of stores that are not configured any more. */
+  keepStores(configured: Pick<ReadonlySet<string>, "has">): void {
+    for (const name of this.#stores.keys()) {
+      if (!configured.has(name)) {
+        this.#stores.delete(name);
+      }
+    }
+  }
 }
