@@ -13,6 +13,7 @@ import { rawCall } from "../tests/protocol/raw.ts";
 import { callRequest, GET_WIRES, POST_WIRES } from "../tests/protocol/wire.ts";
 import type { Config } from "./config/config.ts";
 import { FAMILIES } from "./metrics/families.ts";
+import { readVersion } from "./version.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
@@ -276,6 +277,8 @@ test("a store that a reload drops takes its figures with it", async () => {
   expect(valueIn(families, "process_cpu_seconds_total")).toBeGreaterThan(0);
   expect(valueIn(families, "nodejs_memory_bytes", { state: "heap_used" })).toBeGreaterThan(1e6);
   expect(valueIn(families, "nodejs_eventloop_time_seconds_total", { state: "active" })).toBeGreaterThan(0);
+  const versions = { version: readVersion(), node: process.version };
+  expect(valueIn(families, "prism_build_info", versions)).toBe(1);
   expect(Math.abs(valueIn(families, "process_start_time_seconds") - Date.now() / 1e3)).toBeLessThan(1e5);
   await until("the delay of the event loop is measured", async () =>
     (await scrape(server)).has("nodejs_eventloop_delay_max_seconds"),

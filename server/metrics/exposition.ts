@@ -2,10 +2,13 @@ import type { FigureName } from "../backend/figures.ts";
 import { type CallSeries, CODE_NAMES } from "../calls/call-meter.ts";
 import type { OpenStore } from "../namespaces/open-stores.ts";
 import type { PlaneFigures } from "../plane.ts";
+import { readVersion } from "../version.ts";
 import { FAMILIES, type FamilyName } from "./families.ts";
 import type { Meters } from "./meters.ts";
 import type { ProcessMeter, ProcessSample } from "./process-meter.ts";
 import { ENDS, headOf, histogramOf, sampleOf, type TextFormat } from "./text-format.ts";
+
+const VERSION = readVersion();
 
 /** Where the numbers come from. */
 export interface MetricSources {
@@ -113,6 +116,9 @@ const WRITERS: Readonly<Record<FamilyName, Writer>> = {
     if (workers !== undefined) {
       yield sampleOf(name, [], workers.replaced);
     }
+  },
+  *prism_build_info(name) {
+    yield sampleOf(name, [VERSION, process.version], 1);
   },
   prism_connections: ofPlanes(({ connections }) => connections),
   prism_receiving_bytes: ofPlanes(({ receivingBytes }) => receivingBytes),

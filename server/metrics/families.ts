@@ -61,6 +61,12 @@ export const FAMILIES = {
     labels: [],
     help: "Worker processes that ended by themselves and were replaced",
   },
+  prism_build_info: {
+    type: "gauge",
+    labels: ["version", "node"],
+    help: "1, with the versions of Prism and of Node that run",
+    across: "max",
+  },
   prism_connections: { type: "gauge", labels: ["plane"], help: "Open connections of a port" },
   prism_receiving_bytes: {
     type: "gauge",
