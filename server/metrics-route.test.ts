@@ -1,10 +1,12 @@
 /** The metrics of a whole server, read by a reader that shares no code with the writer. */
+import { once } from "node:events";
+import http2 from "node:http2";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { PrismClient } from "../client/node.ts";
+import { NamespaceService } from "../gen/prism/control/v1/namespace_pb.ts";
 import { KeyValueBasicInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import { NamespaceService } from "../gen/prism/control/v1/namespace_pb.ts";
 import { ListBlockingInterface } from "../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { type MetricFamily, readPrometheusText } from "../tests/helpers/prometheus-text.ts";
 import { startTestServer, type TestServer } from "../tests/helpers/server.ts";
@@ -13,6 +15,7 @@ import { rawCall } from "../tests/protocol/raw.ts";
 import { callRequest, GET_WIRES, POST_WIRES } from "../tests/protocol/wire.ts";
 import type { Config } from "./config/config.ts";
 import { FAMILIES } from "./metrics/families.ts";
+import { MAX_WAITING_SCRAPES } from "./metrics/scrape.ts";
 import { readVersion } from "./version.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
@@ -118,10 +121,6 @@ describe("calls", () => {
     expect(valueIn(families, "prism_response_bytes_total", labels)).toBeGreaterThan(500 * POST_WIRES.length);
   });
 
-  test("under way are in flight until they end", async () => {
-    await using server = await startTestServer();
-    await using client = new PrismClient(server.address);
-    const leave = new AbortController();
   test("of plain routes count their bytes, also if their body is refused", async () => {
     await using server = await startTestServer();
     const { createNamespace, getNamespace } = NamespaceService.method;
@@ -149,6 +148,10 @@ describe("calls", () => {
     expect(bytes("prism_response_bytes_total", "default", getNamespace)).toBe(read);
   });
 
+  test("under way are in flight until they end", async () => {
+    await using server = await startTestServer();
+    await using client = new PrismClient(server.address);
+    const leave = new AbortController();
     const pop = client.list.blockingPopLeft("l", { waitMs: 60_000, signal: leave.signal });
     const method = nameOf(ListBlockingInterface.method.blockingPopLeft);
     const labels = { namespace: "default", method };
@@ -230,10 +233,6 @@ test("the calls of a store on a network count by operation, and those that faile
   expect(valueIn(await scrape(server), "prism_backend_call_failures_total", failed)).toBe(1);
 });
 
-test("the process, the ports and the namespaces are told", async () => {
-  await using server = await startTestServer();
-  await using client = new PrismClient(server.address);
-  await client.keyvalue.set("k", "v");
 test("a store that a reload drops takes its figures with it", async () => {
   await using plugin = await startTestServer();
   const configs: Config[] = [];
@@ -267,18 +266,22 @@ test("a store that a reload drops takes its figures with it", async () => {
   expect(await count()).toBe(0);
 });
 
+test("the process, the ports and the namespaces are told", async () => {
+  await using server = await startTestServer();
+  await using client = new PrismClient(server.address);
+  await client.keyvalue.set("k", "v");
   const families = await scrape(server);
   expect(valueIn(families, "prism_connections", { plane: "data" })).toBe(1);
   expect(valueIn(families, "prism_connections", { plane: "admin" })).toBeGreaterThan(0);
   expect(valueIn(families, "prism_unsent_bytes", { plane: "data" })).toBe(0);
   expect(valueIn(families, "prism_receiving_bytes", { plane: "data" })).toBe(0);
   expect([valueIn(families, "prism_serving"), valueIn(families, "prism_namespaces")]).toEqual([1, 1]);
+  const versions = { version: readVersion(), node: process.version };
+  expect(valueIn(families, "prism_build_info", versions)).toBe(1);
   expect(valueIn(families, "process_resident_memory_bytes")).toBeGreaterThan(1e7);
   expect(valueIn(families, "process_cpu_seconds_total")).toBeGreaterThan(0);
   expect(valueIn(families, "nodejs_memory_bytes", { state: "heap_used" })).toBeGreaterThan(1e6);
   expect(valueIn(families, "nodejs_eventloop_time_seconds_total", { state: "active" })).toBeGreaterThan(0);
-  const versions = { version: readVersion(), node: process.version };
-  expect(valueIn(families, "prism_build_info", versions)).toBe(1);
   expect(Math.abs(valueIn(families, "process_start_time_seconds") - Date.now() / 1e3)).toBeLessThan(1e5);
   await until("the delay of the event loop is measured", async () =>
     (await scrape(server)).has("nodejs_eventloop_delay_max_seconds"),
@@ -326,6 +329,24 @@ test("every metric that is told is declared, and told as it is declared", async 
       expect(Object.keys(own)).toEqual([...declared.labels]);
     }
   }
+});
+
+test("where too many scrapes wait the next is told when to come again", async () => {
+  const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
+  await using server = await startTestServer({ adjust: withNamespaces(names) });
+  for (const namespace of names) {
+    await rawCall(server, callRequest(POST_WIRES[0], get, { namespace, key: "k" }));
+  }
+  // It takes nothing of any answer.
+  const session = http2.connect(server.adminUrl, { settings: { initialWindowSize: 0 } });
+  await once(session, "remoteSettings");
+  const ask = () => session.request({ ":path": "/metrics" }).on("error", () => {});
+  const [first] = Array.from({ length: 1 + MAX_WAITING_SCRAPES }, ask);
+  const [headers] = await once(ask(), "response");
+  expect([headers[":status"], headers["retry-after"]]).toEqual([503, "30"]);
+  expect(first?.closed).toBe(false);
+  session.destroy();
+  await until("they have left", async () => (await scrape(server)).size > 0);
 });
 
 test("without metrics there are none, and calls go on", async () => {

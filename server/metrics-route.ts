@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { PrismError } from "./errors.ts";
 import { expose, type MetricSources } from "./metrics/exposition.ts";
 import { merge } from "./metrics/merge.ts";
 import { createScraper } from "./metrics/scrape.ts";
@@ -7,7 +8,7 @@ import { CONTENT_TYPES, type TextFormat } from "./metrics/text-format.ts";
 /**
  * `GET /metrics`: every metric in Prometheus' text format, or as OpenMetrics where Accept asks for
  * it; with `workers` of all processes together. One scrape is written at a time; the others wait
- * for it.
+ * for it. If too many do, the next is answered with HTTP 503.
  */
 export function createMetricsRoute(sources: MetricSources) {
   const { workers } = sources;
@@ -18,7 +19,17 @@ export function createMetricsRoute(sources: MetricSources) {
   );
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const format = formatOf(request.headers.accept ?? "");
-    return reply.header("content-type", CONTENT_TYPES[format]).send(await scrape(format, reply.raw));
+    try {
+      const text = await scrape(format, reply.raw);
+      return reply.header("content-type", CONTENT_TYPES[format]).send(text);
+    } catch (error) {
+      if (!(error instanceof PrismError)) {
+        throw error;
+      }
+      // RFC 9110 section 10.2.3: in seconds.
+      const seconds = Math.ceil((error.retryAfterMs ?? 0) / 1000);
+      return reply.code(503).header("retry-after", seconds).send({ message: error.message });
+    }
   };
 }
 

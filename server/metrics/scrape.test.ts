@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import http, { type ServerResponse } from "node:http";
 import http2 from "node:http2";
 import { text } from "node:stream/consumers";
@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startPlane } from "../../tests/helpers/plane.ts";
 import { until } from "../../tests/helpers/until.ts";
-import { createScraper } from "./scrape.ts";
+import { createScraper, MAX_WAITING_SCRAPES } from "./scrape.ts";
 
 test("a text that takes long is made in many turns of the event loop", async () => {
   let turns = 0;
@@ -46,6 +46,25 @@ test("one text is made at a time, and the next when its reader has it or leaves"
   expect(await text(await two)).toBe("two");
   expect(await text(await three)).toBe("three");
   expect(begun).toEqual(["one", "two", "three"]);
+});
+
+test("so many wait and no more; one that leaves makes room at once", async () => {
+  const scrape = createScraper((kind: string) => [kind]);
+  const first = await scrape("first");
+  const responses = Array.from({ length: MAX_WAITING_SCRAPES }, () => new EventEmitter());
+  const waiting = responses.map((response, i) => scrape(String(i), response));
+  const refusal = { reason: "overloaded", retryAfterMs: 30_000 };
+  await expect(scrape("refused")).rejects.toMatchObject(refusal);
+  responses[3]?.emit("close");
+  expect((await waiting[3])?.destroyed).toBe(true);
+  waiting[3] = scrape("3");
+  await expect(scrape("refused")).rejects.toMatchObject(refusal);
+  first.destroy();
+  const inOrder = waiting.map((_, i) => i).filter((i) => i !== 3);
+  for (const i of [...inOrder, 3]) {
+    const stream = await waiting[i];
+    expect(stream && (await text(stream))).toBe(String(i));
+  }
 });
 
 test("a reader that does not read is cut off", async () => {

@@ -1,7 +1,9 @@
 import type { EventEmitter } from "node:events";
 import { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { createCall } from "../backend/contract.ts";
 import { createLane } from "../backend/lane.ts";
+import { PrismError } from "../errors.ts";
 
 /** What the writer makes in one turn of the event loop: so much text, or for so long. */
 const SLICE_CHARACTERS = 64 * 1024;
@@ -10,12 +12,17 @@ const SLICE_MS = 2;
 /** A scraper that has not taken everything in this time is cut off: others wait for it. */
 const MAX_SCRAPE_MS = 30_000;
 
+/** The most scrapers that wait for their turn. */
+export const MAX_WAITING_SCRAPES = 16;
+
 /**
  * Makes a function that streams a text that is made of pieces. A slice of it is made in each turn
  * of the event loop, and only when the reader has taken the one before: so calls go on meanwhile,
  * and nothing is held, however long the text is. One stream is under way at a time; the others wait
- * for their turn, in order. `response` is where the stream goes: if it closes before its turn, the
- * stream comes destroyed, because nobody would ever read it.
+ * for their turn, in order. If too many do, it rejects with {@link PrismError} `overloaded`; its
+ * `retryAfterMs` is when the one under way is over at the latest. `response` is where the stream
+ * goes: if it closes before its turn, the stream comes destroyed, because nobody would ever read
+ * it.
  */
 export function createScraper<Kind>(
   piecesOf: (kind: Kind) => Iterable<string> | Promise<Iterable<string>>,
@@ -23,12 +30,20 @@ export function createScraper<Kind>(
 ): (kind: Kind, response?: EventEmitter) => Promise<Readable> {
   const lane = createLane(1);
   return async (kind, response) => {
-    let hasLeft = false;
-    const leave = () => {
-      hasLeft = true;
-    };
+    if (lane.waiting >= MAX_WAITING_SCRAPES) {
+      throw new PrismError("overloaded", "too many scrapes wait for their turn", {
+        retryAfterMs: maxScrapeMs,
+      });
+    }
+    const left = new AbortController();
+    const leave = () => left.abort();
     response?.once("close", leave);
-    await lane.enter(undefined);
+    try {
+      await lane.enter(createCall(left.signal));
+    } catch {
+      // It left.
+      return Readable.from([]).destroy();
+    }
     response?.off("close", leave);
     const stream = Readable.from(slicesOf(piecesOf(kind)));
     const cut = () => stream.destroy(new Error(`the metrics were not read in ${maxScrapeMs} ms`));
@@ -37,7 +52,7 @@ export function createScraper<Kind>(
       clearTimeout(timer);
       lane.leave();
     });
-    if (hasLeft) {
+    if (left.signal.aborted) {
       stream.destroy();
     }
     return stream;
