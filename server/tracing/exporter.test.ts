@@ -24,11 +24,17 @@ const LONG_MS = 60_000;
 
 const QUICK: Partial<ExporterBounds> = { delayMs: 1, minPauseMs: 1, maxPauseMs: 5 };
 
-function call(requestId: string): TracedCall {
+function call(requestId: string, parts = 0): TracedCall {
   const span = { traceId: randomTraceId(), spanId: randomSpanId(), sampled: true };
   const times = { startMs: Date.now(), endMs: Date.now() };
   const known = { row: ROW, span, parentSpanId: undefined, isGrpc: true, namespace: "n", reason: undefined };
-  return { ...known, ...times, requestId, parts: [] };
+  const part = { parentSpanId: span.spanId, operation: undefined, ...times };
+  return {
+    ...known,
+    ...times,
+    requestId,
+    parts: Array.from({ length: parts }, () => ({ ...part, spanId: randomSpanId() })),
+  };
 }
 
 function startExporter(
@@ -87,6 +93,23 @@ test("a full batch does not wait, and no batch is larger", async () => {
   // The last one waits for others, or for the end.
   await exporter.close(LONG_MS);
   expect(idsOf(collector)).toEqual(["a", "b", "c", "d", "e"]);
+});
+
+test("a request has so many spans, and those of a call are in one", async () => {
+  await using collector = await startCollector();
+  const { exporter } = startExporter(collector.url, { maxBatch: 4, delayMs: LONG_MS });
+  for (const [id, parts] of [
+    ["a", 1],
+    ["b", 0],
+    ["c", 1],
+    ["d", 9],
+    ["e", 1],
+    ["f", 0],
+  ] as const) {
+    exporter.add(call(id, parts));
+  }
+  await exporter.close(LONG_MS);
+  expect(collector.requests.map(({ spans }) => spans.length)).toEqual([3, 2, 10, 3]);
 });
 
 describe("a collector that has too much to do", () => {
@@ -203,6 +226,37 @@ describe("a collector that is slow", () => {
     await exporter.close(LONG_MS);
     expect(idsOf(collector)).toEqual(["a", "b", "c"]);
     expect(log.map(({ spans }) => spans)).toEqual([1, 2]);
+  });
+
+  test("is waited for by so many spans, however many a call has", async () => {
+    const { held, answer } = silent();
+    await using collector = await startCollector(answer);
+    const { exporter, log } = startExporter(collector.url, {
+      maxBatch: 1,
+      maxWaiting: 10,
+      timeoutMs: LONG_MS,
+    });
+    exporter.add(call("a"));
+    await waitFor(() => expect(held).toHaveLength(1));
+    exporter.add(call("b", 7));
+    exporter.add(call("c", 2));
+    expect(log).toMatchObject([{ spans: 3, why: "too many spans wait for the collector" }]);
+    exporter.add(call("d", 1));
+    held[0]?.end();
+    await waitFor(() => expect(held).toHaveLength(2));
+    // Its spans are on their way.
+    exporter.add(call("e", 7));
+    for (const response of held) {
+      response.end();
+    }
+    const closed = exporter.close(LONG_MS);
+    await waitFor(() => {
+      held.at(-1)?.end();
+      expect(collector.requests).toHaveLength(4);
+    });
+    held.at(-1)?.end();
+    await closed;
+    expect(collector.requests.map(({ spans }) => spans.length)).toEqual([1, 8, 2, 8]);
   });
 
   test("holds up the end for the grace time only", async () => {

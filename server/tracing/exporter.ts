@@ -8,11 +8,13 @@ import { createPoster, type Posted, type Target } from "./post.ts";
 
 /** The bounds of an exporter. */
 export interface ExporterBounds {
-  /** The most calls that wait to be sent; further ones are lost. */
+  /** The most spans that wait to be sent; further calls are lost. */
   readonly maxWaiting: number;
-  /** The most calls of one request. So many that wait are sent at once. */
+  /**
+   * The most spans of one request, unless it has a single call. So many that wait are sent at once.
+   */
   readonly maxBatch: number;
-  /** How long fewer calls wait for others. */
+  /** How long fewer spans wait for others. */
   readonly delayMs: number;
   readonly timeoutMs: number;
   /** The pause before a request is sent again; it doubles up to the longest. */
@@ -24,10 +26,12 @@ export interface ExporterBounds {
   readonly reportMs: number;
 }
 
-/** A call takes about a kilobyte while it waits, and some microseconds of one turn to encode. */
+/**
+ * A span takes half a kilobyte at most while it waits, and some microseconds of one turn to encode.
+ */
 const BOUNDS: ExporterBounds = {
-  maxWaiting: 8192,
-  maxBatch: 256,
+  maxWaiting: 16_384,
+  maxBatch: 512,
   delayMs: 2_000,
   timeoutMs: 10_000,
   minPauseMs: 500,
@@ -69,10 +73,11 @@ export function createSpanExporter({ resource, log, bounds, ...target }: Exporte
   const closing = new AbortController();
   const cut = new AbortController();
   let waiting: TracedCall[] = [];
+  let waitingSpans = 0;
   let running: Promise<void> | undefined;
   let enough: (() => void) | undefined;
 
-  /** Resolves when there are enough calls for a request, or when they have waited long enough. */
+  /** Resolves when there are enough spans for a request, or when they have waited long enough. */
   function gather(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => enough?.(), set.delayMs).unref();
@@ -82,18 +87,30 @@ export function createSpanExporter({ resource, log, bounds, ...target }: Exporte
         // In a later turn, so that no call waits for the encoding.
         setImmediate(resolve);
       };
-      if (waiting.length >= set.maxBatch || closing.signal.aborted) {
+      if (waitingSpans >= set.maxBatch || closing.signal.aborted) {
         enough();
       }
     });
+  }
+
+  /** As many of those that wait as one request may have. */
+  function takeBatch(): readonly TracedCall[] {
+    let spans = 0;
+    const end = waiting.findIndex((call) => {
+      spans += spansOf(call);
+      return spans > set.maxBatch;
+    });
+    const batch = waiting.slice(0, end === -1 ? waiting.length : Math.max(1, end));
+    waiting = waiting.slice(batch.length);
+    waitingSpans -= countSpans(batch);
+    return batch;
   }
 
   /** Runs until nothing waits. */
   async function run(): Promise<void> {
     while (waiting.length > 0) {
       await gather();
-      const batch = waiting.slice(0, set.maxBatch);
-      waiting = waiting.slice(set.maxBatch);
+      const batch = takeBatch();
       try {
         const loss = cut.signal.aborted
           ? { spans: countSpans(batch), why: "the server stops" }
@@ -131,14 +148,16 @@ export function createSpanExporter({ resource, log, bounds, ...target }: Exporte
 
   return {
     add(call) {
-      if (closing.signal.aborted || waiting.length >= set.maxWaiting) {
-        losses.tell({ spans: countSpans([call]), why: "too many spans wait for the collector" });
+      const spans = spansOf(call);
+      if (closing.signal.aborted || waitingSpans + spans > set.maxWaiting) {
+        losses.tell({ spans, why: "too many spans wait for the collector" });
         return;
       }
       waiting.push(call);
+      waitingSpans += spans;
       if (running === undefined) {
         running = run();
-      } else if (waiting.length >= set.maxBatch) {
+      } else if (waitingSpans >= set.maxBatch) {
         enough?.();
       }
     },
@@ -155,8 +174,13 @@ export function createSpanExporter({ resource, log, bounds, ...target }: Exporte
   };
 }
 
+/** The call's own, and one for each of its parts. */
+function spansOf({ parts }: TracedCall): number {
+  return 1 + parts.length;
+}
+
 function countSpans(calls: readonly TracedCall[]): number {
-  return calls.reduce((sum, { parts }) => sum + 1 + parts.length, 0);
+  return calls.reduce((sum, call) => sum + spansOf(call), 0);
 }
 
 /** The answers after which the same request may be sent again (OTLP 1.10, "Failures"). */
