@@ -1,4 +1,17 @@
-import { existsSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../tests/helpers/process.ts";
@@ -21,7 +34,7 @@ async function openFile(at = path) {
   const lost: number[] = [];
   const file = new AuditFile(at, {
     failed: (error) => failures.push(Reflect.get(Object(error), "code")),
-    recovered: (lines) => lost.push(lines),
+    lost: (lines) => lost.push(lines),
   });
   await file.open();
   return { file, failures, lost };
@@ -128,6 +141,35 @@ test("what waits is bounded, and what is more is counted", async () => {
   const written = read().length / line.length;
   expect(written).toBeLessThan(150);
   expect(written + (lost[0] ?? 0)).toBe(300);
+});
+
+test("the end does not wait for a disk that hangs, and tells what is lost", async () => {
+  // Whoever writes to a full pipe waits until somebody reads it.
+  execFileSync("mkfifo", [path]);
+  const reader = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  const { file, failures, lost } = await openFile();
+  const line = `${"x".repeat(500_000)}\n`;
+  file.write(line);
+  const buffer = Buffer.alloc(64 * 1024);
+  // Fails while there is nothing to read.
+  let bytes = await waitFor(() => readSync(reader, buffer));
+  file.write("waits\n");
+  await file.close(1);
+  expect([failures, lost]).toEqual([["ETIMEDOUT"], [2]]);
+  // Else the process would wait at its end.
+  await waitFor(() => {
+    bytes += readSync(reader, buffer);
+    expect(bytes).toBe(line.length + "waits\n".length);
+  }, 1);
+  closeSync(reader);
+});
+
+test("what is lost at the end is told", async () => {
+  const { file, failures, lost } = await openFile();
+  rmSync(folder.path, { recursive: true });
+  file.write("a\n");
+  await file.close();
+  expect([failures, lost]).toEqual([["ENOENT"], [1]]);
 });
 
 describe.runIf(canMountSmallDisk("/dev/full stands for it."))("a full disk", () => {

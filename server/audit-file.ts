@@ -1,7 +1,11 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** The most characters of lines that wait to be written. Further lines are lost. */
 const MAX_WAITING = 1024 * 1024;
+
+/** How long the end waits for a disk. One that is on a network can hang for ever. */
+const MAX_CLOSE_MS = 2_000;
 
 /** Nobody but the server's own user reads it. */
 const MODE = 0o600;
@@ -12,8 +16,8 @@ const LINE_FEED = 0x0a;
 export interface AuditFileListener {
   /** Lines could not be written. */
   failed(error: unknown): void;
-  /** Lines can be written again; `lost` could not. */
-  recovered(lost: number): void;
+  /** So many lines could not be written. Told when lines can be written again, and at the end. */
+  lost(lines: number): void;
 }
 
 /**
@@ -31,6 +35,8 @@ export class AuditFile {
   /** True: the file ends within a line, because the disk was full then. */
   #isTorn = false;
   #mustReopen = false;
+  /** How many lines are being written. */
+  #underWay = 0;
   #isWriting = false;
   #work: Promise<void> = Promise.resolve();
 
@@ -62,11 +68,26 @@ export class AuditFile {
     this.#start();
   }
 
-  /** Writes the lines that wait, and closes the file. */
-  async close(): Promise<void> {
+  /**
+   * Writes the lines that wait, and closes the file. What is not written in `maxMs` counts as lost.
+   */
+  async close(maxMs = MAX_CLOSE_MS): Promise<void> {
+    const ended = new AbortController();
+    const late = delay(maxMs, true, { signal: ended.signal }).catch(() => false);
+    const isLate = await Promise.race([this.#end(), late]);
+    ended.abort();
+    if (isLate) {
+      this.#lost += this.#underWay + this.#waiting.length;
+      this.#listener.failed(Object.assign(new Error(`not written in ${maxMs} ms`), { code: "ETIMEDOUT" }));
+    }
+    this.#tellLost();
+  }
+
+  async #end(): Promise<false> {
     await this.#work;
     await this.#handle?.close();
     this.#handle = undefined;
+    return false;
   }
 
   #start(): void {
@@ -81,25 +102,27 @@ export class AuditFile {
       const lines = this.#waiting;
       this.#waiting = [];
       this.#waitingCharacters = 0;
+      this.#underWay = lines.length;
       try {
         await this.#append(lines.join(""));
         if (lines.length > 0) {
-          this.#tellRecovered();
+          this.#tellLost();
         }
       } catch (error) {
         this.#lost += lines.length;
         this.#listener.failed(error);
       }
+      this.#underWay = 0;
     } while (this.#waiting.length > 0 || this.#mustReopen);
     // In the turn of the last look, so that nothing that comes later waits in vain.
     this.#isWriting = false;
   }
 
-  #tellRecovered(): void {
+  #tellLost(): void {
     if (this.#lost > 0) {
       const lost = this.#lost;
       this.#lost = 0;
-      this.#listener.recovered(lost);
+      this.#listener.lost(lost);
     }
   }
 

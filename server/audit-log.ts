@@ -12,7 +12,7 @@ export interface AuditLog {
   open(): Promise<void>;
   /** Opens the file anew after it was moved. Does nothing where the log takes the lines. */
   reopen(): void;
-  /** Writes what is left and closes the file. */
+  /** Writes what is left and closes the file, within seconds also where the disk hangs. */
   close(): Promise<void>;
 }
 
@@ -82,7 +82,7 @@ function createOutput(file: string, troubles: FailureLog): AuditFile {
         kind: String(codeOf(error)),
         fields: () => ({ file, code: codeOf(error) }),
       }),
-    recovered: (lost) => troubles.log.error({ file, lost }, "lines of the audit log were lost"),
+    lost: (lost) => troubles.log.error({ file, lost }, "lines of the audit log were lost"),
   });
 }
 
