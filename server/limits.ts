@@ -66,6 +66,12 @@ export const SCAN_PAGE_ENTRIES = 1024;
 /** A page of a scan ends with the entry that brings keys and values to this many bytes or more. */
 export const SCAN_PAGE_BYTES = 256 * 1024;
 
+/**
+ * A step that removes data of a namespace ends with the value that takes it to this many bytes, in
+ * stores that visit every page of the large values that they remove.
+ */
+export const ERASE_STEP_BYTES = 8 * 1024 * 1024;
+
 /** How long a peer may take nothing of a waiting answer before it is given up. */
 export const STALL_TIMEOUT_MS = 120_000;
 

@@ -1,3 +1,4 @@
+import { ERASE_STEP_BYTES } from "../../limits.ts";
 import type { Backend, Call, EraseStep } from "../contract.ts";
 import { bigintArray, byteaArray } from "./arrays.ts";
 import type { Database } from "./database.ts";
@@ -11,16 +12,25 @@ type Make = <Row extends readonly unknown[]>(
   text: string,
 ) => Statement<Row>;
 
+/** The column `before`: the sum of a number in the rows before, in an order. */
+const sumBefore = (number: string, order: string) =>
+  `coalesce(sum(${number}) OVER (ORDER BY ${order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before`;
+
 /**
- * The statements that remove a namespace's rows (`$1`), up to `$2` of them, after a place. A step
- * goes on after the last one, because the removed rows stay in the index until a vacuum. They
- * answer the last key, if there were any: what was there when the statement began, also where
- * somebody else removes it at the same time.
+ * The statements that remove a namespace's rows (`$1`), up to `$2` of them and up to the one that
+ * brings their values to {@link ERASE_STEP_BYTES}, after a place. PostgreSQL does not read large
+ * values for their length. A step goes on after the last one, because the removed rows stay in the
+ * index until a vacuum. They answer the last key, if there were any: what was there when the
+ * statement began, also where somebody else removes it at the same time.
  */
 export function createEraseStatements(schema: string, read: Make, write: Make) {
   const entry = `"${schema}".entry`;
   const item = `"${schema}".record_item`;
   const last = (column: string, order: string) => `(array_agg(${column} ORDER BY ${order}))[1] AS ${column}`;
+  /** The first of `rows`, up to the one that brings their `bytes` to a step's. */
+  const firstBytes = (rows: string, order: string) =>
+    `(SELECT *, ${sumBefore("bytes", order)} FROM (${rows}) AS next) AS sized
+         WHERE before < ${ERASE_STEP_BYTES}`;
   const chosen = (column: string) => `(SELECT ${column} FROM chosen)`;
   return {
     /** After the key `$3`. */
@@ -28,9 +38,11 @@ export function createEraseStatements(schema: string, read: Make, write: Make) {
       "erase_entries",
       "entry",
       `WITH chosen AS MATERIALIZED (
-         SELECT ${last("key", "key DESC")} FROM (
-           SELECT key FROM ${entry} WHERE namespace = $1 AND key > $3::bytea ORDER BY key LIMIT $2::integer
-         ) AS next
+         SELECT ${last("key", "key DESC")} FROM ${firstBytes(
+           `SELECT key, octet_length(value) AS bytes FROM ${entry} WHERE namespace = $1 AND key > $3::bytea
+            ORDER BY key LIMIT $2::integer`,
+           "key",
+         )}
        ), gone AS (
          DELETE FROM ${entry} WHERE namespace = $1 AND key > $3::bytea AND key <= ${chosen("key")}
        )
@@ -41,22 +53,42 @@ export function createEraseStatements(schema: string, read: Make, write: Make) {
       "erase_items",
       "record",
       `WITH chosen AS MATERIALIZED (
-         SELECT ${last("id", "id DESC, key DESC")}, ${last("key", "id DESC, key DESC")} FROM (
-           SELECT id, key FROM ${item} WHERE namespace = $1 AND (id, key) > ($3::bytea, $4::bytea)
-           ORDER BY id, key LIMIT $2::integer
-         ) AS next
+         SELECT ${last("id", "id DESC, key DESC")}, ${last("key", "id DESC, key DESC")} FROM ${firstBytes(
+           `SELECT id, key, octet_length(value) AS bytes FROM ${item}
+            WHERE namespace = $1 AND (id, key) > ($3::bytea, $4::bytea)
+            ORDER BY id, key LIMIT $2::integer`,
+           "id, key",
+         )}
        ), gone AS (
          DELETE FROM ${item} WHERE namespace = $1
            AND (id, key) > ($3::bytea, $4::bytea) AND (id, key) <= (${chosen("id")}, ${chosen("key")})
        )
        SELECT id, key FROM chosen`,
     ),
-    /** Lists after the key `$3`, and how long they are. */
-    lists: read<readonly [key: Buffer, length: number]>(
+    /**
+     * Lists after the key `$3`: how long they are, and how many of their first values to remove.
+     * One that lacks values is damaged, and may be removed step by step.
+     */
+    lists: read<readonly [key: Buffer, length: number, count: number]>(
       "lists",
       "list",
-      `SELECT key, tail - head FROM "${schema}".list WHERE namespace = $1 AND key > $3::bytea
-       ORDER BY key LIMIT $2::integer`,
+      `WITH chosen AS (
+         SELECT * FROM (
+           SELECT *, ${sumBefore("length", "key")} FROM (
+             SELECT id, key, head, tail - head AS length FROM "${schema}".list
+             WHERE namespace = $1 AND key > $3::bytea ORDER BY key LIMIT $2::integer
+           ) AS next
+         ) AS counted WHERE before < $2::integer
+       )
+       SELECT key, length, coalesce(max(place) + 1, length) FROM (
+         SELECT key, length, place, ${sumBefore("bytes", "key, place")}
+         FROM chosen LEFT JOIN LATERAL (
+           SELECT position - head AS place, octet_length(value) AS bytes FROM "${schema}".list_item
+           WHERE list_id = id AND position >= head ORDER BY position LIMIT ($2::integer - chosen.before)::bigint
+         ) AS first_values ON TRUE
+       ) AS sized
+       WHERE before < ${ERASE_STEP_BYTES}
+       GROUP BY key, length ORDER BY key`,
     ),
   };
 }
@@ -107,15 +139,13 @@ export function createErase(
     const keys: Buffer[] = [];
     const counts: number[] = [];
     let done = after;
-    let left = maxItems;
-    for (const [key, length] of found) {
-      if (left <= 0) {
+    for (const [key, length, count] of found) {
+      keys.push(key);
+      counts.push(count);
+      if (count < length) {
         break;
       }
-      keys.push(key);
-      counts.push(Math.min(length, left));
-      done = length <= left ? key : done;
-      left -= length;
+      done = key;
     }
     if (keys.length === 0) {
       return undefined;

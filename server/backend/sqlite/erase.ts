@@ -1,11 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
+import { ERASE_STEP_BYTES } from "../../limits.ts";
 import { prepare } from "./query.ts";
-
-/**
- * A step ends with the value that takes it to this many bytes, because SQLite visits every page of
- * the large values that it removes.
- */
-const STEP_BYTES = 8 * 1024 * 1024;
 
 /** What a step may still remove. At 0 or below it ends. */
 interface Room {
@@ -23,7 +18,7 @@ type Erase = (namespace: string, room: Room) => void;
 export function createErase(db: DatabaseSync): (namespace: string, maxItems: number) => boolean {
   const spaces: readonly Erase[] = [eraseEntries(db), eraseLists(db), eraseItems(db)];
   return (namespace, maxItems) => {
-    const room = { items: maxItems, bytes: STEP_BYTES };
+    const room = { items: maxItems, bytes: ERASE_STEP_BYTES };
     for (const erase of spaces) {
       erase(namespace, room);
     }
