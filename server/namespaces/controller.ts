@@ -1,6 +1,6 @@
 import type { Call, StoreLog } from "../backend/contract.ts";
 import { abortError, asPrismError, PrismError, type Reason, StartError } from "../errors.ts";
-import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
+import { DEFAULT_NAMESPACE } from "../limits.ts";
 import {
   changedMeanwhile,
   type NamespaceCatalog,
@@ -10,11 +10,12 @@ import {
   type SavedNamespace,
 } from "./catalog.ts";
 import { type DeletionTimes, eraserOf, NamespaceDeletion } from "./deletion.ts";
-import { type ListedNamespace, NamespaceDirectory, type NamespaceState } from "./directory.ts";
+import { type ListedNamespace, NamespaceDirectory } from "./directory.ts";
 import type { StoreSource } from "./open-stores.ts";
-import type { NamespaceRegistry, NamespaceSettings } from "./registry.ts";
+import type { NamespaceRegistry } from "./registry.ts";
 import { checkRules } from "./ruled-stores.ts";
 import { type NamespaceRules, NO_RULES } from "./rules.ts";
+import { SavedNamespaces } from "./saved-namespaces.ts";
 import { Serial } from "./serial.ts";
 
 /** The most changes that wait for others. */
@@ -86,10 +87,7 @@ export class NamespaceController {
   readonly #changes = new Serial(MAX_WAITING_CHANGES, "changes of namespaces");
   #configured: ReadonlyMap<string, ConfiguredNamespace>;
   #sources: ReadonlyMap<string, StoreSource>;
-  /** What the catalog keeps, as far as it is known here. */
-  readonly #saved = new Map<string, SavedNamespace>();
-  /** Those of {@link #saved} that the registry has, with their stores. */
-  readonly #served = new Map<string, StoreSource>();
+  readonly #saved: SavedNamespaces;
   #isConnected = false;
   /** Whether the catalog was read. Until then nothing can be changed. */
   #isOpen = false;
@@ -107,13 +105,22 @@ export class NamespaceController {
     this.#sources = sources;
     this.#log = log;
     this.#needsCatalog = needsCatalog;
+    this.#saved = new SavedNamespaces({
+      registry,
+      directory: this.directory,
+      log,
+      sourceOf: (backend) => this.#sources.get(backend),
+      isConfigured: (name) => this.#configured.has(name),
+      onDeleting: (namespace) => this.#deletion.begin(namespace),
+      onDegraded: () => this.#retryLater(),
+    });
     this.#deletion = new NamespaceDeletion({
       registry,
       catalog,
       log,
       ...(times && { times }),
       isCurrent: ({ name, version }) => this.#saved.get(name)?.version === version,
-      onHeldUp: (namespace, message) => this.#tell(namespace, "deleting", message),
+      onHeldUp: (namespace, message) => this.#saved.tell(namespace, "deleting", message),
       remove: (namespace) => this.#changes.runAlways(() => this.#removed(namespace)),
     });
   }
@@ -151,7 +158,7 @@ export class NamespaceController {
    */
   create(asked: NewNamespace, call: Call): Promise<ListedNamespace> {
     return this.#change(call, async () => {
-      const { name, backend, rules } = asked;
+      const { name, backend } = asked;
       const source = this.#sourceOf(backend);
       if (this.directory.get(name) !== undefined || this.#saved.has(name)) {
         throw nameTaken(name);
@@ -160,16 +167,12 @@ export class NamespaceController {
       const saved = await this.#keeping(() =>
         this.#catalog.save({ ...asked, createdAtMs: Date.now(), deleting: false, version: 0 }),
       );
-      this.#saved.set(name, saved);
-      this.#tell(saved, "provisioning");
       try {
-        await this.#registry.add([{ name, source, rules }]);
+        return await this.#saved.make(saved, source);
       } catch (error) {
         await this.#takeBack(saved);
         throw error;
       }
-      this.#served.set(name, source);
-      return this.#tell(saved, "active");
     });
   }
 
@@ -204,7 +207,8 @@ export class NamespaceController {
       const saved = await this.#keeping(() =>
         this.#catalog.save({ ...before, rules, wishes: { ...before.wishes, ...wishes } }),
       );
-      return await this.#replace(saved);
+      await this.#saved.replace(saved);
+      return this.#listed(name);
     });
   }
 
@@ -220,11 +224,12 @@ export class NamespaceController {
         return this.#listed(name);
       }
       const backend = this.#registry.find(name)?.backend;
-      if (this.#served.has(name) && backend !== undefined) {
+      if (this.#saved.isServed(name) && backend !== undefined) {
         eraserOf(backend);
       }
       const saved = await this.#keeping(() => this.#catalog.save({ ...before, deleting: true }));
-      return await this.#replace(saved);
+      await this.#saved.replace(saved);
+      return this.#listed(name);
     });
   }
 
@@ -245,10 +250,7 @@ export class NamespaceController {
         [...after.keys()].filter((name) => this.#saved.has(name) && !this.#configured.has(name)),
       );
       await apply(handedOver);
-      for (const name of handedOver) {
-        this.#saved.delete(name);
-        this.#served.delete(name);
-      }
+      this.#saved.handOver(handedOver);
       const before = this.#configured;
       this.#configured = after;
       this.#sources = sources;
@@ -260,8 +262,8 @@ export class NamespaceController {
       for (const namespace of configured) {
         this.directory.put(fromFile(namespace));
       }
-      await this.#moveToNewSources();
-      await this.#serve([...this.#saved.values()].filter(({ name }) => !this.#served.has(name)));
+      await this.#saved.moveToNewSources();
+      await this.#saved.serve(this.#saved.waiting);
     });
   }
 
@@ -307,7 +309,7 @@ export class NamespaceController {
       }
       if (this.#saved.get(name)?.deleting) {
         // It was drained, and takes calls again only if it is added.
-        await this.#withdraw(name);
+        await this.#saved.withdraw(name);
       }
     }
     return taken;
@@ -383,145 +385,15 @@ export class NamespaceController {
     }
   }
 
-  #tell(namespace: SavedNamespace, state: NamespaceState, stateMessage = ""): ListedNamespace {
-    const { deleting: _, ...facts } = namespace;
-    const listed = { ...facts, source: "saved", state, stateMessage } as const;
-    this.directory.put(listed);
-    return listed;
-  }
-
   /** Nobody was told that it exists, so it must not. */
   async #takeBack(saved: SavedNamespace): Promise<void> {
     const { name, version } = saved;
     try {
       await this.#catalog.remove(name, version);
-      this.#saved.delete(name);
-      this.#tell(saved, "deleted");
+      await this.#saved.forget(saved);
     } catch (err) {
       this.#log.error({ namespace: name, err }, "a namespace that cannot be served could not be taken back");
-      this.#degrade(saved, "it cannot be served");
-    }
-  }
-
-  /** Puts a newer version of a kept namespace in force. */
-  async #replace(saved: SavedNamespace): Promise<ListedNamespace> {
-    const { name } = saved;
-    const before = this.#saved.get(name);
-    this.#saved.set(name, saved);
-    // One that was deleted and made again before this gateway looked is another one. To another
-    // backend somebody moved it by hand.
-    const stays = before?.backend === saved.backend && (saved.deleting || !before.deleting);
-    if (!stays || !this.#served.has(name) || !(await this.#tookRules(saved))) {
-      await this.#withdraw(name);
-      await this.#serve([saved]);
-      return this.#listed(name);
-    }
-    const listed = this.#tell(saved, saved.deleting ? "deleting" : "active");
-    if (saved.deleting) {
-      this.#deletion.begin(saved);
-    }
-    return listed;
-  }
-
-  /** Puts the rules of a served namespace in force. Answers false if its store cannot keep them. */
-  async #tookRules({ name, rules }: SavedNamespace): Promise<boolean> {
-    try {
-      await this.#registry.setRules(name, rules);
-      return true;
-    } catch (error) {
-      if (isFaultOfOne(error)) {
-        return false;
-      }
-      throw error;
-    }
-  }
-
-  /** Serves kept namespaces; those of one store together. What cannot be served is degraded. */
-  async #serve(saved: readonly SavedNamespace[]): Promise<void> {
-    const byBackend = Map.groupBy(saved, ({ backend }) => backend);
-    for (const [backend, namespaces] of byBackend) {
-      const source = this.#sources.get(backend);
-      const free = namespaces.filter((namespace) => this.#mayServe(namespace, source));
-      if (source === undefined || free.length === 0) {
-        continue;
-      }
-      await this.#serveOn(source, free);
-    }
-  }
-
-  async #serveOn(source: StoreSource, namespaces: readonly SavedNamespace[]): Promise<void> {
-    try {
-      await this.#registry.add(namespaces.map((namespace) => settingsOf(namespace, source)));
-    } catch (err) {
-      if (isFaultOfOne(err) && namespaces.length > 1) {
-        for (const namespace of namespaces) {
-          await this.#serveOn(source, [namespace]);
-        }
-        return;
-      }
-      const why = isFaultOfOne(err) ? err.message : `its backend "${source.name}" cannot be opened`;
-      if (namespaces.some(({ name }) => this.directory.get(name)?.stateMessage !== why)) {
-        this.#log.error(
-          { backend: source.name, namespaces: namespaces.length, err },
-          "namespaces that were made at run time cannot be served",
-        );
-      }
-      for (const namespace of namespaces) {
-        this.#degrade(namespace, why);
-      }
-      return;
-    }
-    for (const namespace of namespaces) {
-      this.#served.set(namespace.name, source);
-      this.#tell(namespace, namespace.deleting ? "deleting" : "active");
-      if (namespace.deleting) {
-        this.#deletion.begin(namespace);
-      }
-    }
-  }
-
-  #mayServe(namespace: SavedNamespace, source: StoreSource | undefined): boolean {
-    const { name, backend } = namespace;
-    if (this.#configured.has(name)) {
-      this.#log.warn(
-        { namespace: name },
-        "a namespace that was made at run time is in the configuration file too, which holds",
-      );
-      return false;
-    }
-    if (source === undefined || !NAMESPACE_PATTERN.test(name)) {
-      this.#degrade(
-        namespace,
-        source === undefined ? `its backend "${backend}" is not configured` : "its name is not valid",
-      );
-      return false;
-    }
-    return true;
-  }
-
-  #degrade(namespace: SavedNamespace, why: string): void {
-    const { name, deleting } = namespace;
-    const before = this.directory.get(name);
-    if (before?.stateMessage !== why) {
-      this.#log.warn({ namespace: name, why }, "namespace is degraded");
-    }
-    this.#tell(namespace, deleting ? "deleting" : "degraded", why);
-    this.#retryLater();
-  }
-
-  /** Takes a kept namespace out of the registry. Calls under way end where they are. */
-  async #withdraw(name: string): Promise<void> {
-    if (this.#served.delete(name)) {
-      await this.#registry.drop(name);
-    }
-  }
-
-  /** Forgets a namespace that the catalog has forgotten. */
-  async #forget(saved: SavedNamespace): Promise<void> {
-    this.#saved.delete(saved.name);
-    await this.#withdraw(saved.name);
-    if (!this.#configured.has(saved.name)) {
-      this.#tell(saved, "deleted");
+      this.#saved.degrade(saved, "it cannot be served");
     }
   }
 
@@ -530,36 +402,7 @@ export class NamespaceController {
     await this.#catalog.remove(name, version);
     const saved = this.#saved.get(name);
     if (saved?.version === version) {
-      await this.#forget(saved);
-    }
-  }
-
-  /**
-   * A store whose settings changed has another source. Namespaces that cannot go there are
-   * withdrawn.
-   */
-  async #moveToNewSources(): Promise<void> {
-    const moving = [...this.#saved.values()].filter(({ name, backend }) => {
-      const source = this.#served.get(name);
-      return source !== undefined && source !== this.#sources.get(backend);
-    });
-    for (const [backend, namespaces] of Map.groupBy(moving, (namespace) => namespace.backend)) {
-      const source = this.#sources.get(backend);
-      try {
-        if (source !== undefined) {
-          const settings = namespaces.map((namespace) => settingsOf(namespace, source));
-          await this.#registry.replace(names(namespaces), settings);
-          for (const { name } of namespaces) {
-            this.#served.set(name, source);
-          }
-          continue;
-        }
-      } catch {
-        // Serving them tells what is wrong.
-      }
-      for (const { name } of namespaces) {
-        await this.#withdraw(name);
-      }
+      await this.#saved.forget(saved);
     }
   }
 
@@ -596,18 +439,15 @@ export class NamespaceController {
         this.#retry = undefined;
         void this.#changes.runAlways(async () => {
           if (!this.#isClosed) {
-            await (this.#isOpen ? this.#serveDegraded() : this.#openCatalog());
+            await (this.#isOpen ? this.#serveRest() : this.#openCatalog());
           }
         });
       }, RETRY_MS);
     }
   }
 
-  async #serveDegraded(): Promise<void> {
-    const waiting = [...this.#saved.values()].filter(
-      ({ name }) => !this.#served.has(name) && !this.#configured.has(name),
-    );
-    await this.#serve(waiting);
+  async #serveRest(): Promise<void> {
+    await this.#saved.serve(this.#saved.waiting.filter(({ name }) => !this.#configured.has(name)));
   }
 
   /** Reads the catalog, once for all who ask before it begins. Does not throw. */
@@ -627,36 +467,27 @@ export class NamespaceController {
   async #sync(): Promise<void> {
     const kept = await this.#catalog.load();
     const there = new Set(names(kept));
-    for (const saved of this.#saved.values()) {
+    for (const saved of this.#saved.all) {
       if (!there.has(saved.name)) {
-        await this.#forget(saved);
+        await this.#saved.forget(saved);
       }
     }
     const fresh: SavedNamespace[] = [];
     for (const saved of kept) {
       const before = this.#saved.get(saved.name);
       if (before === undefined) {
-        this.#saved.set(saved.name, saved);
+        this.#saved.keep(saved);
         fresh.push(saved);
       } else if (before.version !== saved.version) {
-        await this.#replace(saved);
+        await this.#saved.replace(saved);
       }
     }
-    await this.#serve(fresh);
+    await this.#saved.serve(fresh);
   }
 }
 
 function names(namespaces: readonly { readonly name: string }[]): readonly string[] {
   return namespaces.map(({ name }) => name);
-}
-
-function settingsOf({ name, rules, deleting }: SavedNamespace, source: StoreSource): NamespaceSettings {
-  return { name, source, rules, drained: deleting };
-}
-
-/** Whether the registry refuses a namespace for what is kept of it, and not for its store. */
-function isFaultOfOne(error: unknown): error is PrismError {
-  return error instanceof PrismError && error.reason === "invalid_field";
 }
 
 function byName(configured: readonly ConfiguredNamespace[]): ReadonlyMap<string, ConfiguredNamespace> {
