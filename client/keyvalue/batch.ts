@@ -9,6 +9,18 @@ import { SET_OPTIONS, type SetOptions, toItem, toTtl } from "./write-options.ts"
 /** The most items of a call. */
 const MAX_BATCH_ITEMS = 1000;
 
+/**
+ * The most bytes of a call's entries together; a larger entry has a call of its own. They are what
+ * a gateway with its default limits takes, in JSON too.
+ */
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+
+/** What an entry counts besides its key and value: names and framing. */
+const AROUND_ENTRY_BYTES = 64;
+
+/** The most bytes of UTF-8 that one unit of a string takes. */
+const MAX_UNIT_BYTES = 3;
+
 const { method } = KeyValueBatchInterface;
 
 const BATCH_GET = { method: method.batchGet, options: CALL_OPTIONS };
@@ -16,14 +28,32 @@ const BATCH_SET = { method: method.batchSet, options: SET_OPTIONS };
 const BATCH_DELETE = { method: method.batchDelete, options: CALL_OPTIONS };
 
 /**
- * The calls of KeyValueBatchInterface. More than 1,000 items make several calls, one after another.
+ * The calls of KeyValueBatchInterface. What is more than one call takes becomes several calls, one
+ * after another.
  */
 export function batchCalls(invoker: Invoker) {
+  /** `undefined` = the values are more than one answer takes. */
+  async function getSlice(
+    keys: string[],
+    options: CallOptions,
+  ): Promise<(Uint8Array<ArrayBuffer> | undefined)[] | undefined> {
+    try {
+      const { results } = await invoker.unary(BATCH_GET, options, (namespace) => ({ namespace, keys }));
+      checkResults(keys, results);
+      return results.map(({ found, value }) => (found ? ownBytes(value) : undefined));
+    } catch (error) {
+      if (keys.length > 1 && error instanceof PrismError && error.reason === "value_too_large") {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
   return {
     /**
-     * The values of many keys, in their order; `undefined` = the key is absent or has expired. The
-     * values of 1,000 keys may have as many bytes together as one value may have. More than 1,000
-     * keys make several calls, one after another.
+     * The values of many keys, in their order; `undefined` = the key is absent or has expired. More
+     * than 1,000 keys make several calls, one after another. So do values that have more bytes
+     * together than one answer takes, by default 4 MiB: keys are asked for again, half as many.
      *
      * ```ts
      * const [alice, bob] = await client.keyvalue.getMany(["user:1", "user:2"]);
@@ -33,21 +63,29 @@ export function batchCalls(invoker: Invoker) {
       keys: Iterable<string> & object,
       options: CallOptions = {},
     ): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
-      return await inSlices(toKeys(keys), async (slice) => {
-        const { results } = await invoker.unary(BATCH_GET, options, (namespace) => ({
-          namespace,
-          keys: slice,
-        }));
-        checkResults(slice, results);
-        return results.map(({ found, value }) => (found ? ownBytes(value) : undefined));
-      });
+      const all = toKeys(keys);
+      const values: (Uint8Array<ArrayBuffer> | undefined)[] = [];
+      for (let most = MAX_BATCH_ITEMS; values.length < all.length; ) {
+        const slice = all.slice(values.length, values.length + most);
+        const some = await getSlice(slice, options);
+        if (some === undefined) {
+          most = Math.ceil(slice.length / 2);
+          continue;
+        }
+        values.push(...some);
+        const bytes = some.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+        // Large values may be followed by small ones.
+        most = bytes < MAX_BATCH_BYTES / 4 ? Math.min(2 * most, MAX_BATCH_ITEMS) : most;
+      }
+      return values;
     },
 
     /**
-     * Writes many entries; of two with one key the later one wins. Up to 1,000 entries are written
-     * together: all or none, if the namespace's store can do that over these keys. More make
-     * several calls, one after another. The first failure is thrown; other entries may be written
-     * then.
+     * Writes many entries; of two with one key the later one wins. Up to 1,000 entries of 4 MiB
+     * together are written together: all or none, if the namespace's store can do that over these
+     * keys. More make several calls, one after another. The first failure is thrown; other entries
+     * may be written then. A gateway whose `limits.max_value_bytes` is below its default refuses
+     * calls that are too large for it (`value_too_large`).
      *
      * ```ts
      * await client.keyvalue.setMany([["user:1", "alice"], ["user:2", "bob"]], { ttlSeconds: 60 });
@@ -58,18 +96,14 @@ export function batchCalls(invoker: Invoker) {
       entries: Iterable<readonly [key: string, value: Value]> & object,
       options: SetOptions = {},
     ): Promise<void> {
-      const items = toArray("entries", entries, (entry) => ({ ...toPair(entry), ...toTtl(options) }));
-      await inSlices(items, async (slice) => {
-        const { results } = await invoker.unary(BATCH_SET, options, (namespace) => ({
-          namespace,
-          items: slice,
-        }));
+      const all = toArray("entries", entries, (entry) => ({ ...toPair(entry), ...toTtl(options) }));
+      for (const items of slicesOf(all, ({ key, value }) => bytesOfKey(key) + value.length)) {
+        const { results } = await invoker.unary(BATCH_SET, options, (namespace) => ({ namespace, items }));
         checkResults(
-          slice.map(({ key }) => key),
+          items.map(({ key }) => key),
           results,
         );
-        return [];
-      });
+      }
     },
 
     /**
@@ -77,27 +111,43 @@ export function batchCalls(invoker: Invoker) {
      * together, as `setMany` writes them.
      */
     async deleteMany(keys: Iterable<string> & object, options: CallOptions = {}): Promise<boolean[]> {
-      return await inSlices(toKeys(keys), async (slice) => {
+      const existed: boolean[] = [];
+      for (const slice of slicesOf(toKeys(keys), bytesOfKey)) {
         const { results } = await invoker.unary(BATCH_DELETE, options, (namespace) => ({
           namespace,
           keys: slice,
         }));
         checkResults(slice, results);
-        return results.map(({ found }) => found);
-      });
+        existed.push(...results.map(({ found }) => found));
+      }
+      return existed;
     },
   };
 }
 
-async function inSlices<Item, Answer>(
-  items: readonly Item[],
-  call: (slice: Item[]) => Promise<Answer[]>,
-): Promise<Answer[]> {
-  const answers: Answer[] = [];
-  for (let at = 0; at < items.length; at += MAX_BATCH_ITEMS) {
-    answers.push(...(await call(items.slice(at, at + MAX_BATCH_ITEMS))));
+/** The items of each call, in order. */
+function* slicesOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number): Generator<Item[], void> {
+  let slice: Item[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = AROUND_ENTRY_BYTES + bytesOf(item);
+    const isFull = slice.length === MAX_BATCH_ITEMS || bytes + size > MAX_BATCH_BYTES;
+    if (isFull && slice.length > 0) {
+      yield slice;
+      slice = [];
+      bytes = 0;
+    }
+    slice.push(item);
+    bytes += size;
   }
-  return answers;
+  if (slice.length > 0) {
+    yield slice;
+  }
+}
+
+/** At least what the key takes on the wire. */
+function bytesOfKey(key: string): number {
+  return MAX_UNIT_BYTES * key.length;
 }
 
 /** Throws the failure of the first item that has one, and if an item has no answer. */
