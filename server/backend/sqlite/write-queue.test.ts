@@ -54,6 +54,10 @@ function remove(key: string): Extract<Operation, { type: "delete" }> {
   return { type: "delete", namespace: "a", items: [key] };
 }
 
+function pop(key: string): Extract<Operation, { type: "pop" }> {
+  return { type: "pop", namespace: "a", items: [{ key, end: "left" }] };
+}
+
 /** The reasons of rejected writes, "done" for the others. */
 async function reasonsOf(writes: readonly Promise<unknown>[]): Promise<unknown[]> {
   return (await Promise.allSettled(writes)).map((result) =>
@@ -102,8 +106,7 @@ describe("groups", () => {
   });
 
   test("a group is bounded in the bytes that it is expected to answer", async () => {
-    const pop = { type: "pop", namespace: "a", items: [{ key: "k", end: "left" }] } as const;
-    const popMany = () => Array.from({ length: 200 }, () => queue.write(pop, 1));
+    const popMany = () => Array.from({ length: 200 }, () => queue.write(pop("k"), 1));
     const first = popMany();
     await nextTurn();
     expect(thread.groups).toEqual([128]);
@@ -142,6 +145,49 @@ describe("bounds", () => {
       await thread.answer();
     }
     await Promise.all(later);
+  });
+
+  describe("what answers are expected to hold", () => {
+    const MIB = 1024 * 1024;
+    const popAll = (calls: number) => Array.from({ length: calls }, () => queue.write(pop("k"), 1));
+    const answer = (sizes: readonly number[]) => {
+      const outcomes = sizes.map((size) => [Buffer.alloc(size)]);
+      thread.emit("message", { outcomes, refusal: undefined } satisfies FromWriter);
+    };
+    const answerLast = () => answer(Array.from({ length: thread.groups.at(-1) ?? 0 }, () => 1));
+
+    test("counts, as long as the call is not answered", async () => {
+      const first = popAll(100);
+      await nextTurn();
+      answer(first.map(() => MIB));
+      await Promise.all(first);
+      const reasons = reasonsOf(popAll(100));
+      await nextTurn();
+      // 64 MiB are 63 values of 1 MiB and what the calls themselves hold.
+      for (let sent = 0; sent < 63; ) {
+        sent += thread.groups.at(-1) ?? 0;
+        answerLast();
+        await nextTurn();
+      }
+      const results = await reasons;
+      expect(results.slice(0, 63)).toEqual(Array.from({ length: 63 }, () => "done"));
+      expect(results.slice(63)).toEqual(Array.from({ length: 37 }, () => "overloaded"));
+      const more = reasonsOf(popAll(60));
+      await nextTurn();
+      thread.emit("exit", 1);
+      expect(await more).not.toContain("overloaded");
+    });
+
+    test("is little where one value of many is large", async () => {
+      const first = popAll(100);
+      await nextTurn();
+      answer(first.map((_, i) => (i === 0 ? MIB : 1)));
+      await Promise.all(first);
+      const reasons = reasonsOf(popAll(1000));
+      await nextTurn();
+      thread.emit("exit", 1);
+      expect(await reasons).not.toContain("overloaded");
+    });
   });
 
   test("one call is taken in whatever its size, when nothing else waits", async () => {

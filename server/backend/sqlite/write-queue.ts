@@ -1,18 +1,10 @@
 import { abortError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Call, PartOfCall } from "../contract.ts";
-import { FadingMaximum } from "../fading-maximum.ts";
 import type { Figures } from "../figures.ts";
-import { type AnyItemsRow, WRITE_NAMES, WRITES } from "../operations.ts";
 import { type Failure, fromFailure } from "./errors.ts";
-import {
-  isFailure,
-  type Operation,
-  type OperationOf,
-  type Outcome,
-  type Result,
-  type Results,
-} from "./operation.ts";
+import { createExpectedAnswers } from "./expected-answers.ts";
+import { isFailure, type Operation, type OperationOf, type Result, type Results } from "./operation.ts";
 import { packOperations } from "./packed-operations.ts";
 import type { Answer } from "./store-writer.ts";
 import type { FromWriter, ToWriter } from "./writer.ts";
@@ -26,16 +18,13 @@ const MAX_GROUP_CALLS = 1024;
  */
 const MAX_GROUP_BYTES = 8 * 1024 * 1024;
 
-/**
- * What the answer of a call is expected to hold before any was seen, if it can hold a value: it
- * bounds what the first group reads.
- */
-const FIRST_ANSWER_BYTES = 64 * 1024;
-
 /** Most calls that are not yet answered. */
 const MAX_UNANSWERED_CALLS = 65_536;
 
-/** Most bytes of keys and values in them. One call is taken in whatever its size. */
+/**
+ * Most bytes of keys and values in them, and of the values that they are expected to answer. One
+ * call is taken in whatever its size.
+ */
 const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024;
 
 /** What a call costs beside its bytes, roughly. */
@@ -82,6 +71,8 @@ export interface WriteQueue {
 interface WaitingCall {
   readonly operation: Operation;
   readonly bytes: number;
+  /** What its answer was expected to hold when it came, by answers that were seen. */
+  readonly answerBytes: number;
   readonly call: Call | undefined;
   /** Its wait here, if the call is timed. */
   readonly wait: PartOfCall | undefined;
@@ -114,6 +105,7 @@ export function createWriteQueue(
   let waiting: WaitingCall[] = [];
   let sent: readonly WaitingCall[] = [];
   let unansweredBytes = 0;
+  let answerBytes = 0;
   let scheduled = false;
   let death: { readonly cause: unknown } | undefined;
   let whenAnswered: (() => void) | undefined;
@@ -137,7 +129,7 @@ export function createWriteQueue(
     expected.learn(calls, outcomes);
     calls.forEach((call, i) => {
       const outcome = outcomes[i];
-      unansweredBytes -= call.bytes;
+      forget(call);
       if (isFailure(outcome)) {
         call.reject(fromFailure(outcome));
       } else {
@@ -145,6 +137,11 @@ export function createWriteQueue(
       }
     });
     sendNext();
+  }
+
+  function forget(call: WaitingCall): void {
+    unansweredBytes -= call.bytes;
+    answerBytes -= call.answerBytes;
   }
 
   function die(cause: unknown): void {
@@ -205,15 +202,22 @@ export function createWriteQueue(
       taken++;
       next.wait?.end();
       if (next.call?.aborted === true) {
-        unansweredBytes -= next.bytes;
+        forget(next);
         next.reject(abortError(next.call.signal));
       } else {
         group.push(next);
-        bytes += next.bytes + expected.bytesOf(next.operation);
+        bytes += next.bytes + expected.largestOf(next.operation);
       }
     }
     waiting = taken === waiting.length ? [] : waiting.slice(taken);
     return group;
+  }
+
+  /** Whether there is room for one more call with so many bytes, the expected ones included. */
+  function hasRoom(bytes: number): boolean {
+    const calls = waiting.length + sent.length;
+    const isSmall = unansweredBytes + answerBytes + bytes <= MAX_UNANSWERED_BYTES;
+    return calls < MAX_UNANSWERED_CALLS && (calls === 0 || isSmall);
   }
 
   function check(): void {
@@ -226,15 +230,25 @@ export function createWriteQueue(
     async write(operation, operationBytes, call) {
       check();
       const bytes = operationBytes + CALL_BYTES;
-      const calls = waiting.length + sent.length;
-      if (calls >= MAX_UNANSWERED_CALLS || (calls > 0 && unansweredBytes + bytes > MAX_UNANSWERED_BYTES)) {
+      // Whole numbers, because sums of others would drift.
+      const expectedBytes = Math.ceil(expected.meanOf(operation));
+      if (!hasRoom(bytes + expectedBytes)) {
         throw new PrismError("overloaded", "too many writes wait for the store");
       }
       unansweredBytes += bytes;
+      answerBytes += expectedBytes;
       return new Promise((resolve, reject) => {
         // The writer answers each operation with the result of its type.
         const wait = call?.trace?.times?.queue();
-        waiting.push({ operation, bytes, call, wait, resolve: resolve as WaitingCall["resolve"], reject });
+        waiting.push({
+          operation,
+          bytes,
+          answerBytes: expectedBytes,
+          call,
+          wait,
+          resolve: resolve as WaitingCall["resolve"],
+          reject,
+        });
         schedule();
       });
     },
@@ -259,33 +273,4 @@ const DIED_DURING = "the store failed during the write; it may or may not have t
 
 function dead(cause: unknown): PrismError {
   return new PrismError("store_unavailable", "the store failed and has to be opened again", { cause });
-}
-
-/** Estimates how large the answers of each type of operation are, from the largest seen of late. */
-function createExpectedAnswers() {
-  const maxima = new Map(
-    WRITE_NAMES.flatMap((type) => {
-      const row: AnyItemsRow = WRITES[type].row;
-      const { answerBytesOf } = row;
-      return answerBytesOf === undefined
-        ? []
-        : [[type as string, { answerBytesOf, largest: new FadingMaximum(FIRST_ANSWER_BYTES) }] as const];
-    }),
-  );
-  return {
-    bytesOf: ({ type }: Operation): number => maxima.get(type)?.largest.value ?? 0,
-    learn(calls: readonly WaitingCall[], outcomes: readonly Outcome[]): void {
-      for (const { largest } of maxima.values()) {
-        largest.fade();
-      }
-      calls.forEach(({ operation: { type } }, i) => {
-        const outcome = outcomes[i];
-        const maximum = maxima.get(type);
-        if (maximum !== undefined && Array.isArray(outcome)) {
-          const bytes = outcome.reduce<number>((sum, answer) => sum + maximum.answerBytesOf(answer), 0);
-          maximum.largest.see(bytes);
-        }
-      });
-    },
-  };
 }
