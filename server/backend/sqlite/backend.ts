@@ -243,10 +243,17 @@ function createRecords(current: () => Session, clock: Clock): RecordStore {
       const nowMs = clock.now();
       return readEach(reads, (read) => reader.records.items(namespace, read, nowMs));
     },
-    async pageItems(namespace, ranges) {
-      const { reader } = current();
-      const nowMs = clock.now();
-      return readEach(ranges, (range) => reader.records.page(namespace, range, nowMs));
+    async pageItems(namespace, ranges, call) {
+      const { itemPages } = current();
+      return await Promise.all(
+        ranges.map(async (range) => {
+          try {
+            return await itemPages.read(namespace, range, call);
+          } catch (error) {
+            return refusedOne(error);
+          }
+        }),
+      );
     },
     deleteItems: createWrite(current, "deleteItems"),
     swapItem: createWrite(current, "swapItem"),
@@ -285,12 +292,17 @@ function createWrite<W extends WriteName>(
  * own failures.
  */
 function refused(items: readonly unknown[], error: unknown): readonly Refusal[] {
+  const refusal = refusedOne(error);
+  return items.map(() => refusal);
+}
+
+function refusedOne(error: unknown): Refusal {
   const known = toPrismError(error);
   const refusal = refusalOf(known);
   if (refusal === undefined) {
     throw known;
   }
-  return items.map(() => refusal);
+  return refusal;
 }
 
 /** Reads each item on its own. */
@@ -299,11 +311,7 @@ function readEach<Item, Answer>(items: readonly Item[], read: (item: Item) => An
     try {
       return read(item);
     } catch (error) {
-      const [refusal] = refused([item], error);
-      if (refusal === undefined) {
-        throw error;
-      }
-      return refusal;
+      return refusedOne(error);
     }
   });
 }

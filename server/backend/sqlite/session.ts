@@ -10,6 +10,7 @@ import { type DatabaseOptions, openLoneReader, openReader } from "./database.ts"
 import { type Failure, FILES_GONE, fromFailure, toFailure } from "./errors.ts";
 import { type Claim, claimDatabase, createPresence, findOpenToOthers } from "./files.ts";
 import { createGetQueue, type GetQueue } from "./get-queue.ts";
+import { createItemPages, type ItemPages } from "./item-pages.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createRefusingThread } from "./refusing-thread.ts";
@@ -31,6 +32,7 @@ export interface Session {
   readonly reader: Reader;
   readonly gets: GetQueue;
   readonly counter: Counter;
+  readonly itemPages: ItemPages;
   readonly writes: WriteQueue;
   /**
    * True: the database's path no longer leads to the file that is read and written. It stays true
@@ -133,7 +135,8 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
   const reader = createReader(db);
   const counter = createCounter(db, clock);
   const gets = createGetQueue(reader, clock);
-  const writes = createWriteQueue(worker, clock, counter, refusal);
+  const itemPages = createItemPages(reader.records, clock);
+  const writes = createWriteQueue(worker, clock, [counter, itemPages], refusal);
   const areFilesThere = createPresence(path);
   const reserve = onlyReads ? createReserve(path) : undefined;
   let filesAreGone = false;
@@ -181,6 +184,7 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
     reader,
     gets,
     counter,
+    itemPages,
     writes,
     get filesAreGone() {
       return filesAreGone;
@@ -195,6 +199,7 @@ function createSession({ worker, refusal, db, onlyReads, claim, path, clock, log
       clearInterval(timer);
       gets.flush();
       counter.close();
+      itemPages.close();
       // The last connection to close copies the log into the database; that has to be the writer's.
       db.close();
       await writes.close();

@@ -47,7 +47,7 @@ let queue: WriteQueue;
 
 beforeEach(() => {
   thread = new FakeThread();
-  queue = createWriteQueue(thread, createManualClock(), { sending() {}, answered() {} });
+  queue = createWriteQueue(thread, createManualClock(), []);
 });
 
 function remove(key: string): Extract<Operation, { type: "delete" }> {

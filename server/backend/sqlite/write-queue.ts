@@ -98,7 +98,7 @@ export interface WriterThread {
 export function createWriteQueue(
   worker: WriterThread,
   clock: Clock,
-  observer: GroupObserver,
+  observers: readonly GroupObserver[],
   refusal?: Failure,
 ): WriteQueue {
   let lastRefusal = refusal;
@@ -125,7 +125,7 @@ export function createWriteQueue(
     lastRefusal = refusal;
     const calls = sent;
     sent = [];
-    observer.answered();
+    tellAnswered();
     expected.learn(calls, outcomes);
     calls.forEach((call, i) => {
       const outcome = outcomes[i];
@@ -137,6 +137,12 @@ export function createWriteQueue(
       }
     });
     sendNext();
+  }
+
+  function tellAnswered(): void {
+    for (const observer of observers) {
+      observer.answered();
+    }
   }
 
   function forget(call: WaitingCall): void {
@@ -157,7 +163,7 @@ export function createWriteQueue(
     }
     sent = [];
     waiting = [];
-    observer.answered();
+    tellAnswered();
     whenAnswered?.();
   }
 
@@ -183,7 +189,9 @@ export function createWriteQueue(
     if (sent.length > 0) {
       const operations = sent.map(({ operation }) => operation);
       const nowMs = clock.now();
-      observer.sending(operations, nowMs);
+      for (const observer of observers) {
+        observer.sending(operations, nowMs);
+      }
       const packed = packOperations(operations);
       worker.postMessage({ operations: packed, nowMs }, [packed.buffer]);
     } else {
