@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { createTestDatabase, hasTestDatabase, type TestDatabase } from "../../../tests/helpers/postgres.ts";
 import { postgresSchema } from "./config.ts";
 import { Database } from "./database.ts";
+import { MIGRATIONS, migrate } from "./migrations.ts";
 import { createStatements, SERVER_TIME } from "./statements.ts";
 
 describe.runIf(hasTestDatabase())("a database", () => {
@@ -36,6 +37,31 @@ describe.runIf(hasTestDatabase())("a database", () => {
     expect(await database.run(newer, [3])).toEqual([[3]]);
     const prepared = "SELECT name FROM pg_prepared_statements";
     expect(await database.use(async (session) => (await session.query(prepared)).rows)).toEqual([]);
+  });
+
+  test("a thousand keys are looked up one by one, also before the table has statistics", async () => {
+    const schema = "looks";
+    const database = new Database(postgresSchema.parse({ type: "postgres", url: server.url, schema }));
+    onTestFinished(() => database.close());
+    await database.use((client) => migrate(client, schema, MIGRATIONS));
+    await server.query(`ALTER TABLE ${schema}.entry SET (autovacuum_enabled = off)`);
+    const key = (i: string) => `convert_to(lpad(${i}::text, 8, '0'), 'UTF8')`;
+    await server.query(
+      `INSERT INTO ${schema}.entry (namespace, key, value) SELECT 'n', ${key("i")}, '' FROM generate_series(1, 50000) AS i`,
+    );
+    const { rows } = await server.query(
+      `SELECT array_agg(${key("(i * 7)")})::text AS keys FROM generate_series(1, 1000) AS i`,
+    );
+    const statements = createStatements(schema, SERVER_TIME);
+    for (const { name, text } of [statements.get, statements.exists, statements.delete]) {
+      const plan = await database.use(async (session) => {
+        await session.query(`PREPARE ${name} (text, bytea[]) AS ${text}`);
+        return await session.query(`EXPLAIN (ANALYZE) EXECUTE ${name} ('n', '${rows[0]?.keys}')`);
+      });
+      const lines = plan.rows.map((row) => String(row["QUERY PLAN"]));
+      expect(lines.join("\n")).toContain("rows=1000");
+      expect(lines.filter((line) => line.includes("Removed by Filter"))).toEqual([]);
+    }
   });
 });
 
