@@ -82,7 +82,9 @@ export interface HeldEntry {
   readonly value: Uint8Array;
   /**
    * The store gives an entry a version at each write: a whole number above 0, of one key a larger
-   * one each time, also over deletes and restarts.
+   * one each time, also over deletes and restarts. No key gets one twice, so a check of an earlier
+   * version never holds again. On PostgreSQL a plain set that runs while others write the entry
+   * and delete it may give a smaller one than theirs.
    */
   readonly version: number;
   /** Milliseconds until it expires; 0 = never. */

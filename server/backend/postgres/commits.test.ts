@@ -125,6 +125,47 @@ describe.runIf(hasTestDatabase())("commits on postgres", () => {
     ]);
   });
 
+  test("a set that waited while others wrote and deleted the entry brings back no earlier version", async () => {
+    const { entries, commits, schema } = await opened();
+    const read = { keys: ["a"], values: true, maxBytes: 100 };
+    const held = async () => (await answersOf(commits.read("n", [read], CALL)))[0]?.[0];
+    await entries.set("n", [set("a", "1")], CALL);
+    const first = present(await held()).version;
+    const other = new pg.Client(server.url);
+    await other.connect();
+    onTestFinished(() => other.end());
+    const waiting = (calls: number) =>
+      waitFor(async () => {
+        const { rows } = await server.query("SELECT FROM pg_locks WHERE NOT granted");
+        expect(rows).toHaveLength(calls);
+      });
+    await other.query(`BEGIN; SELECT FROM "${schema}".entry FOR UPDATE`);
+    // First the delete waits for the row, then the set, which has taken its version by then.
+    const deleted = answersOf(entries.delete("n", ["a"], CALL));
+    await waiting(1);
+    const written = entries.set("n", [set("a", "3")], CALL);
+    await waiting(2);
+    const { rows } = await other.query(
+      `UPDATE "${schema}".entry SET value = '2', version = nextval('"${schema}".entry_version') RETURNING version`,
+    );
+    const second = Number(rows[0]?.version);
+    await other.query("COMMIT");
+    expect(await deleted).toEqual([true]);
+    await written;
+    expect(await held()).toMatchObject({ value: Buffer.from("3") });
+    const swaps = [first, second].map(
+      (version): Commit => ({
+        checks: [{ key: "a", is: "version", version }],
+        mutations: [set("a", "4")],
+        tells: false,
+      }),
+    );
+    expect(await answersOf(commits.commit("n", swaps, CALL))).toMatchObject([
+      { committed: false },
+      { committed: false },
+    ]);
+  });
+
   test("keys that are locked and not written leave no row, and a row that is not written keeps its place", async () => {
     const { entries, commits, schema } = await opened();
     await entries.set("n", [set("a", "text")], CALL);
