@@ -8,7 +8,7 @@ import { readPrometheusText } from "./helpers/prometheus-text.ts";
 import { canStartRedis, type RedisProcess, startRedis } from "./helpers/redis.ts";
 import { waitFor } from "./helpers/until.ts";
 
-const SLOW = { timeout: 90_000 };
+const SLOW = { timeout: 180_000 };
 const KEYVALUE = "/prism.interfaces.keyvalue.KeyValueBasicInterface";
 
 /** `prism` with two workers; `more` is added to its configuration. */
