@@ -1,7 +1,7 @@
 /** The types and errors that the clients for Node and for browsers share. */
 export { Code } from "@connectrpc/connect";
 export type { CallOptions } from "./call.ts";
-export type { PrismClientOptions } from "./client.ts";
+export type { PrismClientOptions, PrismNamespace } from "./client.ts";
 export type { Value } from "./convert.ts";
 export {
   KeyNotFoundError,

@@ -66,11 +66,17 @@ interface CallTarget<Method extends DescMethod> {
 export class Invoker {
   readonly #transport: Transport;
   readonly #defaults: CallDefaults;
-  readonly #closing = new AbortController();
+  readonly #closing: AbortController;
 
-  constructor(transport: Transport, defaults: CallDefaults) {
+  constructor(transport: Transport, defaults: CallDefaults, closing = new AbortController()) {
     this.#transport = transport;
     this.#defaults = defaults;
+    this.#closing = closing;
+  }
+
+  /** Makes calls of the same client whose namespace is another, unless they name one. */
+  inNamespace(namespace: string): Invoker {
+    return new Invoker(this.#transport, { ...this.#defaults, namespace }, this.#closing);
   }
 
   /** Makes a call with one answer. `toRequest` may throw; then nothing is sent. */

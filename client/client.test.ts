@@ -25,7 +25,13 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
   let nowMs = START_MS;
 
   beforeAll(async () => {
-    server = await startTestServer({ clock: { now: () => nowMs } });
+    server = await startTestServer({
+      clock: { now: () => nowMs },
+      adjust: (config) => ({
+        ...config,
+        namespaces: ["default", "other"].map((name) => ({ name, pattern: "keyvalue", backend: "database" })),
+      }),
+    });
     client = connect(server);
   });
 
@@ -144,6 +150,34 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
     await expect(scan).rejects.toThrow(NamespaceNotFoundError);
   });
 
+  test("finds what is there, and answers undefined for a key that is not", async () => {
+    await client.keyvalue.set("empty", "");
+    expect(await client.keyvalue.find("empty")).toEqual(new Uint8Array(0));
+    expect(await client.keyvalue.find("nothing")).toBeUndefined();
+    const unknown = client.keyvalue.find("nothing", { namespace: "nowhere" });
+    await expect(unknown).rejects.toThrow(NamespaceNotFoundError);
+    await expect(client.keyvalue.find(any(5))).rejects.toMatchObject({ reason: "invalid_field" });
+  });
+
+  test("has a view of another namespace, which ends with it", async () => {
+    const viewing = connect(server);
+    const other = viewing.namespace("other");
+    await other.keyvalue.set("key", "there");
+    await other.list.pushLeft("list", "there");
+    await other.records.put("id", [{ key: "item", value: "there" }]);
+    expect(await viewing.keyvalue.exists("key")).toBe(false);
+    expect(await viewing.keyvalue.get("key", { namespace: "other" })).toEqual(bytes("there"));
+    expect(await other.keyvalue.exists("key", { namespace: "default" })).toBe(false);
+    expect(await Array.fromAsync(other.keyvalue.scanKeys())).toEqual(["key"]);
+    expect(await viewing.list.length("list", { namespace: "other" })).toBe(1);
+    expect(await viewing.records.get("id")).toEqual([]);
+    const nowhere = viewing.namespace("nowhere").keyvalue.find("key");
+    await expect(nowhere).rejects.toThrow(NamespaceNotFoundError);
+    expect(() => viewing.namespace(any(5))).toThrow(/^namespace must be a string/);
+    await viewing.close();
+    await expect(other.keyvalue.get("key")).rejects.toMatchObject({ reason: "canceled" });
+  });
+
   test("refuses values of wrong types, and what the wire cannot carry, before it sends anything", async () => {
     const { keyvalue, list } = client;
     const sent = server.log.length;
@@ -180,6 +214,7 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
           noKeys.flatMap((key) => [
             keyvalue.set(any(key), "value"),
             keyvalue.get(any(key)),
+            keyvalue.find(any(key)),
             keyvalue.delete(any(key)),
             keyvalue.exists(any(key)),
           ]),

@@ -48,17 +48,28 @@ export function isTransport(target: unknown): target is Transport {
   return typeof target === "object" && target !== null && "unary" in target && "stream" in target;
 }
 
-/**
- * A client of a Prism gateway over any Connect transport: the common part of the clients for Node
- * and browsers.
- */
-export class PrismClient implements AsyncDisposable {
+/** The calls of one namespace. */
+export class PrismNamespace {
   /** Entries: one key, one value. */
   readonly keyvalue: KeyValueApi;
   /** Lists: double-ended queues of values. */
   readonly list: ListApi;
   /** Records: an id holds sorted items. */
   readonly records: RecordsApi;
+
+  /** `client.namespace(name)` makes them. */
+  constructor(invoker: Invoker) {
+    this.keyvalue = createKeyValueApi(invoker);
+    this.list = createListApi(invoker);
+    this.records = createRecordsApi(invoker);
+  }
+}
+
+/**
+ * A client of a Prism gateway over any Connect transport: the common part of the clients for Node
+ * and browsers. Its own calls go to the namespace of its options.
+ */
+export class PrismClient extends PrismNamespace implements AsyncDisposable {
   readonly #invoker: Invoker;
 
   /** `names` are the names of the options. Throws `invalid_field` for an unknown option. */
@@ -68,14 +79,26 @@ export class PrismClient implements AsyncDisposable {
     names: Readonly<Record<string, true>> = OVER_TRANSPORT_OPTIONS,
   ) {
     requireKnown(names, options);
-    this.#invoker = new Invoker(transport, {
+    const invoker = new Invoker(transport, {
       namespace: options.namespace === undefined ? "default" : toText("namespace", options.namespace),
       timeoutMs: checkTimeout(options.timeoutMs, 0),
       headers: options.headers && toHeaders(options.headers),
     });
-    this.keyvalue = createKeyValueApi(this.#invoker);
-    this.list = createListApi(this.#invoker);
-    this.records = createRecordsApi(this.#invoker);
+    super(invoker);
+    this.#invoker = invoker;
+  }
+
+  /**
+   * The calls of another namespace, over the same connections. They end with this client. Throws
+   * `invalid_field` for a name that is no text; the first call tells whether the namespace exists.
+   *
+   * ```ts
+   * const orders = client.namespace("orders");
+   * await orders.keyvalue.set("1", "paid");
+   * ```
+   */
+  namespace(name: string): PrismNamespace {
+    return new PrismNamespace(this.#invoker.inNamespace(toText("namespace", name)));
   }
 
   /**

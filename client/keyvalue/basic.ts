@@ -1,6 +1,7 @@
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { CALL_OPTIONS, type CallOptions, type Invoker } from "../call.ts";
 import { ownBytes, toText, type Value } from "../convert.ts";
+import { KeyNotFoundError } from "../errors.ts";
 import { SET_OPTIONS, type SetOptions, toItem, toTtl } from "./write-options.ts";
 
 const { method } = KeyValueBasicInterface;
@@ -12,6 +13,14 @@ const EXISTS = { method: method.exists, options: CALL_OPTIONS };
 
 /** The calls of KeyValueBasicInterface. */
 export function basicCalls(invoker: Invoker) {
+  async function get(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const { value } = await invoker.unary({ ...GET, key }, options, (namespace) => ({
+      namespace,
+      key: toText("key", key),
+    }));
+    return ownBytes(value);
+  }
+
   return {
     /** Writes an entry, and replaces an older one with the same key. Text is stored as UTF-8. */
     async set(key: string, value: Value, options: SetOptions = {}): Promise<void> {
@@ -30,12 +39,21 @@ export function basicCalls(invoker: Invoker) {
      * const text = new TextDecoder().decode(await client.keyvalue.get("greeting"));
      * ```
      */
-    async get(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-      const { value } = await invoker.unary({ ...GET, key }, options, (namespace) => ({
-        namespace,
-        key: toText("key", key),
-      }));
-      return ownBytes(value);
+    get,
+
+    /**
+     * The value of an entry; `undefined` = the key is absent or has expired. Throws
+     * `NamespaceNotFoundError` if the namespace is unknown.
+     */
+    async find(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
+      try {
+        return await get(key, options);
+      } catch (error) {
+        if (error instanceof KeyNotFoundError) {
+          return undefined;
+        }
+        throw error;
+      }
     },
 
     /** Deletes an entry. True: it existed. */
