@@ -3,6 +3,7 @@ export { Code } from "@connectrpc/connect";
 export type { CallOptions } from "./call.ts";
 export type { PrismClientOptions, PrismNamespace } from "./client.ts";
 export type { Value } from "./convert.ts";
+export type { AccessToken, Credentials, TokenProvider } from "./credentials.ts";
 export {
   KeyNotFoundError,
   NamespaceNotFoundError,

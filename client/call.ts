@@ -9,8 +9,9 @@ import type {
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { describe, toText, wholeNumber } from "./convert.ts";
-import { invalidField, toPrismError } from "./errors.ts";
+import { invalidField } from "./errors.ts";
 import { JoinedSignal } from "./joined-signal.ts";
+import { Tries, type TryRules } from "./tries.ts";
 
 /** The options of every call. */
 export interface CallOptions {
@@ -38,12 +39,10 @@ export const CALL_OPTIONS = {
 } as const satisfies Record<keyof CallOptions, true>;
 
 /** The defaults of calls. */
-export interface CallDefaults {
+export interface CallDefaults extends TryRules {
   readonly namespace: string;
   /** For calls with one answer. A scan lasts as long as its reader reads. */
   readonly timeoutMs: number;
-  /** Sent with every call. */
-  readonly headers: Headers | undefined;
 }
 
 /** What is known of a call before it starts. */
@@ -79,7 +78,10 @@ export class Invoker {
     return new Invoker(this.#transport, { ...this.#defaults, namespace }, this.#closing);
   }
 
-  /** Makes a call with one answer. `toRequest` may throw; then nothing is sent. */
+  /**
+   * Makes a call with one answer; again, if it failed and that does no harm. `toRequest` may throw;
+   * then nothing is sent.
+   */
   async unary<Input extends DescMessage, Output extends DescMessage>(
     target: CallTarget<DescMethodUnary<Input, Output>>,
     options: CallOptions,
@@ -92,13 +94,24 @@ export class Invoker {
     const closing = this.#closing.signal;
     const joined = own && new JoinedSignal([own, closing]);
     const signal = joined?.signal ?? closing;
+    const tries = new Tries(this.#defaults, target, namespace, signal, timeoutMs);
     try {
       signal.throwIfAborted();
-      const { headers } = this.#defaults;
       const request = toRequest(namespace);
-      return (await this.#transport.unary(target.method, signal, timeoutMs, headers, request)).message;
+      for (;;) {
+        try {
+          const given = tries.headers();
+          const headers = given instanceof Promise ? await given : given;
+          const { leftMs } = tries;
+          const answer = await this.#transport.unary(target.method, signal, leftMs, headers, request);
+          tries.succeeded();
+          return answer.message;
+        } catch (error) {
+          await tries.failed(error);
+        }
+      }
     } catch (error) {
-      throw toPrismError(error, { ...target, namespace, signal });
+      throw tries.toError(error);
     } finally {
       joined?.release();
     }
@@ -106,7 +119,8 @@ export class Invoker {
 
   /**
    * Makes a call with a stream of answers, each passed to `map`. It starts with the first read and
-   * ends when reading ends. `toRequest` may throw; then nothing is sent.
+   * ends when reading ends. It is made again only before it has an answer. `toRequest` may throw;
+   * then nothing is sent.
    */
   async *stream<Input extends DescMessage, Output extends DescMessage, Item>(
     target: CallTarget<DescMethodServerStreaming<Input, Output>>,
@@ -120,16 +134,31 @@ export class Invoker {
     const own = checkSignal(options.signal);
     const joined = new JoinedSignal(own === undefined ? [this.#closing.signal] : [own, this.#closing.signal]);
     const { signal } = joined;
+    const tries = new Tries(this.#defaults, target, namespace, signal, timeoutMs);
+    let hasAnswer = false;
     try {
       signal.throwIfAborted();
-      const { headers } = this.#defaults;
-      const requests = createAsyncIterable([toRequest(namespace)]);
-      const call = this.#transport.stream(target.method, signal, timeoutMs, headers, requests);
-      for await (const output of (await call).message) {
-        yield map(output);
+      const request = toRequest(namespace);
+      for (;;) {
+        try {
+          const headers = await tries.headers();
+          const requests = createAsyncIterable([request]);
+          const call = this.#transport.stream(target.method, signal, tries.leftMs, headers, requests);
+          for await (const output of (await call).message) {
+            hasAnswer = true;
+            yield map(output);
+          }
+          tries.succeeded();
+          return;
+        } catch (error) {
+          if (hasAnswer) {
+            throw error;
+          }
+          await tries.failed(error);
+        }
       }
     } catch (error) {
-      throw toPrismError(error, { ...target, namespace, signal });
+      throw tries.toError(error);
     } finally {
       joined.release();
       // Not every transport notices a reader who leaves early; the signal ends the call.

@@ -1,21 +1,34 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { checkTimeout, Invoker, requireKnown } from "./call.ts";
-import { describe, toText } from "./convert.ts";
+import { describe, toText, wholeNumber } from "./convert.ts";
+import { type Credentials, type TokenProvider, TokenSource, withToken } from "./credentials.ts";
 import { invalidField } from "./errors.ts";
 import { createKeyValueApi, type KeyValueApi } from "./keyvalue.ts";
 import { createListApi, type ListApi } from "./list.ts";
 import { createRecordsApi, type RecordsApi } from "./records.ts";
+import { DEFAULT_RETRIES, MAX_RETRIES, RetryBudget } from "./retry.ts";
 
 /** The options of every client. */
 export interface PrismClientOptions {
   /** The namespace of calls that name none. Default: `default`. */
   readonly namespace?: string | undefined;
   /**
+   * Who calls: an API key or a token, or a function that gets tokens. It is asked again before a
+   * token expires, and once for a call whose token the gateway refuses. Absent: nobody is named.
+   */
+  readonly credentials?: Credentials | undefined;
+  /**
    * Milliseconds after which a call without a timeout of its own fails with reason
-   * `deadline_exceeded`. Absent or 0: the client sets no limit; the gateway has its own. A scan is
-   * limited only by the timeout that it is given itself.
+   * `deadline_exceeded`, retries included. Default: 10,000. 0: the client sets no limit; the
+   * gateway has its own. A scan is limited only by the timeout that it is given itself.
    */
   readonly timeoutMs?: number | undefined;
+  /**
+   * How often a call is made again that did not run, or that may run twice without harm, with
+   * growing pauses between. Default: 3. 0: never. No more than a tenth of all calls are retries for
+   * long, so that they do not flood a gateway that is in trouble.
+   */
+  readonly retries?: number | undefined;
   /**
    * Sent with every call, for example headers that a proxy asks for. They do not override fields
    * that describe the request (`content-type`, `grpc-timeout` and the like).
@@ -33,9 +46,13 @@ export type OverTransportOptions = Omit<PrismClientOptions, "interceptors">;
 /** The names of {@link OverTransportOptions}. */
 const OVER_TRANSPORT_OPTIONS = {
   namespace: true,
+  credentials: true,
   timeoutMs: true,
+  retries: true,
   headers: true,
 } as const satisfies Record<keyof OverTransportOptions, true>;
+
+const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** The names of {@link PrismClientOptions}. */
 export const CLIENT_OPTIONS = {
@@ -81,8 +98,10 @@ export class PrismClient extends PrismNamespace implements AsyncDisposable {
     requireKnown(names, options);
     const invoker = new Invoker(transport, {
       namespace: options.namespace === undefined ? "default" : toText("namespace", options.namespace),
-      timeoutMs: checkTimeout(options.timeoutMs, 0),
-      headers: options.headers && toHeaders(options.headers),
+      timeoutMs: checkTimeout(options.timeoutMs, DEFAULT_TIMEOUT_MS),
+      headers: toTokens(options.credentials, options.headers && toHeaders(options.headers)),
+      retries: wholeNumber("retries", options.retries ?? DEFAULT_RETRIES, MAX_RETRIES),
+      budget: new RetryBudget(),
     });
     super(invoker);
     this.#invoker = invoker;
@@ -112,6 +131,20 @@ export class PrismClient extends PrismNamespace implements AsyncDisposable {
   /** Closes the client at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+/** What knows the headers of each call. Throws `invalid_field`. */
+function toTokens(credentials: unknown, headers: Headers | undefined): Headers | TokenSource | undefined {
+  switch (typeof credentials) {
+    case "undefined":
+      return headers;
+    case "string":
+      return withToken(headers, credentials);
+    case "function":
+      return new TokenSource(credentials as TokenProvider, headers);
+    default:
+      throw invalidField(`credentials must be a string or a function, not ${describe(credentials)}`);
   }
 }
 

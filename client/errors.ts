@@ -22,7 +22,7 @@ export interface PrismErrorInit {
   readonly retryAfterMs?: number;
   readonly namespace?: string | undefined;
   readonly requestId?: string | undefined;
-  readonly cause?: ConnectError;
+  readonly cause?: unknown;
 }
 
 /**
@@ -47,8 +47,7 @@ export class PrismError extends Error {
   readonly code: Code;
   /**
    * True: the same call may be made again, because it did not run or because running it twice does
-   * no harm. (The client for Node has already retried a call that surely did not run, for some two
-   * seconds.)
+   * no harm. The client has made it again already, as often as its options say.
    */
   readonly retryable: boolean;
   /** Milliseconds to wait before a retry; 0 = no advice. */
@@ -58,7 +57,7 @@ export class PrismError extends Error {
   /** Identifies the call in the gateway's log. `undefined` = the gateway did not answer. */
   readonly requestId: string | undefined;
 
-  /** `init.cause` is the transport's {@link ConnectError}. */
+  /** `init.cause` is the transport's {@link ConnectError}, or what failed before any call. */
   constructor(message: string, init: PrismErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });
     this.reason = init.reason;

@@ -82,6 +82,20 @@ export class PrismClient extends AnyPrismClient {
     this.#closeTransport = () => transport.close();
   }
 
+  /**
+   * A client as the environment says: `PRISM_ADDRESS` (absent: `localhost:8980`), `PRISM_NAMESPACE`
+   * and `PRISM_TOKEN`, an API key or token. An empty variable is as an absent one. `options` come
+   * before the environment. Throws as the constructor does.
+   */
+  static fromEnv(options: NodePrismClientOptions = {}): PrismClient {
+    const { PRISM_ADDRESS, PRISM_NAMESPACE, PRISM_TOKEN } = process.env;
+    return new PrismClient(PRISM_ADDRESS || "localhost:8980", {
+      ...(PRISM_NAMESPACE && { namespace: PRISM_NAMESPACE }),
+      ...(PRISM_TOKEN && { credentials: PRISM_TOKEN }),
+      ...options,
+    });
+  }
+
   /** Closes as every client does, and ends the connections. */
   override async close(): Promise<void> {
     await super.close();

@@ -58,7 +58,7 @@ async function* once<T>(value: T): AsyncGenerator<T> {
 test("idempotent: a client may make the call again when it does not know the outcome", async () => {
   await using server = await startTestServer();
   await using proxy = await startTcpProxy(Number(new URL(server.baseUrl).port));
-  await using client = new PrismClient(`127.0.0.1:${proxy.port}`);
+  await using client = new PrismClient(`127.0.0.1:${proxy.port}`, { retries: 0 });
   await client.list.pushLeft("l", "1");
   const calls = [
     [() => client.keyvalue.set("k", "v"), true],
