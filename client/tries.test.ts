@@ -18,7 +18,7 @@ function refusal(retryAfterMs = 0): ConnectError {
   ]);
 }
 
-/** A gateway whose calls fail with the next of `failures`; `undefined` and none left: they succeed. */
+/** A gateway whose calls fail with the next of `failures`; `undefined`, or none left: no failure. */
 function failing(failures: (ConnectError | undefined)[], options: OverTransportOptions = {}) {
   const limits: number[] = [];
   const run = ({ timeoutMs }: { timeoutMs(): number | undefined }) => {
