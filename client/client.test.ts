@@ -376,7 +376,11 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
     const client = connect(other);
     await client.keyvalue.set("key", "value");
     await other.stop();
-    const failed = { reason: "unspecified", code: 14, requestId: undefined };
+    // Both say where, why, and what to check.
+    const message = expect.stringMatching(
+      new RegExp(`^no (connection to|answer from) (http://)?${other.address}: (?=.*ECONNREFUSED).*check `),
+    );
+    const failed = { reason: "unspecified", code: 14, requestId: undefined, message };
     await expect(client.keyvalue.get("key")).rejects.toMatchObject({ ...failed, retryable: true });
     // It surely did not run.
     await expect(client.list.popLeft("key")).rejects.toMatchObject({ ...failed, retryable: true });

@@ -127,7 +127,8 @@ export function reasonOf(wire: WireReason): PrismErrorReason {
 
 function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall): PrismError {
   const reason = reasonOf(detail.reason);
-  const message = detail.message || error.rawMessage;
+  const told = detail.message || error.rawMessage;
+  const message = reason === "method_not_found" ? withoutCall(call, told) : told;
   const init = {
     retryable: detail.retryable,
     retryAfterMs: detail.retryAfterMs,
@@ -147,7 +148,10 @@ function fromGateway(error: ConnectError, detail: ErrorDetail, call: FailedCall)
 /** The gateway did not answer, or something in between answered. */
 function fromTransport(error: ConnectError, call: FailedCall): PrismError {
   const { namespace } = call;
-  const message = error.rawMessage || `the call failed: ${systemCode(error.cause) ?? Code[error.code]}`;
+  const message =
+    error.code === Code.Unimplemented
+      ? withoutCall(call, error.rawMessage)
+      : error.rawMessage || `the call failed: ${systemCode(error.cause) ?? Code[error.code]}`;
   const told = { namespace, cause: error };
   if (error.code === Code.DeadlineExceeded || hasTimedOut(call.signal)) {
     return new PrismError(message, { ...told, reason: "deadline_exceeded", code: Code.DeadlineExceeded });
@@ -163,6 +167,12 @@ function fromTransport(error: ConnectError, call: FailedCall): PrismError {
   const mayBeMadeAgain = isIdempotent(call.method) || notRun !== undefined;
   const retryable = code === Code.Unavailable && notRun !== "misplaced" && mayBeMadeAgain;
   return new PrismError(message, { ...told, reason: "unspecified", code, retryable });
+}
+
+/** What the caller is told where the server lacks a call. */
+function withoutCall({ method }: FailedCall, told: string): string {
+  const name = `${method.parent.typeName}/${method.name}`;
+  return `the server has no call ${name}; is it a gateway, and as new as this client? (${told})`;
 }
 
 /**

@@ -183,6 +183,24 @@ describe("what listens at the address speaks something else", () => {
   });
 });
 
+test("a name that no host has is told, and a connection that does not come in time", async () => {
+  await using nowhere = new PrismClient("no-such-host.invalid:9", { retries: 0 });
+  await expect(nowhere.keyvalue.get("key")).rejects.toMatchObject({
+    code: 14,
+    message: expect.stringMatching(/^no connection to no-such-host\.invalid:9: .*check/),
+  });
+  const silent = net.createServer((socket) => void socket.on("error", () => {}));
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  onTestFinished(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  await using client = new PrismClient(`127.0.0.1:${port}`, { timeoutMs: 20 });
+  await expect(client.keyvalue.get("key")).rejects.toMatchObject({
+    reason: "deadline_exceeded",
+    message: `the operation timed out before a connection to 127.0.0.1:${port} took it`,
+  });
+});
+
 describe("a call that the server refuses", () => {
   test.each([1, 2, 7])("is made again, and runs once: %i times", async (times) => {
     const server = new Wayward();

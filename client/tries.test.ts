@@ -18,7 +18,7 @@ function refusal(retryAfterMs = 0): ConnectError {
   ]);
 }
 
-/** A gateway whose calls fail with the next of `failures`, and succeed when there is none. */
+/** A gateway whose calls fail with the next of `failures`; `undefined` = they succeed. */
 function failing(failures: (ConnectError | undefined)[], options: OverTransportOptions = {}) {
   const limits: number[] = [];
   const run = ({ timeoutMs }: { timeoutMs(): number | undefined }) => {

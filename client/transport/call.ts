@@ -2,6 +2,7 @@ import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ClientConnection, ErrorCode, type HeaderBlock, type Stream } from "../../http2/index.ts";
 import type { Channel, PendingCall } from "./channel.ts";
+import type { TimedCall } from "./deadlines.ts";
 import { markNotRun, refusalPauseMs } from "./not-run.ts";
 import { resetError } from "./reset.ts";
 
@@ -44,18 +45,17 @@ export interface CallRequest {
  * deadline and its signal. A request is sent again only if the server says that it did not run it
  * (RFC 9113 sections 6.8 and 8.7).
  */
-export abstract class Call implements PendingCall {
+export abstract class Call implements PendingCall, TimedCall {
   protected stream: Stream | undefined = undefined;
   /** The call is over: answered, or failed. */
   protected over = false;
   readonly #channel: Channel;
   readonly #request: CallRequest;
-  #timer: NodeJS.Timeout | undefined = undefined;
   /** The pause before a refused call is sent again. */
   #pause: NodeJS.Timeout | undefined = undefined;
   #refusals = 0;
-  /** When the call began, by the clock of `performance`; of a call with a deadline only. */
-  #startMs = 0;
+  /** Of a call with a deadline only. */
+  endMs = 0;
 
   constructor(channel: Channel, request: CallRequest) {
     this.#channel = channel;
@@ -77,9 +77,9 @@ export abstract class Call implements PendingCall {
     }
     signal?.addEventListener("abort", this);
     if (timeoutMs !== undefined) {
-      this.#startMs = performance.now();
+      this.endMs = performance.now() + timeoutMs;
       if (signal?.keepsDeadline !== true) {
-        this.#timer = setTimeout(() => this.fail(deadlineExceeded()), timeoutMs);
+        this.#channel.deadlines.add(this);
       }
     }
     this.#channel.acquire(this);
@@ -134,8 +134,17 @@ export abstract class Call implements PendingCall {
    * by a part of one.
    */
   #isLate(): boolean {
-    const { timeoutMs } = this.#request;
-    return timeoutMs !== undefined && performance.now() - this.#startMs > timeoutMs - 1;
+    return this.#request.timeoutMs !== undefined && performance.now() > this.endMs - 1;
+  }
+
+  /** For the channel: the call's time is over. */
+  late(): void {
+    const { where } = this.#channel;
+    this.fail(
+      this.stream === undefined
+        ? deadlineExceeded(`the operation timed out before a connection to ${where} took it`)
+        : deadlineExceeded(),
+    );
   }
 
   /** Ends the call with an error, if it is not over. */
@@ -150,7 +159,9 @@ export abstract class Call implements PendingCall {
   /** Ends the call; nothing happens to it any more. */
   protected end(): void {
     this.over = true;
-    clearTimeout(this.#timer);
+    if (this.#request.timeoutMs !== undefined) {
+      this.#channel.deadlines.delete(this);
+    }
     if (this.#pause !== undefined) {
       clearTimeout(this.#pause);
     }
@@ -172,7 +183,7 @@ function aborted({ reason }: CallSignal): ConnectError {
     : ConnectError.from(reason, Code.Canceled);
 }
 
-/** The message is Connect's. */
-function deadlineExceeded(): ConnectError {
-  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+/** The usual message is Connect's. */
+function deadlineExceeded(message = "the operation timed out"): ConnectError {
+  return new ConnectError(message, Code.DeadlineExceeded);
 }

@@ -2,7 +2,8 @@ import net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ClientConnection, createClientConnection } from "../../http2/index.ts";
-import { closedByServer, explainFailure, MisplacedError } from "./failure.ts";
+import { Deadlines } from "./deadlines.ts";
+import { closedByServer, explainFailure, MisplacedError, noConnectionWithin } from "./failure.ts";
 import { markNotRun } from "./not-run.ts";
 
 /** The least wait after an attempt that failed; it doubles from one to the next. */
@@ -67,6 +68,10 @@ export interface PendingCall {
  * line.
  */
 export class Channel {
+  /** Those of its calls. */
+  readonly deadlines = new Deadlines();
+  /** `host:port` of the server. */
+  readonly where: string;
   readonly #target: ChannelTarget;
   readonly #options: ChannelOptions;
   readonly #connectTimeoutMs: number;
@@ -89,6 +94,8 @@ export class Channel {
   #failure: Error | undefined;
 
   constructor(target: ChannelTarget, options: ChannelOptions = {}) {
+    const { host, port } = target;
+    this.where = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
     this.#target = target;
     this.#options = options;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
@@ -220,7 +227,7 @@ export class Channel {
 
   #open(): void {
     const { host, port, tls: secure } = this.#target;
-    const where = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+    const { where } = this;
     const socket =
       secure === undefined
         ? net.connect({ host, port })
@@ -232,7 +239,7 @@ export class Channel {
             ALPNProtocols: ["h2"],
           });
     this.#attempt = socket;
-    const late = () => socket.destroy(new Error(`no connection within ${this.#connectTimeoutMs} ms`));
+    const late = () => socket.destroy(noConnectionWithin(this.#connectTimeoutMs));
     // The socket closed without an error, as by a server that wants a certificate.
     const onClose = () => onError(closedByServer(where, secure !== undefined));
     // Without effect once the attempt is over.

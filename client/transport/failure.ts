@@ -22,12 +22,32 @@ export interface Attempt {
 const SETTINGS_TYPE = "\x04";
 const SETTINGS_TYPE_AT = 3;
 
+/** What to check, by the error codes of operating systems. */
+const UNREACHABLE: ReadonlyMap<unknown, string> = new Map([
+  ["ECONNREFUSED", "nothing listens there; check host and port, and that the gateway runs"],
+  ["ENOTFOUND", "there is no such host; check its name"],
+  ["EAI_AGAIN", "the host's name cannot be looked up; check it and the network"],
+  ["EHOSTUNREACH", "there is no way to the host; check it and the network"],
+  ["ENETUNREACH", "there is no way to the host; check it and the network"],
+  ["ETIMEDOUT", "the host does not answer; check host, port and firewall"],
+]);
+
+/** No connection came about in time. */
+export function noConnectionWithin(ms: number): Error {
+  return Object.assign(new Error(`no connection within ${ms} ms`), { code: "ETIMEDOUT" });
+}
+
 /**
  * Says in a sentence what is wrong. `error` alone is of a socket, of OpenSSL, or of HTTP/2, and
  * does not.
  */
 export function explainFailure(error: Error, { socket, where, greeting }: Attempt): Error {
   const cause = error;
+  const code = "code" in error ? error.code : undefined;
+  const advice = UNREACHABLE.get(code);
+  if (advice !== undefined) {
+    return new Error(`no connection to ${where}: ${advice} (${error.message || code})`, { cause });
+  }
   if (socket instanceof TLSSocket) {
     return explainTls(error, socket, where);
   }
