@@ -2,6 +2,7 @@
 export { Code } from "@connectrpc/connect";
 export type { CallOptions } from "./call.ts";
 export type { PrismClientOptions, PrismNamespace } from "./client.ts";
+export { type Codec, json, type StandardSchema } from "./codec.ts";
 export type { Value } from "./convert.ts";
 export type { AccessToken, Credentials, TokenProvider } from "./credentials.ts";
 export {
@@ -12,6 +13,7 @@ export {
   type PrismErrorReason,
 } from "./errors.ts";
 export type { ConditionalDelete, Creation, Swap } from "./keyvalue/cas.ts";
+export type { DeletePrefixOptions } from "./keyvalue/delete-prefix.ts";
 export type { Entry, Expectation } from "./keyvalue/entry.ts";
 export type {
   CommonPrefix,
@@ -22,6 +24,7 @@ export type {
 } from "./keyvalue/range.ts";
 export type { ScanOptions } from "./keyvalue/scan.ts";
 export type { Transaction, TransactionOutcome } from "./keyvalue/transaction.ts";
+export type { TypedKeyValueApi } from "./keyvalue/typed.ts";
 export type { IncrementOptions, SetOptions } from "./keyvalue/write-options.ts";
 export type { KeyValueApi } from "./keyvalue.ts";
 export type { BlockingPopOptions } from "./list/blocking.ts";

@@ -7,7 +7,7 @@ import { invalidField, PrismError, reasonOf } from "../errors.ts";
 import { SET_OPTIONS, type SetOptions, toItem, toTtl } from "./write-options.ts";
 
 /** The most items of a call. */
-const MAX_BATCH_ITEMS = 1000;
+export const MAX_BATCH_ITEMS = 1000;
 
 /**
  * The most bytes of a call's entries together; a larger entry has a call of its own. They are what
