@@ -183,9 +183,25 @@ module.exports = {
     ),
     never(
       "server-apart-from-client",
-      { path: "^server/", pathNot: `^server/backend/remote/|${TEST}` },
+      { path: "^server/", pathNot: `^server/(backend/remote|command)/|${TEST}` },
       { path: "^client/" },
-      "But for the room of plugins, which calls them over the client's transport.",
+      "But for the room of plugins, which calls them over the client's transport, and for the command line.",
+    ),
+    never(
+      "commands-are-callers",
+      { path: "^server/command/", pathNot: TEST },
+      {
+        path: "^(server|gen|client|http2)/",
+        pathNot:
+          "^server/command/|^client/node\\.ts$|^server/(cli|version)\\.ts$|^server/config/(address|settings)\\.ts$",
+      },
+      "They know what a caller knows, and the options of the program.",
+    ),
+    never(
+      "commands-behind-the-program",
+      { path: "^server/", pathNot: `^server/(command/|(main|cli|compare)\\.ts$)|${TEST}` },
+      { path: "^server/command/" },
+      "",
     ),
     never(
       "browser-client-without-node",

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { helpText, parseCommand, UsageError } from "./cli.ts";
+import { parseCommand, UsageError } from "./cli.ts";
+import { helpText } from "./command/help.ts";
+import { WORDS } from "./command/table.ts";
 import { SOURCES } from "./config/settings.ts";
 
-const usageError = (argv: string[]): unknown => {
+const usageError = async (argv: string[]): Promise<unknown> => {
   try {
-    return parseCommand(argv);
+    return await parseCommand(argv);
   } catch (error) {
     return error instanceof UsageError ? [error.message, error.topic] : error;
   }
@@ -44,8 +46,21 @@ test.each([
   ["auth hash", { kind: "auth-hash", stdin: false }],
   ["auth hash --stdin", { kind: "auth-hash", stdin: true }],
   ["auth --help", { kind: "help", topic: "auth" }],
-])("prism %s", (line, command) => {
-  expect(parseCommand(line === "" ? [] : line.split(" "))).toEqual(command);
+  ["get k", { kind: "call", name: "get", args: ["k"], options: {} }],
+  ["get -h", { kind: "help", topic: "get" }],
+  [
+    "set k - --ttl 5 --address=a:1 --json",
+    { kind: "call", name: "set", args: ["k", "-"], options: { ttl: "5", address: "a:1", json: true } },
+  ],
+  ["set k -- -v", { kind: "call", name: "set", args: ["k", "-v"], options: {} }],
+  ["set k -- -1", { kind: "call", name: "set", args: ["k", "-1"], options: {} }],
+  ["incr k -5", { kind: "call", name: "incr", args: ["k", "-5"], options: {} }],
+  ["incr k --initial -5", { kind: "call", name: "incr", args: ["k"], options: { initial: "-5" } }],
+  ["range q -10 -1", { kind: "call", name: "range", args: ["q", "-10", "-1"], options: {} }],
+  ["del a b c", { kind: "call", name: "del", args: ["a", "b", "c"], options: {} }],
+  ["scan", { kind: "call", name: "scan", args: [], options: {} }],
+])("prism %s", async (line, command) => {
+  expect(await parseCommand(line === "" ? [] : line.split(" "))).toEqual(command);
 });
 
 test.each<[string[], string, string | undefined]>([
@@ -57,8 +72,12 @@ test.each<[string[], string, string | undefined]>([
   [["serve", "--color"], "unknown option '--color'", "serve"],
   [["serve", "--lisen", ":1"], "unknown option '--lisen'; did you mean \"--listen\"?", "serve"],
   [["serve", "--memory", "--confg=f"], "unknown option '--confg'; did you mean \"--config\"?", "serve"],
-  [["help", "srve"], 'no help for "srve"; expected one of: serve, config, auth', undefined],
-  [["help", "serve", "now"], 'unexpected argument "now"', undefined],
+  [
+    ["help", "srve"],
+    `no help for "srve"; did you mean "serve"? expected one of: ${WORDS.join(", ")}`,
+    undefined,
+  ],
+  [["help", "serve", "now"], 'unexpected argument "now"', "help"],
   [["serve", "-p"], "unknown option '-p'", "serve"],
   [["serve", "--listen"], "option '--listen <value>' argument missing", "serve"],
   [["serve", "--listen", "--memory"], "option '--listen' argument is ambiguous", "serve"],
@@ -70,10 +89,10 @@ test.each<[string[], string, string | undefined]>([
     'option --admin: expected "host:port", "[ipv6]:port" or ":port", with a port from 0 to 65535',
     "config",
   ],
-  [["config"], '"config" needs a command: config check FILE', "config"],
+  [["config"], '"config" needs a command; expected: config check FILE', "config"],
   [["config", "show"], 'unknown command "config show"; expected: config check FILE', "config"],
-  [["config", "check"], '"config check" needs a file name', "config"],
-  [["config", "check", ""], '"config check" needs a file name', "config"],
+  [["config", "check"], '"config check" needs FILE', "config"],
+  [["config", "check", ""], '"config check" needs FILE', "config"],
   [["config", "check", "a", "b"], 'unexpected argument "b"', "config"],
   [["config", "check", "a", "--memory"], "unknown option '--memory'", "config"],
   [["auth"], '"auth" needs a command; expected: auth hash', "auth"],
@@ -83,50 +102,51 @@ test.each<[string[], string, string | undefined]>([
     '"auth hash" takes no key as an argument, where others can read it; use --stdin',
     "auth",
   ],
-])("prism %j is refused", (argv, message, topic) => {
-  expect(usageError(argv)).toEqual([message, topic]);
+  [["get"], '"get" needs KEY', "get"],
+  [["get", ""], '"get" needs KEY', "get"],
+  [["get", "a", "b"], 'unexpected argument "b"', "get"],
+  [["get", "a", "--jsn"], "unknown option '--jsn'; did you mean \"--json\"?", "get"],
+  [["del"], '"del" needs KEY', "del"],
+  [["gte", "a"], 'unknown command "gte"; did you mean "get"?', undefined],
+])("prism %j is refused", async (argv, message, topic) => {
+  expect(await usageError(argv)).toEqual([message, topic]);
 });
 
 describe("help", () => {
-  test("the whole names every command and exit code, and ends with a line feed", () => {
+  test("the whole names every command and exit code, and ends with a line feed", async () => {
     for (const part of [
-      "prism serve",
+      ...WORDS.map((word) => `prism ${word}`),
       "prism config check FILE",
-      "prism auth hash",
-      "prism version",
-      "\n  0  ",
-      "\n  1  ",
-      "\n  2  ",
+      ...[0, 1, 2, 3, 4, 5, 6].map((code) => `\n  ${code}  `),
     ]) {
-      expect(helpText()).toContain(part);
+      expect(await helpText()).toContain(part);
     }
-    expect(helpText()).toMatch(/\n$/);
-    expect(helpText("config")).toContain("prism config check [--diff [--admin HOST:PORT]] FILE");
+    expect(await helpText()).toMatch(/\n$/);
+    expect(await helpText("config")).toContain("usage: prism config check FILE [options]");
+    expect(await helpText("set")).toContain("  --address HOST:PORT [PRISM_ADDRESS]\n");
+    expect(await helpText("set")).toContain("without a flag:\n  PRISM_TOKEN\n");
   });
 
-  test("that of serve names every flag and variable, and every flag in it is taken", () => {
+  test("that of serve names every flag and variable, and every flag in it is taken", async () => {
+    const text = await helpText("serve");
     for (const { flag, env, argument = "", help } of SOURCES) {
-      expect(helpText("serve")).toContain(env);
-      expect(helpText("serve").replace(/\s+/g, " ")).toContain(help);
+      expect(text).toContain(env);
+      expect(text.replace(/\s+/g, " ")).toContain(help);
       if (flag === undefined) {
         continue;
       }
-      expect(helpText("serve")).toContain(`${flag} ${argument}`.trimEnd());
-      expect(parseCommand(["serve", ...(argument === "" ? [flag] : [flag, "x"])])).toMatchObject({
+      expect(text).toContain(`${flag} ${argument}`.trimEnd());
+      expect(await parseCommand(["serve", ...(argument === "" ? [flag] : [flag, "x"])])).toMatchObject({
         kind: "serve",
       });
     }
   });
 
-  test("no line is too long for a terminal", () => {
-    for (const topic of [undefined, "serve", "config", "auth"] as const) {
-      expect(
-        Math.max(
-          ...helpText(topic)
-            .split("\n")
-            .map((line) => line.length),
-        ),
-      ).toBeLessThanOrEqual(96);
+  test("no line is too long for a terminal", async () => {
+    for (const topic of [undefined, ...WORDS]) {
+      for (const line of (await helpText(topic)).split("\n")) {
+        expect(line.length).toBeLessThanOrEqual(96);
+      }
     }
   });
 });

@@ -1,10 +1,14 @@
-import { parseArgs } from "node:util";
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { type CommandName, type CommandRow, commandsOf, optionsOf, WORDS } from "./command/table.ts";
 import { ADDRESS_FORMAT, type Address, parseAddress } from "./config/address.ts";
-import { type Flags, SOURCES } from "./config/settings.ts";
-import { nearest } from "./nearest.ts";
+import type { Flags } from "./config/settings.ts";
+import { nearest, oneOf } from "./nearest.ts";
 
-/** A command with its own help text. */
-export type Topic = "serve" | "config" | "auth";
+/** A command that calls a gateway. */
+export type CallName = Exclude<CommandName, "serve" | "config check" | "auth hash" | "help" | "version">;
+
+/** The options that were given, by their names. True = one without a value. */
+export type Options = Readonly<Record<string, string | boolean | undefined>>;
 
 /** A parsed command line. */
 export type Command =
@@ -19,18 +23,25 @@ export type Command =
    * `undefined` = where the file says.
    */
   | { readonly kind: "config-diff"; readonly file: string; readonly admin: Address | undefined }
+  /** Call a gateway. `args` are as many as the command takes. */
+  | {
+      readonly kind: "call";
+      readonly name: CallName;
+      readonly args: readonly string[];
+      readonly options: Options;
+    }
   /** Print {@link helpText} of `topic`; `undefined` = the program's. */
-  | { readonly kind: "help"; readonly topic: Topic | undefined }
+  | { readonly kind: "help"; readonly topic: string | undefined }
   /** Print the version. */
   | { readonly kind: "version" };
 
 /** The command line is wrong; the message names the part. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
-  /** The help text to point to; `undefined` = the program's. */
-  readonly topic: Topic | undefined;
+  /** The command whose help has more; `undefined` = the program's. */
+  readonly topic: string | undefined;
 
-  constructor(message: string, topic?: Topic) {
+  constructor(message: string, topic?: string) {
     super(message);
     this.topic = topic;
   }
@@ -42,145 +53,148 @@ export class UsageError extends Error {
  *
  * @throws {UsageError}
  */
-export function parseCommand(argv: readonly string[]): Command {
-  const [command, ...rest] = argv;
-  switch (command) {
-    case undefined:
-    case "--help":
-    case "-h":
-      return { kind: "help", topic: undefined };
+export async function parseCommand(argv: readonly string[]): Promise<Command> {
+  const [word, ...rest] = argv;
+  if (word === undefined || word === "--help" || word === "-h") {
+    return { kind: "help", topic: undefined };
+  }
+  if (word === "--version") {
+    return { kind: "version" };
+  }
+  if (word.startsWith("-")) {
+    throw new UsageError(`unknown option "${word}"; options come after the command`);
+  }
+  const rows = commandsOf(word);
+  const [first] = rows;
+  if (first === undefined) {
+    const meant = nearest(word, WORDS);
+    throw new UsageError(
+      `unknown command "${word}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
+    );
+  }
+  if (first.name === word) {
+    return parseRest(first, word, rest);
+  }
+  const [action, ...further] = rest;
+  const row = rows.find(({ name }) => name === `${word} ${action}`);
+  if (row !== undefined) {
+    return parseRest(row, word, further);
+  }
+  if (action === "--help" || action === "-h") {
+    return { kind: "help", topic: word };
+  }
+  const given =
+    action === undefined || action.startsWith("-")
+      ? `"${word}" needs a command`
+      : `unknown command "${word} ${action}"`;
+  throw new UsageError(`${given}; expected: ${rows.map(synopsis).join(", ")}`, word);
+}
+
+type NamedRow = ReturnType<typeof commandsOf>[number];
+
+/** Parses what comes behind the name of a command. */
+async function parseRest(row: NamedRow, topic: string, argv: readonly string[]): Promise<Command> {
+  const { args, options } = parseWords(topic, argv, toParserOptions(await optionsOf(row)));
+  if (options.help === true) {
+    return { kind: "help", topic };
+  }
+  if (row.name === "auth hash" && args.length > 0) {
+    // Not repeated: it may be a key, and messages end up in logs.
+    throw new UsageError(
+      '"auth hash" takes no key as an argument, where others can read it; use --stdin',
+      topic,
+    );
+  }
+  requireArgs(row, topic, args);
+  const [first = ""] = args;
+  switch (row.name) {
+    case "serve":
+      return toServe(options);
+    case "config check":
+      return toConfigCheck(first, options);
+    case "auth hash":
+      return { kind: "auth-hash", stdin: options.stdin === true };
     case "help":
-      return parseHelp(rest);
-    case "--version":
+      return toHelp(args[0]);
     case "version":
       return { kind: "version" };
-    case "serve":
-      return parseServe(rest);
-    case "config":
-      return parseConfig(rest);
-    case "auth":
-      return parseAuth(rest);
-    default: {
-      if (command.startsWith("-")) {
-        throw new UsageError(`unknown option "${command}"; options come after the command`);
-      }
-      const meant = nearest(command, COMMANDS);
-      throw new UsageError(
-        `unknown command "${command}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
-      );
-    }
+    default:
+      return { kind: "call", name: row.name, args, options };
   }
 }
 
-const TOPICS: readonly Topic[] = ["serve", "config", "auth"];
-const COMMANDS: readonly string[] = [...TOPICS, "help", "version"];
-
-function parseHelp([topic, ...further]: readonly string[]): Command {
-  if (further.length > 0) {
-    throw new UsageError(`unexpected argument "${further[0]}"`);
+/** Throws if there are too few arguments, or too many. */
+function requireArgs({ name, args: wanted }: CommandRow, topic: string, args: readonly string[]): void {
+  const missing = wanted.find((arg, index) => !arg.startsWith("[") && (args[index] ?? "") === "");
+  if (missing !== undefined) {
+    throw new UsageError(`"${name}" needs ${missing.replace("...", "")}`, topic);
   }
-  const known = TOPICS.find((name) => name === topic);
-  if (topic !== undefined && known === undefined) {
-    throw new UsageError(`no help for "${topic}"; expected one of: ${TOPICS.join(", ")}`);
+  if (args.length > wanted.length && wanted.at(-1)?.endsWith("...") !== true) {
+    throw new UsageError(`unexpected argument "${args[wanted.length]}"`, topic);
   }
-  return { kind: "help", topic: known };
 }
 
-const HELP_OPTION = { help: { type: "boolean", short: "h" } } as const;
-
-/** The flags of `serve` in node:util's form. */
-const SERVE_OPTIONS: Readonly<
-  Record<string, { readonly type: "boolean" | "string"; readonly short?: string }>
-> = {
-  ...HELP_OPTION,
-  ...Object.fromEntries(
-    SOURCES.flatMap(({ flag, argument }) =>
-      flag === undefined ? [] : [[flag.slice(2), { type: argument === undefined ? "boolean" : "string" }]],
-    ),
-  ),
-};
-
-function parseServe(argv: readonly string[]): Command {
-  const { values, positionals } = strictly("serve", argv, SERVE_OPTIONS, () =>
-    parseArgs({ args: [...argv], allowPositionals: true, options: SERVE_OPTIONS }),
-  );
-  const { help, config: file, ...flags } = values;
-  if (help === true) {
-    return { kind: "help", topic: "serve" };
-  }
-  if (positionals.length > 0) {
-    throw new UsageError(`unexpected argument "${positionals[0]}"`, "serve");
-  }
+function toServe({ config: file, ...flags }: Options): Command {
   if (file === "") {
     throw new UsageError("option --config needs a file name", "serve");
   }
-  return { kind: "serve", file: typeof file === "string" ? file : undefined, flags: { ...flags } };
+  return { kind: "serve", file: typeof file === "string" ? file : undefined, flags };
 }
 
-const CONFIG_OPTIONS = { ...HELP_OPTION, diff: { type: "boolean" }, admin: { type: "string" } } as const;
-
-function parseConfig(argv: readonly string[]): Command {
-  const { values, positionals } = strictly("config", argv, CONFIG_OPTIONS, () =>
-    parseArgs({ args: [...argv], allowPositionals: true, options: CONFIG_OPTIONS }),
-  );
-  if (values.help === true) {
-    return { kind: "help", topic: "config" };
-  }
-  const [action, file, ...further] = positionals;
-  if (action === undefined) {
-    throw new UsageError('"config" needs a command: config check FILE', "config");
-  }
-  if (action !== "check") {
-    throw new UsageError(`unknown command "config ${action}"; expected: config check FILE`, "config");
-  }
-  if (file === undefined || file === "") {
-    throw new UsageError('"config check" needs a file name', "config");
-  }
-  if (further.length > 0) {
-    throw new UsageError(`unexpected argument "${further[0]}"`, "config");
-  }
-  const { diff = false, admin } = values;
-  if (!diff) {
+function toConfigCheck(file: string, { diff, admin }: Options): Command {
+  if (diff !== true) {
     if (admin !== undefined) {
       throw new UsageError("option --admin goes with --diff", "config");
     }
     return { kind: "config-check", file };
   }
-  const address = admin === undefined ? undefined : parseAddress(admin);
+  const address = typeof admin === "string" ? parseAddress(admin) : undefined;
   if (admin !== undefined && address === undefined) {
     throw new UsageError(`option --admin: expected ${ADDRESS_FORMAT}`, "config");
   }
   return { kind: "config-diff", file, admin: address };
 }
 
-const AUTH_OPTIONS = { ...HELP_OPTION, stdin: { type: "boolean" } } as const;
-
-function parseAuth(argv: readonly string[]): Command {
-  const { values, positionals } = strictly("auth", argv, AUTH_OPTIONS, () =>
-    parseArgs({ args: [...argv], allowPositionals: true, options: AUTH_OPTIONS }),
-  );
-  if (values.help === true) {
-    return { kind: "help", topic: "auth" };
+function toHelp(topic: string | undefined): Command {
+  if (topic !== undefined && !WORDS.includes(topic)) {
+    throw new UsageError(`no help for "${topic}"; ${oneOf(WORDS, topic)}`);
   }
-  const [action, ...further] = positionals;
-  if (action !== "hash") {
-    const given = action === undefined ? '"auth" needs a command' : `unknown command "auth ${action}"`;
-    throw new UsageError(`${given}; expected: auth hash`, "auth");
-  }
-  if (further.length > 0) {
-    // Not repeated: it may be a key, and messages end up in logs.
-    throw new UsageError(
-      '"auth hash" takes no key as an argument, where others can read it; use --stdin',
-      "auth",
-    );
-  }
-  return { kind: "auth-hash", stdin: values.stdin === true };
+  return { kind: "help", topic };
 }
 
+function toParserOptions(rows: Awaited<ReturnType<typeof optionsOf>>): ParseArgsOptionsConfig {
+  return Object.fromEntries(
+    rows.flatMap(({ name, argument, short }) =>
+      name === undefined
+        ? []
+        : [[name, { type: argument === undefined ? "boolean" : "string", ...(short && { short }) }]],
+    ),
+  );
+}
+
+/**
+ * Stands before a negative number, which node:util would take for an option. No argument of a
+ * program can have it.
+ */
+const MARK = "\0";
+const MARKED = /^\0(?=-)/;
+
 /** Runs parseArgs. Its errors become UsageErrors with the first sentence of their message. */
-function strictly<T>(topic: Topic, argv: readonly string[], options: object, parse: () => T): T {
+function parseWords(topic: string, argv: readonly string[], options: ParseArgsOptionsConfig) {
+  const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
+  const args = argv.map((arg, index) => (index < end && /^-\d/.test(arg) ? MARK + arg : arg));
+  const unmarked = (text: string) => text.replace(MARKED, "");
   try {
-    return parse();
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
+    return {
+      args: positionals.map(unmarked),
+      options: Object.fromEntries(
+        Object.entries(values).map(([name, value]): [string, string | boolean] => [
+          name,
+          typeof value === "boolean" ? value : unmarked(String(value)),
+        ]),
+      ),
+    };
   } catch (error) {
     if (!(error instanceof TypeError) || !("code" in error)) {
       throw error;
@@ -200,95 +214,7 @@ function nearestOption(argv: readonly string[], known: readonly string[]): strin
   return unknown?.kind === "option" ? nearest(unknown.name, known) : undefined;
 }
 
-/**
- * The help text of the program (`undefined`) or of a command: flags, variables and exit codes. Ends
- * with a line feed.
- */
-export function helpText(topic?: Topic): string {
-  switch (topic) {
-    case undefined:
-      return MAIN_HELP;
-    case "serve":
-      return serveHelp();
-    case "config":
-      return CONFIG_HELP;
-    case "auth":
-      return AUTH_HELP;
-  }
-}
-
-const MAIN_HELP = `prism: a data access gateway
-
-usage:
-  prism serve [options]      run the gateway
-  prism config check FILE    check a configuration file; with --diff: what would it change?
-  prism auth hash            make an API key and the hash for the configuration
-  prism version              print the version
-  prism help [COMMAND]       print this, or the help of a command
-
-exit codes:
-  0  done, or stopped as asked
-  1  failed while running
-  2  wrong command line or configuration
-  3  config check --diff: the file would change something
-`;
-
-const CONFIG_HELP = `usage: prism config check [--diff [--admin HOST:PORT]] FILE
-
-Checks a configuration file the way "prism serve" would, with the same environment
-variables, and prints every problem as file:line:column. Opens no store and no port.
-
-options:
-  --diff
-      also ask a running gateway for its configuration, and print what the file would
-      change there and what of it needs a restart. The gateway's own flags and variables
-      stay what they are. Secrets are not compared
-  --admin HOST:PORT
-      the gateway's admin port; without it admin.listen_address of the file. Where the
-      gateway asks who calls, the variable PRISM_ADMIN_KEY has a key of a viewer
-  -h, --help
-      print this
-
-Exit code 0: usable, and nothing would change; 1: the gateway does not answer;
-2: not usable; 3: usable, and something would change.
-`;
-
-const AUTH_HELP = `usage: prism auth hash [--stdin]
-
-Makes a new random API key and prints it with its hash. The hash goes into the
-configuration (auth.api_keys), the key to its caller, and nowhere else.
-
-options:
-  --stdin
-      hash the key on standard input, and make none
-  -h, --help
-      print this
-`;
-
-/** Lines of at most 90 characters, indented under what they explain. */
-function wrapped(text: string): string {
-  return text.replace(/(.{1,84})(?: |$)/g, "      $1\n");
-}
-
-function serveHelp(): string {
-  const flags = SOURCES.flatMap(({ flag, argument = "", env, help }) =>
-    flag === undefined ? [] : [`  ${`${flag} ${argument}`.trimEnd()} [${env}]\n${wrapped(help)}`],
-  );
-  const variables = SOURCES.flatMap(({ flag, env, help }) =>
-    flag === undefined ? [`  ${env}\n${wrapped(help)}`] : [],
-  );
-  return `usage: prism serve [options]
-
-Runs the gateway. A flag wins over its environment variable (in brackets), that over
-the configuration file, and that over the default.
-
-options:
-${flags.join("")}  -h, --help
-      print this
-
-environment variables without a flag:
-${variables.join("")}
-Without --memory, --data-dir or a database in the file, data is in ./data/prism.db, next
-to the configuration file or, without one, in the current folder.
-`;
+/** `config check FILE`. */
+function synopsis({ name, args }: CommandRow): string {
+  return [name, ...args].join(" ");
 }

@@ -9,30 +9,15 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { freePorts } from "../tests/helpers/port.ts";
-import { NODE_FLAGS, NODE_VARIABLES, spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
+import {
+  MAIN,
+  NODE_FLAGS,
+  NODE_VARIABLES,
+  prism,
+  spawnServer,
+  temporaryFolder,
+} from "../tests/helpers/process.ts";
 import { waitFor } from "../tests/helpers/until.ts";
-
-const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs `prism` to its end, with `input` on its standard input. */
-function prism(args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ""): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [MAIN, ...args],
-      { env: { ...process.env, ...env } },
-      (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
-    );
-    // A program that reads nothing may be gone by now.
-    child.stdin?.on("error", () => {}).end(input);
-  });
-}
 
 async function call(address: string, method: string, request: object): Promise<unknown> {
   const response = await fetch(

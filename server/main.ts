@@ -1,12 +1,11 @@
 import { closeSync, openSync } from "node:fs";
 import type { Logger } from "pino";
 import type { App } from "./app.ts";
-import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
-import { helpText, parseCommand, UsageError } from "./cli.ts";
+import { parseCommand, UsageError } from "./cli.ts";
+import { CommandError, EXIT, type ExitCode } from "./command/exit-codes.ts";
+import { helpText } from "./command/help.ts";
 import { type Address, hostPort } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
-import { renderChange } from "./config/diff.ts";
-import { loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Flags } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
@@ -14,33 +13,37 @@ import { endLogOutput } from "./log-output.ts";
 import { firstSignal } from "./signals.ts";
 import { readVersion } from "./version.ts";
 
-/**
- * Exit codes: 0 done, 1 the server could not run or be asked, 2 the command line or the
- * configuration is wrong, 3 a compared configuration differs.
- */
-const FAILED = 1;
-const MISUSED = 2;
-const DIFFERENT = 3;
-
+// What only some commands need is imported late: the others answer at once.
 async function main(argv: readonly string[]): Promise<void> {
-  const command = parseCommand(argv);
+  const command = await parseCommand(argv);
   switch (command.kind) {
     case "serve":
-      return serve(command.file, command.flags);
+      try {
+        return await serve(command.file, command.flags);
+      } finally {
+        endLogOutput();
+      }
     case "config-check": {
+      const { loadConfig } = await import("./config/load.ts");
       loadConfig({ file: command.file, env: process.env, flags: {}, cwd: process.cwd() });
       process.stdout.write(`${command.file}: ok\n`);
       return;
     }
     case "auth-hash": {
+      const { createApiKey, hashApiKey } = await import("./auth/api-keys.ts");
       const key = command.stdin ? await readKey() : createApiKey();
       process.stdout.write(`${command.stdin ? "" : `key:  ${key}\n`}hash: ${hashApiKey(key)}\n`);
       return;
     }
     case "config-diff":
       return printDiff(command.file, command.admin);
+    case "call": {
+      const { runCall } = await import("./command/run.ts");
+      process.exitCode = await runCall(command);
+      return;
+    }
     case "help":
-      process.stdout.write(helpText(command.topic));
+      process.stdout.write(await helpText(command.topic));
       return;
     case "version":
       process.stdout.write(`${readVersion()}\n`);
@@ -73,17 +76,18 @@ async function readKey(): Promise<string> {
 
 async function printDiff(file: string, admin: Address | undefined): Promise<void> {
   const { compareWithRunning } = await import("./compare.ts");
+  const { renderChange } = await import("./config/diff.ts");
   const { asked, changes } = await compareWithRunning(file, admin, process.env, process.cwd());
   const same = changes.length === 0;
   const what = `${same ? "and" : "but not"} what is in force at ${asked}`;
   process.stdout.write([`${file}: ok, ${what}`, ...changes.map(renderChange), ""].join("\n"));
-  process.exitCode = same ? 0 : DIFFERENT;
+  process.exitCode = same ? EXIT.done : EXIT.different;
 }
 
 async function serve(file: string | undefined, flags: Flags): Promise<void> {
+  const { loadConfig } = await import("./config/load.ts");
   const source = { file, env: process.env, flags, cwd: process.cwd() };
   const config = loadConfig(source);
-  // Imported late: the other commands need no server and answer at once.
   const { createApp } = await import("./app.ts");
   const { createLog } = await import("./log.ts");
   const { createReloads } = await import("./reloads.ts");
@@ -157,16 +161,20 @@ function tryThis(config: Config, port: number): string {
 }
 
 /** Reports an error to the operator on standard error, with a stack only for a defect. */
-function report(error: unknown): number {
+function report(error: unknown): ExitCode {
   if (error instanceof UsageError || error instanceof ConfigError) {
     process.stderr.write(`${error.message}\n`);
-    return MISUSED;
+    return EXIT.misused;
+  }
+  if (error instanceof CommandError) {
+    process.stderr.write(`prism: ${error.message}\n`);
+    return error.exitCode;
   }
   const expected = error instanceof PrismError || (error instanceof Error && "syscall" in error);
   process.stderr.write(
     `prism: ${error instanceof Error ? (expected ? error.message : error.stack) : String(error)}\n`,
   );
-  return FAILED;
+  return EXIT.failed;
 }
 
 try {
@@ -174,4 +182,3 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
-endLogOutput();

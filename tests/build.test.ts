@@ -97,7 +97,7 @@ describe("what `make build` makes", () => {
     expect(paths).toEqual(
       expect.arrayContaining(["LICENSE", "README.md", "docs/backends.md", "dist/server/prism.cjs"]),
     );
-    expect(paths.filter((path) => /\.test\.|testing|client\/(node|web)/.test(path))).toEqual([]);
+    expect(paths.filter((path) => /\.test\.|testing|client\/web/.test(path))).toEqual([]);
     const map = JSON.parse(await readFile(join(gateway, "dist/server/main.js.map"), "utf8"));
     expect(map.sourcesContent).toEqual([await readFile(join(ROOT, "server/main.ts"), "utf8")]);
   });

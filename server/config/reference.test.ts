@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { helpText } from "../cli.ts";
+import { helpText } from "../command/help.ts";
 import { loadConfig } from "./load.ts";
 import { type Setting, settingsOf } from "./setting.ts";
 import { SETTINGS, SOURCES } from "./settings.ts";
@@ -61,11 +61,11 @@ describe("every declaration", () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  test("of a limit with a flag is all that it takes: help, bounds, text and number", () => {
+  test("of a limit with a flag is all that it takes: help, bounds, text and number", async () => {
     // A schema without a call of `setting` is no setting.
     const undeclared = z.strictObject({ max_things: z.number().default(3) });
     expect(settingsOf(undeclared)).toEqual([]);
-    expect(helpText("serve")).toContain("PRISM_MAX_VALUE_BYTES");
+    expect(await helpText("serve")).toContain("PRISM_MAX_VALUE_BYTES");
     const load = (text: string) =>
       loadConfig({ env: { PRISM_MAX_VALUE_BYTES: text }, flags: {}, cwd: "/", checkFiles: false });
     expect(load("1024").limits.maxValueBytes).toBe(1024);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -24,6 +24,41 @@ export const NODE_VARIABLES: readonly string[] = FIRST_LINE.filter((word) => wor
 /** The environment of a program that is started like `prism`. */
 export function nodeEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, ...Object.fromEntries(NODE_VARIABLES.map((each) => each.split("="))) };
+}
+
+/** How a run of `prism` ended. */
+export interface Outcome<Output = string> {
+  readonly code: number;
+  readonly stdout: Output;
+  readonly stderr: string;
+}
+
+/** Runs `prism` to its end, with `input` on its standard input. */
+export async function prism(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input: string | Uint8Array = "",
+): Promise<Outcome> {
+  const outcome = await prismBytes(args, env, input);
+  return { ...outcome, stdout: outcome.stdout.toString() };
+}
+
+/** As {@link prism}, with the bytes of its standard output. */
+export function prismBytes(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input: string | Uint8Array = "",
+): Promise<Outcome<Buffer>> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args],
+      { env: { ...process.env, ...env }, encoding: "buffer", maxBuffer: 64 * 1024 * 1024 },
+      (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr: stderr.toString() }),
+    );
+    // A program that reads nothing may be gone by now.
+    child.stdin?.on("error", () => {}).end(input);
+  });
 }
 
 /** `prism` in its own process. Disposing kills it. */

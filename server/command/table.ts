@@ -1,0 +1,229 @@
+/** An option of a command, or a variable that it reads. */
+export interface OptionRow {
+  /** Without dashes. `undefined` = there is a variable only. */
+  readonly name: string | undefined;
+  readonly short?: string;
+  /** What stands for its value in the help. `undefined` = it takes none. */
+  readonly argument?: string | undefined;
+  /** The variable that is read where the option is absent. */
+  readonly env?: string;
+  readonly help: string;
+}
+
+/** A command of the program. Parsing and help derive from it. */
+export interface CommandRow {
+  /** One word, or two where commands belong together: `ns list`. */
+  readonly name: string;
+  /** `NAME` is needed, `[NAME]` may be left out, and `...` behind the last one is any number. */
+  readonly args: readonly string[];
+  /** A line for the list of commands. */
+  readonly summary: string;
+  /** What else to know. The help breaks its lines. */
+  readonly about?: string;
+  /** Read late where many files declare them. */
+  readonly options: readonly OptionRow[] | (() => Promise<readonly OptionRow[]>);
+}
+
+/** What every command has. */
+export const HELP_OPTION: OptionRow = { name: "help", short: "h", help: "print this" };
+
+const JSON_OPTION: OptionRow = { name: "json", help: "print JSON, one object a line" };
+
+const CONNECTION: readonly OptionRow[] = [
+  {
+    name: "address",
+    argument: "HOST:PORT",
+    env: "PRISM_ADDRESS",
+    help: "the gateway's data port, or a URL with http or https (default 127.0.0.1:8980)",
+  },
+  {
+    name: "namespace",
+    argument: "NAME",
+    env: "PRISM_NAMESPACE",
+    help: "the namespace (default: default)",
+  },
+  {
+    name: "token-file",
+    argument: "FILE",
+    help: "a file with the API key or token to show; without it the variable PRISM_TOKEN has it",
+  },
+  { name: undefined, env: "PRISM_TOKEN", help: "the API key or token to show" },
+];
+
+const DATA: readonly OptionRow[] = [...CONNECTION, JSON_OPTION];
+
+const VALUE_FILE: OptionRow = {
+  name: "file",
+  argument: "FILE",
+  help: "read the value from this file, every byte of it",
+};
+
+const TTL: OptionRow = {
+  name: "ttl",
+  argument: "SECONDS",
+  help: "expire after whole seconds; without it or with 0: never",
+};
+
+const VALUE_ABOUT =
+  'The value is the argument, or every byte of standard input if the argument is "-" or absent, or of --file. A value that begins with "-" comes behind "--".';
+
+/** Reads the settings late, because they load the whole schema of the configuration. */
+async function serveOptions(): Promise<readonly OptionRow[]> {
+  const { SOURCES } = await import("../config/settings.ts");
+  return SOURCES.map(({ flag, argument, env, help }) => ({
+    name: flag?.slice(2),
+    argument,
+    env,
+    help,
+  }));
+}
+
+/** Every command, in the order of the help. */
+export const COMMANDS = [
+  {
+    name: "serve",
+    args: [],
+    summary: "run the gateway",
+    about:
+      "A flag wins over its environment variable (in brackets), that over the configuration file, and that over the default. Without --memory, --data-dir or a database in the file, data is in ./data/prism.db, next to the configuration file or, without one, in the current folder.",
+    options: serveOptions,
+  },
+  {
+    name: "config check",
+    args: ["FILE"],
+    summary: "check a configuration file, or what it would change",
+    about:
+      'The file is read the way "prism serve" would, with the same environment variables, and every problem is printed as file:line:column. No store and no port is opened. Exit code 0: usable, and nothing would change; 1: the gateway does not answer; 2: not usable; 3: usable, and something would change.',
+    options: [
+      {
+        name: "diff",
+        help: "also ask a running gateway for its configuration, and print what the file would change there and what of it needs a restart. The gateway's own flags and variables stay what they are. Secrets are not compared",
+      },
+      {
+        name: "admin",
+        argument: "HOST:PORT",
+        help: "the gateway's admin port; without it admin.listen_address of the file. Where the gateway asks who calls, the variable PRISM_ADMIN_KEY has a key of a viewer",
+      },
+    ],
+  },
+  {
+    name: "auth hash",
+    args: [],
+    summary: "make an API key and the hash for the configuration",
+    about:
+      "Both are printed. The key is random. The hash goes into the configuration (auth.api_keys), the key to its caller, and nowhere else.",
+    options: [{ name: "stdin", help: "hash the key on standard input, and make none" }],
+  },
+  {
+    name: "get",
+    args: ["KEY"],
+    summary: "print the value of an entry",
+    about:
+      "Prints the value's bytes as they are. On a terminal a line feed follows them. Exit code 4: there is no such entry.",
+    options: DATA,
+  },
+  {
+    name: "set",
+    args: ["KEY", "[VALUE]"],
+    summary: "write an entry",
+    about: VALUE_ABOUT,
+    options: [TTL, VALUE_FILE, ...DATA],
+  },
+  {
+    name: "del",
+    args: ["KEY..."],
+    summary: "delete entries",
+    about: "Prints how many there were. Exit code 4: there was none.",
+    options: DATA,
+  },
+  {
+    name: "exists",
+    args: ["KEY"],
+    summary: "tell whether there is an entry",
+    about: "Prints true or false. Exit code 4: there is none.",
+    options: DATA,
+  },
+  {
+    name: "ttl",
+    args: ["KEY"],
+    summary: "print the seconds until an entry expires",
+    about: 'Prints seconds with up to three decimals, or "never". Exit code 4: there is no such entry.',
+    options: DATA,
+  },
+  {
+    name: "incr",
+    args: ["KEY", "[NUMBER]"],
+    summary: "add to a counter",
+    about: "Adds the number, or 1, and prints the sum. An absent counter is made.",
+    options: [
+      { name: "initial", argument: "NUMBER", help: "where an absent counter starts (default 0)" },
+      TTL,
+      ...DATA,
+    ],
+  },
+  {
+    name: "scan",
+    args: ["[PREFIX]"],
+    summary: "print the entries whose keys begin with a prefix",
+    about:
+      "In the order of the keys. On a terminal a line is for people: long values are cut, and of bytes that are no text only their number is told. In a pipe, and with --json, a line is JSON.",
+    options: [
+      { name: "keys", help: "print keys without values" },
+      { name: "limit", argument: "NUMBER", help: "at most so many; without it or with 0: all" },
+      { name: "reverse", help: "the greatest key first" },
+      ...DATA,
+    ],
+  },
+  {
+    name: "count",
+    args: ["[PREFIX]"],
+    summary: "count the entries whose keys begin with a prefix",
+    options: DATA,
+  },
+  {
+    name: "push",
+    args: ["LIST", "[VALUE]"],
+    summary: "add a value at the right end of a list",
+    about: `Prints the new length. ${VALUE_ABOUT}`,
+    options: [{ name: "left", help: "add it at the left end" }, VALUE_FILE, ...DATA],
+  },
+  {
+    name: "pop",
+    args: ["LIST"],
+    summary: "take the value at the left end of a list",
+    about: "Prints the value as get does. Exit code 4: the list is empty.",
+    options: [{ name: "right", help: "take the one at the right end" }, ...DATA],
+  },
+  { name: "len", args: ["LIST"], summary: "print the length of a list", options: DATA },
+  {
+    name: "range",
+    args: ["LIST", "[START]", "[STOP]"],
+    summary: "print the values of a list",
+    about:
+      "From one place to another, both included. 0 is the leftmost place, -1 the rightmost; without them all. The form is that of scan.",
+    options: DATA,
+  },
+  {
+    name: "help",
+    args: ["[COMMAND]"],
+    summary: "print this, or the help of a command",
+    options: [],
+  },
+  { name: "version", args: [], summary: "print the version", options: [] },
+] as const satisfies readonly CommandRow[];
+
+/** The name of a command. */
+export type CommandName = (typeof COMMANDS)[number]["name"];
+
+/** The commands with this first word: one, or those that belong together. */
+export function commandsOf(word: string): readonly (CommandRow & { readonly name: CommandName })[] {
+  return COMMANDS.filter(({ name }) => name.split(" ")[0] === word);
+}
+
+/** The first words of all commands, each once. */
+export const WORDS: readonly string[] = [...new Set(COMMANDS.map(({ name }) => name.split(" ")[0] ?? ""))];
+
+/** The options of a command, its help and variables included. */
+export async function optionsOf({ options }: CommandRow): Promise<readonly OptionRow[]> {
+  return [...(typeof options === "function" ? await options() : options), HELP_OPTION];
+}
