@@ -1,6 +1,7 @@
 /** Several processes behind one port: `prism` in its own processes, on a real Redis. */
 import { writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
@@ -188,6 +189,24 @@ describe.runIf(canStartRedis())("two workers", () => {
     await waitFor(() => expect(workersOf(it.server)).toHaveLength(2));
     const messages = linesOf(it.server).map(({ msg }) => msg);
     expect(messages.filter((msg) => msg === "a worker does not answer")).toHaveLength(1);
+  });
+
+  test("connections beyond the bound are closed", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis, "limits: {max_connections: 2}\nnamespaces: [{name: default}]\n");
+    const [host, port] = it.server.address.split(":");
+    let closed = 0;
+    const sockets = Array.from({ length: 12 }, () =>
+      createConnection(Number(port), host)
+        .on("error", () => {})
+        .on("close", () => {
+          closed++;
+        }),
+    );
+    await waitFor(() => expect(closed).toBeGreaterThanOrEqual(8));
+    for (const socket of sockets) {
+      socket.destroy();
+    }
   });
 
   test("SIGTERM drains all of them: no call fails, and no process is left", SLOW, async () => {

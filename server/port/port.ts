@@ -56,7 +56,9 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   const http1 = new Http1Connections(handler, options.unsent);
   let draining = false;
 
-  server.maxConnections = options.maxConnections;
+  // Without `drop`, workers that are full would give a connection back and get it again without end.
+  // Node's types lack it.
+  Object.assign(server, { maxConnections: options.maxConnections, dropMaxConnection: true });
   server.on("drop", (dropped) =>
     options.onConnectionError(
       Object.assign(new Error("too many connections"), { code: "EMFILE" }),
