@@ -1,10 +1,10 @@
 /** Several processes behind one port: `prism` in its own processes, on a real Redis. */
-import { writeFileSync } from "node:fs";
+import { copyFileSync, renameSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
+import { MAIN, type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
 import { readPrometheusText } from "./helpers/prometheus-text.ts";
 import { canStartRedis, type RedisProcess, startRedis } from "./helpers/redis.ts";
 import { waitFor } from "./helpers/until.ts";
@@ -13,7 +13,7 @@ const SLOW = { timeout: 180_000 };
 const KEYVALUE = "/prism.interfaces.keyvalue.KeyValueBasicInterface";
 
 /** `prism` with two workers; `more` is added to its configuration. */
-async function start(redis: RedisProcess, more = "namespaces: [{name: default}]\n") {
+async function start(redis: RedisProcess, more = "namespaces: [{name: default}]\n", node?: string) {
   const folder = await temporaryFolder();
   const file = join(folder.path, "prism.yaml");
   const write = (text: string) =>
@@ -22,7 +22,7 @@ async function start(redis: RedisProcess, more = "namespaces: [{name: default}]\
       `server: {workers: 2, reload: sighup}\ncontrol: {type: file}\ndatabase: {type: redis, url: "${redis.url}"}\n${text}`,
     );
   write(more);
-  const server = await spawnServer(["--config", file]);
+  const server = await spawnServer(["--config", file], MAIN, [], node);
   return {
     server,
     file,
@@ -189,6 +189,30 @@ describe.runIf(canStartRedis())("two workers", () => {
     await waitFor(() => expect(workersOf(it.server)).toHaveLength(2));
     const messages = linesOf(it.server).map(({ msg }) => msg);
     expect(messages.filter((msg) => msg === "a worker does not answer")).toHaveLength(1);
+  });
+
+  test("one that cannot be started is tried again, and the others go on", SLOW, async () => {
+    await using redis = await startRedis();
+    await using folder = await temporaryFolder();
+    const node = join(folder.path, "node");
+    copyFileSync(process.execPath, node);
+    await using it = await start(redis, undefined, node);
+    renameSync(node, `${node}.away`);
+    const [victim = 0] = workersOf(it.server);
+    process.kill(victim, "SIGKILL");
+    await waitFor(() =>
+      expect(linesOf(it.server)).toContainEqual(
+        expect.objectContaining({
+          msg: "a worker has ended; it is replaced",
+          err: expect.objectContaining({ code: "ENOENT" }),
+        }),
+      ),
+    );
+    const caller = connect(it.server);
+    expect(await caller.call("Set", set(""))).toEqual({ success: true });
+    caller.close();
+    renameSync(`${node}.away`, node);
+    await waitFor(() => expect(workersOf(it.server)).toHaveLength(2));
   });
 
   test("connections beyond the bound are closed", SLOW, async () => {

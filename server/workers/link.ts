@@ -144,7 +144,7 @@ export class Link<Here extends LinkCalls, There extends LinkCalls> {
 }
 
 function cut(): PrismError {
-  return new PrismError("store_unavailable", "the other process has ended");
+  return new PrismError("store_unavailable", "a process of the gateway has ended");
 }
 
 function failureOf(error: unknown): Failure {

@@ -1,5 +1,4 @@
 import cluster, { type Worker } from "node:cluster";
-import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -24,9 +23,12 @@ const START_TIMEOUT_MS = 60_000;
 /** A change of namespaces waits no longer for a worker. */
 const NAMESPACES_TIMEOUT_MS = 5_000;
 
-/** How often a worker is asked whether it lives, and how long it may take to answer. */
+/**
+ * How often a worker is asked whether it lives, and how many answers may be missing. They are
+ * counted, because time also passes while the primary itself is stopped.
+ */
 const LOOK_MS = 2_000;
-const SILENCE_MS = 10_000;
+const MAX_UNANSWERED = 5;
 
 /** After its grace time a worker has so long to close its stores. */
 const CLOSE_MS = 5_000;
@@ -48,6 +50,16 @@ interface Running {
   readonly link: Link<PrimaryCalls, WorkerCalls>;
   /** Whether it takes calls. */
   isReady: boolean;
+  /** How often it was asked since its last answer whether it lives. */
+  unanswered: number;
+}
+
+/** How a process ended, for the log. With `err` it never took calls. */
+interface End {
+  readonly worker_pid?: number | undefined;
+  readonly code?: number | null;
+  readonly signal?: string | null;
+  readonly err?: unknown;
 }
 
 /** The place of a worker. Its process may be another one after a while. */
@@ -68,6 +80,7 @@ export class Workers {
   readonly #quotas = new WorkerQuotas();
   readonly #places: readonly Place[];
   #config: ConfigSource;
+  #isListening = false;
   #isEnding = false;
   readonly #ending = new AbortController();
   #replaced = 0;
@@ -115,6 +128,7 @@ export class Workers {
         return promise;
       }),
     );
+    this.#isListening = true;
     const [address] = addresses;
     if (address === undefined) {
       throw new TypeError("there is no worker");
@@ -214,7 +228,7 @@ export class Workers {
     this.#ending.abort();
   }
 
-  /** `started` and `failed` hear of the first start. */
+  /** `started` or `failed` hears of the first start. One that fails is not tried again. */
   async #keepRunning(
     place: Place,
     started: (address: AddressInfo) => void,
@@ -222,52 +236,63 @@ export class Workers {
   ): Promise<void> {
     const { log } = this.#options;
     let pauseMs = 0;
-    let hasStarted = false;
     while (!this.#isEnding) {
       const bornMs = performance.now();
-      const worker = cluster.fork();
-      const ended = once(worker, "exit");
-      const running = this.#connect(place, worker);
-      try {
-        started(await running.link.ask("start", this.#config, START_TIMEOUT_MS));
-        running.isReady = true;
-        hasStarted = true;
-        log.info({ worker: place.number, worker_pid: worker.process.pid }, "a worker takes calls");
-      } catch (err) {
-        // Who waits for the first start is told there.
-        failed(err);
-        if (hasStarted && !this.#isEnding) {
-          log.error({ worker: place.number, err }, "a worker cannot start");
-        }
-        worker.process.kill("SIGKILL");
-      }
-      const looking = setInterval(() => this.#look(running), LOOK_MS);
-      const [code, signal] = await ended;
-      clearInterval(looking);
+      const end: End = await this.#run(place, started).catch((err) => ({ err }));
       place.running = undefined;
+      if (!this.#isListening && "err" in end) {
+        this.#end();
+        failed(end.err);
+      }
       if (this.#isEnding) {
         return;
       }
-      log.error(
-        { worker: place.number, worker_pid: worker.process.pid, code, signal },
-        "a worker has ended; it is replaced",
-      );
+      log.error({ worker: place.number, ...end }, "a worker has ended; it is replaced");
       const wasSound = performance.now() - bornMs >= SOUND_MS;
       pauseMs = wasSound ? 0 : Math.min(Math.max(FIRST_PAUSE_MS, 2 * pauseMs), MAX_PAUSE_MS);
       await delay(pauseMs, undefined, { signal: this.#ending.signal }).catch(() => {});
-      this.#replaced++;
+      this.#replaced += this.#isEnding ? 0 : 1;
     }
   }
 
-  /** Ends a worker that takes calls and answers nothing. */
-  #look({ worker, link, isReady }: Running): void {
-    if (isReady) {
-      link.ask("load", undefined, SILENCE_MS).catch((err) => {
-        if (worker.isConnected() && worker.process.kill("SIGKILL")) {
-          this.#options.log.error({ worker_pid: worker.process.pid, err }, "a worker does not answer");
-        }
-      });
+  /** Runs a process to its end. `started` hears when it takes calls. */
+  async #run(place: Place, started: (address: AddressInfo) => void): Promise<End> {
+    const { log } = this.#options;
+    const worker = cluster.fork();
+    const ended = endOf(worker);
+    const running = this.#connect(place, worker);
+    try {
+      started(await running.link.ask("start", this.#config, START_TIMEOUT_MS));
+    } catch (err) {
+      worker.process.kill("SIGKILL");
+      return { err, ...(await ended) };
     }
+    running.isReady = true;
+    log.info({ worker: place.number, worker_pid: worker.process.pid }, "a worker takes calls");
+    const looking = setInterval(() => this.#look(running), LOOK_MS);
+    const end = await ended;
+    clearInterval(looking);
+    return end;
+  }
+
+  /** Ends a worker that takes calls and answers nothing. */
+  #look(running: Running): void {
+    const { worker, link, isReady } = running;
+    if (!isReady) {
+      return;
+    }
+    if (running.unanswered >= MAX_UNANSWERED) {
+      running.isReady = false;
+      this.#options.log.error({ worker_pid: worker.process.pid }, "a worker does not answer");
+      worker.process.kill("SIGKILL");
+      return;
+    }
+    running.unanswered++;
+    const answered = () => {
+      running.unanswered = 0;
+    };
+    // Its exit tells of one that has ended.
+    link.ask("load", undefined, 0).then(answered, () => {});
   }
 
   #connect(place: Place, worker: Worker): Running {
@@ -275,9 +300,7 @@ export class Workers {
       savedNamespaces: () => this.#options.savedNamespaces(),
       lease: async (request) => this.#quotas.lease(place.number, request),
     });
-    // A process that cannot be started ends as one that died.
-    worker.on("error", () => {});
-    const running = { worker, link, isReady: false };
+    const running = { worker, link, isReady: false, unanswered: 0 };
     place.running = running;
     return running;
   }
@@ -289,6 +312,19 @@ export class Workers {
   #ready(): readonly Running[] {
     return this.#all().filter(({ isReady }) => isReady);
   }
+}
+
+/** Resolves when a process has ended, or could not be started. */
+function endOf(worker: Worker): Promise<End> {
+  return new Promise((resolve) => {
+    worker.once("exit", (code, signal) => resolve({ worker_pid: worker.process.pid, code, signal }));
+    worker.on("error", (err) => {
+      // It has no exit then. Other errors are of a channel, whose process ends.
+      if (worker.process.pid === undefined) {
+        resolve({ err });
+      }
+    });
+  });
 }
 
 /** Without what the worker makes of it. */
