@@ -3,6 +3,7 @@ import { type App, createApp } from "../app.ts";
 import { withSettings } from "../config/config.ts";
 import { createLog } from "../log.ts";
 import { endLogOutput } from "../log-output.ts";
+import { Serial } from "../namespaces/serial.ts";
 import { firstSignal } from "../signals.ts";
 import type { PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { readFromPrimary } from "./catalogs.ts";
@@ -12,6 +13,8 @@ import { leasedFromPrimary } from "./quotas.ts";
 const starting = Promise.withResolvers<App>();
 // Without a start there is nothing that waits for it.
 starting.promise.catch(() => {});
+/** A worker that starts may be sent several configurations. */
+const configuring = new Serial(Number.POSITIVE_INFINITY, "configurations");
 let stopping: Promise<void> | undefined;
 
 const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls>(process, {
@@ -29,7 +32,8 @@ const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls
     return data;
   },
   async configure(source) {
-    await (await starting.promise).apply(withSettings(source, source.settings));
+    const app = await starting.promise;
+    await configuring.runAlways(() => app.apply(withSettings(source, source.settings)));
   },
   namespaces: async () => (await starting.promise).control.refresh(),
   load: async () => (await starting.promise).load(),
