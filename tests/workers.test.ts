@@ -185,6 +185,13 @@ describe.runIf(canStartRedis())("two workers", () => {
     await using it = await start(redis);
     const [victim = 0] = workersOf(it.server);
     process.kill(victim, "SIGSTOP");
+    // It is given one connection, which ends with it.
+    const callers = Array.from({ length: 4 }, () => connect(it.server));
+    const answers = await Promise.all(callers.map((caller) => caller.call("Set", set(""))));
+    expect(answers.filter((answer) => answer?.success !== true)).toEqual([undefined]);
+    for (const caller of callers) {
+      caller.close();
+    }
     await waitFor(() => expect(isRunning(victim)).toBe(false));
     await waitFor(() => expect(workersOf(it.server)).toHaveLength(2));
     const messages = linesOf(it.server).map(({ msg }) => msg);

@@ -1,3 +1,4 @@
+import type { SendHandle, Serializable } from "node:child_process";
 import cluster, { type Worker } from "node:cluster";
 import type { AddressInfo } from "node:net";
 import { extname } from "node:path";
@@ -260,6 +261,7 @@ export class Workers {
     const { log } = this.#options;
     const worker = cluster.fork();
     const ended = endOf(worker);
+    closeUntaken(worker);
     const running = this.#connect(place, worker);
     try {
       started(await running.link.ask("start", this.#config, START_TIMEOUT_MS));
@@ -324,6 +326,31 @@ function endOf(worker: Worker): Promise<End> {
         resolve({ err });
       }
     });
+  });
+}
+
+/**
+ * Ends the connection that a worker was given and has not taken when it dies; there is one at most.
+ * Without this Node waits for the worker's answer: it keeps the connection open, and does not tell
+ * that the channel has closed.
+ */
+function closeUntaken({ process }: Worker): void {
+  let given: unknown;
+  const { send } = process;
+  const sendAndNote = (...sent: [message: Serializable, handle?: SendHandle]) => {
+    given = sent[1] ?? given;
+    return send.apply(process, sent);
+  };
+  Object.assign(process, { send: sendAndNote });
+  // Before the cluster's own listener, which sends the next one.
+  process.prependListener("internalMessage", ({ ack }) => {
+    given = ack === undefined ? given : undefined;
+  });
+  process.once("exit", () => {
+    if (given instanceof Object && "close" in given && typeof given.close === "function") {
+      given.close();
+      process.emit("disconnect");
+    }
   });
 }
 
