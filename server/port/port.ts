@@ -56,8 +56,8 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
   const http1 = new Http1Connections(handler, options.unsent);
   let draining = false;
 
-  // Without `drop`, workers that are full would give a connection back and get it again without end.
-  // Node's types lack it.
+  // Without `drop`, workers that are full would give a connection back and get it again, without
+  // end. Node's types lack it.
   Object.assign(server, { maxConnections: options.maxConnections, dropMaxConnection: true });
   server.on("drop", (dropped) =>
     options.onConnectionError(
