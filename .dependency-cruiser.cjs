@@ -193,7 +193,7 @@ module.exports = {
       {
         path: "^(server|gen|client|http2)/",
         pathNot:
-          "^server/command/|^client/node\\.ts$|^server/(cli|version)\\.ts$|^server/config/(address|settings)\\.ts$",
+          "^server/command/|^client/node\\.ts$|^server/(admin-call|cli)\\.ts$|^server/config/(address|settings)\\.ts$",
       },
       "They know what a caller knows, and the options of the program.",
     ),

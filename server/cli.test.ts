@@ -59,6 +59,8 @@ test.each([
   ["range q -10 -1", { kind: "call", name: "range", args: ["q", "-10", "-1"], options: {} }],
   ["del a b c", { kind: "call", name: "del", args: ["a", "b", "c"], options: {} }],
   ["scan", { kind: "call", name: "scan", args: [], options: {} }],
+  ["ns list --json", { kind: "call", name: "ns list", args: [], options: { json: true } }],
+  ["ns -h", { kind: "help", topic: "ns" }],
 ])("prism %s", async (line, command) => {
   expect(await parseCommand(line === "" ? [] : line.split(" "))).toEqual(command);
 });
@@ -107,6 +109,11 @@ test.each<[string[], string, string | undefined]>([
   [["get", "a", "b"], 'unexpected argument "b"', "get"],
   [["get", "a", "--jsn"], "unknown option '--jsn'; did you mean \"--json\"?", "get"],
   [["del"], '"del" needs KEY', "del"],
+  [
+    ["ns", "make"],
+    'unknown command "ns make"; expected: ns list, ns get NAME, ns create NAME, ns delete NAME',
+    "ns",
+  ],
   [["gte", "a"], 'unknown command "gte"; did you mean "get"?', undefined],
 ])("prism %j is refused", async (argv, message, topic) => {
   expect(await usageError(argv)).toEqual([message, topic]);

@@ -1,19 +1,11 @@
 import { z } from "zod";
+import { ADMIN_KEY, type AdminAnswer, callAdmin, whyUnanswered } from "./admin-call.ts";
 import { type Address, hostPort } from "./config/address.ts";
 import { type Change, diff } from "./config/diff.ts";
 import { loadConfig } from "./config/load.ts";
 import { redacted } from "./config/redacted.ts";
 import { type Env, SOURCES } from "./config/settings.ts";
 import { PrismError } from "./errors.ts";
-
-/** The most bytes of a gateway's answer. Room for the largest file with all defaults. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-
-/** The variable with the key or token to show, where the gateway asks who calls. */
-const ADMIN_KEY = "PRISM_ADMIN_KEY";
-
-/** How long the gateway may take. */
-const ANSWER_TIMEOUT_MS = 10_000;
 
 const runningSchema = z.object({
   settings: z.record(z.string(), z.unknown()),
@@ -59,48 +51,21 @@ function reachable({ host, port }: Address) {
   return { address: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
 }
 
-async function ask(address: string, key = ""): Promise<z.output<typeof runningSchema>> {
+async function ask(address: string, key: string | undefined): Promise<z.output<typeof runningSchema>> {
   const refuse = (why: string, cause?: unknown) =>
     new PrismError("store_unavailable", `the gateway's admin port at ${address} ${why}`, { cause });
-  let response: Response;
-  let text: string;
+  let answer: AdminAnswer;
   try {
-    response = await fetch(`http://${address}/config`, {
-      headers: key === "" ? {} : { authorization: `Bearer ${key}` },
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
-    text = await textOf(response);
+    answer = await callAdmin({ base: `http://${address}`, path: "/config", key });
   } catch (error) {
-    const { code, name } = Object(Object(error).cause ?? error);
-    throw refuse(`does not answer (${code ?? name}); --admin HOST:PORT says where it is`, error);
+    throw refuse(`does not answer (${whyUnanswered(error)}); --admin HOST:PORT says where it is`, error);
   }
-  if (!response.ok) {
-    throw refuse(`does not tell its configuration: HTTP ${response.status}`);
+  if (answer.status !== 200) {
+    throw refuse(`does not tell its configuration: HTTP ${answer.status}`);
   }
-  const answer = runningSchema.safeParse(parsed(text));
-  if (!answer.success) {
+  const running = runningSchema.safeParse(answer.json);
+  if (!running.success) {
     throw refuse("answers something else than a configuration");
   }
-  return answer.data;
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body ?? []) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) {
-      throw new RangeError(`an answer of more than ${MAX_ANSWER_BYTES} bytes`);
-    }
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
+  return running.data;
 }

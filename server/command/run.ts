@@ -3,20 +3,34 @@ import { withClient } from "./connection.ts";
 import * as entries from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
 import * as lists from "./lists.ts";
+import * as operator from "./operator.ts";
 
-const COMMANDS: Readonly<Record<CallName, (call: entries.DataCall) => Promise<ExitCode>>> = {
-  get: entries.get,
-  set: entries.set,
-  del: entries.del,
-  exists: entries.exists,
-  ttl: entries.ttl,
-  incr: entries.incr,
-  scan: entries.scan,
-  count: entries.count,
-  push: lists.push,
-  pop: lists.pop,
-  len: lists.len,
-  range: lists.range,
+type Given = Omit<entries.DataCall, "client">;
+
+/** Of a gateway's data. */
+const onData =
+  (run: (call: entries.DataCall) => Promise<ExitCode>) =>
+  (given: Given): Promise<ExitCode> =>
+    withClient(given.options, (client) => run({ client, ...given }));
+
+const COMMANDS: Readonly<Record<CallName, (given: Given) => Promise<ExitCode>>> = {
+  get: onData(entries.get),
+  set: onData(entries.set),
+  del: onData(entries.del),
+  exists: onData(entries.exists),
+  ttl: onData(entries.ttl),
+  incr: onData(entries.incr),
+  scan: onData(entries.scan),
+  count: onData(entries.count),
+  push: onData(lists.push),
+  pop: onData(lists.pop),
+  len: onData(lists.len),
+  range: onData(lists.range),
+  "ns list": operator.listNamespaces,
+  "ns get": operator.getNamespace,
+  "ns create": operator.createNamespace,
+  "ns delete": operator.deleteNamespace,
+  backends: operator.listBackends,
 };
 
 /** Runs a command that calls a gateway. Throws {@link CommandError}. */
@@ -37,7 +51,7 @@ export async function runCall({
   process.stdout.on("error", (error) => {
     process.exit("code" in error && error.code === "EPIPE" ? EXIT.failed : reportAndFail(error));
   });
-  return await withClient(options, (client) => COMMANDS[name]({ client, args, options }));
+  return await COMMANDS[name]({ args, options });
 }
 
 function reportAndFail({ message }: Error): ExitCode {

@@ -52,6 +52,21 @@ const CONNECTION: readonly OptionRow[] = [
 
 const DATA: readonly OptionRow[] = [...CONNECTION, JSON_OPTION];
 
+const ADMIN: readonly OptionRow[] = [
+  {
+    name: "admin",
+    argument: "HOST:PORT",
+    env: "PRISM_ADMIN",
+    help: "the gateway's admin port, or a URL with http or https (default 127.0.0.1:8090)",
+  },
+  JSON_OPTION,
+  {
+    name: undefined,
+    env: "PRISM_ADMIN_KEY",
+    help: "the API key or token to show, where the admin port asks who calls",
+  },
+];
+
 const VALUE_FILE: OptionRow = {
   name: "file",
   argument: "FILE",
@@ -202,6 +217,54 @@ export const COMMANDS = [
     about:
       "From one place to another, both included. 0 is the leftmost place, -1 the rightmost; without them all. The form is that of scan.",
     options: DATA,
+  },
+  {
+    name: "ns list",
+    args: [],
+    summary: "list the namespaces",
+    about:
+      "On a terminal: name, backend, state, and who made it (the file, or an operator at run time). In a pipe, and with --json, a line is JSON.",
+    options: ADMIN,
+  },
+  {
+    name: "ns get",
+    args: ["NAME"],
+    summary: "print a namespace as JSON",
+    options: ADMIN,
+  },
+  {
+    name: "ns create",
+    args: ["NAME"],
+    summary: "make a namespace",
+    about: "It serves at once. Prints it as JSON.",
+    options: [
+      {
+        name: "backend",
+        argument: "NAME",
+        help: "the store with its data (default database); prism backends lists them",
+      },
+      {
+        name: "file",
+        argument: "FILE",
+        help: "a file with what else holds for it, as JSON: policies, access_control, capacity",
+      },
+      ...ADMIN,
+    ],
+  },
+  {
+    name: "ns delete",
+    args: ["NAME"],
+    summary: "delete a namespace with all its data",
+    about: "Prints it as JSON. Needs its name once more, because the data is lost.",
+    options: [{ name: "confirm", argument: "NAME", help: "the name once more" }, ...ADMIN],
+  },
+  {
+    name: "backends",
+    args: [],
+    summary: "list the stores and how they are",
+    about:
+      "On a terminal: name, type, state, the number of its namespaces, and what is wrong. In a pipe, and with --json, a line is JSON.",
+    options: ADMIN,
   },
   {
     name: "help",
