@@ -1,6 +1,6 @@
 /** The types and errors that the clients for Node and for browsers share. */
 export { Code } from "@connectrpc/connect";
-export type { CallOptions } from "./call.ts";
+export type { CallEvent, CallOptions } from "./call.ts";
 export type { PrismClientOptions, PrismNamespace } from "./client.ts";
 export { type Codec, json, type StandardSchema } from "./codec.ts";
 export type { Value } from "./convert.ts";

@@ -38,8 +38,24 @@ export const CALL_OPTIONS = {
   timeoutMs: true,
 } as const satisfies Record<keyof CallOptions, true>;
 
+/** What is told of a call that begins. */
+export interface CallEvent {
+  /** `package.Service/Method`. */
+  readonly method: string;
+  readonly namespace: string;
+}
+
+/** Who is told of calls: the part of node:diagnostics_channel's TracingChannel that is used. */
+export interface CallTracing {
+  readonly hasSubscribers: boolean;
+  /** Tells of the beginning and the end of what `call` does, and of its error. */
+  tracePromise<T>(call: () => Promise<T>, event: CallEvent): Promise<T>;
+}
+
 /** The defaults of calls. */
 export interface CallDefaults extends TryRules {
+  /** Who is told of calls. */
+  readonly tracing: CallTracing | undefined;
   readonly namespace: string;
   /** For calls with one answer. A scan lasts as long as its reader reads. */
   readonly timeoutMs: number;
@@ -82,7 +98,18 @@ export class Invoker {
    * Makes a call with one answer; again, if it failed and that does no harm. `toRequest` may throw;
    * then nothing is sent.
    */
-  async unary<Input extends DescMessage, Output extends DescMessage>(
+  unary<Input extends DescMessage, Output extends DescMessage>(
+    target: CallTarget<DescMethodUnary<Input, Output>>,
+    options: CallOptions,
+    toRequest: (namespace: string) => MessageInitShape<Input>,
+  ): Promise<MessageShape<Output>> {
+    const { tracing } = this.#defaults;
+    return tracing?.hasSubscribers === true
+      ? tracing.tracePromise(() => this.#unary(target, options, toRequest), this.#event(target, options))
+      : this.#unary(target, options, toRequest);
+  }
+
+  async #unary<Input extends DescMessage, Output extends DescMessage>(
     target: CallTarget<DescMethodUnary<Input, Output>>,
     options: CallOptions,
     toRequest: (namespace: string) => MessageInitShape<Input>,
@@ -123,6 +150,31 @@ export class Invoker {
    * then nothing is sent.
    */
   async *stream<Input extends DescMessage, Output extends DescMessage, Item>(
+    target: CallTarget<DescMethodServerStreaming<Input, Output>>,
+    options: CallOptions,
+    toRequest: (namespace: string) => MessageInitShape<Input>,
+    map: (output: MessageShape<Output>) => Item,
+  ): AsyncGenerator<Item, void, undefined> {
+    const { tracing } = this.#defaults;
+    if (tracing?.hasSubscribers !== true) {
+      yield* this.#stream(target, options, toRequest, map);
+      return;
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const traced = tracing.tracePromise(() => promise, this.#event(target, options));
+    try {
+      yield* this.#stream(target, options, toRequest, map);
+    } catch (error) {
+      reject(error);
+      throw error;
+    } finally {
+      resolve();
+      // The reader has the error.
+      await traced.catch(() => {});
+    }
+  }
+
+  async *#stream<Input extends DescMessage, Output extends DescMessage, Item>(
     target: CallTarget<DescMethodServerStreaming<Input, Output>>,
     options: CallOptions,
     toRequest: (namespace: string) => MessageInitShape<Input>,
@@ -170,6 +222,11 @@ export class Invoker {
   #timeoutMs(waitMs: number | undefined): number {
     const { timeoutMs } = this.#defaults;
     return waitMs === 0 || timeoutMs === 0 ? 0 : timeoutMs + (waitMs ?? 0);
+  }
+
+  #event({ method }: CallTarget<DescMethod>, options: CallOptions): CallEvent {
+    const namespace = options?.namespace ?? this.#defaults.namespace;
+    return { method: `${method.parent.typeName}/${method.name}`, namespace };
   }
 
   #namespace({ namespace }: CallOptions): string {

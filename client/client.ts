@@ -1,5 +1,5 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { checkTimeout, Invoker, requireKnown } from "./call.ts";
+import { type CallTracing, checkTimeout, Invoker, requireKnown } from "./call.ts";
 import { describe, toText, wholeNumber } from "./convert.ts";
 import { type Credentials, type TokenProvider, TokenSource, withToken } from "./credentials.ts";
 import { invalidField } from "./errors.ts";
@@ -89,11 +89,15 @@ export class PrismNamespace {
 export class PrismClient extends PrismNamespace implements AsyncDisposable {
   readonly #invoker: Invoker;
 
-  /** `names` are the names of the options. Throws `invalid_field` for an unknown option. */
+  /**
+   * `names` are the names of the options; `tracing` is told of calls. Throws `invalid_field` for an
+   * unknown option.
+   */
   constructor(
     transport: Transport,
     options: PrismClientOptions = {},
     names: Readonly<Record<string, true>> = OVER_TRANSPORT_OPTIONS,
+    tracing?: CallTracing,
   ) {
     requireKnown(names, options);
     const invoker = new Invoker(transport, {
@@ -102,6 +106,7 @@ export class PrismClient extends PrismNamespace implements AsyncDisposable {
       headers: toTokens(options.credentials, options.headers && toHeaders(options.headers)),
       retries: wholeNumber("retries", options.retries ?? DEFAULT_RETRIES, MAX_RETRIES),
       budget: new RetryBudget(),
+      tracing,
     });
     super(invoker);
     this.#invoker = invoker;

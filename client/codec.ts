@@ -11,8 +11,8 @@ export interface Codec<T> {
 }
 
 /**
- * A validator as zod, valibot, arktype and others have it: the part of the Standard Schema interface
- * (https://standardschema.dev) that is used here.
+ * A validator as zod, valibot, arktype and others have it: the part of the Standard Schema
+ * interface (https://standardschema.dev) that is used here.
  */
 export interface StandardSchema<T> {
   readonly "~standard": {

@@ -1,3 +1,4 @@
+import { tracingChannel } from "node:diagnostics_channel";
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
@@ -12,7 +13,7 @@ import { canStartNginx, startNginx } from "../tests/helpers/nginx.ts";
 import { startTestServer } from "../tests/helpers/server.ts";
 import { waitFor } from "../tests/helpers/until.ts";
 import { parseAddress } from "./address.ts";
-import { PrismClient } from "./node.ts";
+import { PrismClient, PrismError } from "./node.ts";
 
 /**
  * A plain HTTP/2 server that treats connections badly on demand, as a gateway might at bad moments.
@@ -199,6 +200,55 @@ test("a name that no host has is told, and a connection that does not come in ti
     reason: "deadline_exceeded",
     message: `the operation timed out before a connection to 127.0.0.1:${port} took it`,
   });
+});
+
+test("tells tracers of its calls, of streams to their end, and of errors", async () => {
+  await using server = await startTestServer();
+  await using client = new PrismClient(server.address);
+  const seen: unknown[] = [];
+  const listener = (what: string) => (message: object) => {
+    const { method, namespace, error } = message as Record<string, unknown>;
+    seen.push([what, String(method).replace(/.*\./, ""), namespace, error instanceof PrismError]);
+  };
+  const channel = tracingChannel("prism.client.call");
+  const subscriber = {
+    start: listener("start"),
+    end: () => {},
+    asyncStart: () => {},
+    asyncEnd: listener("end"),
+    error: listener("error"),
+  };
+  await client.keyvalue.set("before", "");
+  channel.subscribe(subscriber);
+  try {
+    await client.keyvalue.set("key", "value");
+    expect(await Array.fromAsync(client.keyvalue.scanKeys())).toEqual(["before", "key"]);
+    await client.keyvalue.find("key", { namespace: "nowhere" }).catch(() => {});
+    await Array.fromAsync(client.keyvalue.scanKeys(5 as never)).catch(() => {});
+    for await (const _key of client.keyvalue.scanKeys()) {
+      break;
+    }
+  } finally {
+    channel.unsubscribe(subscriber);
+  }
+  await client.keyvalue.set("after", "");
+  const set = "KeyValueBasicInterface/Set";
+  const get = "KeyValueBasicInterface/Get";
+  const scan = "KeyValueScanInterface/ScanKeys";
+  expect(seen).toEqual([
+    ["start", set, "default", false],
+    ["end", set, "default", false],
+    ["start", scan, "default", false],
+    ["end", scan, "default", false],
+    ["start", get, "nowhere", false],
+    ["error", get, "nowhere", true],
+    ["end", get, "nowhere", true],
+    ["start", scan, "default", false],
+    ["error", scan, "default", true],
+    ["end", scan, "default", true],
+    ["start", scan, "default", false],
+    ["end", scan, "default", false],
+  ]);
 });
 
 describe("a call that the server refuses", () => {
