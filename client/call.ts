@@ -54,6 +54,8 @@ export interface CallTracing {
 
 /** The defaults of calls. */
 export interface CallDefaults extends TryRules {
+  /** Whether the gets of one turn are one call. */
+  readonly gathersGets: boolean;
   /** Who is told of calls. */
   readonly tracing: CallTracing | undefined;
   readonly namespace: string;
@@ -87,6 +89,15 @@ export class Invoker {
     this.#transport = transport;
     this.#defaults = defaults;
     this.#closing = closing;
+  }
+
+  get gathersGets(): boolean {
+    return this.#defaults.gathersGets;
+  }
+
+  /** The namespace of calls that name none. */
+  get namespace(): string {
+    return this.#defaults.namespace;
   }
 
   /** Makes calls of the same client whose namespace is another, unless they name one. */

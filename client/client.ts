@@ -1,6 +1,6 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { type CallTracing, checkTimeout, Invoker, requireKnown } from "./call.ts";
-import { describe, toText, wholeNumber } from "./convert.ts";
+import { describe, toFlag, toText, wholeNumber } from "./convert.ts";
 import { type Credentials, type TokenProvider, TokenSource, withToken } from "./credentials.ts";
 import { invalidField } from "./errors.ts";
 import { createKeyValueApi, type KeyValueApi } from "./keyvalue.ts";
@@ -30,6 +30,12 @@ export interface PrismClientOptions {
    */
   readonly retries?: number | undefined;
   /**
+   * True: the single gets and finds of one turn of the event loop are one call of many keys, so
+   * that a program that needs a hundred entries one by one waits once. Only those without options
+   * of their own. Default: false.
+   */
+  readonly gatherGets?: boolean | undefined;
+  /**
    * Sent with every call, for example headers that a proxy asks for. They do not override fields
    * that describe the request (`content-type`, `grpc-timeout` and the like).
    */
@@ -49,6 +55,7 @@ const OVER_TRANSPORT_OPTIONS = {
   credentials: true,
   timeoutMs: true,
   retries: true,
+  gatherGets: true,
   headers: true,
 } as const satisfies Record<keyof OverTransportOptions, true>;
 
@@ -106,6 +113,7 @@ export class PrismClient extends PrismNamespace implements AsyncDisposable {
       headers: toTokens(options.credentials, options.headers && toHeaders(options.headers)),
       retries: wholeNumber("retries", options.retries ?? DEFAULT_RETRIES, MAX_RETRIES),
       budget: new RetryBudget(),
+      gathersGets: toFlag("gatherGets", options.gatherGets ?? false),
       tracing,
     });
     super(invoker);

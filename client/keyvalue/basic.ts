@@ -2,6 +2,8 @@ import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { CALL_OPTIONS, type CallOptions, type Invoker } from "../call.ts";
 import { ownBytes, toText, type Value } from "../convert.ts";
 import { KeyNotFoundError } from "../errors.ts";
+import { batchCalls } from "./batch.ts";
+import { gatheredGets } from "./gathered-gets.ts";
 import { SET_OPTIONS, type SetOptions, toItem, toTtl } from "./write-options.ts";
 
 const { method } = KeyValueBasicInterface;
@@ -13,13 +15,17 @@ const EXISTS = { method: method.exists, options: CALL_OPTIONS };
 
 /** The calls of KeyValueBasicInterface. */
 export function basicCalls(invoker: Invoker) {
-  async function get(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+  async function getOne(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const { value } = await invoker.unary({ ...GET, key }, options, (namespace) => ({
       namespace,
       key: toText("key", key),
     }));
     return ownBytes(value);
   }
+
+  const get = invoker.gathersGets
+    ? gatheredGets(getOne, batchCalls(invoker).getMany, invoker.namespace)
+    : getOne;
 
   return {
     /** Writes an entry, and replaces an older one with the same key. Text is stored as UTF-8. */
@@ -45,7 +51,7 @@ export function basicCalls(invoker: Invoker) {
      * The value of an entry; `undefined` = the key is absent or has expired. Throws
      * `NamespaceNotFoundError` if the namespace is unknown.
      */
-    async find(key: string, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    async find(key: string, options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | undefined> {
       try {
         return await get(key, options);
       } catch (error) {
