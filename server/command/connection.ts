@@ -65,9 +65,8 @@ function messageOf({ message, reason, requestId }: PrismError, exitCode: ExitCod
     return `${message} at ${address}; check that this is a gateway's data port, and that the gateway is not older than this program`;
   }
   if (exitCode === EXIT.unavailable && requestId === undefined) {
-    return `no gateway answers at ${address}: ${message}
-check that it runs, that this is its data port (server.listen_address) and whether it speaks TLS (https://);
---address or PRISM_ADDRESS says where it is`;
+    return `${message}
+--address or PRISM_ADDRESS says where the gateway is: its data port, server.listen_address`;
   }
   return message;
 }

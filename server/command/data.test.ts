@@ -127,8 +127,8 @@ test("an address without a gateway has exit code 5 and says what to check", SLOW
   const closed = `127.0.0.1:${await freePort()}`;
   const nobody = await run(`get k --address ${closed}`);
   expect(nobody).toMatchObject({ code: 5, stdout: "" });
-  expect(nobody.stderr).toContain(`no gateway answers at ${closed}: connect ECONNREFUSED`);
-  expect(nobody.stderr).toContain("--address or PRISM_ADDRESS says where it is");
+  expect(nobody.stderr).toContain(`prism: no connection to ${closed}: nothing listens there`);
+  expect(nobody.stderr).toContain("--address or PRISM_ADDRESS says where the gateway is");
   const { admin_listen: admin } = JSON.parse(server.lines.find((line) => line.includes('"ready"')) ?? "");
   const other = await run(`get k --address ${admin}`);
   expect(other).toMatchObject({ code: 1, stdout: "" });
