@@ -315,7 +315,7 @@ describe("Drain", () => {
 
   test("ends calls that wait, and a stop goes on from there", async () => {
     await using server = await startTestServer();
-    await using client = new PrismClient(server.address);
+    await using client = new PrismClient(server.address, { retries: 0 });
     const waiting = expect(client.list.blockingPopLeft("l", { waitMs: 60_000 })).rejects.toMatchObject({
       reason: "shutting_down",
     });

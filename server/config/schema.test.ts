@@ -54,7 +54,7 @@ test.each<[string, ...string[]]>([
   ["server: []", "1:1: server: expected a mapping, found a list"],
   [
     "server:\n  listenAddress: x",
-    '2:3: server.listenAddress: unknown key; did you mean "listen_address"? expected one of: listen_address, hosts, tls, reload, http2, json_unknown_fields, cors, ' +
+    '2:3: server.listenAddress: unknown key; did you mean "listen_address"? expected one of: listen_address, workers, hosts, tls, reload, http2, json_unknown_fields, cors, ' +
       "shutdown_grace_ms, idle_timeout_ms, header_timeout_ms, request_timeout_ms",
   ],
   [
