@@ -26,7 +26,7 @@ import { type ControllerOptions, NamespaceController } from "./namespaces/contro
 import type { DeletionTimes } from "./namespaces/deletion.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
-import { createPlane } from "./plane.ts";
+import { createPlane, type Plane } from "./plane.ts";
 import { createPolicies } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createSharedQuotas } from "./quota/redis-lessor.ts";
@@ -182,8 +182,9 @@ export async function createApp(
       plane,
       authenticator,
     });
-  const createDataPlane = () =>
-    createPlane({
+  const dataPort =
+    workers ??
+    (await createPlane({
       ...shared,
       services: (calls) => createServices({ router: registry, health, limits, calls }),
       policies: policiesOf("data"),
@@ -194,8 +195,7 @@ export async function createApp(
         setting: "server.hosts",
       }),
       helpWithPath: (path) => (isAdminPath(path) ? `it is on the admin port, which is ${adminPort}` : ""),
-    });
-  const dataPort = workers ?? (await createDataPlane());
+    }));
   const dataPlane = dataPort instanceof Workers ? undefined : dataPort;
   const metrics: MetricSources | undefined = meters && {
     meters,
@@ -208,27 +208,28 @@ export async function createApp(
     }),
     workers,
   };
-  const createAdmin = () =>
-    createAdminPlane({
-      ...shared,
-      port: { ...shared.port, tls: readTls(admin.tls) },
-      corsOrigins: [],
-      policies: policiesOf("admin"),
-      audit: audits.admin,
-      checkHost: createHostCheck({
-        listenHost: admin.listen.host,
-        hosts: admin.hosts,
-        setting: "admin.hosts",
-      }),
-      sources: { gateway, registry, monitor },
-      control,
-      health,
-      workers,
-      authenticator,
-      metrics,
-      config: () => live.inForce,
-    });
-  const adminPlane = primary === undefined ? await createAdmin() : undefined;
+  const adminPlane: Plane | undefined =
+    primary === undefined
+      ? await createAdminPlane({
+          ...shared,
+          port: { ...shared.port, tls: readTls(admin.tls) },
+          corsOrigins: [],
+          policies: policiesOf("admin"),
+          audit: audits.admin,
+          checkHost: createHostCheck({
+            listenHost: admin.listen.host,
+            hosts: admin.hosts,
+            setting: "admin.hosts",
+          }),
+          sources: { gateway, registry, monitor },
+          control,
+          health,
+          workers,
+          authenticator,
+          metrics,
+          config: () => live.inForce,
+        })
+      : undefined;
 
   const logging: LivePart = (next) => () => {
     log.level = next.logging.level;

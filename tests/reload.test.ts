@@ -7,7 +7,14 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, test } from "vitest";
-import { MAIN, NODE_FLAGS, type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
+import {
+  isRunning,
+  MAIN,
+  NODE_FLAGS,
+  type ServerProcess,
+  spawnServer,
+  temporaryFolder,
+} from "./helpers/process.ts";
 import { until, waitFor } from "./helpers/until.ts";
 
 const SLOW = { timeout: 90_000 };
@@ -448,15 +455,6 @@ async function shakeHands({ address }: ServerProcess) {
   socket.on("error", () => {});
   await once(socket, "secureConnect");
   return { socket, name: socket.getPeerCertificate().subject.CN };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function makeCertificate(folder: string, name: string): void {

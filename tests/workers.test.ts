@@ -4,7 +4,7 @@ import { Agent, request } from "node:http";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { MAIN, type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
+import { isRunning, MAIN, type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
 import { readPrometheusText } from "./helpers/prometheus-text.ts";
 import { canStartRedis, type RedisProcess, startRedis } from "./helpers/redis.ts";
 import { waitFor } from "./helpers/until.ts";
@@ -43,15 +43,6 @@ function linesOf({ lines }: ServerProcess): Record<string, unknown>[] {
 function workersOf(server: ServerProcess): readonly number[] {
   const started = linesOf(server).filter(({ msg }) => msg === "a worker takes calls");
   return started.map(({ worker_pid }) => Number(worker_pid)).filter(isRunning);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A connection of its own to one of the workers. Connections are given out in turn. */

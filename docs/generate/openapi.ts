@@ -6,7 +6,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import manifest from "../../package.json" with { type: "json" };
-import { commentOf, factsOf, messagesOf, type Port } from "./services.ts";
+import { commentOf, enumsOf, factsOf, messagesOf, type Port } from "./services.ts";
 
 /** A schema of JSON Schema 2020-12, which OpenAPI 3.1 uses. */
 type Schema = Readonly<Record<string, unknown>>;
@@ -121,11 +121,6 @@ function operationOf(method: DescMethod): object {
 
 function refTo({ typeName }: DescMessage | DescEnum): Schema {
   return { $ref: `#/components/schemas/${typeName}` };
-}
-
-function enumsOf(messages: readonly DescMessage[]): readonly DescEnum[] {
-  const enums = messages.flatMap(({ fields }) => fields.flatMap((field) => field.enum ?? []));
-  return [...new Set(enums)];
 }
 
 function enumSchemaOf(desc: DescEnum): Schema {

@@ -1,6 +1,12 @@
-import type { DescEnum, DescField, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
-import { ScalarType } from "@bufbuild/protobuf";
-import { commentOf, factsOf, messagesOf, type Port } from "./services.ts";
+import {
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { commentOf, enumsOf, factsOf, messagesOf, type Port } from "./services.ts";
 
 /** The reference of all calls, in Markdown: what the comments in `proto/` say. */
 export function referenceOf(ports: readonly Port[]): string {
@@ -9,7 +15,6 @@ export function referenceOf(ports: readonly Port[]): string {
     ...services.map(serviceOf),
   ]);
   const messages = messagesOf(ports.flatMap(({ services }) => services));
-  const enums = [...new Set(messages.flatMap(({ fields }) => fields.flatMap((field) => field.enum ?? [])))];
   const byName = <T extends { readonly typeName: string }>(all: readonly T[]) =>
     all.toSorted((a, b) => (a.typeName < b.typeName ? -1 : 1));
   return `${[
@@ -20,7 +25,7 @@ export function referenceOf(ports: readonly Port[]): string {
     "## Messages",
     ...byName(messages).map(messageOf),
     "## Enums",
-    ...byName(enums).map(enumOf),
+    ...byName(enumsOf(messages)).map(enumOf),
   ].join("\n\n")}\n`;
 }
 

@@ -1,5 +1,6 @@
 import {
   type AnyDesc,
+  type DescEnum,
   type DescField,
   type DescFile,
   type DescMessage,
@@ -79,6 +80,11 @@ export function messagesOf(services: readonly DescService[]): readonly DescMessa
     }
   }
   return [...found.values()];
+}
+
+/** Every enum of the fields of messages, each once. */
+export function enumsOf(messages: readonly DescMessage[]): readonly DescEnum[] {
+  return [...new Set(messages.flatMap(({ fields }) => fields.flatMap((field) => field.enum ?? [])))];
 }
 
 /** The message type of a field, of its list or of its map's values. */

@@ -82,7 +82,6 @@ export class Workers {
   readonly #places: readonly Place[];
   #config: ConfigSource;
   #isListening = false;
-  #isEnding = false;
   readonly #ending = new AbortController();
   #replaced = 0;
 
@@ -149,6 +148,8 @@ export class Workers {
         const what = "a worker cannot take the configuration: it is replaced";
         this.#options.log.error({ worker_pid: process.pid, err }, what);
         process.kill("SIGTERM");
+        const endsMs = this.#config.settings.server.shutdown_grace_ms + CLOSE_MS;
+        setTimeout(() => process.kill("SIGKILL"), endsMs).unref();
       },
     );
   }
@@ -224,8 +225,11 @@ export class Workers {
     );
   }
 
+  get #isEnding(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
   #end(): void {
-    this.#isEnding = true;
     this.#ending.abort();
   }
 
@@ -333,6 +337,9 @@ function endOf(worker: Worker): Promise<End> {
  * Ends the connection that a worker was given and has not taken when it dies; there is one at most.
  * Without this Node waits for the worker's answer: it keeps the connection open, and does not tell
  * that the channel has closed.
+ *
+ * It reads Node's own messages between the processes, which are not documented: look here when
+ * Node changes. The test of a worker that does not answer shows it.
  */
 function closeUntaken({ process }: Worker): void {
   let given: unknown;
