@@ -132,6 +132,7 @@ describe.runIf(canStartRedis())("two workers", () => {
     const [victim] = workersOf(server);
     let isOver = false;
     let isKilled = false;
+    let counted = Number.NaN;
     let calls = 0;
     const failures = await Promise.all([
       ...callers.map(async (caller) => {
@@ -146,6 +147,7 @@ describe.runIf(canStartRedis())("two workers", () => {
       }),
       (async () => {
         await waitFor(() => expect(calls).toBeGreaterThan(100));
+        counted = await metric(admin, "prism_requests_total");
         isKilled = process.kill(victim ?? 0, "SIGKILL");
         await waitFor(() => {
           expect(linesOf(server)).toContainEqual(
@@ -154,6 +156,8 @@ describe.runIf(canStartRedis())("two workers", () => {
           expect(workersOf(server)).toHaveLength(2);
         });
         await waitFor(async () => expect(await metric(admin, "prism_workers")).toBe(2));
+        // What the dead one has counted is not forgotten.
+        expect(await metric(admin, "prism_requests_total")).toBeGreaterThanOrEqual(counted);
         isOver = true;
         return 0;
       })(),

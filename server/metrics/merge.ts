@@ -10,11 +10,27 @@ const SLICE_LINES = 500;
  * says.
  */
 export function* merge(texts: readonly string[], format: TextFormat): Generator<string> {
+  yield* mergeSome(texts, format, () => true);
+}
+
+/** The counters and histograms of several processes as those of one, in Prometheus' format. */
+export function countersOf(texts: readonly string[]): string {
+  return [...mergeSome(texts, "prometheus", ({ type }) => type !== "gauge")].join("");
+}
+
+function* mergeSome(
+  texts: readonly string[],
+  format: TextFormat,
+  isWanted: (family: Family) => boolean,
+): Generator<string> {
   const families = new Map<string, Map<string, number>>();
   for (const text of texts) {
     yield* read(text, families);
   }
   for (const name of Object.keys(FAMILIES) as FamilyName[]) {
+    if (!isWanted(FAMILIES[name])) {
+      continue;
+    }
     const samples = families.get(name) ?? new Map<string, number>();
     let lines = samples.size === 0 ? "" : headOf(name, format);
     let count = 0;

@@ -10,6 +10,7 @@ import type { Load } from "../services/admin.ts";
 import type { ConfigSource, PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { Link } from "./link.ts";
 import { WorkerQuotas } from "./quotas.ts";
+import { ToldMetrics } from "./told-metrics.ts";
 
 /** A worker that lived so long has a fault of the moment, and is replaced at once. */
 const SOUND_MS = 10_000;
@@ -79,6 +80,7 @@ interface Place {
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #quotas = new WorkerQuotas();
+  readonly #metrics = new ToldMetrics<Running>();
   readonly #places: readonly Place[];
   #config: ConfigSource;
   #isListening = false;
@@ -171,9 +173,20 @@ export class Workers {
     return answersOf(this.#ready().map(({ link }) => link.ask("load", undefined)));
   }
 
-  /** The metrics of each, in Prometheus' text format. One that does not answer is left out. */
-  metrics(): Promise<readonly string[]> {
-    return answersOf(this.#ready().map(({ link }) => link.ask("metrics", undefined)));
+  /**
+   * The metrics of all, in Prometheus' text format: those of each that runs, and the counters of
+   * those that have ended.
+   */
+  async metrics(): Promise<readonly string[]> {
+    await answersOf(
+      this.#ready().map(async (running) => {
+        const text = await running.link.ask("metrics", undefined);
+        if (this.#all().includes(running)) {
+          this.#metrics.set(running, text);
+        }
+      }),
+    );
+    return this.#metrics.texts;
   }
 
   /** Tells them that the file of the audit log was moved away. */
@@ -244,7 +257,10 @@ export class Workers {
     while (!this.#isEnding) {
       const bornMs = performance.now();
       const end: End = await this.#run(place, started).catch((err) => ({ err }));
-      place.running = undefined;
+      if (place.running !== undefined) {
+        this.#metrics.end(place.running);
+        place.running = undefined;
+      }
       if (!this.#isListening && "err" in end) {
         this.#end();
         failed(end.err);
