@@ -82,21 +82,20 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
 
     test("may have more bytes than one call takes, and large ones among small ones", async () => {
       const sizes = [
-        ...Array.from({ length: 30 }, () => 1024 * 1024),
+        ...Array.from({ length: 6 }, () => 1024 * 1024),
         ...Array.from({ length: 1100 }, () => 10),
         4 * 1024 * 1024,
         0,
         4 * 1024 * 1024,
-        ...Array.from({ length: 500 }, () => 20_000),
+        ...Array.from({ length: 300 }, () => 20_000),
       ];
       // Keys of many bytes come on top of the values.
       const keys = sizes.map((_, i) => `${i}:${"é".repeat(500)}`);
-      await keyvalue.setMany(keys.map((key, i) => [key, new Uint8Array(sizes[i] ?? 0).fill(i)]));
+      const written = sizes.map((size, i) => Buffer.alloc(size, i));
+      await keyvalue.setMany(keys.map((key, i) => [key, written[i] ?? ""]));
       const values = await keyvalue.getMany([...keys, "none"]);
       expect(values.map((value) => value?.length)).toEqual([...sizes, undefined]);
-      expect(values.every((value, i) => value === undefined || value.every((byte) => byte === i % 256))).toBe(
-        true,
-      );
+      expect(written.every((value, i) => value.equals(values[i] ?? Buffer.alloc(0)))).toBe(true);
       expect(await keyvalue.deleteMany(keys)).toEqual(keys.map(() => true));
     });
 

@@ -262,7 +262,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await waitFor(() => expectHealth(200, "read_only"));
     await askRedis(server.url, "REPLICAOF", "NO", "ONE");
     await waitFor(() => setTexts(entries, { a: "3" }));
-    await expectHealth(200, "serving");
+    await waitFor(() => expectHealth(200, "serving"));
   });
 
   test("a server that has lost everything is claimed again at the next health check, or belongs to somebody else by then", async () => {
