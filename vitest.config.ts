@@ -45,6 +45,7 @@ export default defineConfig({
     // No test leaves anything behind in its process, so no file loads the modules again.
     isolate: false,
     globalSetup: "tests/helpers/report-missing.ts",
+    setupFiles: "tests/helpers/own-clock.ts",
     maxWorkers: 2,
     // Bounds for what hangs: a busy machine takes many times what a quiet one does.
     testTimeout: 60_000,
