@@ -43,15 +43,6 @@ function dependenciesOf(folder: string, project: ProjectManifest): Record<string
   );
 }
 
-/** The section about the client in the project's README. */
-function readme(): string {
-  const [, part] = /^(From Node[\s\S]*?)^Any other language/m.exec(read("README.md")) ?? [];
-  if (part === undefined) {
-    throw new Error("README.md has no part about the client");
-  }
-  return `# prism-client\n\n${DESCRIPTION}\n\n${part.trimEnd()}\n`;
-}
-
 const [, , folder] = process.argv;
 if (folder === undefined) {
   throw new Error("usage: manifest.ts FOLDER");
@@ -70,5 +61,5 @@ const manifest = {
   dependencies: dependenciesOf(folder, project),
 };
 writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
-writeFileSync(join(folder, "README.md"), readme());
+cpSync(new URL("docs/client.md", ROOT), join(folder, "README.md"));
 cpSync(new URL("LICENSE", ROOT), join(folder, "LICENSE"));
