@@ -16,6 +16,7 @@ const SLOW = [
   // Real browsers and proxies, clients in other languages.
   "tests/protocol/{browser,interop,interop-tools}.test.ts",
   // Whole processes that are started and killed, and a disk that is full.
+  "tests/documents/documents.test.ts",
   "tests/{away,commit-crash,crash,namespaces,shutdown,workers}.test.ts",
   "client/node.test.ts",
   "server/{log,main}.test.ts",
