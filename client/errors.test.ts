@@ -75,6 +75,36 @@ describe("an error of the gateway", () => {
   });
 });
 
+describe("an error of another copy of the package", () => {
+  test("is known by instanceof, each class as what it is", async () => {
+    // The query makes it another module, with classes of its own.
+    const other: typeof import("./errors.ts") = await import("./errors.ts?copy" as "./errors.ts");
+    expect(other.PrismError).not.toBe(PrismError);
+    const key = new other.KeyNotFoundError("user:1", {});
+    const namespace = new other.NamespaceNotFoundError("told", {});
+    const plain = other.invalidField("told");
+    expect([key, namespace, plain].map((error) => error instanceof PrismError)).toEqual([true, true, true]);
+    expect([key, namespace, plain].map((error) => error instanceof KeyNotFoundError)).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(namespace).toBeInstanceOf(NamespaceNotFoundError);
+    expect(toPrismError(key, CALL)).toBe(key);
+    for (const thrown of [new Error("told"), { name: "PrismError" }, "PrismError", null, undefined]) {
+      expect(thrown instanceof PrismError).toBe(false);
+    }
+  });
+
+  test("is of no class that a caller derives", () => {
+    class OwnError extends PrismError {}
+    const init = { reason: "internal", code: Code.Internal } as const;
+    expect(new OwnError("told", init)).toBeInstanceOf(OwnError);
+    expect(new OwnError("told", init)).toBeInstanceOf(PrismError);
+    expect(new PrismError("told", init)).not.toBeInstanceOf(OwnError);
+  });
+});
+
 describe("an error of the transport", () => {
   const node = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
   test.each([

@@ -14,6 +14,22 @@ import { whyNotRun } from "./transport/not-run.ts";
  */
 export type PrismErrorReason = Lowercase<keyof typeof WireReason>;
 
+/**
+ * Makes `instanceof` know the errors of every copy of this package: an application has two where
+ * its dependencies ask for two versions. A class that a caller derives is known as any class is.
+ */
+function brand(errorClass: { readonly prototype: object }, name: string): void {
+  const mark = Symbol.for(`prism-client.${name}`);
+  Object.defineProperty(errorClass.prototype, mark, { value: true });
+  Object.defineProperty(errorClass, Symbol.hasInstance, {
+    value(this: unknown, thrown: unknown): boolean {
+      return this === errorClass
+        ? typeof thrown === "object" && thrown !== null && mark in thrown
+        : Function.prototype[Symbol.hasInstance].call(this, thrown);
+    },
+  });
+}
+
 /** The properties of a {@link PrismError} besides its message. */
 export interface PrismErrorInit {
   readonly reason: PrismErrorReason;
@@ -26,7 +42,8 @@ export interface PrismErrorInit {
 }
 
 /**
- * Every failure of a call is one of these. Decide by `reason`, never by the message.
+ * Every failure of a call is one of these, also where `instanceof` asks another copy of this
+ * package. Decide by `reason`, never by the message.
  *
  * ```ts
  * try {
@@ -37,6 +54,10 @@ export interface PrismErrorInit {
  * ```
  */
 export class PrismError extends Error {
+  static {
+    brand(PrismError, "PrismError");
+  }
+
   override readonly name: string = "PrismError";
   /** Why the call failed. */
   readonly reason: PrismErrorReason;
@@ -71,6 +92,10 @@ export class PrismError extends Error {
 
 /** The namespace exists, and the key is absent or has expired. */
 export class KeyNotFoundError extends PrismError {
+  static {
+    brand(KeyNotFoundError, "KeyNotFoundError");
+  }
+
   override readonly name = "KeyNotFoundError";
   /** The key of the call. */
   readonly key: string;
@@ -83,6 +108,10 @@ export class KeyNotFoundError extends PrismError {
 
 /** The gateway has no namespace of that name. This tells nothing about the key. */
 export class NamespaceNotFoundError extends PrismError {
+  static {
+    brand(NamespaceNotFoundError, "NamespaceNotFoundError");
+  }
+
   override readonly name = "NamespaceNotFoundError";
 
   constructor(message: string, init: Omit<PrismErrorInit, "reason" | "code">) {
