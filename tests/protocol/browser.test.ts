@@ -21,7 +21,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** How a browser finds packages without a bundler. */
 const IMPORT_MAP = {
   imports: Object.fromEntries(
-    ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-web"].flatMap((name) => [
+    ["@bufbuild/protobuf", "@connectrpc/connect"].flatMap((name) => [
       [name, `/node_modules/${name}/dist/esm/index.js`],
       [`${name}/`, `/node_modules/${name}/dist/esm/`],
     ]),
