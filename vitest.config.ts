@@ -20,7 +20,7 @@ const SLOW = [
   "tests/{away,commit-crash,crash,namespaces,shutdown,workers}.test.ts",
   "client/node.test.ts",
   "server/{log,main}.test.ts",
-  "server/command/{data,operator}.test.ts",
+  "server/command/*.test.ts",
   "server/port/port.test.ts",
   "tests/protocol/log.test.ts",
   "server/backend/remote/{faults,proxy}.test.ts",

@@ -58,6 +58,7 @@ test.each([
   ["incr k --initial -5", { kind: "call", name: "incr", args: ["k"], options: { initial: "-5" } }],
   ["range q -10 -1", { kind: "call", name: "range", args: ["q", "-10", "-1"], options: {} }],
   ["del a b c", { kind: "call", name: "del", args: ["a", "b", "c"], options: {} }],
+  ["record get r a b", { kind: "call", name: "record get", args: ["r", "a", "b"], options: {} }],
   ["scan", { kind: "call", name: "scan", args: [], options: {} }],
   ["ns list --json", { kind: "call", name: "ns list", args: [], options: { json: true } }],
   ["ns -h", { kind: "help", topic: "ns" }],

@@ -129,7 +129,7 @@ function requireArgs({ name, args: wanted }: CommandRow, topic: string, args: re
   if (missing !== undefined) {
     throw new UsageError(`"${name}" needs ${missing.replace("...", "")}`, topic);
   }
-  if (args.length > wanted.length && wanted.at(-1)?.endsWith("...") !== true) {
+  if (args.length > wanted.length && wanted.at(-1)?.includes("...") !== true) {
     throw new UsageError(`unexpected argument "${args[wanted.length]}"`, topic);
   }
 }

@@ -5,7 +5,7 @@ export const EXIT = {
   failed: 1,
   /** The command line, the configuration or an argument of a call is wrong. */
   misused: 2,
-  /** A compared configuration differs. */
+  /** A compared configuration, or a compared item, differs. */
   different: 3,
   notFound: 4,
   unavailable: 5,

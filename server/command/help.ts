@@ -1,7 +1,7 @@
 import { COMMANDS, type CommandRow, commandsOf, type OptionRow, optionsOf } from "./table.ts";
 
 /** The width of the column of commands in the program's help. */
-const COMMAND_COLUMNS = 27;
+const COMMAND_COLUMNS = 33;
 
 /**
  * The help text of the program (`undefined`), or of the commands with this first word. Ends with a
@@ -19,8 +19,8 @@ exit codes:
   0  done, or stopped as asked
   1  failed while running
   2  wrong command line, configuration or argument
-  3  config check --diff: the file would change something
-  4  not found: the entry, the list's value, the namespace
+  3  different: the configuration (config check --diff), the item (record cas)
+  4  not found: the entry, the list's value, the item, the namespace
   5  the gateway, or the store behind it, cannot be reached
   6  denied: the key or token is missing or wrong, or may not do this
 `;

@@ -4,6 +4,7 @@ import * as entries from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
 import * as lists from "./lists.ts";
 import * as operator from "./operator.ts";
+import * as records from "./records.ts";
 
 type Given = Omit<entries.DataCall, "client">;
 
@@ -26,6 +27,11 @@ const COMMANDS: Readonly<Record<CallName, (given: Given) => Promise<ExitCode>>> 
   pop: onData(lists.pop),
   len: onData(lists.len),
   range: onData(lists.range),
+  "record put": onData(records.put),
+  "record get": onData(records.get),
+  "record scan": onData(records.scan),
+  "record delete": onData(records.remove),
+  "record cas": onData(records.compareAndSwap),
   "ns list": operator.listNamespaces,
   "ns get": operator.getNamespace,
   "ns create": operator.createNamespace,
@@ -40,7 +46,9 @@ export async function runCall({
   options,
 }: Extract<Command, { kind: "call" }>): Promise<ExitCode> {
   // Node puts this character where an argument is no UTF-8, and the bytes are lost.
-  const mangled = args.find((arg) => arg.includes("\uFFFD"));
+  const mangled = [...args, ...Object.values(options)].find(
+    (given) => typeof given === "string" && given.includes("\uFFFD"),
+  );
   if (mangled !== undefined) {
     throw new CommandError(
       EXIT.misused,

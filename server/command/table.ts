@@ -82,6 +82,14 @@ const TTL: OptionRow = {
 const VALUE_ABOUT =
   'The value is the argument, or every byte of standard input if the argument is "-" or absent, or of --file. A value that begins with "-" comes behind "--".';
 
+const ITEM_KEYS: OptionRow = {
+  name: "base64-keys",
+  help: "the keys of items on this command line are base64, for those that are no text",
+};
+
+const ITEMS_ABOUT =
+  "On a terminal a line is for people, as with scan. In a pipe, and with --json, a line is JSON: key and value, when the item was written, and what was stored with it.";
+
 /** Reads the settings late, because they load the whole schema of the configuration. */
 async function serveOptions(): Promise<readonly OptionRow[]> {
   const { SOURCES } = await import("../config/settings.ts");
@@ -217,6 +225,58 @@ export const COMMANDS = [
     about:
       "From one place to another, both included. 0 is the leftmost place, -1 the rightmost; without them all. The form is that of scan.",
     options: DATA,
+  },
+  {
+    name: "record put",
+    args: ["ID", "KEY", "[VALUE]"],
+    summary: "write an item of a record",
+    about: `The record's other items stay. ${VALUE_ABOUT}`,
+    options: [TTL, VALUE_FILE, ITEM_KEYS, ...DATA],
+  },
+  {
+    name: "record get",
+    args: ["ID", "[KEY...]"],
+    summary: "print items of a record as they are at one moment",
+    about: `Without keys all, or those of a range; at most 10,000, and record scan prints more. ${ITEMS_ABOUT} Exit code 4: there is no such item.`,
+    options: [
+      { name: "start", argument: "KEY", help: "from this key on; without it from the first" },
+      { name: "end", argument: "KEY", help: "up to this key, without it; otherwise to the last" },
+      { name: "raw", help: "print the value of one key as get does, every byte of it" },
+      ITEM_KEYS,
+      ...DATA,
+    ],
+  },
+  {
+    name: "record scan",
+    args: ["ID"],
+    summary: "print the items of a record, however many",
+    about: `In the order of their keys. ${ITEMS_ABOUT}`,
+    options: [
+      { name: "keys", help: "print keys without values" },
+      { name: "limit", argument: "NUMBER", help: "at most so many; without it or with 0: all" },
+      ...DATA,
+    ],
+  },
+  {
+    name: "record delete",
+    args: ["ID", "[KEY...]"],
+    summary: "delete items of a record, or all of it",
+    about: "Prints how many there were. Exit code 4: there was none.",
+    options: [{ name: "all", help: "delete the whole record; needed without keys" }, ITEM_KEYS, ...DATA],
+  },
+  {
+    name: "record cas",
+    args: ["ID", "KEY", "[VALUE]"],
+    summary: "write an item if it has the expected value",
+    about: `Prints true or false. Exit code 3: it has another value, or is there unexpectedly, and nothing was written. ${VALUE_ABOUT}`,
+    options: [
+      { name: "expected", argument: "VALUE", help: "what the item must have" },
+      { name: "expected-file", argument: "FILE", help: "a file with what the item must have" },
+      { name: "absent", help: "there must be no such item" },
+      VALUE_FILE,
+      ITEM_KEYS,
+      ...DATA,
+    ],
   },
   {
     name: "ns list",

@@ -53,13 +53,19 @@ async function readAll(stream: AsyncIterable<Buffer>, name: string): Promise<Buf
   return Buffer.concat(chunks);
 }
 
-/** A value in JSON: as text where its bytes are UTF-8, else as base64. */
-export type JsonBytes = { readonly value: string } | { readonly value_base64: string };
+/**
+ * Bytes for JSON: as text in `name` where they are UTF-8, else as base64 in `name_base64`. No byte
+ * is lost: text has exactly these bytes as UTF-8.
+ */
+export function toJsonBytes(value: Uint8Array, name = "value"): Readonly<Record<string, string>> {
+  const bytes = toBuffer(value);
+  return isUtf8(bytes)
+    ? { [name]: bytes.toString("utf8") }
+    : { [`${name}_base64`]: bytes.toString("base64") };
+}
 
-/** A value for JSON. No byte is lost: text has exactly the value's bytes as UTF-8. */
-export function toJsonBytes(value: Uint8Array): JsonBytes {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  return isUtf8(bytes) ? { value: bytes.toString("utf8") } : { value_base64: bytes.toString("base64") };
+function toBuffer(value: Uint8Array): Buffer {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
 /** The most characters of a value on a terminal. */
@@ -74,8 +80,8 @@ export function shownText(text: string): string {
   return cut.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => JSON.stringify(character).slice(1, -1));
 }
 
-/** A value for a line on a terminal. */
+/** Bytes for a line on a terminal. */
 export function shownValue(value: Uint8Array): string {
-  const json = toJsonBytes(value);
-  return "value" in json ? shownText(json.value) : `(${value.length} bytes)`;
+  const bytes = toBuffer(value);
+  return isUtf8(bytes) ? shownText(bytes.toString("utf8")) : `(${bytes.length} bytes)`;
 }
