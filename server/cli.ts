@@ -5,7 +5,10 @@ import type { Flags } from "./config/settings.ts";
 import { nearest, oneOf } from "./nearest.ts";
 
 /** A command that calls a gateway. */
-export type CallName = Exclude<CommandName, "serve" | "config check" | "auth hash" | "help" | "version">;
+export type CallName = Exclude<
+  CommandName,
+  "serve" | "config check" | "config schema" | "auth hash" | "help" | "version"
+>;
 
 /** The options that were given, by their names. True = one without a value. */
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
@@ -16,6 +19,8 @@ export type Command =
   | { readonly kind: "serve"; readonly file: string | undefined; readonly flags: Flags }
   /** Check a configuration file and do nothing else. */
   | { readonly kind: "config-check"; readonly file: string }
+  /** Print the JSON Schema of a configuration file. */
+  | { readonly kind: "config-schema" }
   /** Print the hash of an API key: of the one on standard input, or else of a new one. */
   | { readonly kind: "auth-hash"; readonly stdin: boolean }
   /**
@@ -112,6 +117,8 @@ async function parseRest(row: NamedRow, topic: string, argv: readonly string[]):
       return toServe(options);
     case "config check":
       return toConfigCheck(first, options);
+    case "config schema":
+      return { kind: "config-schema" };
     case "auth hash":
       return { kind: "auth-hash", stdin: options.stdin === true };
     case "help":

@@ -29,6 +29,11 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(`${command.file}: ok\n`);
       return;
     }
+    case "config-schema": {
+      const { configJsonSchema } = await import("./config/json-schema.ts");
+      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      return;
+    }
     case "auth-hash": {
       const { createApiKey, hashApiKey } = await import("./auth/api-keys.ts");
       const key = command.stdin ? await readKey() : createApiKey();

@@ -28,11 +28,11 @@ const fileNameSchema = z.string().min(1);
 /** TLS to a store. File names are relative to the configuration file's folder. */
 export const tlsFilesSchema = z
   .strictObject({
-    /** The authority that signed the server's certificate. Absent = the well-known ones. */
-    ca: fileNameSchema.optional(),
-    /** The chain and its private key, shown if the server asks for a certificate. */
-    cert: fileNameSchema.optional(),
-    key: fileNameSchema.optional(),
+    ca: fileNameSchema
+      .optional()
+      .describe("The authority that signed the server's certificate, PEM. Absent = the well-known ones."),
+    cert: fileNameSchema.optional().describe("Our certificate chain, PEM, shown if the server asks for one."),
+    key: fileNameSchema.optional().describe("The private key of cert, PEM."),
   })
   .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
     error: "expected cert and key together",

@@ -8,8 +8,10 @@ import { locateTlsFiles } from "../tls-files.ts";
 const sqliteControlSchema = sqliteSchema.pick({ type: true, path: true });
 
 const postgresControlSchema = postgresSchema.pick({ type: true, url: true, tls: true }).extend({
-  /** The PostgreSQL schema with the catalog's own tables; it must not be that of a store. */
-  schema: postgresSchema.shape.schema.removeDefault().default("prism_control"),
+  schema: postgresSchema.shape.schema
+    .removeDefault()
+    .default("prism_control")
+    .describe("The PostgreSQL schema with the catalog's own tables; it must not be that of a store."),
 });
 
 /** Where namespaces that are made at run time are kept. */

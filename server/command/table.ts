@@ -130,6 +130,14 @@ export const COMMANDS = [
     ],
   },
   {
+    name: "config schema",
+    args: [],
+    summary: "print a JSON Schema of the configuration file",
+    about:
+      'For editors: with "# yaml-language-server: $schema=FILE" as the first line of a configuration they complete and check it.',
+    options: [],
+  },
+  {
     name: "auth hash",
     args: [],
     summary: "make an API key and the hash for the configuration",

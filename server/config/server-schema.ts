@@ -4,17 +4,22 @@ import { ADDRESS_FORMAT, MAX_PORT, PORT_FORMAT, parseAddress } from "./address.t
 import { setting } from "./setting.ts";
 import { DAY_MS, fileNameSchema, whole } from "./setting-types.ts";
 
-/** An address to listen on. */
-const addressSchema = z.unknown().transform((given, context) => {
-  const address = typeof given === "string" ? parseAddress(given) : undefined;
-  if (address !== undefined) {
-    return address;
-  }
-  // YAML reads a bare port as a number.
-  const port = /^\d{1,5}$/.test(String(given)) ? '; a port alone is written ":8980"' : "";
-  context.addIssue({ code: "custom", message: `expected ${ADDRESS_FORMAT}${port}` });
-  return z.NEVER;
-});
+/**
+ * An address to listen on. It is text; other types come as far as here for the sake of the message.
+ */
+const addressSchema = z
+  .unknown()
+  .meta({ type: "string" })
+  .transform((given, context) => {
+    const address = typeof given === "string" ? parseAddress(given) : undefined;
+    if (address !== undefined) {
+      return address;
+    }
+    // YAML reads a bare port as a number.
+    const port = /^\d{1,5}$/.test(String(given)) ? '; a port alone is written ":8980"' : "";
+    context.addIssue({ code: "custom", message: `expected ${ADDRESS_FORMAT}${port}` });
+    return z.NEVER;
+  });
 
 /** A port alone, as text from a flag or a variable. */
 const portSchema = z

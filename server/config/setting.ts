@@ -46,6 +46,8 @@ const declarations = new WeakMap<z.ZodType, Declaration>();
  */
 export function setting<S extends z.ZodType>(schema: S, help: string, ...sources: readonly Source[]): S {
   declarations.set(schema, { help, sources });
+  // Where zod looks for texts when it makes a JSON Schema.
+  z.globalRegistry.add(schema, { description: help });
   return schema;
 }
 

@@ -9,11 +9,6 @@ import { urlProblem } from "./url.ts";
  */
 export const postgresSchema = z.strictObject({
   type: z.literal("postgres"),
-  /**
-   * The server and our user: `postgres://user:password@host:5432/database`. Keep the password out
-   * of the file: `${VAR}`. Several hosts are separated by commas: the first one that accepts a
-   * connection is used, with `?target_session_attrs=read-write` the first one that takes writes.
-   */
   url: z
     .string()
     .refine(hasPlainUserinfo, { error: USERINFO_FORMAT, abort: true })
@@ -22,34 +17,45 @@ export const postgresSchema = z.strictObject({
       if (problem !== undefined) {
         context.addIssue(problem);
       }
-    }),
-  /**
-   * The PostgreSQL schema that holds the tables; created when missing. Gateways with the same
-   * schema share their data.
-   */
+    })
+    .describe(
+      "The server and our user: postgres://user:password@host:5432/database. Keep the password in an environment variable, which the file names. Several hosts are separated by commas: the first one that accepts a connection is used, with ?target_session_attrs=read-write the first one that takes writes.",
+    ),
   schema: z
     .string()
     .regex(/^[a-z_][a-z0-9_]{0,62}$/, {
       error:
         "expected a name of 1 to 63 lower-case letters, digits and underscores, not beginning with a digit",
     })
-    .default("prism"),
+    .default("prism")
+    .describe(
+      "The PostgreSQL schema that holds the tables; made when missing. Gateways with the same schema share their data.",
+    ),
   pool: z
     .strictObject({
-      /** The most connections at a time. 0 is refused. */
-      max: z.number().min(1).max(1000).int().default(20),
-      /**
-       * How long a call waits for a free connection, or the server takes to accept a new one. 0 is
-       * refused, because calls would pile up.
-       */
-      connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
+      max: z
+        .number()
+        .min(1)
+        .max(1000)
+        .int()
+        .default(20)
+        .describe("The most connections at a time. 0 is refused."),
+      connect_timeout_ms: z
+        .number()
+        .min(1)
+        .max(60_000)
+        .int()
+        .default(5_000)
+        .describe(
+          "How long a call waits for a free connection, or the server takes to accept a new one. 0 is refused: calls would pile up.",
+        ),
     })
     .prefault({}),
-  /**
-   * TLS; `{}` trusts the system's authorities. Absent = the URL's `sslmode` decides; without that
-   * there is no TLS.
-   */
-  tls: tlsFilesSchema.optional(),
+  tls: tlsFilesSchema
+    .optional()
+    .describe(
+      "TLS; {} trusts the system's authorities. Absent = the URL's sslmode decides; without that there is no TLS.",
+    ),
 });
 
 /** The checked options of a PostgreSQL store, with absolute file names. */

@@ -36,50 +36,59 @@ const nodeUrlsSchema = z
 export const redisSchema = z
   .strictObject({
     type: z.literal("redis"),
-    /**
-     * One server: `redis://user:password@host:6379/0`; the path is the database's number. Keep the
-     * password out of the file: `${VAR}`.
-     */
-    url: serverUrlSchema.optional(),
-    /**
-     * Some nodes of a Cluster; they lead to the others. The first URL's user and password count for
-     * all.
-     */
-    cluster: nodeUrlsSchema.optional(),
-    /** Sentinels, which know the primary. */
+    url: serverUrlSchema
+      .optional()
+      .describe(
+        "One server: redis://user:password@host:6379/0; the path is the database's number. Keep the password in an environment variable, which the file names.",
+      ),
+    cluster: nodeUrlsSchema
+      .optional()
+      .describe(
+        "Some nodes of a Cluster; they lead to the others. The first URL's user and password count for all.",
+      ),
     sentinel: z
       .strictObject({
-        /** The primary's name at the sentinels. */
-        name: z.string().min(1),
-        /** The sentinels' addresses. The first URL's user and password count for all sentinels. */
-        urls: nodeUrlsSchema,
-        /** Our user at the primary. */
-        username: z.string().optional(),
-        password: z.string().optional(),
-        /** The database's number. */
-        db: z.number().min(0).int().default(0),
+        name: z.string().min(1).describe("The primary's name at the sentinels."),
+        urls: nodeUrlsSchema
+          .clone()
+          .describe("The sentinels' addresses. The first URL's user and password count for all sentinels."),
+        username: z.string().optional().describe("Our user at the primary."),
+        password: z
+          .string()
+          .optional()
+          .describe("Its password. Keep it in an environment variable, which the file names."),
+        db: z.number().min(0).int().default(0).describe("The database's number."),
       })
-      .optional(),
-    /**
-     * The number of parts that the data is split into. Each part is in one hash slot, so on one
-     * node of a Cluster, and a batch is atomic within it. Do not change it once there is data.
-     * Absent = 16 on a Cluster, otherwise 1.
-     */
-    shards: z.number().min(1).max(128).int().optional(),
-    /** The start of every key. Stores with the same prefix share their data. */
+      .optional()
+      .describe("Sentinels, which know the primary."),
+    shards: z
+      .number()
+      .min(1)
+      .max(128)
+      .int()
+      .optional()
+      .describe(
+        "The number of parts that the data is split into. Each part is in one hash slot, so on one node of a Cluster, and a batch is atomic within it. Do not change it once there is data. Absent = 16 on a Cluster, otherwise 1.",
+      ),
     key_prefix: z
       .string()
       .regex(/^[A-Za-z0-9_.-]{1,32}$/, {
         error: "expected a name of 1 to 32 letters, digits, underscores, dots and hyphens",
       })
-      .default("prism"),
-    /** How long the server may take to accept a connection. */
-    connect_timeout_ms: z.number().min(1).max(60_000).int().default(5_000),
-    /**
-     * TLS; `{}` trusts the system's authorities. Absent = the (first) URL decides: rediss:// uses
-     * TLS with the system's authorities, redis:// no TLS.
-     */
-    tls: tlsFilesSchema.optional(),
+      .default("prism")
+      .describe("The start of every key. Stores with the same prefix share their data."),
+    connect_timeout_ms: z
+      .number()
+      .min(1)
+      .max(60_000)
+      .int()
+      .default(5_000)
+      .describe("How long the server may take to accept a connection."),
+    tls: tlsFilesSchema
+      .optional()
+      .describe(
+        "TLS; {} trusts the system's authorities. Absent = the (first) URL decides: rediss:// uses TLS with the system's authorities, redis:// no TLS.",
+      ),
   })
   .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter(Boolean).length === 1, {
     error: "expected exactly one of: url, cluster, sentinel",

@@ -5,22 +5,23 @@ import { tlsFilesSchema } from "../../tls-files.ts";
 const ENDPOINT = /^(?:(https?):\/\/)?(\[[\da-f:.]+\]|[a-z\d_][a-z\d_.-]{0,252}):(\d{1,5})$/i;
 
 const shape = {
-  /**
-   * The plugin's address: "host:port" or "http://host:port" without TLS, "https://host:port" with
-   * TLS. "host:port" uses TLS if `tls` is given.
-   */
-  endpoint: z.string().refine(isEndpoint, {
-    error: 'expected "host:port", "http://host:port" or "https://host:port", with a port from 1 to 65535',
-  }),
-  /** The namespace at the plugin. Absent = the call's own. */
+  endpoint: z
+    .string()
+    .refine(isEndpoint, {
+      error: 'expected "host:port", "http://host:port" or "https://host:port", with a port from 1 to 65535',
+    })
+    .describe(
+      "The plugin's address: host:port or http://host:port without TLS, https://host:port with TLS. host:port uses TLS if tls is given.",
+    ),
   namespace: z
     .string()
     .regex(NAMESPACE_PATTERN, {
       error:
         'expected a name of 1 to 63 characters: a lower-case letter, then lower-case letters, digits, "-", "_" or "."',
     })
-    .optional(),
-  tls: tlsFilesSchema.optional(),
+    .optional()
+    .describe("The namespace at the plugin. Absent = the call's own."),
+  tls: tlsFilesSchema.optional().describe("TLS; {} trusts the system's authorities."),
 };
 
 const TLS_WITHOUT_TLS = {
