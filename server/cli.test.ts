@@ -3,6 +3,7 @@ import { parseCommand, UsageError } from "./cli.ts";
 import { helpText } from "./command/help.ts";
 import { WORDS } from "./command/table.ts";
 import { SOURCES } from "./config/settings.ts";
+import { oneOf } from "./nearest.ts";
 
 const usageError = async (argv: string[]): Promise<unknown> => {
   try {
@@ -60,6 +61,7 @@ test.each([
   ["range q -10 -1", { kind: "call", name: "range", args: ["q", "-10", "-1"], options: {} }],
   ["del a b c", { kind: "call", name: "del", args: ["a", "b", "c"], options: {} }],
   ["record get r a b", { kind: "call", name: "record get", args: ["r", "a", "b"], options: {} }],
+  ["completion zsh", { kind: "call", name: "completion", args: ["zsh"], options: {} }],
   ["scan", { kind: "call", name: "scan", args: [], options: {} }],
   ["ns list --json", { kind: "call", name: "ns list", args: [], options: { json: true } }],
   ["ns -h", { kind: "help", topic: "ns" }],
@@ -76,11 +78,7 @@ test.each<[string[], string, string | undefined]>([
   [["serve", "--color"], "unknown option '--color'", "serve"],
   [["serve", "--lisen", ":1"], "unknown option '--lisen'; did you mean \"--listen\"?", "serve"],
   [["serve", "--memory", "--confg=f"], "unknown option '--confg'; did you mean \"--config\"?", "serve"],
-  [
-    ["help", "srve"],
-    `no help for "srve"; did you mean "serve"? expected one of: ${WORDS.join(", ")}`,
-    undefined,
-  ],
+  [["help", "srve"], `no help for "srve"; ${oneOf(WORDS, "srve")}`, undefined],
   [["help", "serve", "now"], 'unexpected argument "now"', "help"],
   [["serve", "-p"], "unknown option '-p'", "serve"],
   [["serve", "--listen"], "option '--listen <value>' argument missing", "serve"],

@@ -4,7 +4,7 @@ import { ADDRESS_FORMAT, type Address, parseAddress } from "./config/address.ts"
 import type { Flags } from "./config/settings.ts";
 import { nearest, oneOf } from "./nearest.ts";
 
-/** A command that calls a gateway. */
+/** A command of `command/run.ts`: it calls a gateway, or needs none. */
 export type CallName = Exclude<
   CommandName,
   "serve" | "config check" | "config schema" | "auth hash" | "help" | "version"
@@ -28,7 +28,7 @@ export type Command =
    * `undefined` = where the file says.
    */
   | { readonly kind: "config-diff"; readonly file: string; readonly admin: Address | undefined }
-  /** Call a gateway. `args` are as many as the command takes. */
+  /** Run a command of `command/run.ts`. `args` are as many as the command takes. */
   | {
       readonly kind: "call";
       readonly name: CallName;

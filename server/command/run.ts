@@ -1,20 +1,26 @@
 import type { CallName, Command } from "../cli.ts";
-import { withClient } from "./connection.ts";
 import * as entries from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
 import * as lists from "./lists.ts";
 import * as operator from "./operator.ts";
+import { write } from "./output.ts";
 import * as records from "./records.ts";
 
 type Given = Omit<entries.DataCall, "client">;
 
+type Run = (given: Given) => Promise<ExitCode>;
+
+// What only some commands need is imported late: the others answer at once.
+
 /** Of a gateway's data. */
 const onData =
-  (run: (call: entries.DataCall) => Promise<ExitCode>) =>
-  (given: Given): Promise<ExitCode> =>
-    withClient(given.options, (client) => run({ client, ...given }));
+  (run: (call: entries.DataCall) => Promise<ExitCode>): Run =>
+  async (given) => {
+    const { withClient } = await import("./connection.ts");
+    return await withClient(given.options, (client) => run({ client, ...given }));
+  };
 
-const COMMANDS: Readonly<Record<CallName, (given: Given) => Promise<ExitCode>>> = {
+const COMMANDS: Readonly<Record<CallName, Run>> = {
   get: onData(entries.get),
   set: onData(entries.set),
   del: onData(entries.del),
@@ -37,6 +43,11 @@ const COMMANDS: Readonly<Record<CallName, (given: Given) => Promise<ExitCode>>> 
   "ns create": operator.createNamespace,
   "ns delete": operator.deleteNamespace,
   backends: operator.listBackends,
+  completion: async ({ args: [shell = ""] }) => {
+    const { completionScript } = await import("./completion.ts");
+    await write(await completionScript(shell));
+    return EXIT.done;
+  },
 };
 
 /** Runs a command that calls a gateway. Throws {@link CommandError}. */

@@ -335,6 +335,13 @@ export const COMMANDS = [
     options: ADMIN,
   },
   {
+    name: "completion",
+    args: ["bash|zsh|fish"],
+    summary: "print a script that completes commands in a shell",
+    about: "The first line of the script says how to load it.",
+    options: [],
+  },
+  {
     name: "help",
     args: ["[COMMAND]"],
     summary: "print this, or the help of a command",
