@@ -176,6 +176,18 @@ module.exports = {
       "Who installs the client runs no server.",
     ),
     never(
+      "adapters-behind-their-exports",
+      { path: "^client/", pathNot: `^client/adapters/|${TEST}` },
+      { path: "^client/adapters/" },
+      "Who does not use an adapter loads none.",
+    ),
+    never(
+      "adapters-need-no-library",
+      { path: "^client/adapters/", pathNot: TEST },
+      { path: "^node_modules/(?!@connectrpc/connect/)|^client/(node|web)\\.ts$" },
+      "They are objects that a library calls; the application has the library, and makes the client.",
+    ),
+    never(
       "browser-client-without-engine",
       { path: "^client/", pathNot: `^client/(node\\.ts$|transport/(?!not-run\\.ts$))|${TEST}` },
       { path: "^(http2|client/transport)/", pathNot: "^client/transport/not-run\\.ts$" },

@@ -13,6 +13,14 @@ interface ProjectManifest {
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
+/** The libraries that the adapters are for. Who uses one has its library, and no other. */
+const ADAPTER_PEERS = {
+  "@fastify/session": "^11.1.0",
+  "express-session": "^1.18.0",
+  keyv: "^5.5.4 || ^6.0.0",
+  unstorage: "^1.17.0",
+};
+
 const DESCRIPTION = "A client of a Prism data access gateway, for Node and browsers.";
 
 /**
@@ -74,10 +82,21 @@ const manifest = {
   license: project.license,
   type: "module",
   sideEffects: false,
-  exports: { ".": entry("client/node"), "./web": entry("client/web"), "./gen/*": entry("gen/*") },
+  exports: {
+    ".": entry("client/node"),
+    "./web": entry("client/web"),
+    "./keyv": entry("client/adapters/keyv"),
+    "./unstorage": entry("client/adapters/unstorage"),
+    "./session": entry("client/adapters/session"),
+    "./gen/*": entry("gen/*"),
+  },
   files: ["client", "gen", "http2"],
   engines: { node: ">=22" },
   dependencies: dependenciesOf(folder, project),
+  peerDependencies: ADAPTER_PEERS,
+  peerDependenciesMeta: Object.fromEntries(
+    Object.keys(ADAPTER_PEERS).map((name) => [name, { optional: true }]),
+  ),
 };
 shrinkDescriptors(folder);
 writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
