@@ -18,6 +18,8 @@ export type { Entry, Expectation } from "./keyvalue/entry.ts";
 export type {
   CommonPrefix,
   FlatRangeOptions,
+  PageEntry,
+  PageOptions,
   RangeEntry,
   RangeKey,
   RangeOptions,

@@ -69,6 +69,25 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
     await expect(Array.fromAsync(other)).rejects.toMatchObject({ reason: "invalid_field" });
   });
 
+  test("reads entries with their times to live in pages", async () => {
+    const large = Array.from({ length: 5 }, (_, i): [string, Uint8Array] => [
+      `page/${i}`,
+      new Uint8Array(200_000),
+    ]);
+    await keyvalue.setMany([...large, ["page/5", "x", 100], ["page/6", "y"]]);
+    const pages = await Array.fromAsync(keyvalue.pages({ prefix: "page/", start: "page/1" }));
+    expect(pages.length).toBeGreaterThan(1);
+    const entries = pages.flat();
+    expect(entries.map(({ key }) => key)).toEqual([1, 2, 3, 4, 5, 6].map((i) => `page/${i}`));
+    expect(entries[0]?.value.constructor).toBe(Uint8Array);
+    expect(entries[0]?.value).toHaveLength(200_000);
+    expect(entries[4]?.ttlMs).toBeGreaterThan(1000);
+    expect(entries[5]).toEqual({ key: "page/6", value: bytes("y"), ttlMs: undefined });
+    const wrong = Array.fromAsync(keyvalue.pages(any({ limit: 1 })));
+    await expect(wrong).rejects.toMatchObject({ reason: "invalid_field" });
+    await keyvalue.deletePrefix("page/");
+  });
+
   test("refuses wrong arguments before it sends anything", async () => {
     const sent = server.log.length;
     const read = (options: unknown) => [

@@ -85,18 +85,20 @@ export function batchCalls(invoker: Invoker) {
      * together are written together: all or none, if the namespace's store can do that over these
      * keys. More make several calls, one after another. The first failure is thrown; other entries
      * may be written then. A gateway whose `limits.max_value_bytes` is below its default refuses
-     * calls that are too large for it (`value_too_large`).
+     * calls that are too large for it (`value_too_large`). An entry can have a time to live of its
+     * own, in place of `ttlSeconds` of the options.
      *
      * ```ts
      * await client.keyvalue.setMany([["user:1", "alice"], ["user:2", "bob"]], { ttlSeconds: 60 });
+     * await client.keyvalue.setMany([["code:1", "4711", 300], ["code:2", "4712", 600]]);
      * await client.keyvalue.setMany(new Map([["user:3", "carol"]]));
      * ```
      */
     async setMany(
-      entries: Iterable<readonly [key: string, value: Value]> & object,
+      entries: Iterable<readonly [key: string, value: Value, ttlSeconds?: number | undefined]> & object,
       options: SetOptions = {},
     ): Promise<void> {
-      const all = toArray("entries", entries, (entry) => ({ ...toPair(entry), ...toTtl(options) }));
+      const all = toArray("entries", entries, (entry) => toEntry(entry, options));
       for (const items of slicesOf(all, ({ key, value }) => bytesOfKey(key) + value.length)) {
         const { results } = await invoker.unary(BATCH_SET, options, (namespace) => ({ namespace, items }));
         checkResults(
@@ -175,10 +177,11 @@ function checkResults(
   }
 }
 
-/** A pair of key and value. A string of two characters is none, though it has two parts. */
-function toPair(entry: unknown) {
-  if (!Array.isArray(entry) || entry.length !== 2) {
+/** Key, value and time to live. A string of two characters is no entry, though it has two parts. */
+function toEntry(entry: unknown, options: SetOptions) {
+  if (!Array.isArray(entry) || entry.length < 2 || entry.length > 3) {
     throw invalidField(`entries must be pairs of key and value, not ${describe(entry)}`);
   }
-  return toItem(entry[0], entry[1]);
+  const [key, value, ttlSeconds = options.ttlSeconds] = entry;
+  return { ...toItem(key, value), ...toTtl({ ttlSeconds }) };
 }

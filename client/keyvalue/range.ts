@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { CALL_OPTIONS, type CallOptions, type Invoker } from "../call.ts";
-import { ownBytes, toFlag, toInt32, toText, toToken } from "../convert.ts";
+import { fromInt64, ownBytes, toFlag, toInt32, toText, toToken } from "../convert.ts";
 import { PrismError } from "../errors.ts";
 import { type Group, resumed } from "../resumed.ts";
 
@@ -59,7 +59,18 @@ export interface CommonPrefix extends Position {
   readonly value?: undefined;
 }
 
-/** What the messages of both calls have. */
+/** Which entries come in pages. */
+export type PageOptions = Omit<FlatRangeOptions, "reverse" | "delimiter" | "limit" | "pageToken">;
+
+/** An entry of a page. */
+export interface PageEntry {
+  readonly key: string;
+  readonly value: Uint8Array<ArrayBuffer>;
+  /** Milliseconds until it expires; `undefined` = never. */
+  readonly ttlMs: number | undefined;
+}
+
+/** What the messages of both streams have. */
 interface Message {
   readonly key: string;
   readonly commonPrefix: string;
@@ -69,11 +80,13 @@ interface Message {
 /** The most messages of which only the last one has a token. keyvalue_range.proto promises it. */
 const MAX_GROUP_MESSAGES = 1024;
 
+const NO_TOKEN = new Uint8Array(0);
+
 const { method } = KeyValueRangeInterface;
+const BOUNDS = { start: true, end: true, prefix: true } as const;
+const PAGE_OPTIONS = { ...BOUNDS, ...CALL_OPTIONS } satisfies Record<keyof PageOptions, true>;
 const RANGE_OPTIONS = {
-  start: true,
-  end: true,
-  prefix: true,
+  ...BOUNDS,
   reverse: true,
   limit: true,
   delimiter: true,
@@ -83,6 +96,7 @@ const RANGE_OPTIONS = {
 
 const READ_RANGE = { method: method.readRange, options: RANGE_OPTIONS };
 const READ_KEYS = { method: method.readKeys, options: RANGE_OPTIONS };
+const READ_PAGE = { method: method.readPage, options: PAGE_OPTIONS };
 
 /** The calls of KeyValueRangeInterface. */
 export function rangeCalls(invoker: Invoker) {
@@ -108,7 +122,45 @@ export function rangeCalls(invoker: Invoker) {
     );
   }
 
+  function readPage(options: PageOptions, pageToken: Uint8Array) {
+    const { start = "", end = "", prefix = "" } = options;
+    return invoker.unary(READ_PAGE, options, (namespace) => ({
+      namespace,
+      start: toText("start", start),
+      end: toText("end", end),
+      prefix: toText("prefix", prefix),
+      pageToken,
+    }));
+  }
+
   return {
+    /**
+     * The entries of a range with their times to live, in pages, by the order of the keys' UTF-8
+     * bytes: for copies of many entries. A page has at most 1,024, and some hundred kilobytes or
+     * one larger value; it may have none. The next one is asked for while the loop has this one. A
+     * timeout limits the call for each page.
+     *
+     * ```ts
+     * for await (const entries of client.keyvalue.pages({ prefix: "user:" })) {
+     *   for (const { key, value, ttlMs } of entries) { ... }
+     * }
+     * ```
+     */
+    async *pages(options: PageOptions = {}): AsyncGenerator<readonly PageEntry[], void, undefined> {
+      let coming: ReturnType<typeof readPage> | undefined = readPage(options, NO_TOKEN);
+      while (coming !== undefined) {
+        const { entries, nextPageToken }: Awaited<typeof coming> = await coming;
+        coming = nextPageToken.length === 0 ? undefined : readPage(options, nextPageToken);
+        // A loop that is left does not wait for it.
+        coming?.catch(() => {});
+        yield entries.map(({ key, value, remainingMs }) => ({
+          key,
+          value: ownBytes(value),
+          ttlMs: remainingMs === undefined ? undefined : fromInt64("remaining_ms", remainingMs),
+        }));
+      }
+    },
+
     /**
      * The entries of a range of keys, in either direction, by the order of the keys' UTF-8 bytes.
      * If the connection breaks meanwhile, the range goes on where it was. Leaving the loop ends the
@@ -157,7 +209,7 @@ async function* groupsOf<M extends Message, Item>(
 
 function toRequest(namespace: string, options: RangeOptions, token: Uint8Array | undefined) {
   const { start = "", end = "", prefix = "", delimiter = "" } = options;
-  const { reverse = false, limit = 0, pageToken = new Uint8Array(0) } = options;
+  const { reverse = false, limit = 0, pageToken = NO_TOKEN } = options;
   return {
     namespace,
     start: toText("start", start),

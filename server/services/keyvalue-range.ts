@@ -1,15 +1,18 @@
 import type {
   KeyValueRangeInterface,
   ReadKeysRequest,
+  ReadPageRequest,
   ReadRangeRequest,
 } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
-import type { Call, Page } from "../backend/contract.ts";
+import { answerOf, type Call, type Page } from "../backend/contract.ts";
 import { Columns } from "../calls/columns.ts";
 import type { Handlers } from "../calls/implement.ts";
-import { readPageToken, writePageToken } from "../calls/page-token.ts";
+import { readPageToken, type TokenScope, writePageToken } from "../calls/page-token.ts";
 import { PrismError } from "../errors.ts";
+import { SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkBound, checkLimit } from "./check.ts";
+import { onlyOf, remainingOf } from "./commits.ts";
 import { commonPrefixOf, foldScan } from "./folded-scan.ts";
 import { scanPages } from "./scan-pages.ts";
 
@@ -23,6 +26,8 @@ export function createKeyValueRange(router: NamespaceRouter): Handlers<typeof Ke
 
     readKeys: (request, call) =>
       read(router, request, call, true, ({ keys }, columns, last) => new Columns(keys.length, columns, last)),
+
+    readPage: (request, call) => readPage(router, request, call),
   };
 }
 
@@ -45,14 +50,14 @@ function read<B>(
   toResponses: (page: Page, columns: KeyColumns, last: Last | undefined) => B,
 ): AsyncIterable<B> {
   checkRange(request);
+  checkBound("delimiter", request.delimiter);
   const { start, end, prefix, reverse, delimiter, pageToken } = request;
   const limit = checkLimit(request.limit);
   const { namespace, store } = router.route("scans", request.namespace, call);
   const scope = [request.$typeName, namespace, start, end, prefix, reverse, delimiter];
-  const position = pageToken.length === 0 ? undefined : readPageToken(scope, pageToken, "page_token");
   const scan = {
     range: { prefix, start: start || undefined, end: end || undefined, reverse },
-    after: position && Buffer.from(position).toString(),
+    after: positionOf(scope, pageToken),
     limit,
     keysOnly,
   };
@@ -60,9 +65,52 @@ function read<B>(
   return scanPages({ namespace, store: scans }, scan, call, (page) => {
     const { keys, next } = page;
     const columns = delimiter === "" ? { key: keys } : divided(keys, prefix, delimiter);
-    const last = next === undefined ? undefined : { pageToken: writePageToken(scope, Buffer.from(next)) };
+    const last = next === undefined ? undefined : { pageToken: tokenAt(scope, next) };
     return toResponses(page, columns, last);
   });
+}
+
+/** A page in two steps: its keys, then each entry with its time to live. */
+async function readPage(router: NamespaceRouter, request: ReadPageRequest, call: Call) {
+  checkRange(request);
+  const { start, end, prefix, pageToken } = request;
+  const maxEntries = Math.min(checkLimit(request.limit), SCAN_PAGE_ENTRIES);
+  const { namespace, store: scans } = router.route("scans", request.namespace, call);
+  const { store: commits } = router.route("commits", request.namespace, call);
+  const scope = [request.$typeName, namespace, start, end, prefix];
+  const query = {
+    prefix,
+    start: start || undefined,
+    end: end || undefined,
+    after: positionOf(scope, pageToken),
+    maxEntries,
+    // The values come along only so that they bound the page. Each is read again with its time to
+    // live, because both have to be of one moment.
+    maxBytes: SCAN_PAGE_BYTES,
+    keysOnly: false,
+  };
+  const { keys, next } = await scans.scanPage(namespace, query, call);
+  const reads = keys.map((key) => ({ keys: [key], values: true, maxBytes: Number.MAX_SAFE_INTEGER }));
+  const answers = reads.length === 0 ? [] : await commits.read(namespace, reads, call);
+  return {
+    entries: answers.flatMap((answer, i) => {
+      const held = onlyOf(answerOf(answer));
+      const key = keys[i] ?? "";
+      return held === undefined ? [] : [{ key, value: held.value, ...remainingOf(held) }];
+    }),
+    ...(next !== undefined && { nextPageToken: tokenAt(scope, next) }),
+  };
+}
+
+/** The key that a token goes on behind; `undefined` = there is no token. */
+function positionOf(scope: TokenScope, pageToken: Uint8Array): string | undefined {
+  return pageToken.length === 0
+    ? undefined
+    : Buffer.from(readPageToken(scope, pageToken, "page_token")).toString();
+}
+
+function tokenAt(scope: TokenScope, key: string): Uint8Array {
+  return writePageToken(scope, Buffer.from(key));
 }
 
 /** The keys of folded pages in two columns: keys, and common prefixes. */
@@ -74,11 +122,10 @@ function divided(keys: readonly string[], prefix: string, delimiter: string): Ke
   };
 }
 
-function checkRange({ start, end, prefix, delimiter }: ReadRangeRequest | ReadKeysRequest): void {
+function checkRange({ start, end, prefix }: ReadRangeRequest | ReadKeysRequest | ReadPageRequest): void {
   checkBound("start", start);
   checkBound("end", end);
   checkBound("prefix", prefix);
-  checkBound("delimiter", delimiter);
   if (end !== "" && Buffer.compare(Buffer.from(start), Buffer.from(end)) > 0) {
     throw new PrismError("invalid_field", "start must not come after end", { field: "start" });
   }

@@ -15,7 +15,7 @@ import { callRequest, GET_WIRES, POST_WIRES, type RawRequest, readMessage, type 
 
 const { set, get, delete: remove, exists } = KeyValueBasicInterface.method;
 const { scan, scanKeys, count } = KeyValueScanInterface.method;
-const { readRange, readKeys } = KeyValueRangeInterface.method;
+const { readRange, readKeys, readPage } = KeyValueRangeInterface.method;
 const { pushLeft, pushRight, popLeft, popRight, length } = ListBasicInterface.method;
 
 interface Case {
@@ -82,6 +82,10 @@ const CASES: readonly Case[] = [
   cases("negative limit", readRange, { limit: -1 }, invalid("limit")),
   cases("forged page token", readRange, { pageToken: value }, invalid("page_token")),
   cases("forged page token", readKeys, { pageToken: Buffer.alloc(20) }, invalid("page_token")),
+  cases("over-long end", readPage, { end: longKey }, invalid("end")),
+  cases("start after end", readPage, { start: "b", end: "a" }, invalid("start")),
+  cases("negative limit", readPage, { limit: -1 }, invalid("limit")),
+  cases("forged page token", readPage, { pageToken: Buffer.alloc(20) }, invalid("page_token")),
   cases("negative ttl", set, { key: SECRET, value, ttlSeconds: -1n }, invalid("ttl_seconds")),
   cases("least ttl", set, { key: SECRET, value, ttlSeconds: -(2n ** 63n) }, invalid("ttl_seconds")),
   cases("over-long ttl", set, { key: SECRET, value, ttlSeconds: 3_155_760_001n }, invalid("ttl_seconds")),

@@ -120,6 +120,7 @@ add(scans.scanKeys, (prefix) => ({ prefix }));
 add(scans.count, (prefix) => ({ prefix }));
 add(ranges.readRange, (start) => ({ start, end: `${start}\0` }));
 add(ranges.readKeys, (prefix) => ({ prefix, delimiter: "/", reverse: true }));
+add(ranges.readPage, (prefix) => ({ prefix }));
 add(lists.pushLeft, (listKey) => ({ listKey, value }));
 add(lists.pushRight, (listKey) => ({ listKey, value }));
 add(lists.popLeft, ofList);

@@ -164,6 +164,32 @@ describe.each(TRANSPORTS)("%s", (_name, toTransport) => {
   });
 });
 
+test.each(TRANSPORTS)("ReadPage over %s: bounds, times to live and tokens", async (_, toTransport) => {
+  const server = await start();
+  await fill(server, FILES);
+  const { store, namespace } = server.registry.route("entries", "default", createCall());
+  const value = Buffer.alloc(200_000, 1);
+  const large = ["big/1", "big/2", "big/3"].map((key) => ({ key, value, ttlMs: 0 }));
+  await store.set(namespace, large, createCall());
+  await store.set(namespace, [{ key: "dir/1", value: Buffer.of(255), ttlMs: 90_000 }], createCall());
+  const client = ranges(server, toTransport);
+  const page = await client.readPage({ start: "dir", end: "e", limit: 3 });
+  expect(page.entries.map(({ key }) => key)).toEqual(["dir", "dir/1", "dir/2"]);
+  expect(page.entries.map(({ remainingMs }) => remainingMs !== undefined)).toEqual([false, true, false]);
+  expect(Buffer.from(page.entries[1]?.value ?? [])).toEqual(Buffer.of(255));
+  expect(Number(page.entries[1]?.remainingMs)).toBeLessThanOrEqual(90_000);
+  expect(Number(page.entries[1]?.remainingMs)).toBeGreaterThan(1000);
+  const { nextPageToken: pageToken } = page;
+  const rest = await client.readPage({ start: "dir", end: "e", pageToken });
+  expect(rest.entries.map(({ key }) => key)).toEqual(["dir/sub/1", "dir/sub/2"]);
+  expect(rest.nextPageToken).toHaveLength(0);
+  await expect(client.readPage({ start: "dir", end: "f", pageToken })).rejects.toMatchObject(INVALID);
+  // The second large value brings the page to 256 KiB.
+  const first = await client.readPage({ prefix: "big/" });
+  expect(first.entries.map(({ key }) => key)).toEqual(["big/1", "big/2"]);
+  expect((await client.readPage({ prefix: "none" })).entries).toEqual([]);
+});
+
 test("calls of every length go on where the last one ended, while keys come and go", async () => {
   const server = await start();
   const keys = Array.from({ length: 40 }, (_, i) => `${String.fromCharCode(97 + (i % 5))}/${i}`).sort();

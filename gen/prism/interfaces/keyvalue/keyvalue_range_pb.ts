@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file prism/interfaces/keyvalue/keyvalue_range.proto.
  */
 export const file_prism_interfaces_keyvalue_keyvalue_range: GenFile = /*@__PURE__*/
-  fileDesc("Ci5wcmlzbS9pbnRlcmZhY2VzL2tleXZhbHVlL2tleXZhbHVlX3JhbmdlLnByb3RvEhlwcmlzbS5pbnRlcmZhY2VzLmtleXZhbHVlIpgBChBSZWFkUmFuZ2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRINCgVzdGFydBgCIAEoCRILCgNlbmQYAyABKAkSDgoGcHJlZml4GAQgASgJEg8KB3JldmVyc2UYBSABKAgSDQoFbGltaXQYBiABKAUSEQoJZGVsaW1pdGVyGAcgASgJEhIKCnBhZ2VfdG9rZW4YCCABKAwiWgoRUmVhZFJhbmdlUmVzcG9uc2USCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMEhUKDWNvbW1vbl9wcmVmaXgYAyABKAkSEgoKcGFnZV90b2tlbhgEIAEoDCKXAQoPUmVhZEtleXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRINCgVzdGFydBgCIAEoCRILCgNlbmQYAyABKAkSDgoGcHJlZml4GAQgASgJEg8KB3JldmVyc2UYBSABKAgSDQoFbGltaXQYBiABKAUSEQoJZGVsaW1pdGVyGAcgASgJEhIKCnBhZ2VfdG9rZW4YCCABKAwiSgoQUmVhZEtleXNSZXNwb25zZRILCgNrZXkYASABKAkSFQoNY29tbW9uX3ByZWZpeBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgMMpcCChZLZXlWYWx1ZVJhbmdlSW50ZXJmYWNlEnkKCVJlYWRSYW5nZRIrLnByaXNtLmludGVyZmFjZXMua2V5dmFsdWUuUmVhZFJhbmdlUmVxdWVzdBosLnByaXNtLmludGVyZmFjZXMua2V5dmFsdWUuUmVhZFJhbmdlUmVzcG9uc2UiD5ACAeDHGAGCyBgEcmVhZDABEnYKCFJlYWRLZXlzEioucHJpc20uaW50ZXJmYWNlcy5rZXl2YWx1ZS5SZWFkS2V5c1JlcXVlc3QaKy5wcmlzbS5pbnRlcmZhY2VzLmtleXZhbHVlLlJlYWRLZXlzUmVzcG9uc2UiD5ACAeDHGAGCyBgEcmVhZDABGgrAwRgB0sEYAnYxYgZwcm90bzM", [file_prism_options]);
+  fileDesc("Ci5wcmlzbS9pbnRlcmZhY2VzL2tleXZhbHVlL2tleXZhbHVlX3JhbmdlLnByb3RvEhlwcmlzbS5pbnRlcmZhY2VzLmtleXZhbHVlIpgBChBSZWFkUmFuZ2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRINCgVzdGFydBgCIAEoCRILCgNlbmQYAyABKAkSDgoGcHJlZml4GAQgASgJEg8KB3JldmVyc2UYBSABKAgSDQoFbGltaXQYBiABKAUSEQoJZGVsaW1pdGVyGAcgASgJEhIKCnBhZ2VfdG9rZW4YCCABKAwiWgoRUmVhZFJhbmdlUmVzcG9uc2USCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMEhUKDWNvbW1vbl9wcmVmaXgYAyABKAkSEgoKcGFnZV90b2tlbhgEIAEoDCKXAQoPUmVhZEtleXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRINCgVzdGFydBgCIAEoCRILCgNlbmQYAyABKAkSDgoGcHJlZml4GAQgASgJEg8KB3JldmVyc2UYBSABKAgSDQoFbGltaXQYBiABKAUSEQoJZGVsaW1pdGVyGAcgASgJEhIKCnBhZ2VfdG9rZW4YCCABKAwiSgoQUmVhZEtleXNSZXNwb25zZRILCgNrZXkYASABKAkSFQoNY29tbW9uX3ByZWZpeBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgMInMKD1JlYWRQYWdlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFc3RhcnQYAiABKAkSCwoDZW5kGAMgASgJEg4KBnByZWZpeBgEIAEoCRINCgVsaW1pdBgFIAEoBRISCgpwYWdlX3Rva2VuGAYgASgMImIKEFJlYWRQYWdlUmVzcG9uc2USNQoHZW50cmllcxgBIAMoCzIkLnByaXNtLmludGVyZmFjZXMua2V5dmFsdWUuUGFnZUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoDCJTCglQYWdlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMEhkKDHJlbWFpbmluZ19tcxgDIAEoA0gAiAEBQg8KDV9yZW1haW5pbmdfbXMykgMKFktleVZhbHVlUmFuZ2VJbnRlcmZhY2USeQoJUmVhZFJhbmdlEisucHJpc20uaW50ZXJmYWNlcy5rZXl2YWx1ZS5SZWFkUmFuZ2VSZXF1ZXN0GiwucHJpc20uaW50ZXJmYWNlcy5rZXl2YWx1ZS5SZWFkUmFuZ2VSZXNwb25zZSIPkAIB4McYAYLIGARyZWFkMAESdgoIUmVhZEtleXMSKi5wcmlzbS5pbnRlcmZhY2VzLmtleXZhbHVlLlJlYWRLZXlzUmVxdWVzdBorLnByaXNtLmludGVyZmFjZXMua2V5dmFsdWUuUmVhZEtleXNSZXNwb25zZSIPkAIB4McYAYLIGARyZWFkMAESeQoIUmVhZFBhZ2USKi5wcmlzbS5pbnRlcmZhY2VzLmtleXZhbHVlLlJlYWRQYWdlUmVxdWVzdBorLnByaXNtLmludGVyZmFjZXMua2V5dmFsdWUuUmVhZFBhZ2VSZXNwb25zZSIUkAIB4McYAejHGIgngsgYBHJlYWQaCsDBGAHSwRgCdjFiBnByb3RvMw", [file_prism_options]);
 
 /**
  * The entries to stream.
@@ -249,6 +249,130 @@ export const ReadKeysResponseSchema: GenMessage<ReadKeysResponse> = /*@__PURE__*
   messageDesc(file_prism_interfaces_keyvalue_keyvalue_range, 3);
 
 /**
+ * The entries to return.
+ *
+ * @generated from message prism.interfaces.keyvalue.ReadPageRequest
+ */
+export type ReadPageRequest = Message<"prism.interfaces.keyvalue.ReadPageRequest"> & {
+  /**
+   * Namespace of the entries: `[a-z][a-z0-9-_.]{0,62}`, or empty for `default`. Of another form:
+   * INVALID_ARGUMENT. Unknown: NOT_FOUND.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Least key of the range (inclusive): 0 to 1,024 bytes of UTF-8. Empty: there is no least. Longer,
+   * or after `end`: INVALID_ARGUMENT.
+   *
+   * @generated from field: string start = 2;
+   */
+  start: string;
+
+  /**
+   * The range ends before this key (exclusive): 0 to 1,024 bytes of UTF-8. Empty: there is no end.
+   * Equal to `start`: the range is empty. Longer: INVALID_ARGUMENT.
+   *
+   * @generated from field: string end = 3;
+   */
+  end: string;
+
+  /**
+   * Beginning of the keys, compared byte by byte: 0 to 1,024 bytes of UTF-8. Empty: all keys of the
+   * range. Longer: INVALID_ARGUMENT.
+   *
+   * @generated from field: string prefix = 4;
+   */
+  prefix: string;
+
+  /**
+   * Most entries to return. 0: as many as a page has. Negative: INVALID_ARGUMENT.
+   *
+   * @generated from field: int32 limit = 5;
+   */
+  limit: number;
+
+  /**
+   * Token of an earlier page: this one begins behind it. Empty: at the least key. Changed, or of a
+   * call with other fields but `limit`: INVALID_ARGUMENT.
+   *
+   * @generated from field: bytes page_token = 6;
+   */
+  pageToken: Uint8Array;
+};
+
+/**
+ * Describes the message prism.interfaces.keyvalue.ReadPageRequest.
+ * Use `create(ReadPageRequestSchema)` to create a new message.
+ */
+export const ReadPageRequestSchema: GenMessage<ReadPageRequest> = /*@__PURE__*/
+  messageDesc(file_prism_interfaces_keyvalue_keyvalue_range, 4);
+
+/**
+ * A page of entries.
+ *
+ * @generated from message prism.interfaces.keyvalue.ReadPageResponse
+ */
+export type ReadPageResponse = Message<"prism.interfaces.keyvalue.ReadPageResponse"> & {
+  /**
+   * The entries, in ascending order of their keys. Empty: the page has none; others may follow.
+   *
+   * @generated from field: repeated prism.interfaces.keyvalue.PageEntry entries = 1;
+   */
+  entries: PageEntry[];
+
+  /**
+   * Token of the next page; opaque. Empty: this is the last one.
+   *
+   * @generated from field: bytes next_page_token = 2;
+   */
+  nextPageToken: Uint8Array;
+};
+
+/**
+ * Describes the message prism.interfaces.keyvalue.ReadPageResponse.
+ * Use `create(ReadPageResponseSchema)` to create a new message.
+ */
+export const ReadPageResponseSchema: GenMessage<ReadPageResponse> = /*@__PURE__*/
+  messageDesc(file_prism_interfaces_keyvalue_keyvalue_range, 5);
+
+/**
+ * An entry of a page.
+ *
+ * @generated from message prism.interfaces.keyvalue.PageEntry
+ */
+export type PageEntry = Message<"prism.interfaces.keyvalue.PageEntry"> & {
+  /**
+   * Key of the entry. Never empty.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Value of the entry. Empty: the entry's value is empty.
+   *
+   * @generated from field: bytes value = 2;
+   */
+  value: Uint8Array;
+
+  /**
+   * Milliseconds until the entry expires, at least 1. Absent: it never expires.
+   *
+   * @generated from field: optional int64 remaining_ms = 3;
+   */
+  remainingMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message prism.interfaces.keyvalue.PageEntry.
+ * Use `create(PageEntrySchema)` to create a new message.
+ */
+export const PageEntrySchema: GenMessage<PageEntry> = /*@__PURE__*/
+  messageDesc(file_prism_interfaces_keyvalue_keyvalue_range, 6);
+
+/**
  * Reads the entries of a namespace whose keys are in a range.
  *
  * Each failed call carries one prism.common.Error. Every call may fail with
@@ -256,7 +380,7 @@ export const ReadKeysResponseSchema: GenMessage<ReadKeysResponse> = /*@__PURE__*
  *   NOT_FOUND           there is no such namespace (NAMESPACE_NOT_FOUND);
  *   UNIMPLEMENTED       the namespace's backend lacks this interface (INTERFACE_UNSUPPORTED);
  *   RESOURCE_EXHAUSTED  the gateway has too much to do (OVERLOADED);
- *   DEADLINE_EXCEEDED   the caller's own deadline has passed;
+ *   DEADLINE_EXCEEDED   the caller's own deadline, or for ReadPage 5 seconds, have passed;
  *   CANCELED, UNAVAILABLE, DATA_LOSS, INTERNAL
  *                       see prism.common.Reason.
  * An empty range is no error.
@@ -264,7 +388,7 @@ export const ReadKeysResponseSchema: GenMessage<ReadKeysResponse> = /*@__PURE__*
  * A range is what `start`, `end` and `prefix` have in common. Keys are ordered by their UTF-8 bytes
  * and come in this order, or with `reverse` in the opposite one, each at most once. A key that exists
  * during the whole call is returned; one that is written, deleted or expires meanwhile may be
- * returned or not. A call has no timeout of its own: it lasts as long as its reader reads and its
+ * returned or not. A stream has no timeout of its own: it lasts as long as its reader reads and its
  * deadline allows, and a slow reader slows the call.
  *
  * Going on. Of the messages that are sent together the last one has a `page_token`, if there may be
@@ -301,6 +425,19 @@ export const KeyValueRangeInterface: GenService<{
     methodKind: "server_streaming";
     input: typeof ReadKeysRequestSchema;
     output: typeof ReadKeysResponseSchema;
+  },
+  /**
+   * Returns the first entries in the range with their times to live, the least key first. Value and
+   * time to live of an entry are those of one moment. A page ends at 1,024 entries, or with the
+   * entry that brings keys and values to 256 KiB or more. It is for copies of many entries, and needs
+   * a backend that has KeyValueTransactionInterface too.
+   *
+   * @generated from rpc prism.interfaces.keyvalue.KeyValueRangeInterface.ReadPage
+   */
+  readPage: {
+    methodKind: "unary";
+    input: typeof ReadPageRequestSchema;
+    output: typeof ReadPageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_prism_interfaces_keyvalue_keyvalue_range, 0);
