@@ -1,6 +1,8 @@
 import type { CallName, Command } from "../cli.ts";
 import * as entries from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
+import { exportAll } from "./export.ts";
+import { importAll } from "./import.ts";
 import * as lists from "./lists.ts";
 import * as operator from "./operator.ts";
 import { write } from "./output.ts";
@@ -29,6 +31,8 @@ const COMMANDS: Readonly<Record<CallName, Run>> = {
   incr: onData(entries.incr),
   scan: onData(entries.scan),
   count: onData(entries.count),
+  export: onData(exportAll),
+  import: onData(importAll),
   push: onData(lists.push),
   pop: onData(lists.pop),
   len: onData(lists.len),

@@ -7,7 +7,7 @@ import { textOption } from "./options.ts";
 /**
  * The most bytes of a value that is read. Gateways take at most as much (limits.max_value_bytes).
  */
-const MAX_VALUE_BYTES = 64 * 1024 * 1024;
+export const MAX_VALUE_BYTES = 64 * 1024 * 1024;
 
 /**
  * The value of a command: the argument, or all of the file of --file, or of standard input if the

@@ -1,0 +1,66 @@
+import type { PrismClient } from "../../client/node.ts";
+import type { EntryLine } from "./dump-line.ts";
+
+/** What one call writes, at most: so many entries, and so many characters or one entry. */
+const BATCH_ENTRIES = 1000;
+const BATCH_CHARACTERS = 1024 * 1024;
+
+type Item = [key: string, value: string | Buffer, ttlSeconds: number | undefined];
+
+/**
+ * Writes the lines of a dump. While a call writes entries, the next ones are gathered; never more.
+ * Calls come one after another, so that of two lines with one key the later one wins.
+ */
+export class DumpWriter {
+  readonly #client: PrismClient;
+  #batch: Item[] = [];
+  #characters = 0;
+  #batchLine: number | undefined;
+  #writing: Promise<void> | undefined;
+  /** The lines before this one are written. `undefined` = all are that were added. */
+  goOnAt: number | undefined;
+  entries = 0;
+  /** Lines that were left out, because their time is over. */
+  expired = 0;
+
+  constructor(client: PrismClient) {
+    this.#client = client;
+  }
+
+  /** Adds a line. The result has to be awaited if there is one: it may throw PrismError. */
+  add(line: number, { key, value, expiresAtMs }: EntryLine): Promise<void> | undefined {
+    const ttlSeconds = expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - Date.now()) / 1000);
+    if (ttlSeconds !== undefined && ttlSeconds <= 0) {
+      this.expired++;
+      return undefined;
+    }
+    this.#batchLine ??= line;
+    this.goOnAt ??= line;
+    this.#batch.push([key, value, ttlSeconds]);
+    this.#characters += key.length + value.length;
+    const isFull = this.#batch.length >= BATCH_ENTRIES || this.#characters >= BATCH_CHARACTERS;
+    return isFull ? this.#send() : undefined;
+  }
+
+  /** Resolves when every line is written. Throws PrismError. */
+  async end(): Promise<void> {
+    await this.#send();
+    await this.#writing;
+    this.goOnAt = undefined;
+  }
+
+  async #send(): Promise<void> {
+    const [batch, line] = [this.#batch, this.#batchLine];
+    this.#batch = [];
+    this.#characters = 0;
+    this.#batchLine = undefined;
+    await this.#writing;
+    if (batch.length > 0) {
+      this.goOnAt = line;
+      this.entries += batch.length;
+      this.#writing = this.#client.keyvalue.setMany(batch);
+      // Whoever awaits it next has its failure.
+      this.#writing.catch(() => {});
+    }
+  }
+}
