@@ -96,8 +96,11 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
   const { createApp } = await import("./app.ts");
   const { createLog } = await import("./log.ts");
   const { createReloads } = await import("./reloads.ts");
+  const { createServiceManager } = await import("./service-manager.ts");
   const log = await createLog(config.logging);
-  const reloads = createReloads({ config, log, load: () => loadConfig({ ...source, mayBeEmpty: false }) });
+  const manager = createServiceManager(process.env, log);
+  const load = () => loadConfig({ ...source, mayBeEmpty: false });
+  const reloads = createReloads({ config, log, load, manager });
   const app = await createApp(config, {
     log,
     load: (text) => loadConfig({ ...source, text, checkFiles: false }),
@@ -116,9 +119,12 @@ async function serve(file: string | undefined, flags: Flags): Promise<void> {
   if (process.stdout.isTTY) {
     process.stdout.write(tryThis(config, data.port));
   }
+  manager.tell("ready");
+  manager.keepAlive();
   reloads.begin(app);
   const signal = await stopRequested;
   reloads.close();
+  manager.tell("stopping");
   await stop(app, signal, log);
 }
 

@@ -4,6 +4,7 @@ import type { Config } from "./config/config.ts";
 import { type Change, renderChanges } from "./config/diff.ts";
 import { ConfigError } from "./config/problem.ts";
 import { PrismError } from "./errors.ts";
+import type { ServiceManager } from "./service-manager.ts";
 import { watchFiles } from "./watch-files.ts";
 
 /** Why the configuration is read again. */
@@ -28,6 +29,8 @@ export interface ReloadOptions {
   /** The one that the server starts with. */
   readonly config: Config;
   readonly log: Logger;
+  /** Hears when the configuration is read again, and when that is over. */
+  readonly manager: ServiceManager;
 }
 
 /**
@@ -35,7 +38,7 @@ export interface ReloadOptions {
  * file or a TLS file changes. A configuration is put in force or refused as a whole, and the log
  * says what has changed or all that is wrong.
  */
-export function createReloads({ load, config, log }: ReloadOptions): Reloads {
+export function createReloads({ load, config, log, manager }: ReloadOptions): Reloads {
   let app: RunningApp | undefined;
   let wanted: Occasion | undefined;
   let isRunning = false;
@@ -56,7 +59,9 @@ export function createReloads({ load, config, log }: ReloadOptions): Reloads {
     while (wanted !== undefined && !isClosed) {
       const occasion = wanted;
       wanted = undefined;
+      manager.tell("reloading");
       await reload(app, occasion);
+      manager.tell("ready");
     }
     isRunning = false;
   }

@@ -76,19 +76,21 @@ export interface ServerProcess extends AsyncDisposable {
 
 /**
  * Runs `prism serve` with `args` on free ports of loopback and waits until it is ready. `nodeFlags`
- * are added to Node's usual ones; `node` runs it. Throws with its output if it ends first.
+ * are added to Node's usual ones; `node` runs it; `env` has further variables. Throws
+ * with its output if it ends first.
  */
 export async function spawnServer(
   args: readonly string[],
   main = MAIN,
   nodeFlags: readonly string[] = [],
   node = process.execPath,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<ServerProcess> {
   const startedAtMs = performance.now();
   const ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   const child = spawn(node, [...NODE_FLAGS, ...nodeFlags, main, "serve", ...ports, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: nodeEnvironment(),
+    env: { ...nodeEnvironment(), ...env },
   });
   const exited = once(child, "exit").then(([code, signal]) => code ?? signal);
   const lines: string[] = [];
