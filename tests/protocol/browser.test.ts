@@ -1,8 +1,6 @@
 /**
  * The browsers' client in a real browser: over TLS, so over HTTP/2, from a page of another origin.
  */
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import http2 from "node:http2";
 import { stripTypeScriptTypes } from "node:module";
@@ -12,7 +10,7 @@ import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { CERT, KEY } from "../helpers/certificate.ts";
-import { isThere } from "../helpers/is-there.ts";
+import { canStartChromium, startChromium } from "../helpers/chromium.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { startTestServer, type TestServer } from "../helpers/server.ts";
 
@@ -99,12 +97,6 @@ async function startPageServer(gateway: string) {
   return { url: `https://127.0.0.1:${port}/`, told, close: () => server.close() };
 }
 
-const chromium = ["chromium", "chromium-browser", "google-chrome"].find(
-  (name) => spawnSync(name, ["--version"]).error === undefined,
-);
-
-const hasChromium = isThere("Chromium", chromium !== undefined, "Debian: apt-get install chromium");
-
 describe("Chromium", () => {
   let server: TestServer;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -128,34 +120,18 @@ describe("Chromium", () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  test.runIf(hasChromium)("the web client's calls, over HTTP/2", { timeout: 60_000 }, async () => {
+  test.runIf(canStartChromium())("the web client's calls, over HTTP/2", { timeout: 60_000 }, async () => {
     const pages = await startPageServer(server.baseUrl);
     const netLog = join(folder.path, "net.json");
-    const profile = join(folder.path, "profile");
-    const browser = spawn(
-      chromium ?? "",
-      [
-        ...[
-          "--headless",
-          "--no-sandbox",
-          "--disable-gpu",
-          "--disable-quic",
-          "--no-first-run",
-          "--disable-sync",
-        ],
-        ...["--disable-background-networking", "--disable-component-update", "--ignore-certificate-errors"],
-        // For closing it, on a port of its own choice.
-        ...["--remote-debugging-port=0", `--user-data-dir=${profile}`],
-        ...[`--log-net-log=${netLog}`, pages.url],
-      ],
-      { stdio: "ignore" },
-    );
     onTestFinished(() => {
-      browser.kill();
       pages.close();
     });
-    const ended = once(browser, "exit");
-    expect(await Promise.race([pages.told, ended.then(() => "the browser ended")])).toEqual({
+    await using browser = await startChromium(join(folder.path, "profile"), [
+      "--ignore-certificate-errors",
+      `--log-net-log=${netLog}`,
+    ]);
+    await browser.open(pages.url);
+    expect(await Promise.race([pages.told, browser.exited.then(() => "the browser ended")])).toEqual({
       got: "alice",
       scanned: [
         ["user:1", "alice"],
@@ -167,22 +143,10 @@ describe("Chromium", () => {
       large: true,
       together: 2,
     });
-    await closeBrowser(profile);
-    await ended;
+    await browser.close();
     expect(await http2Hosts(netLog)).toContain(new URL(server.baseUrl).host);
   });
 });
-
-/**
- * Ends a browser as its user would; otherwise its log would be incomplete
- * (https://chromedevtools.github.io/devtools-protocol/tot/Browser).
- */
-async function closeBrowser(profile: string): Promise<void> {
-  const [port, path] = (await readFile(join(profile, "DevToolsActivePort"), "utf8")).trim().split("\n");
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
-  await once(socket, "open");
-  socket.send(JSON.stringify({ id: 1, method: "Browser.close" }));
-}
 
 /** The hosts with which the browser used HTTP/2, by its own log. */
 async function http2Hosts(netLog: string): Promise<string[]> {
