@@ -222,6 +222,12 @@ module.exports = {
       "What the browser loads imports nothing of Node's.",
     ),
     never(
+      "examples-are-users",
+      { path: "^examples/[^/]+/" },
+      { path: "^(server|gen|client|http2|tests)/", pathNot: "^client/(node|web)\\.ts$" },
+      "What an example imports, its reader can import.",
+    ),
+    never(
       "engine-stands-alone",
       { path: "^http2/", pathNot: TEST },
       { path: "^(server|gen|client)/|^node_modules/" },

@@ -26,7 +26,7 @@ export function spawnChild(
   readyText: string,
   program: string,
   args: readonly string[],
-  options: Pick<SpawnOptions, "uid" | "gid" | "cwd"> = {},
+  options: Pick<SpawnOptions, "uid" | "gid" | "cwd" | "env"> = {},
 ): Child {
   const child = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   const gone = Promise.withResolvers<void>();

@@ -1,0 +1,167 @@
+/** The programs of examples/, run as their README.md says, against a gateway in its own process. */
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { PrismClient } from "../client/node.ts";
+import { type Child, spawnChild } from "./helpers/child.ts";
+import { freePort } from "./helpers/port.ts";
+import { type ServerProcess, spawnServer } from "./helpers/process.ts";
+import { waitFor } from "./helpers/until.ts";
+
+const EXAMPLES = fileURLToPath(new URL("../examples", import.meta.url));
+
+let gateway: ServerProcess;
+
+beforeAll(async () => {
+  gateway = await spawnServer(["--memory"]);
+});
+
+afterAll(() => gateway[Symbol.asyncDispose]());
+
+describe("the Node service", () => {
+  test("keeps sessions, delivers messages and counts", async () => {
+    const service = await startService(gateway.address);
+    const { token } = await service.post("/login", { user: "alice" });
+    const alice = { authorization: `Bearer ${token}` };
+    const { status, id } = await service.post("/messages", { to: "bob", text: "hi" }, alice);
+    expect(status).toBe(202);
+    const delivered = { from: "alice", to: "bob", text: "hi", state: "delivered", attempts: 1 };
+    await waitFor(async () => expect(await service.get(`/messages/${id}`, alice)).toMatchObject(delivered));
+    expect(await service.get("/stats")).toMatchObject({ sessions: 1, waiting: 0 });
+
+    const { token: other } = await service.post("/login", { user: "bob" });
+    const bob = { authorization: `Bearer ${other}` };
+    expect(await service.get(`/messages/${id}`, bob)).toMatchObject({ status: 404 });
+    await using client = new PrismClient(gateway.address);
+    await client.keyvalue.set("cache:stats", '{"sessions":42,"waiting":7}');
+    expect(await service.get("/stats")).toMatchObject({ sessions: 42, waiting: 7 });
+
+    expect(await service.post("/logout", {}, alice)).toMatchObject({ status: 204 });
+    expect(await service.get(`/messages/${id}`, alice)).toMatchObject({ status: 401 });
+    expect(await service.post("/login", { user: "no such name" })).toMatchObject({ status: 400 });
+
+    service.child.process.kill("SIGTERM");
+    expect(await once(service.child.process, "exit")).toEqual([0, null]);
+  });
+
+  test("takes ten messages a minute of each user", async () => {
+    const service = await startService(gateway.address);
+    const { token } = await service.post("/login", { user: "carol" });
+    const carol = { authorization: `Bearer ${token}` };
+    const message = { to: "bob", text: "hi" };
+    const answers = [];
+    for (let count = 0; count < 11; count++) {
+      answers.push(await service.post("/messages", message, carol));
+    }
+    expect(answers.map(({ status }) => status)).toEqual([...Array(10).fill(202), 429]);
+    expect(answers.at(-1)?.message).toMatch(/^10 messages a minute; there is room in [1-6]?\d s$/);
+  });
+
+  test("delivers a message again whose worker was killed, and gives up after three failures", async () => {
+    const receiver = await startReceiver();
+    const env = { DELIVERY_URL: receiver.url, WORKER: "w1" };
+    const first = await startService(gateway.address, env);
+    const { token } = await first.post("/login", { user: "dave" });
+    const dave = { authorization: `Bearer ${token}` };
+    const { id } = await first.post("/messages", { to: "bob", text: "one" }, dave);
+    expect((await receiver.next()).id).toBe(id);
+    first.child.process.kill("SIGKILL");
+    await first.child.exited;
+
+    const second = await startService(gateway.address, env);
+    const again = await receiver.next();
+    expect(again).toMatchObject({ id, message: { from: "dave", to: "bob", text: "one" } });
+    again.answer(200);
+    const state = (of: unknown) => second.get(`/messages/${of}`, dave);
+    await waitFor(async () => expect(await state(id)).toMatchObject({ state: "delivered", attempts: 2 }));
+
+    const { id: bad } = await second.post("/messages", { to: "bob", text: "two" }, dave);
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      const tried = await receiver.next();
+      expect(tried.id).toBe(bad);
+      tried.answer(500);
+    }
+    await waitFor(async () => expect(await state(bad)).toMatchObject({ state: "failed", attempts: 3 }));
+  });
+
+  test("says that the store is away", async () => {
+    await using away = await spawnServer(["--memory"]);
+    const service = await startService(away.address);
+    await away[Symbol.asyncDispose]();
+    const answer = await service.post("/login", { user: "alice" });
+    expect(answer).toMatchObject({ status: 503, message: "the store does not answer; try again later" });
+  });
+});
+
+type Answer = Readonly<Record<string, unknown>>;
+
+interface Service {
+  readonly child: Child;
+  get(path: string, headers?: Record<string, string>): Promise<Answer>;
+  post(path: string, body: object, headers?: Record<string, string>): Promise<Answer>;
+}
+
+/** Runs the service until the test ends. Answers are JSON with the status. */
+async function startService(address: string, env: Record<string, string> = {}): Promise<Service> {
+  const port = await freePort();
+  const child = spawnChild("listening on", process.execPath, [join(EXAMPLES, "node-service/main.ts")], {
+    env: { ...process.env, PRISM_ADDRESS: address, PORT: String(port), ...env },
+  });
+  onTestFinished(async () => {
+    child.process.kill("SIGKILL");
+    await child.exited;
+  });
+  await child.ready;
+  const call = async (path: string, init: RequestInit): Promise<Answer> => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, init);
+    const text = await answer.text();
+    return { ...(text === "" ? {} : JSON.parse(text)), status: answer.status };
+  };
+  return {
+    child,
+    get: (path, headers = {}) => call(path, { headers }),
+    post: (path, body, headers = {}) =>
+      call(path, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      }),
+  };
+}
+
+interface Delivery {
+  readonly id: string | undefined;
+  readonly message: unknown;
+  answer(status: number): void;
+}
+
+/** Receives messages until the test ends, and leaves the answers to it. */
+async function startReceiver() {
+  const deliveries: Delivery[] = [];
+  const server = http.createServer(async (request, response) => {
+    deliveries.push({
+      id: request.headers["idempotency-key"]?.toString(),
+      message: await json(request),
+      answer: (status) => response.writeHead(status).end(),
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  let seen = 0;
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    next: async () => {
+      const delivery = await waitFor(() => deliveries[seen] ?? Promise.reject(new Error("no delivery")));
+      seen++;
+      return delivery;
+    },
+  };
+}
