@@ -1,17 +1,21 @@
 /** The programs of examples/, run as their README.md says, against a gateway in its own process. */
+import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { PrismClient } from "../client/node.ts";
 import { type Child, spawnChild } from "./helpers/child.ts";
+import { isThere } from "./helpers/is-there.ts";
 import { freePort } from "./helpers/port.ts";
 import { type ServerProcess, spawnServer } from "./helpers/process.ts";
 import { waitFor } from "./helpers/until.ts";
 
+const run = promisify(execFile);
 const EXAMPLES = fileURLToPath(new URL("../examples", import.meta.url));
 
 let gateway: ServerProcess;
@@ -96,6 +100,51 @@ describe("the Node service", () => {
     expect(answer).toMatchObject({ status: 503, message: "the store does not answer; try again later" });
   });
 });
+
+/** What the programs in other languages print. */
+const PRINTED = `get user:1: alice
+scan: user:1 alice
+scan: user:2 bob
+get nobody: REASON_KEY_NOT_FOUND, retryable false
+pop: job-1
+pop: job-2
+`;
+
+const works = (program: string, ...args: string[]) =>
+  spawnSync(program, args, { stdio: "ignore" }).status === 0;
+
+const python = process.env.PRISM_TEST_PYTHON ?? "python3";
+const hasGrpcio = isThere(
+  "Python with grpcio and grpcio-status",
+  works(python, "-c", "import grpc, grpc_status, grpc_tools.protoc"),
+  `pip install -r examples/python/requirements.txt, for ${python} (or what PRISM_TEST_PYTHON names).`,
+);
+
+test.runIf(hasGrpcio)("the Python program", async () => {
+  const cwd = join(EXAMPLES, "python");
+  await run(python, ["generate.py"], { cwd });
+  const env = { ...process.env, PRISM_ADDRESS: gateway.address };
+  expect(await run(python, ["main.py"], { cwd, env })).toEqual({ stdout: PRINTED, stderr: "" });
+  const nowhere = run(python, ["main.py"], { cwd, env: { ...env, PRISM_ADDRESS: "127.0.0.1:1" } });
+  await expect(nowhere).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^the gateway at 127\.0\.0\.1:1: UNAVAILABLE: /),
+  });
+});
+
+const hasGo = isThere("Go", works("go", "version"), "Debian: apt-get install golang-go");
+
+test.runIf(hasGo)(
+  "the Go program",
+  async () => {
+    const cwd = join(EXAMPLES, "go");
+    await run("go", ["generate"], { cwd });
+    const env = { ...process.env, PRISM_ADDRESS: gateway.address };
+    expect(await run("go", ["run", "."], { cwd, env })).toMatchObject({ stdout: PRINTED });
+  },
+  // Where Go has compiled nothing of it yet.
+  600_000,
+);
 
 type Answer = Readonly<Record<string, unknown>>;
 
