@@ -54,9 +54,9 @@ export interface SessionStore {
 }
 
 /**
- * A store of sessions, as JSON in the entries of a client or of a namespace of it. A session lives as
- * long as its cookie (`maxAge`), rounded up to whole seconds. The client stays yours to close. Throws
- * `invalid_field` for a wrong option. Callbacks are told of a `PrismError`.
+ * A store of sessions, as JSON in the entries of a client or of a namespace of it. A session lives
+ * as long as its cookie (`maxAge`), rounded up to whole seconds. The client stays yours to close.
+ * Throws `invalid_field` for a wrong option. Callbacks are told of a `PrismError`.
  *
  * ```ts
  * import session from "express-session";

@@ -12,8 +12,8 @@ import { startTestServer, type TestServer } from "../../tests/helpers/server.ts"
 import { PrismClient } from "../node.ts";
 import { createStorageDriver } from "./unstorage.ts";
 
-// What unstorage's documentation says of drivers, by its own storage. Its suite for drivers is in no
-// package.
+// What unstorage's documentation says of drivers, by its own storage. Its suite for drivers is in
+// no package.
 describe("unstorage", () => {
   let server: TestServer;
   let client: PrismClient;

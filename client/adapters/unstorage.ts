@@ -57,9 +57,9 @@ export interface StorageDriver {
 }
 
 /**
- * A driver with the entries of a client, or of a namespace of it, that begin with `base`. The client
- * stays open when the storage is disposed of: close it yourself. Throws `invalid_field` for an
- * option that does not exist or an empty base; every call fails with a `PrismError`.
+ * A driver with the entries of a client, or of a namespace of it, that begin with `base`. The
+ * client stays open when the storage is disposed of: close it yourself. Throws `invalid_field` for
+ * an option that does not exist or an empty base; every call fails with a `PrismError`.
  *
  * ```ts
  * const storage = createStorage({ driver: createStorageDriver(client, { base: "app" }) });

@@ -23,8 +23,8 @@ interface Completed {
 }
 
 /**
- * The script that completes commands and options in a shell, made from the table of commands. Throws
- * {@link CommandError} for an unknown shell.
+ * The script that completes commands and options in a shell, made from the table of commands.
+ * Throws {@link CommandError} for an unknown shell.
  */
 export async function completionScript(shell: string): Promise<string> {
   const write = SHELLS.get(shell);

@@ -3,8 +3,8 @@ import { isUtf8 } from "node:buffer";
 const LINE_FEED = 0x0a;
 
 /**
- * The lines of a stream without their line feeds, those of a chunk at a time. `undefined` stands for
- * a line that is not UTF-8, or has more than `maxBytes`; after such a long one there is nothing
+ * The lines of a stream without their line feeds, those of a chunk at a time. `undefined` stands
+ * for a line that is not UTF-8, or has more than `maxBytes`; after such a long one there is nothing
  * more. Only one line is kept that is not whole yet.
  */
 export async function* readLines(
