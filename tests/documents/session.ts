@@ -71,7 +71,8 @@ export function startSession(folder: string, env: NodeJS.ProcessEnv): Session {
     gateways.push(Number(pid));
     foreground = inBackground ? foreground : pid;
     const isReady = async () => (await readFile(log, "utf8")).includes('"msg":"ready"');
-    await until(`\`${command}\` is ready`, async () => (await isReady()) || !isRunning(Number(pid)));
+    const isDecided = async () => (await isReady()) || !isRunning(Number(pid));
+    await until(`\`${command}\` is ready`, isDecided, COMMAND_TIMEOUT_MS);
     return (await isReady()) ? { code: 0, printed: "" } : { code: 1, printed: await readFile(log, "utf8") };
   }
 
