@@ -157,6 +157,7 @@ async function runPage(page: string): Promise<void> {
   const [data, admin, plugin] = ports;
   const places = new Map(PORTS.map((port, at) => [port, String(ports[at])]));
   places.set(REDIS_PORT, String(redis?.port ?? REDIS_PORT));
+  const port = new RegExp(`\\b(?:${[...places.keys()].join("|")})\\b`, "g");
   const { PRISM_TEST_MISSING: _, ...inherited } = process.env;
   const env = {
     ...inherited,
@@ -173,7 +174,7 @@ async function runPage(page: string): Promise<void> {
     folder: checkout.path,
     env,
     session,
-    place: (text) => text.replace(/\b(8980|8090|50051|6379)\b/g, (port) => places.get(port) ?? port),
+    place: (text) => text.replace(port, (found) => places.get(found) ?? found),
     printed: "",
   };
   for (const block of blocks) {
