@@ -1,22 +1,26 @@
 /** The programs of examples/, run as their README.md says, against a gateway in its own process. */
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { PrismClient } from "../client/node.ts";
 import { type Child, spawnChild } from "./helpers/child.ts";
+import { canStartChromium, type Page, startChromium } from "./helpers/chromium.ts";
 import { isThere } from "./helpers/is-there.ts";
 import { freePort } from "./helpers/port.ts";
-import { type ServerProcess, spawnServer } from "./helpers/process.ts";
+import { type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
 import { waitFor } from "./helpers/until.ts";
 
 const run = promisify(execFile);
 const EXAMPLES = fileURLToPath(new URL("../examples", import.meta.url));
+const APP = join(EXAMPLES, "browser-app");
+const VITE = fileURLToPath(new URL("../node_modules/vite/bin/vite.js", import.meta.url));
 
 let gateway: ServerProcess;
 
@@ -66,9 +70,11 @@ describe("the Node service", () => {
   });
 
   test("delivers a message again whose worker was killed, and gives up after three failures", async () => {
+    // No message of another test waits there.
+    await using own = await spawnServer(["--memory"]);
     const receiver = await startReceiver();
     const env = { DELIVERY_URL: receiver.url, WORKER: "w1" };
-    const first = await startService(gateway.address, env);
+    const first = await startService(own.address, env);
     const { token } = await first.post("/login", { user: "dave" });
     const dave = { authorization: `Bearer ${token}` };
     const { id } = await first.post("/messages", { to: "bob", text: "one" }, dave);
@@ -76,7 +82,7 @@ describe("the Node service", () => {
     first.child.process.kill("SIGKILL");
     await first.child.exited;
 
-    const second = await startService(gateway.address, env);
+    const second = await startService(own.address, env);
     const again = await receiver.next();
     expect(again).toMatchObject({ id, message: { from: "dave", to: "bob", text: "one" } });
     again.answer(200);
@@ -100,6 +106,95 @@ describe("the Node service", () => {
     expect(answer).toMatchObject({ status: 503, message: "the store does not answer; try again later" });
   });
 });
+
+describe.runIf(canStartChromium())("the browser app", () => {
+  test("two pages edit one note, and nobody's words are lost", { timeout: 300_000 }, async () => {
+    await using folder = await temporaryFolder();
+    const port = await freePort();
+    const origin = `http://127.0.0.1:${port}`;
+    vi.stubEnv("PAGE_ORIGIN", origin);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    const config = join(APP, "prism.yaml");
+    await using own = await spawnServer(["--config", config, "--memory"]);
+    await startVite(port, `http://${own.address}`);
+    await using browser = await startChromium(join(folder.path, "profile"));
+    const alice = await openNotes(await browser.open(origin));
+    const bob = await openNotes(await browser.open(origin));
+
+    await alice.write("Shopping", "milk");
+    await alice.click("#save");
+    await bob.click("#list button");
+    await bob.sees("#text", "milk");
+    await bob.write("Shopping", "milk, bread");
+    await bob.click("#save");
+    await bob.sees("#status", "Saved.");
+
+    await alice.write("Shopping", "milk, eggs");
+    await alice.click("#save");
+    await alice.sees("#their-text", "milk, bread");
+    await alice.click("#keep-mine");
+    await waitFor(async () => expect(await alice.isHidden("#conflict")).toBe(true));
+    await alice.sees("#status", "Saved.");
+
+    await bob.write("Groceries", "milk, bread");
+    await bob.click("#delete");
+    await bob.sees("#their-text", "milk, eggs");
+    await bob.click("#take-theirs");
+    await bob.sees("#text", "milk, eggs");
+    await bob.click("#delete");
+    await waitFor(async () => expect(await alice.isHidden("#empty")).toBe(false));
+    expect(await alice.isHidden("#list button")).toBe(undefined);
+
+    await own[Symbol.asyncDispose]();
+    await alice.sees("#status", expect.stringContaining(own.address));
+  });
+
+  test("is built", async () => {
+    await using folder = await temporaryFolder();
+    await run(process.execPath, [VITE, "build", APP, "--outDir", folder.path]);
+    expect(await readFile(join(folder.path, "index.html"), "utf8")).toContain('src="/assets/');
+  });
+});
+
+/** Serves the page until the test ends. */
+async function startVite(port: number, gatewayUrl: string): Promise<void> {
+  const listen = ["--host", "127.0.0.1", "--port", String(port), "--strictPort"];
+  const child = spawnChild("ready in", process.execPath, [VITE, APP, ...listen], {
+    env: { ...process.env, VITE_PRISM_URL: gatewayUrl },
+  });
+  onTestFinished(async () => {
+    child.process.kill("SIGKILL");
+    await child.exited;
+  });
+  await child.ready;
+}
+
+/** What a person does with the page. */
+async function openNotes(page: Page) {
+  const query = (selector: string) => `document.querySelector(${JSON.stringify(selector)})`;
+  const write = (selector: string, text: string) =>
+    page.evaluate(`${query(selector)}.value = ${JSON.stringify(text)}`);
+  // The list is there when the page has loaded and asked the gateway.
+  const isLoaded = `${query("#empty")}?.hidden === false || ${query("#list button")} !== null`;
+  await waitFor(async () => expect(await page.evaluate(isLoaded)).toBe(true));
+  return {
+    async write(title: string, text: string) {
+      await write("#title", title);
+      await write("#text", text);
+    },
+    /** Waits for what it clicks on. */
+    click: (selector: string) => waitFor(() => page.evaluate(`${query(selector)}.click()`)),
+    /** Waits for a text, or for the value of a field. */
+    sees: (selector: string, text: unknown) =>
+      waitFor(async () => {
+        const seen = await page.evaluate(`${query(selector)}.value ?? ${query(selector)}.textContent`);
+        expect(seen).toEqual(text);
+      }),
+    isHidden: (selector: string) => page.evaluate(`${query(selector)}?.hidden`),
+  };
+}
 
 /** What the programs in other languages print. */
 const PRINTED = `get user:1: alice

@@ -9,8 +9,6 @@ import { waitFor } from "./until.ts";
 export interface Page {
   /** What JavaScript answers in the page; a promise is awaited. Throws what it throws. */
   evaluate(expression: string): Promise<unknown>;
-  /** A PNG of what a person sees. */
-  screenshot(): Promise<Buffer>;
 }
 
 /** A headless Chromium. Disposing kills it. */
@@ -114,10 +112,6 @@ function pageOf(send: Send): Page {
         throw new Error(exceptionDetails.exception?.description ?? `the page threw: ${expression}`);
       }
       return result.value;
-    },
-    async screenshot() {
-      const { data } = await send("Page.captureScreenshot", { format: "png" });
-      return Buffer.from(String(data), "base64");
     },
   };
 }
