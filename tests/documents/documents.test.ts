@@ -90,7 +90,7 @@ async function runCommand(reader: Reader, { text, output, code }: Command): Prom
 
 async function needGateway({ session }: Reader): Promise<void> {
   if (!session.serves) {
-    await session.run("prism serve");
+    expect(await session.run("prism serve")).toEqual({ code: 0, printed: "" });
   }
 }
 
@@ -159,9 +159,8 @@ async function runPage(page: string): Promise<void> {
   const places = new Map(PORTS.map((port, at) => [port, String(ports[at])]));
   places.set(REDIS_PORT, String(redis?.port ?? REDIS_PORT));
   const port = new RegExp(`\\b(?:${[...places.keys()].join("|")})\\b`, "g");
-  const { PRISM_TEST_MISSING: _, ...inherited } = process.env;
   const env = {
-    ...inherited,
+    ...process.env,
     ...VARIABLES,
     PATH: `${checkout.bin}:${process.env.PATH}`,
     PRISM_LISTEN: `127.0.0.1:${data}`,
