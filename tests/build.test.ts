@@ -1,8 +1,13 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { NODE_FLAGS, spawnServer, temporaryFolder } from "./helpers/process.ts";
 import { canStartRedis, startRedis } from "./helpers/redis.ts";
@@ -10,20 +15,80 @@ import { canStartRedis, startRedis } from "./helpers/redis.ts";
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The oldest Node that the client supports. */
-const OLD_NODE = 22;
+/** What an application that has the client installs at most. */
+const MAX_CLIENT_PACKAGES = 15;
+const MAX_CLIENT_BYTES = 12_000_000;
 
-/** The first TypeScript block in README.md, which is about the client. */
-async function readmeSnippet(): Promise<string> {
-  const [, snippet = ""] = /```ts\n([\s\S]*?)```/.exec(await readFile(join(ROOT, "README.md"), "utf8")) ?? [];
+/** What a page loads at most for the client with all its calls, after gzip. */
+const MAX_PAGE_BYTES = 40_000;
+
+/** What runs the client besides this Node: programs that the registry has as packages. */
+const RUNTIMES = runtimes();
+
+function runtimes() {
+  const { platform, arch } = process;
+  const bun = `@oven/bun-${platform}-${arch === "arm64" ? "aarch64" : arch}`;
+  const deno = `@deno/${platform}-${arch}${platform === "linux" ? "-glibc" : ""}`;
+  const node = `node-${platform}-${arch}`;
+  return [
+    // The oldest that the client supports.
+    { name: "Node 22", packageName: node, version: "22", command: "bin/node", args: [] },
+    { name: "Node 24", packageName: node, version: "24", command: "bin/node", args: [] },
+    { name: "Bun", packageName: bun, version: "1.4.5", command: "bin/bun", args: ["run"] },
+    {
+      name: "Deno",
+      packageName: deno,
+      version: "2.9.6",
+      command: "deno",
+      args: ["run", "--allow-all", "--node-modules-dir=manual"],
+    },
+  ] as const;
+}
+
+/** The first block of code of a language in a document. */
+async function snippetOf(file: string, language: string): Promise<string> {
+  const text = await readFile(join(ROOT, file), "utf8");
+  const [, snippet] = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text) ?? [];
+  if (snippet === undefined) {
+    throw new Error(`${file} has no block of ${language}`);
+  }
   return snippet;
+}
+
+/** Puts packages and what they need into a new folder. */
+async function install(folder: string, packages: readonly string[]): Promise<void> {
+  await mkdir(folder);
+  await writeFile(join(folder, "package.json"), '{"type":"module"}');
+  await run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ...packages], { cwd: folder });
+}
+
+/** The file name of the package that npm makes of a folder. */
+async function pack(folder: string, destination: string): Promise<string> {
+  const options = ["--ignore-scripts", "--json", "--pack-destination", destination];
+  const { stdout } = await run("npm", ["pack", folder, ...options], { maxBuffer: 64 * 1024 * 1024 });
+  const [{ filename }] = JSON.parse(stdout);
+  return join(destination, filename);
+}
+
+/** All code that `source` in a page would load, in one file, and what that imports beyond. */
+async function bundle(folder: string, source: string) {
+  const input = join(folder, "page.mjs");
+  await writeFile(input, source);
+  const made = await rolldown({ input, cwd: folder, platform: "browser", logLevel: "silent" });
+  const { output } = await made.generate({ format: "esm", minify: true, codeSplitting: false });
+  await made.close();
+  const [{ code, imports }] = output;
+  return { bytes: gzipSync(code).length, imports };
 }
 
 describe("what `make build` makes", () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let gateway: string;
   let client: string;
-  let oldNode: string;
+  /** An application with both packages. */
+  let application: string;
+  let packages: Readonly<Record<"prism-gateway" | "prism-client", string>>;
+  let commands: ReadonlyMap<string, string>;
 
   beforeAll(async () => {
     folder = await temporaryFolder();
@@ -38,17 +103,21 @@ describe("what `make build` makes", () => {
     }
     await symlink(join(ROOT, "node_modules"), join(gateway, "node_modules"));
 
+    packages = {
+      "prism-gateway": await pack(gateway, folder.path),
+      "prism-client": await pack(distClient, folder.path),
+    };
     client = join(folder.path, "client");
-    await mkdir(client);
-    const { stdout } = await run("npm", ["pack", distClient, "--pack-destination", folder.path, "--json"]);
-    const [{ filename }] = JSON.parse(stdout);
-    await run("npm", ["install", "--no-audit", "--no-fund", join(folder.path, filename)], { cwd: client });
-
-    const old = join(folder.path, "old-node");
-    await mkdir(old);
-    const name = `node-${process.platform}-${process.arch}`;
-    await run("npm", ["install", "--no-audit", "--no-fund", `${name}@${OLD_NODE}`], { cwd: old });
-    oldNode = join(old, "node_modules", name, "bin/node");
+    await install(client, [packages["prism-client"]]);
+    application = join(folder.path, "application");
+    await install(application, Object.values(packages));
+    const installed: [string, string][] = [];
+    for (const { name, packageName, version, command } of RUNTIMES) {
+      const place = join(folder.path, name);
+      await install(place, [`${packageName}@${version}`]);
+      installed.push([name, join(place, "node_modules", packageName, command)]);
+    }
+    commands = new Map(installed);
   }, 900_000);
 
   afterAll(() => folder[Symbol.asyncDispose]());
@@ -81,7 +150,7 @@ describe("what `make build` makes", () => {
   });
 
   test("is a gateway that tells an old Node what it needs", async () => {
-    const start = run(oldNode, [join(gateway, "dist/server/prism.cjs"), "serve"]);
+    const start = run(commands.get("Node 22") ?? "", [join(gateway, "dist/server/prism.cjs"), "serve"]);
     await expect(start).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^prism needs Node\.js 26 or newer; this is 22\.\S+\n$/),
@@ -97,54 +166,110 @@ describe("what `make build` makes", () => {
     expect(paths).toEqual(
       expect.arrayContaining(["LICENSE", "README.md", "docs/backends.md", "dist/server/prism.cjs"]),
     );
-    expect(paths.filter((path) => /\.test\.|testing|client\/web/.test(path))).toEqual([]);
+    expect(paths.filter((path) => /\.test\.|testing\.(?!md)|client\/web/.test(path))).toEqual([]);
     const map = JSON.parse(await readFile(join(gateway, "dist/server/main.js.map"), "utf8"));
     expect(map.sourcesContent).toEqual([await readFile(join(ROOT, "server/main.ts"), "utf8")]);
   });
 
-  test("is a client of three packages", async () => {
+  test.each(["prism-gateway", "prism-client"] as const)("%s: manifest and types are right", async (name) => {
+    const tarball = new Uint8Array(await readFile(packages[name]));
+    const { messages, pkg } = await publint({ pack: { tarball: tarball.buffer }, strict: true });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+
+    const checked = await checkPackage(createPackageFromTarballData(tarball), {
+      includeEntrypoints: name === "prism-client" ? ["gen/prism/common/errors_pb"] : [],
+    });
+    expect(checked.types).toEqual({ kind: "included" });
+    // There are modules of ECMAScript only; TypeScript's node10 knows no `exports`.
+    const problems = "problems" in checked ? checked.problems : [];
+    const isOther = (kind: string) => kind !== "node10" && kind !== "node16-cjs";
+    expect(problems.filter((each) => !("resolutionKind" in each) || isOther(each.resolutionKind))).toEqual(
+      [],
+    );
+  });
+
+  test("is a client of few packages", async () => {
     const installed = await readdir(join(client, "node_modules"), { recursive: true });
-    const packages = installed
-      .filter((path) => /^(@[^/]+\/)?[^@/]+\/package\.json$/.test(path))
-      .map((path) => path.replace("/package.json", ""))
-      .sort();
-    expect(packages).toEqual(["@bufbuild/protobuf", "@connectrpc/connect", "prism-client"]);
+    const names = installed.filter((path) => /^(@[^/]+\/)?[^@/]+\/package\.json$/.test(path));
+    expect(names).toContain("prism-client/package.json");
+    expect(names.length).toBeLessThanOrEqual(MAX_CLIENT_PACKAGES);
+    const sizes = await Promise.all(
+      installed.map(async (path) => (await stat(join(client, "node_modules", path))).size),
+    );
+    expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(MAX_CLIENT_BYTES);
     const files = installed.filter((path) => path.startsWith("prism-client/"));
     expect(files).toEqual(expect.arrayContaining(["prism-client/LICENSE", "prism-client/README.md"]));
     expect(files.filter((path) => /\.test\.|testing|manifest|\/server\//.test(path))).toEqual([]);
   });
 
-  test("is a client with which README's lines run, on an old Node too", async () => {
-    await using server = await spawnServer(["--memory"]);
-    const snippet = (await readmeSnippet()).replace("localhost:8980", server.address);
-    const file = join(client, "snippet.mjs");
-    await writeFile(file, snippet);
-    for (const node of [oldNode, process.execPath]) {
-      const { stdout, stderr } = await run(node, [file]);
-      expect([stdout, stderr]).toEqual(["user:1 alice\n", ""]);
-    }
-  }, 60_000);
+  test("is a client that a page loads fast, and without what it does not use", async () => {
+    const all = await bundle(client, 'export * from "prism-client/web";');
+    expect(all.imports).toEqual([]);
+    expect(all.bytes).toBeLessThanOrEqual(MAX_PAGE_BYTES);
+    const codec = await bundle(client, 'export { json } from "prism-client/web";');
+    expect(codec.bytes).toBeLessThan(all.bytes / 2);
+    // Else the bound above would say nothing of Node's modules.
+    expect((await bundle(client, 'export * from "prism-client";')).imports).toContain("node:net");
+  });
 
-  test("is a client with types", async () => {
-    const file = join(client, "types.ts");
-    const lines = [
-      await readmeSnippet(),
-      'import { PrismClient as WebClient } from "prism-client/web";',
-      'import { KeyValueBasicInterface } from "prism-client/gen/prism/interfaces/keyvalue/keyvalue_basic_pb";',
-      "new Response(await new WebClient().keyvalue.get(KeyValueBasicInterface.typeName));",
-      "// @ts-expect-error It is no number.",
-      "export const wrong: number = await client.keyvalue.get('key');",
-    ];
-    await writeFile(file, lines.join("\n"));
-    const typeRoots = join(ROOT, "node_modules/@types");
-    const options = ["--strict", "--noEmit", "--target", "esnext", "--module", "nodenext", "--skipLibCheck"];
-    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-    await writeFile(join(client, "package.json"), '{"type":"module"}');
-    const checked = run(
-      process.execPath,
-      [tsc, ...options, "--types", "node", "--typeRoots", typeRoots, file],
-      { cwd: client },
-    );
-    await expect(checked.catch(({ stdout }) => stdout)).resolves.toMatchObject({ stdout: "" });
-  }, 60_000);
+  test.each([{ name: "this Node", args: [] }, ...RUNTIMES])(
+    "is a client with which README's lines run, on $name",
+    async ({ name, args }) => {
+      await using server = await spawnServer(["--memory"]);
+      const file = join(client, "snippet.mjs");
+      await writeFile(file, (await snippetOf("README.md", "ts")).replace("localhost:8980", server.address));
+      const web = join(client, "web.mjs");
+      const lines = [
+        'import { PrismClient } from "prism-client/web";',
+        `const client = new PrismClient("http://${server.address}");`,
+        'for await (const key of client.keyvalue.scanKeys("user:")) { console.log(key); }',
+      ];
+      await writeFile(web, lines.join("\n"));
+      const command = commands.get(name) ?? process.execPath;
+      const node = await run(command, [...args, file], { cwd: client });
+      expect([node.stdout, node.stderr]).toEqual(["user:1 alice\n", ""]);
+      const browser = await run(command, [...args, web], { cwd: client });
+      expect([browser.stdout, browser.stderr]).toEqual(["user:1\n", ""]);
+    },
+    60_000,
+  );
+
+  test("is a gateway that runs in an application's tests", async () => {
+    const file = join(application, "application.test.mjs");
+    await writeFile(file, await snippetOf("docs/testing.md", "js"));
+    const { stdout } = await run(process.execPath, ["--test", "--test-reporter=tap", file]);
+    expect(stdout).toMatch(/^# pass 1$[\s\S]*^# fail 0$/m);
+  });
+
+  test.each([
+    ["nodenext", "nodenext"],
+    ["esnext", "bundler"],
+  ])(
+    "has types, with module %s and moduleResolution %s",
+    async (module, resolution) => {
+      const file = join(application, "types.ts");
+      const lines = [
+        await snippetOf("README.md", "ts"),
+        'import { PrismClient as WebClient } from "prism-client/web";',
+        'import { KeyValueBasicInterface } from "prism-client/gen/prism/interfaces/keyvalue/keyvalue_basic_pb";',
+        'import { startTestServer } from "prism-gateway/testing";',
+        "new Response(await new WebClient().keyvalue.get(KeyValueBasicInterface.typeName));",
+        "// @ts-expect-error It is no number.",
+        "export const wrong: number = await client.keyvalue.get('key');",
+        "await using server = await startTestServer({ config: { namespaces: [{ name: 'orders' }] } });",
+        "new PrismClient(server.address) satisfies AsyncDisposable;",
+      ];
+      await writeFile(file, lines.join("\n"));
+      const options = ["--strict", "--noEmit", "--target", "esnext", "--module", module];
+      const types = ["--types", "node", "--typeRoots", join(ROOT, "node_modules/@types")];
+      const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+      const checked = run(
+        process.execPath,
+        [tsc, ...options, "--moduleResolution", resolution, ...types, "--skipLibCheck", file],
+        { cwd: application },
+      );
+      await expect(checked.catch(({ stdout }) => stdout)).resolves.toMatchObject({ stdout: "" });
+    },
+    60_000,
+  );
 });
