@@ -21,6 +21,7 @@ const SLOW = [
   "client/node.test.ts",
   "server/{log,main}.test.ts",
   "server/command/*.test.ts",
+  "server/doctor.test.ts",
   "server/port/port.test.ts",
   "tests/protocol/log.test.ts",
   "server/backend/remote/{faults,proxy}.test.ts",

@@ -7,7 +7,7 @@ import { nearest, oneOf } from "./nearest.ts";
 /** A command of `command/run.ts`: it calls a gateway, or needs none. */
 export type CallName = Exclude<
   CommandName,
-  "serve" | "config check" | "config schema" | "auth hash" | "help" | "version"
+  "serve" | "config check" | "config schema" | "doctor" | "auth hash" | "help" | "version"
 >;
 
 /** The options that were given, by their names. True = one without a value. */
@@ -21,6 +21,8 @@ export type Command =
   | { readonly kind: "config-check"; readonly file: string }
   /** Print the JSON Schema of a configuration file. */
   | { readonly kind: "config-schema" }
+  /** Look at the stores of a configuration; `file` as of `serve`. */
+  | { readonly kind: "doctor"; readonly file: string | undefined; readonly json: boolean }
   /** Print the hash of an API key: of the one on standard input, or else of a new one. */
   | { readonly kind: "auth-hash"; readonly stdin: boolean }
   /**
@@ -119,6 +121,8 @@ async function parseRest(row: NamedRow, topic: string, argv: readonly string[]):
       return toConfigCheck(first, options);
     case "config schema":
       return { kind: "config-schema" };
+    case "doctor":
+      return { kind: "doctor", file: toFile(options.config, topic), json: options.json === true };
     case "auth hash":
       return { kind: "auth-hash", stdin: options.stdin === true };
     case "help":
@@ -141,11 +145,15 @@ function requireArgs({ name, args: wanted }: CommandRow, topic: string, args: re
   }
 }
 
-function toServe({ config: file, ...flags }: Options): Command {
-  if (file === "") {
-    throw new UsageError("option --config needs a file name", "serve");
+function toServe({ config, ...flags }: Options): Command {
+  return { kind: "serve", file: toFile(config, "serve"), flags };
+}
+
+function toFile(given: Options[string], topic: string): string | undefined {
+  if (given === "") {
+    throw new UsageError("option --config needs a file name", topic);
   }
-  return { kind: "serve", file: typeof file === "string" ? file : undefined, flags };
+  return typeof given === "string" ? given : undefined;
 }
 
 function toConfigCheck(file: string, { diff, admin }: Options): Command {

@@ -34,6 +34,8 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
       return;
     }
+    case "doctor":
+      return examine(command.file, command.json);
     case "auth-hash": {
       const { createApiKey, hashApiKey } = await import("./auth/api-keys.ts");
       const key = command.stdin ? await readKey() : createApiKey();
@@ -77,6 +79,20 @@ async function readKey(): Promise<string> {
     );
   }
   return key;
+}
+
+async function examine(file: string | undefined, json: boolean): Promise<void> {
+  const { loadConfig } = await import("./config/load.ts");
+  const { examineStores, hasProblem, renderReport } = await import("./doctor.ts");
+  const config = loadConfig({ file, env: process.env, flags: {}, cwd: process.cwd() });
+  const reports = await examineStores(config);
+  const lines = json
+    ? reports.flatMap(({ findings, ...of }) =>
+        findings.map((finding) => `${JSON.stringify({ ...of, ...finding })}\n`),
+      )
+    : reports.map(renderReport);
+  process.stdout.write(lines.join(""));
+  process.exitCode = hasProblem(reports) ? EXIT.failed : EXIT.done;
 }
 
 async function printDiff(file: string, admin: Address | undefined): Promise<void> {

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { TlsFiles } from "../tls-files.ts";
 import type { Clock } from "./clock.ts";
 import type { Backend, StoreLog } from "./contract.ts";
+import type { Diagnosis } from "./diagnosis.ts";
 
 /** The options that every store has, checked. */
 export interface StoreConfig {
@@ -56,6 +57,12 @@ export interface Room<Config extends StoreConfig = StoreConfig> {
    * separately answers all parts, always in the same order. Any other store answers one.
    */
   create(config: Config, tools: StoreTools): Promise<readonly Backend[]>;
+  /**
+   * Looks at the store for `prism doctor` without opening it: changes nothing, and makes nothing.
+   * What it finds comes as it is found; what cannot be reached is a finding too. It ends what it
+   * opened when its reader stops, and waits for nothing much longer than `timeoutMs`.
+   */
+  diagnose(config: Config, timeoutMs: number): AsyncGenerator<Diagnosis, void>;
   /**
    * Applies `absolute` to every file name in the options except those of `tls`. Absent = the
    * options name no files.

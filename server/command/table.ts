@@ -138,6 +138,22 @@ export const COMMANDS = [
     options: [],
   },
   {
+    name: "doctor",
+    args: [],
+    summary: "look at each configured store and say what to do",
+    about:
+      "Each store by itself, without a gateway, and whether one runs or not: whether it can be reached, its version, TLS, our rights there, and what would lose data. Nothing is changed. Exit code 1: there is a problem, with which the gateway cannot serve the store; 2: the configuration is not usable.",
+    options: [
+      {
+        name: "config",
+        argument: "FILE",
+        env: "PRISM_CONFIG",
+        help: "the configuration file; without one the default store",
+      },
+      { name: "json", help: "print JSON, one finding a line" },
+    ],
+  },
+  {
     name: "auth hash",
     args: [],
     summary: "make an API key and the hash for the configuration",

@@ -1,3 +1,4 @@
+import { fine } from "../diagnosis.ts";
 import type { Room } from "../room.ts";
 import { type MemoryConfig, memorySchema } from "./config.ts";
 
@@ -10,5 +11,8 @@ export const memoryRoom = {
   async create(config, { clock }) {
     const { createMemoryBackend } = await import("./backend.ts");
     return [createMemoryBackend(config, { clock })];
+  },
+  async *diagnose() {
+    yield fine("data", "in the gateway's memory, and gone when it ends");
   },
 } as const satisfies Room<MemoryConfig>;

@@ -11,5 +11,9 @@ export const postgresRoom = {
     const { createPostgresBackend } = await import("./backend.ts");
     return [createPostgresBackend(config)];
   },
+  async *diagnose(config, timeoutMs) {
+    const { diagnose } = await import("./diagnose.ts");
+    yield* diagnose(config, timeoutMs);
+  },
   place: ({ url, schema }) => `${readUrl(url, true).place}, schema ${schema}`,
 } as const satisfies Room<PostgresConfig>;

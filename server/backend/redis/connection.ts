@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Cluster, Command } from "ioredis";
+import { Cluster, Command, type Redis } from "ioredis";
 import { PrismError } from "../../errors.ts";
 import type { Figures } from "../figures.ts";
 import { storeError } from "../store-errors.ts";
@@ -37,6 +37,8 @@ export interface Connection {
   retain(): Promise<void>;
   /** Disconnects when the last shard has called it. */
   release(): void;
+  /** The server, or every primary of a Cluster; none before it is connected. */
+  primaries(): readonly Redis[];
   /** What the client counts now: many commands share a connection, so all are in use. */
   figures(): Figures;
   /**
@@ -128,6 +130,10 @@ export function createConnection(config: RedisConfig): Connection {
       open?.lookout.close();
       open?.client.disconnect();
       open = undefined;
+    },
+    primaries() {
+      const client = open?.client;
+      return client instanceof Cluster ? client.nodes("master") : client === undefined ? [] : [client];
     },
     figures() {
       const client = open?.client;

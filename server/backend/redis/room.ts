@@ -12,5 +12,9 @@ export const redisRoom = {
     const { createRedisShards } = await import("./backend.ts");
     return createRedisShards(config);
   },
+  async *diagnose(config, timeoutMs) {
+    const { diagnose } = await import("./diagnose.ts");
+    yield* diagnose(config, timeoutMs);
+  },
   place: describePlace,
 } as const satisfies Room<RedisConfig>;

@@ -119,7 +119,7 @@ export function createRemoteBackend(
     link = { transport, scanTransport, waitTransport, plugin, waiting };
     // The first call makes the channel connect and keep trying. Later calls report its failure to
     // their callers.
-    check(link).catch(() => {});
+    askHealth(transport).catch(() => {});
     await first(known, OPEN_WAIT_MS);
   }
 
@@ -131,7 +131,7 @@ export function createRemoteBackend(
     listBlocking: createWaits(() => linked().waiting),
     lacks: () => interfacesWithout(link?.plugin.lacks ?? new Set()),
     open,
-    check: async () => check(linked()),
+    check: async () => askHealth(linked().transport),
     async close() {
       scans.close();
       link?.transport.close();
@@ -142,8 +142,11 @@ export function createRemoteBackend(
   };
 }
 
-/** Asks for the plugin's health. A plugin without the health service is healthy if it answers. */
-async function check({ transport }: Link): Promise<void> {
+/**
+ * Asks for the plugin's health. A plugin without the health service is healthy if it answers.
+ * Throws PrismError.
+ */
+export async function askHealth(transport: GrpcTransport): Promise<void> {
   const health = createClient(Health, transport);
   try {
     const { status } = await health.check({}, { timeoutMs: CHECK_TIMEOUT_MS });

@@ -10,5 +10,9 @@ export const remoteRoom = {
     const { createRemoteBackend } = await import("./backend.ts");
     return [createRemoteBackend(config)];
   },
+  async *diagnose(config, timeoutMs) {
+    const { diagnose } = await import("./diagnose.ts");
+    yield* diagnose(config, timeoutMs);
+  },
   place: ({ endpoint }) => endpoint,
 } as const satisfies Room<RemoteConfig>;

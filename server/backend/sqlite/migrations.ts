@@ -7,7 +7,7 @@ import { prepare, type Query } from "./query.ts";
  * "Prsm" in the file's header: marks a database as a store of Prism
  * (https://www.sqlite.org/pragma.html#pragma_application_id).
  */
-const APPLICATION_ID = 0x5072736d;
+export const APPLICATION_ID = 0x5072736d;
 
 /** The migrations that this version knows, in order. */
 export const MIGRATIONS: readonly Migration[] = loadMigrations(new URL("./migrations/", import.meta.url));

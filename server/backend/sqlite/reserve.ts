@@ -10,11 +10,11 @@ import type { ApplyGroup } from "./write-batch.ts";
  * The most room in reserve. It exceeds the part of the log that is not in the database yet. On a
  * small disk the reserve is smaller.
  */
-const MAX_RESERVE_BYTES = 8 * 1024 * 1024;
+export const MAX_RESERVE_BYTES = 8 * 1024 * 1024;
 const RESERVE_PART = 1 / 16;
 
 /** A disk with less room than this is full, because a commit writes some pages. */
-const LEAST_FREE_BYTES = 64 * 1024;
+export const LEAST_FREE_BYTES = 64 * 1024;
 
 /** The log's room on a full disk, in pages: enough for some deletes. */
 const LOG_PAGES = 64;

@@ -13,6 +13,10 @@ export const sqliteRoom = {
     const { createSqliteBackend } = await import("./backend.ts");
     return [createSqliteBackend(config, { clock, log })];
   },
+  async *diagnose(config) {
+    const { diagnose } = await import("./diagnose.ts");
+    yield* diagnose(config);
+  },
   locate: (config, absolute) => ({ ...config, path: absolute(config.path) }),
   place: ({ path }) => path,
   findClashes: findSharedFiles,

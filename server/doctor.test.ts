@@ -1,0 +1,320 @@
+import { chmod, readdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { CERT, KEY } from "../tests/helpers/certificate.ts";
+import { freePort } from "../tests/helpers/port.ts";
+import { createTestDatabase, hasTestDatabase } from "../tests/helpers/postgres.ts";
+import { prism, temporaryFolder } from "../tests/helpers/process.ts";
+import { askRedis, canStartRedis, startRedis } from "../tests/helpers/redis.ts";
+import { startTestServer } from "../tests/helpers/server.ts";
+import { waitFor } from "../tests/helpers/until.ts";
+import { diagnoseClock } from "./backend/diagnosis.ts";
+import { createBackend } from "./backend/factory.ts";
+import { backendSchema } from "./backend/rooms.ts";
+import { examineStores, hasProblem, renderReport } from "./doctor.ts";
+
+/** Servers start slowly on a busy machine. */
+const SLOW = { timeout: 300_000 };
+
+/** Long enough for a busy machine. */
+const PATIENT_MS = 60_000;
+
+/** The findings about a store: `check: state: message`. */
+async function lookAt(options: object, timeoutMs = PATIENT_MS): Promise<string[]> {
+  const reports = await examineStores({ backends: { it: backendSchema.parse(options) } }, timeoutMs);
+  return reports.flatMap(({ findings }) =>
+    findings.map(({ check, state, message }) => `${check}: ${state}: ${message}`),
+  );
+}
+
+/** A finding that begins so. */
+const finding = (text: string) => expect.stringMatching(new RegExp(`^${RegExp.escape(text)}`));
+
+/** Makes the store's tables, and closes it when the test ends. */
+async function open(options: object): Promise<() => Promise<void>> {
+  const backend = await createBackend(backendSchema.parse(options));
+  await backend.open();
+  let isOpen = true;
+  const close = async () => {
+    if (isOpen) {
+      isOpen = false;
+      await backend.close();
+    }
+  };
+  onTestFinished(close);
+  return close;
+}
+
+test("a store in memory is fine", async () => {
+  const [report] = await examineStores({ backends: { database: { type: "memory" } } });
+  expect(report).toEqual({
+    store: "database",
+    type: "memory",
+    place: "",
+    findings: [{ check: "data", state: "ok", message: "in the gateway's memory, and gone when it ends" }],
+  });
+  expect(hasProblem(report === undefined ? [] : [report])).toBe(false);
+});
+
+describe("SQLite", () => {
+  async function inFolder() {
+    const folder = await temporaryFolder();
+    onTestFinished(() => folder[Symbol.asyncDispose]());
+    const path = join(folder.path, "data", "prism.db");
+    return { folder: folder.path, path, options: { type: "sqlite", path } };
+  }
+
+  test("that is not there yet is fine, and is not made", async () => {
+    const { folder, options } = await inFolder();
+    expect(await lookAt(options)).toEqual([
+      `folder: ok: ${join(folder, "data")} is made at the start`,
+      finding("disk: ok: "),
+    ]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("tells whether a gateway has it open, and who else may read it", async () => {
+    const { folder, path, options } = await inFolder();
+    const close = await open(options);
+    expect(await lookAt(options)).toContain("use: ok: a gateway has it open; a second one would be refused");
+    await close();
+    await chmod(path, 0o644);
+    const before = await readdir(join(folder, "data"));
+    expect(await lookAt(options)).toEqual([
+      finding("folder: ok: "),
+      finding("disk: ok: "),
+      finding("version: ok: schema "),
+      `rights: warning: others may use ${path} (mode 644): chmod go-rwx '${path}'`,
+      "use: ok: no gateway has it open",
+    ]);
+    expect(await readdir(join(folder, "data"))).toEqual(before);
+  });
+
+  test("of a newer Prism, of another program, and one that is lost, are problems", async () => {
+    const { folder } = await inFolder();
+    const at = (name: string) => ({ type: "sqlite", path: join(folder, name) });
+    const change = (name: string, sql: string) => {
+      const db = new DatabaseSync(join(folder, name));
+      db.exec(sql);
+      db.close();
+    };
+    await (await open(at("new.db")))();
+    change("new.db", "PRAGMA user_version = 1000");
+    expect(await lookAt(at("new.db"))).toContainEqual(finding("version: problem: written by a newer Prism"));
+    change("other.db", "CREATE TABLE t (a); PRAGMA application_id = 7");
+    expect(await lookAt(at("other.db"))).toContainEqual(finding("file: problem: "));
+    await writeFile(join(folder, "text.db"), "no database");
+    expect(await lookAt(at("text.db"))).toContainEqual(
+      finding(`file: problem: ${join(folder, "text.db")} is not a SQLite database`),
+    );
+    await writeFile(join(folder, "lost.db-wal"), "x");
+    expect(await lookAt(at("lost.db"))).toContainEqual(
+      finding(`file: problem: ${join(folder, "lost.db")} is missing or empty, but its log`),
+    );
+  });
+});
+
+describe.runIf(hasTestDatabase())("PostgreSQL", () => {
+  test("is looked at with its rights and settings, and nothing is made", SLOW, async () => {
+    await using server = await createTestDatabase();
+    const options = { type: "postgres", url: server.url, schema: "looked_at" };
+    expect(await lookAt(options)).toEqual([
+      finding("reachable: ok: "),
+      finding("version: ok: PostgreSQL "),
+      finding("TLS: ok: none is needed"),
+      "writes: ok: taken",
+      expect.stringMatching(/^durability: /),
+      "clock: ok: as this machine's",
+      "rights: ok: the tables in the schema looked_at are made at the first start",
+    ]);
+    const schemas = await server.query("SELECT 1 FROM pg_namespace WHERE nspname = 'looked_at'");
+    expect(schemas.rowCount).toBe(0);
+    await (await open(options))();
+    expect(await lookAt(options)).toContain("rights: ok: enough for the tables, which are there");
+    const name = new URL(server.url).pathname.slice(1);
+    await server.query(`ALTER DATABASE ${name} SET synchronous_commit = off`);
+    await server.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    const settings = await lookAt(options);
+    expect(settings).toContainEqual(finding("writes: warning: refused by default_transaction_read_only"));
+    // Test databases that never wait for the disk say so first.
+    expect(settings).toContainEqual(
+      expect.stringMatching(/^durability: warning: (synchronous_commit|fsync) is off/),
+    );
+  });
+
+  test("says which rights are missing, and tells of tables of a newer Prism", SLOW, async () => {
+    await using server = await createTestDatabase();
+    const role = `doctor_${process.pid}`;
+    await server.query(`CREATE ROLE ${role} LOGIN PASSWORD 'sesame'`);
+    const url = new URL(server.url);
+    url.username = role;
+    url.password = "sesame";
+    const findings = await lookAt({ type: "postgres", url: url.href });
+    expect(findings).toContainEqual(
+      finding("rights: problem: some are missing; let an administrator run: GRANT CREATE ON DATABASE"),
+    );
+    expect(findings.join()).not.toContain("sesame");
+    await server.query(`DROP ROLE ${role}`);
+    const options = { type: "postgres", url: server.url };
+    await (await open(options))();
+    await server.query("INSERT INTO prism.migration (version) VALUES (1000)");
+    expect(await lookAt(options)).toContainEqual(finding("tables: problem: made by a newer Prism"));
+  });
+});
+
+describe.runIf(canStartRedis())("Redis", () => {
+  test("that loses data in a crash is a warning, and nothing is written", SLOW, async () => {
+    await using server = await startRedis();
+    expect(await lookAt({ type: "redis", url: server.url })).toEqual([
+      finding("reachable: ok: 127.0.0.1:"),
+      finding("version: ok: "),
+      finding("TLS: ok: none is needed"),
+      "writes: ok: taken",
+      "eviction: ok: none",
+      finding("durability: warning: appendonly is off: a crash loses "),
+      "clock: ok: as this machine's",
+    ]);
+    expect(await askRedis(server.url, "DBSIZE")).toBe(0);
+    await askRedis(server.url, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+    expect(await lookAt({ type: "redis", url: server.url })).toContainEqual(
+      finding("eviction: warning: none without maxmemory, but allkeys-lru with it"),
+    );
+    await askRedis(server.url, "CONFIG", "SET", "maxmemory", "100mb");
+    expect(await lookAt({ type: "redis", url: server.url })).toContainEqual(
+      finding("eviction: problem: it would throw away data when it is full"),
+    );
+    await askRedis(server.url, "CONFIG", "SET", "appendonly", "yes");
+    expect(await lookAt({ type: "redis", url: server.url })).toContainEqual(
+      finding("durability: ok: appendonly is on, appendfsync everysec"),
+    );
+    await askRedis(server.url, "CONFIG", "SET", "requirepass", "sesame");
+    const url = new URL(server.url);
+    url.password = "wrong-sesame";
+    const refused = await lookAt({ type: "redis", url: url.href });
+    expect(refused).toEqual([finding("reachable: problem: Redis at 127.0.0.1:")]);
+    expect(refused.join()).not.toContain("sesame");
+  });
+
+  test("a replica, and a node of a Cluster, are told", SLOW, async () => {
+    await using replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(await freePort())] });
+    expect(await lookAt({ type: "redis", url: replica.url })).toContainEqual(
+      finding("writes: warning: a replica, which takes none"),
+    );
+    await using node = await startRedis({
+      args: [
+        ...["--cluster-enabled", "yes", "--cluster-port", String(await freePort())],
+        ...["--cluster-announce-ip", "127.0.0.1"],
+      ],
+    });
+    expect(await lookAt({ type: "redis", url: node.url })).toContainEqual(
+      finding("writes: problem: this is a node of a Cluster"),
+    );
+    await askRedis(node.url, "CLUSTER", "ADDSLOTSRANGE", 0, 16383);
+    const findings = await waitFor(async () => {
+      const found = await lookAt({ type: "redis", cluster: [node.url] });
+      expect(found).toContainEqual(expect.stringMatching(/^reachable: ok: .*; primaries: 1$/));
+      return found;
+    });
+    expect(findings).toContainEqual(expect.stringMatching(/^writes: ok: 127\.0\.0\.1:\d+: taken$/));
+  });
+
+  test("over TLS says whether the certificate was verified", SLOW, async () => {
+    await using folder = await temporaryFolder();
+    const files = { cert: join(folder.path, "cert.pem"), key: join(folder.path, "key.pem") };
+    await writeFile(files.cert, CERT);
+    await writeFile(files.key, KEY);
+    const port = await freePort();
+    await using _server = await startRedis({
+      args: [
+        ...["--tls-port", String(port), "--tls-cert-file", files.cert, "--tls-key-file", files.key],
+        ...["--tls-ca-cert-file", files.cert, "--tls-auth-clients", "no"],
+      ],
+    });
+    const url = `rediss://127.0.0.1:${port}`;
+    expect(await lookAt({ type: "redis", url, tls: { ca: files.cert } })).toContainEqual(
+      finding("TLS: ok: TLSv1.3, and the server's certificate was verified"),
+    );
+    expect(await lookAt({ type: "redis", url })).toEqual([
+      expect.stringMatching(/^reachable: problem: .*self-signed certificate/),
+    ]);
+  });
+});
+
+describe("a plugin", () => {
+  test("is asked for its health and its interfaces", SLOW, async () => {
+    await using plugin = await startTestServer();
+    expect(await lookAt({ type: "remote", endpoint: plugin.address })).toEqual([
+      `reachable: ok: ${plugin.address} says that it serves`,
+      finding("TLS: ok: none is needed"),
+      finding("interfaces: ok: KeyValueBasicInterface, KeyValueBatchInterface, "),
+    ]);
+    const closed = `127.0.0.1:${await freePort()}`;
+    expect(await lookAt({ type: "remote", endpoint: closed })).toEqual([
+      finding(`reachable: problem: plugin at ${closed}: `),
+    ]);
+  });
+
+  test("that is silent holds up nobody", SLOW, async () => {
+    const silent = createServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+    onTestFinished(() => void silent.close());
+    await new Promise((resolve) => silent.once("listening", resolve));
+    const { port } = Object(silent.address());
+    expect(await lookAt({ type: "remote", endpoint: `127.0.0.1:${port}` }, 200)).toEqual([
+      expect.stringMatching(/^(answer: problem: none within 0\.2 s|reachable: problem: plugin at )/),
+    ]);
+  });
+});
+
+test.each([
+  [1_000, 1_000, 1_010, "ok"],
+  [2_500, 1_000, 2_000, "ok"],
+  [3_500, 1_000, 2_000, "warning: 1.5 s before"],
+  [1_000, 61_000, 61_001, "warning: 60.0 s behind"],
+])("a clock that says %i between %i and %i is %s", (storeMs, askedMs, toldMs, expected) => {
+  const { state, message } = diagnoseClock(storeMs, askedMs, toldMs);
+  expect(`${state}: ${message}`).toMatch(new RegExp(`^${expected}`));
+});
+
+test("prism doctor prints what it found, and fails with a problem", SLOW, async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "prism.yaml");
+  const closed = `127.0.0.1:${await freePort()}`;
+  await writeFile(file, `database: {type: sqlite, path: data/prism.db}\n`);
+  const fine = await prism(["doctor", "--config", file]);
+  expect(fine).toMatchObject({ code: 0, stderr: "" });
+  expect(fine.stdout).toContain(
+    `database (sqlite, ${join(folder.path, "data/prism.db")})\n  ok        folder  `,
+  );
+  await writeFile(
+    file,
+    `database: {type: memory}\nbackends: {far: {type: redis, url: "redis://:sesame@${closed}"}}\n`,
+  );
+  const { code, stdout, stderr } = await prism(["doctor", "--json"], { PRISM_CONFIG: file });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
+  expect(
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+  ).toEqual([
+    expect.objectContaining({ store: "database", type: "memory", check: "data", state: "ok" }),
+    expect.objectContaining({ store: "far", place: closed, check: "reachable", state: "problem" }),
+  ]);
+  expect(stdout).not.toContain("sesame");
+  expect(await prism(["doctor", "--config", join(folder.path, "none")])).toMatchObject({ code: 2 });
+});
+
+test("the lines of a report stand below each other", () => {
+  const report = {
+    store: "s",
+    type: "t",
+    place: "here",
+    findings: [
+      { check: "version", state: "ok", message: "1" },
+      { check: "TLS", state: "warning", message: "none" },
+    ],
+  } as const;
+  expect(renderReport(report)).toBe("s (t, here)\n  ok        version  1\n  warning   TLS      none\n");
+});
