@@ -12,15 +12,15 @@ WORKDIR /app
 COPY --from=build /src/package.json ./
 COPY --from=build /src/node_modules node_modules
 COPY --from=build /src/dist dist
-RUN mkdir /data && chown 1000:1000 /data
+# `prism`, for the command below and for `docker exec`.
+RUN ln -s /app/dist/server/prism.cjs /usr/local/bin/prism \
+ && mkdir /data && chown 1000:1000 /data
 # The image's user "node". By number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 1000:1000
 VOLUME /data
-ENV PRISM_DATA_DIR=/data
-# As the first line of the program says, which is not what starts it here.
-ENV NODE_OPTIONS=--max-semi-space-size=8 MALLOC_MMAP_THRESHOLD_=1048576
 EXPOSE 8980 8090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8090/health').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Node is process 1 and gets SIGTERM itself. Without auth it would listen on the container's own loopback only.
-CMD ["node", "dist/server/main.js", "serve", "--listen", "0.0.0.0:8980"]
+# The folder is a flag and no variable: a variable would win over the database of a configuration file.
+CMD ["prism", "serve", "--listen", "0.0.0.0:8980", "--data-dir", "/data"]

@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick test-crash test-h2spec test-conformance test-paths test-build bench check format proto build dev-up dev-down clean
+.PHONY: help run demo test test-quick test-crash test-h2spec test-conformance test-paths test-build test-deploy test-image bench check format proto build dev-up dev-down clean
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -46,6 +46,12 @@ test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every cal
 
 test-build: $(INSTALLED) ## that what `make build` makes runs
 	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run tests/build.test.ts
+
+test-deploy: ## the files in deploy/ and the Dockerfile, with the tools of those that run them; needs Go and Python
+	@sh .ci/test-deploy
+
+test-image: $(INSTALLED) ## that the image builds and runs; needs root, buildah, podman, runc and mmdebstrap
+	@$(WITH_NODE) sh .ci/test-image
 
 bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS=stores for the stores, ARGS=unary for one question
 	@$(WITH_NODE) node bench/run.ts $(ARGS)

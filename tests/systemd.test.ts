@@ -45,9 +45,7 @@ async function listen(socket: string) {
   createInterface(child.stdout).on("line", (line) => heard.push(line));
   await waitFor(() => expect(heard).toEqual(["listening"]));
   return {
-    /**
-     * The messages, without those by which systemd-notify learns that the ones before were read.
-     */
+    /** The messages, without those that ask whether the ones before were read. */
     get heard() {
       return heard.slice(1).filter((line) => !line.startsWith("BARRIER"));
     },
