@@ -9,6 +9,8 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { spawnChild } from "./helpers/child.ts";
+import { freePort } from "./helpers/port.ts";
 import { NODE_FLAGS, spawnServer, temporaryFolder } from "./helpers/process.ts";
 import { canStartRedis, startRedis } from "./helpers/redis.ts";
 
@@ -272,4 +274,36 @@ describe("what `make build` makes", () => {
     },
     60_000,
   );
+
+  test("is a client with which the example of a Node service runs, on an old Node too", async () => {
+    const example = join(folder.path, "node-service");
+    const source = join(ROOT, "examples/node-service");
+    await mkdir(join(example, "node_modules"), { recursive: true });
+    await symlink(join(client, "node_modules/prism-client"), join(example, "node_modules/prism-client"));
+    await symlink(join(ROOT, "node_modules/fastify"), join(example, "node_modules/fastify"));
+    await writeFile(join(example, "package.json"), '{"type":"module"}');
+    for (const name of (await readdir(source)).filter((each) => each.endsWith(".ts"))) {
+      const text = await readFile(join(source, name), "utf8");
+      await writeFile(join(example, name), text.replace("../../client/node.ts", "prism-client"));
+    }
+    await using server = await spawnServer(["--memory"]);
+    for (const node of [commands.get("Node 22") ?? "", process.execPath]) {
+      const port = String(await freePort());
+      const service = spawnChild("listening on", node, [join(example, "main.ts")], {
+        env: { ...process.env, PRISM_ADDRESS: server.address, PORT: port },
+      });
+      try {
+        await service.ready;
+        const answer = await fetch(`http://127.0.0.1:${port}/login`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: '{"user":"alice"}',
+        });
+        expect(await answer.json()).toEqual({ token: expect.stringMatching(/^[\w-]{43}$/) });
+      } finally {
+        service.process.kill("SIGTERM");
+        await service.exited;
+      }
+    }
+  }, 300_000);
 });
