@@ -253,6 +253,8 @@ describe("what `make build` makes", () => {
       const lines = [
         await snippetOf("README.md", "ts"),
         'import { PrismClient as WebClient } from "prism-client/web";',
+        'import { createKeyvStore } from "prism-client/keyv";',
+        "createKeyvStore(new WebClient()).namespace = 'cache';",
         'import { KeyValueBasicInterface } from "prism-client/gen/prism/interfaces/keyvalue/keyvalue_basic_pb";',
         'import { startTestServer } from "prism-gateway/testing";',
         "new Response(await new WebClient().keyvalue.get(KeyValueBasicInterface.typeName));",
@@ -306,4 +308,17 @@ describe("what `make build` makes", () => {
       }
     }
   }, 300_000);
+
+  test("is a client whose adapters are there without the libraries that call them", async () => {
+    const names = ["keyv", "unstorage", "session"];
+    const lines = names.map((name) => `console.log(Object.keys(await import("prism-client/${name}")));`);
+    const file = join(client, "adapters.mjs");
+    await writeFile(file, lines.join("\n"));
+    const { stdout } = await run(commands.get("Node 22") ?? "", [file]);
+    expect(stdout).toBe("[ 'createKeyvStore' ]\n[ 'createStorageDriver' ]\n[ 'createSessionStore' ]\n");
+    const manifest = JSON.parse(
+      await readFile(join(client, "node_modules/prism-client/package.json"), "utf8"),
+    );
+    expect(Object.keys(manifest.peerDependenciesMeta)).toEqual(Object.keys(manifest.peerDependencies));
+  });
 });

@@ -46,8 +46,8 @@ export interface KeyvEntry {
 const DEFAULT_NAMESPACE = "keyv";
 
 /**
- * A store for one Keyv, with the entries of a client or of a namespace of it. The client stays open
- * when Keyv disconnects: close it yourself. Every call fails with a `PrismError`, which Keyv 6
+ * A store for one Keyv, with the entries of a client or of a namespace of it. The client stays
+ * open when Keyv disconnects: close it yourself. Every call fails with a `PrismError`, which Keyv 6
  * tells by its event `error`, and Keyv 5 throws if it is made with `throwOnErrors`.
  *
  * A time to live is rounded up to whole seconds; Keyv itself stops reading the entry in time.
