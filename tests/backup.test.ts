@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { PrismClient } from "../client/node.ts";
 import { isThere } from "./helpers/is-there.ts";
 import { freePort } from "./helpers/port.ts";
-import { canStartPostgres, createTestDatabase } from "./helpers/postgres.ts";
+import { completePostgres, startPostgres } from "./helpers/postgres.ts";
 import { type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
 import { canStartRedis, startRedis, startRedisServer } from "./helpers/redis.ts";
 
@@ -93,17 +93,11 @@ test.runIf(hasSqlite)("SQLite, while the gateway runs", SLOW, async () => {
   await expectNamespace(server);
 });
 
-/** A dump of a server is read by programs of its version, or a newer one. */
-async function canDump(url: string): Promise<boolean> {
-  return await run("pg_dump", ["--schema-only", `--dbname=${url}`]).then(
-    () => true,
-    () => false,
-  );
-}
+const postgres = completePostgres();
 
-test.runIf(canStartPostgres())("PostgreSQL, while gateways run", SLOW, async ({ skip }) => {
-  await using database = await createTestDatabase();
-  skip(!(await canDump(database.url)), "there is no pg_dump, or an older one than the server");
+test.runIf(postgres !== undefined)("PostgreSQL, while gateways run", SLOW, async () => {
+  const program = (name: string) => join(postgres ?? "", name);
+  await using database = await startPostgres({ folder: postgres });
   await using folder = await temporaryFolder();
   const config = join(folder.path, "prism.yaml");
   await writeFile(config, `database: {type: postgres, url: "${database.url}"}\n`);
@@ -113,12 +107,12 @@ test.runIf(canStartPostgres())("PostgreSQL, while gateways run", SLOW, async ({ 
     await write(server);
     await makeNamespace(server);
     const schemas = ["--schema=prism", "--schema=prism_control"];
-    await run("pg_dump", ["--format=custom", ...schemas, `--file=${dump}`, database.url]);
+    await run(program("pg_dump"), ["--format=custom", ...schemas, `--file=${dump}`, database.url]);
     await writeLater(server);
     await stop(server);
   }
-  await run("psql", [database.url, "--command", "DROP SCHEMA prism, prism_control CASCADE"]);
-  await run("pg_restore", ["--no-owner", `--dbname=${database.url}`, dump]);
+  await run(program("psql"), [database.url, "--command", "DROP SCHEMA prism, prism_control CASCADE"]);
+  await run(program("pg_restore"), ["--no-owner", `--dbname=${database.url}`, dump]);
   await using server = await spawnServer(["--config", config]);
   await expectWritten(server);
   await expectNamespace(server);

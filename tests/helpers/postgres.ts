@@ -36,13 +36,18 @@ export const canStartPostgres = () =>
 
 /**
  * Starts a PostgreSQL. Only if {@link canStartPostgres}. `durable` = with default settings.
- * Otherwise it never waits for the disk: it would lose data only if the machine crashed.
+ * Otherwise it never waits for the disk: it would lose data only if the machine crashed. `folder`
+ * has its programs; by default any will do.
  */
-export async function startPostgres({ durable = false } = {}): Promise<PostgresProcess> {
-  if (programs === undefined) {
+export async function startPostgres({
+  durable = false,
+  folder = undefined as string | undefined,
+} = {}): Promise<PostgresProcess> {
+  const used = folder === undefined ? programs : programsIn(folder);
+  if (used === undefined) {
     throw new Error("there is no PostgreSQL");
   }
-  const { initdb, postgres } = programs;
+  const { initdb, postgres } = used;
   const directory = await mkdtemp(join(tmpdir(), "prism-postgres-"));
   const asRoot = process.getuid?.() === 0;
   const user = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
@@ -171,11 +176,24 @@ export async function lockTable(url: string, table: string): Promise<TableLock> 
   };
 }
 
+/**
+ * The folder of a PostgreSQL with all its programs, pg_dump too: those of the registry have the
+ * server alone. Reports it if there is none.
+ */
+export function completePostgres(): string | undefined {
+  const needed = ["initdb", "postgres", "pg_dump", "pg_restore", "psql"];
+  const folder = folderOnPath(needed, [process.env.PRISM_TEST_POSTGRES ?? ""]);
+  const hint = "Debian: apt-get install postgresql; PRISM_TEST_POSTGRES=/usr/lib/postgresql/VERSION/bin";
+  return isThere("PostgreSQL with pg_dump", folder !== undefined, hint) ? folder : undefined;
+}
+
 function onPath(): Programs | undefined {
   const folder = folderOnPath(["initdb", "postgres"]);
-  return folder === undefined
-    ? undefined
-    : { initdb: join(folder, "initdb"), postgres: join(folder, "postgres") };
+  return folder === undefined ? undefined : programsIn(folder);
+}
+
+function programsIn(folder: string): Programs {
+  return { initdb: join(folder, "initdb"), postgres: join(folder, "postgres") };
 }
 
 async function fromRegistry(): Promise<Programs | undefined> {
