@@ -9,12 +9,14 @@ import { MAIN, NODE_FLAGS, temporaryFolder } from "../helpers/process.ts";
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The folders of the sources of both packages. */
-const SOURCES = ["client", "gen", "http2", "server"];
+/** The folders of the client's sources. */
+const CLIENT_SOURCES = ["client", "gen", "http2"];
 
-/** What a manifest says of a package. */
+/** What is not linked: what is made here, and what would be read or written in the project itself. */
+const LEFT_OUT = ["package.json", "node_modules", "data", "dist", "dist-client", ".git"];
+
+/** What matters here of a package's manifest. */
 interface Manifest {
-  readonly name: string;
   readonly exports?: Readonly<Record<string, string | { readonly default: string }>>;
 }
 
@@ -30,7 +32,7 @@ export async function makeCheckout(): Promise<{ path: string; bin: string } & As
   const folder = await temporaryFolder();
   const to = (...names: string[]) => join(folder.path, ...names);
   for (const name of await readdir(ROOT)) {
-    if (!["node_modules", "data", "dist", "dist-client", ".git"].includes(name)) {
+    if (!LEFT_OUT.includes(name)) {
       await symlink(join(ROOT, name), to(name));
     }
   }
@@ -41,12 +43,8 @@ export async function makeCheckout(): Promise<{ path: string; bin: string } & As
     }
   }
   await mkdir(to(".session/bin"), { recursive: true });
-  for (const manifest of [
-    await clientManifest(to(".session")),
-    await readFile(join(ROOT, "package.json"), "utf8"),
-  ]) {
-    await linkSources(to("node_modules"), JSON.parse(manifest));
-  }
+  await writeFile(to("package.json"), await manifestOfSources(join(ROOT, "package.json")));
+  await linkClient(to("node_modules/prism-client"));
   // The last file to be made, so that make does not install.
   await writeFile(to("node_modules/.installed"), "");
 
@@ -65,22 +63,23 @@ export async function makeCheckout(): Promise<{ path: string; bin: string } & As
   };
 }
 
-/** The manifest of the client, as a build makes it. */
-async function clientManifest(folder: string): Promise<string> {
+/** Makes the package `prism-client`, with its sources in place of built code. */
+async function linkClient(folder: string): Promise<void> {
+  await mkdir(folder);
   await promisify(execFile)(process.execPath, [join(ROOT, "client/manifest.ts"), folder]);
-  return await readFile(join(folder, "package.json"), "utf8");
+  const manifest = join(folder, "package.json");
+  await writeFile(manifest, await manifestOfSources(manifest));
+  for (const name of CLIENT_SOURCES) {
+    await symlink(join(ROOT, name), join(folder, name));
+  }
 }
 
-/** Puts a package into `folder`, with the sources of this checkout in place of built code. */
-async function linkSources(folder: string, { name, exports = {} }: Manifest): Promise<void> {
-  const sources = Object.entries(exports).map(([path, file]) => [
-    path,
+/** A manifest whose exports are the sources. */
+async function manifestOfSources(path: string): Promise<string> {
+  const manifest: Manifest = JSON.parse(await readFile(path, "utf8"));
+  const sources = Object.entries(manifest.exports ?? {}).map(([name, file]) => [
+    name,
     (typeof file === "string" ? file : file.default).replace(/^\.\/(?:dist\/)?(.*)\.js$/, "./$1.ts"),
   ]);
-  const manifest = { name, type: "module", exports: Object.fromEntries(sources) };
-  await mkdir(join(folder, name));
-  await writeFile(join(folder, name, "package.json"), JSON.stringify(manifest));
-  for (const each of SOURCES) {
-    await symlink(join(ROOT, each), join(folder, name, each));
-  }
+  return JSON.stringify({ ...manifest, exports: Object.fromEntries(sources) });
 }
