@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(() => gateway[Symbol.asyncDispose]());
 
-describe("the Node service", () => {
+describe("the Node service", { timeout: 300_000 }, () => {
   test("keeps sessions, delivers messages and counts", async () => {
     const service = await startService(gateway.address);
     const { token } = await service.post("/login", { user: "alice" });

@@ -1,6 +1,6 @@
 import { json, type PrismClient } from "../../client/node.ts";
 
-/** Keeps what is dear to compute, for all instances of the service. */
+/** Keeps what is costly to compute, for all instances of the service. */
 export function createCache({ keyvalue }: PrismClient) {
   /** What `compute` answered within the last `ttlSeconds`, or else answers now. */
   return async <T>(name: string, ttlSeconds: number, compute: () => Promise<T>): Promise<T> => {
