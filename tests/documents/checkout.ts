@@ -12,7 +12,9 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The folders of the client's sources. */
 const CLIENT_SOURCES = ["client", "gen", "http2"];
 
-/** What is not linked: what is made here, and what would be read or written in the project itself. */
+/**
+ * What is not linked: what is made here, and what would be read or written in the project itself.
+ */
 const LEFT_OUT = ["package.json", "node_modules", "data", "dist", "dist-client", ".git"];
 
 /** What matters here of a package's manifest. */
