@@ -5,7 +5,13 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CERT, KEY } from "../tests/helpers/certificate.ts";
 import { freePort } from "../tests/helpers/port.ts";
-import { createTestDatabase, hasTestDatabase } from "../tests/helpers/postgres.ts";
+import {
+  canStartPostgres,
+  createTestDatabase,
+  hasTestDatabase,
+  lockTable,
+  startPostgres,
+} from "../tests/helpers/postgres.ts";
 import { prism, temporaryFolder } from "../tests/helpers/process.ts";
 import { askRedis, canStartRedis, startRedis } from "../tests/helpers/redis.ts";
 import { startTestServer } from "../tests/helpers/server.ts";
@@ -142,6 +148,30 @@ describe.runIf(hasTestDatabase())("PostgreSQL", () => {
     expect(settings).toContainEqual(
       expect.stringMatching(/^durability: warning: (synchronous_commit|fsync) is off/),
     );
+  });
+
+  test("whose tables are locked is told with what was found before", SLOW, async () => {
+    await using server = await createTestDatabase();
+    const options = { type: "postgres", url: server.url };
+    await (await open(options))();
+    await using _lock = await lockTable(server.url, "prism.migration");
+    const findings = await lookAt(options, 10_000);
+    expect(findings).toContainEqual(finding("version: ok: "));
+    expect(findings.at(-1)).toMatch(/^answer: problem: PostgreSQL at .*: canceling statement due to/);
+  });
+
+  test.runIf(canStartPostgres())("that freezes meanwhile is given up", SLOW, async () => {
+    await using server = await startPostgres();
+    const options = { type: "postgres", url: server.url };
+    await (await open(options))();
+    await using lock = await lockTable(server.url, "prism.migration");
+    const looking = lookAt(options, 8_000);
+    await waitFor(async () => expect(await lock.waiting()).toBe(1));
+    server.signal("SIGSTOP");
+    const findings = await looking;
+    server.signal("SIGCONT");
+    expect(findings).toContainEqual(finding("version: ok: "));
+    expect(findings.at(-1)).toMatch(/^answer: problem: PostgreSQL at /);
   });
 
   test("says which rights are missing, and tells of tables of a newer Prism", SLOW, async () => {

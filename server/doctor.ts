@@ -5,6 +5,9 @@ import type { Config } from "./config/config.ts";
 /** How long one store may take. All are looked at at once. */
 const TIMEOUT_MS = 5_000;
 
+/** How much later a room is given up that did not keep its time. */
+const GRACE_MS = 500;
+
 /** What a store is like. */
 export interface StoreReport {
   /** As in the configuration: `database`, or a name from `backends`. */
@@ -37,7 +40,7 @@ async function examine(config: BackendConfig, timeoutMs: number): Promise<readon
   const findings: Diagnosis[] = [];
   const examination = roomOf(config.type).diagnose(config, timeoutMs);
   const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), timeoutMs);
+  const timer = setTimeout(() => late.resolve(undefined), timeoutMs + GRACE_MS);
   try {
     for (;;) {
       const next = await Promise.race([examination.next(), late.promise]);

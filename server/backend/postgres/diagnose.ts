@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import {
   type Diagnosis,
   diagnoseClock,
@@ -40,22 +41,39 @@ const FACTS = `
 export async function* diagnose(config: PostgresConfig, timeoutMs: number): AsyncGenerator<Diagnosis, void> {
   const { place } = readUrl(config.url, true);
   const connectMs = Math.min(config.pool.connect_timeout_ms, timeoutMs);
+  const found: Diagnosis[] = [];
   let database: Database | undefined;
   try {
     database = new Database({ ...config, pool: { max: 1, connect_timeout_ms: connectMs } });
-    const found = await database.use((session) => examine(session, config.schema));
-    yield fine("reachable", place);
-    yield* found;
+    await database.use(async (session) => {
+      // Of a server that freezes now nothing would be heard.
+      const timer = setTimeout(() => streamOf(session)?.destroy(), timeoutMs);
+      try {
+        found.push(fine("reachable", place));
+        await examine(session, config.schema, timeoutMs, found);
+      } finally {
+        clearTimeout(timer);
+      }
+    });
   } catch (error) {
-    yield unreachable(openError(error, place));
+    const failed = unreachable(openError(error, place));
+    found.push(found.length === 0 ? failed : { ...failed, check: "answer" });
   } finally {
     await database?.close();
   }
+  yield* found;
 }
 
-async function examine(session: Session, schema: string): Promise<Diagnosis[]> {
+async function examine(
+  session: Session,
+  schema: string,
+  timeoutMs: number,
+  found: Diagnosis[],
+): Promise<void> {
   await session.query("BEGIN READ ONLY");
   try {
+    // Somebody may hold a lock on the tables.
+    await session.query(`SET LOCAL statement_timeout TO ${Math.ceil(timeoutMs / 2)}`);
     const askedMs = Date.now();
     const { rows } = await session.query<Facts>(FACTS);
     const toldMs = Date.now();
@@ -63,18 +81,24 @@ async function examine(session: Session, schema: string): Promise<Diagnosis[]> {
     if (facts === undefined) {
       throw new Error("the server tells nothing of itself");
     }
-    const stream: unknown = Reflect.get(Object(Reflect.get(session, "connection")), "stream");
-    return [
+    found.push(
       diagnoseVersion(facts),
-      diagnoseTls(stream),
+      diagnoseTls(streamOf(session)),
       diagnoseWrites(facts),
       diagnoseCommits(facts),
       diagnoseClock(facts.now_ms, askedMs, toldMs),
-      await diagnoseTables(session, schema),
-    ];
+    );
+    found.push(await diagnoseTables(session, schema));
   } finally {
-    await session.query("ROLLBACK");
+    // Without a connection there is no transaction.
+    await session.query("ROLLBACK").catch(() => {});
   }
+}
+
+/** The connection's socket, which the driver's types lack. */
+function streamOf(session: Session): Socket | undefined {
+  const stream: unknown = Reflect.get(Object(Reflect.get(session, "connection")), "stream");
+  return stream instanceof Socket ? stream : undefined;
 }
 
 function diagnoseVersion({ version, number }: Facts): Diagnosis {
