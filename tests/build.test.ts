@@ -47,12 +47,13 @@ function runtimes() {
   ] as const;
 }
 
-/** The first block of code of a language in a document. */
-async function snippetOf(file: string, language: string): Promise<string> {
+/** A block of code of a language in a document: 0 = the first. */
+async function snippetOf(file: string, language: string, index = 0): Promise<string> {
   const text = await readFile(join(ROOT, file), "utf8");
-  const [, snippet] = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text) ?? [];
+  const blocks = [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))];
+  const snippet = blocks[index]?.[1];
   if (snippet === undefined) {
-    throw new Error(`${file} has no block of ${language}`);
+    throw new Error(`${file} has no block ${index} of ${language}`);
   }
   return snippet;
 }
@@ -120,7 +121,7 @@ describe("what `make build` makes", () => {
       installed.push([name, join(place, "node_modules", packageName, command)]);
     }
     commands = new Map(installed);
-  }, 900_000);
+  }, 1_800_000);
 
   afterAll(() => folder[Symbol.asyncDispose]());
 
@@ -241,6 +242,12 @@ describe("what `make build` makes", () => {
     await writeFile(file, await snippetOf("docs/testing.md", "js"));
     const { stdout } = await run(process.execPath, ["--test", "--test-reporter=tap", file]);
     expect(stdout).toMatch(/^# pass 1$[\s\S]*^# fail 0$/m);
+
+    const configured = join(application, "configured.mjs");
+    await writeFile(configured, await snippetOf("docs/testing.md", "js", 1));
+    const shown = await run(process.execPath, [configured]);
+    expect(shown.stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/m);
+    expect(shown.stderr).toBe("");
   });
 
   test.each([
