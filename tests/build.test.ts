@@ -239,7 +239,7 @@ describe("what `make build` makes", () => {
 
   test("is a gateway that runs in an application's tests", async () => {
     const file = join(application, "application.test.mjs");
-    await writeFile(file, await snippetOf("docs/testing.md", "js"));
+    await writeFile(file, await snippetOf("docs/testing.md", "ts"));
     const { stdout } = await run(process.execPath, ["--test", "--test-reporter=tap", file]);
     expect(stdout).toMatch(/^# pass 1$[\s\S]*^# fail 0$/m);
 
