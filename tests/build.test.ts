@@ -244,7 +244,7 @@ describe("what `make build` makes", () => {
     expect(stdout).toMatch(/^# pass 1$[\s\S]*^# fail 0$/m);
 
     const configured = join(application, "configured.mjs");
-    await writeFile(configured, await snippetOf("docs/testing.md", "js", 1));
+    await writeFile(configured, await snippetOf("docs/testing.md", "ts", 1));
     const shown = await run(process.execPath, [configured]);
     expect(shown.stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/m);
     expect(shown.stderr).toBe("");

@@ -1,9 +1,16 @@
 import type { PrismClient } from "../../client/node.ts";
-import type { EntryLine } from "./dump-line.ts";
+import type { EntryLine, ListLine } from "./dump-line.ts";
+import { CommandError, EXIT } from "./exit-codes.ts";
 
 /** What one call writes, at most: so many entries, and so many characters or one entry. */
 const BATCH_ENTRIES = 1000;
 const BATCH_CHARACTERS = 1024 * 1024;
+
+/**
+ * The values that are on their way to a list at the same time. The gateway takes what comes over
+ * one connection in order, and each answer tells the place that its value got.
+ */
+const PUSHES = 64;
 
 type Item = [key: string, value: string | Buffer, ttlSeconds: number | undefined];
 
@@ -20,6 +27,9 @@ export class DumpWriter {
   /** The lines before this one are written. `undefined` = all are that were added. */
   goOnAt: number | undefined;
   entries = 0;
+  lists = 0;
+  /** The list of the last line, and the line where it began. */
+  #list: { readonly name: string; readonly line: number } | undefined;
   /** Lines that were left out, because their time is over. */
   expired = 0;
 
@@ -28,7 +38,11 @@ export class DumpWriter {
   }
 
   /** Adds a line. The result has to be awaited if there is one: it may throw PrismError. */
-  add(line: number, { key, value, expiresAtMs }: EntryLine): Promise<void> | undefined {
+  add(line: number, said: EntryLine | ListLine): Promise<void> | undefined {
+    if ("list" in said) {
+      return this.#writeList(line, said);
+    }
+    const { key, value, expiresAtMs } = said;
     const ttlSeconds = expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - Date.now()) / 1000);
     if (ttlSeconds !== undefined && ttlSeconds <= 0) {
       this.expired++;
@@ -46,6 +60,28 @@ export class DumpWriter {
   async end(): Promise<void> {
     await this.#send();
     await this.#writing;
+    this.goOnAt = undefined;
+  }
+
+  /** Writes the values of a line. The first line of a list removes what is there. */
+  async #writeList(line: number, { list, values, append }: ListLine): Promise<void> {
+    await this.end();
+    if (!append || this.#list?.name !== list) {
+      this.#list = { name: list, line };
+      this.lists++;
+    }
+    this.goOnAt = this.#list.line;
+    const before = append ? await this.#client.list.length(list) : await this.#client.list.trim(list, 1, 0);
+    for (let at = 0; at < values.length; at += PUSHES) {
+      const some = values.slice(at, at + PUSHES);
+      const lengths = await Promise.all(some.map((value) => this.#client.list.pushRight(list, value)));
+      if (lengths.some((length, i) => length !== before + at + i + 1)) {
+        throw new CommandError(
+          EXIT.failed,
+          `the list ${list} was changed meanwhile: its values are in another order`,
+        );
+      }
+    }
     this.goOnAt = undefined;
   }
 

@@ -63,7 +63,7 @@ test("what is exported is imported into another store: every byte, and when it e
   for (let times = 0; times < 2; times++) {
     expect(await command(sqlite.address, `import ${file}`)).toMatchObject({
       code: 0,
-      stdout: "203 entries\n",
+      stdout: "203 entries, 0 lists\n",
     });
     const [written, read] = [await pagesOf(from, "r/"), await pagesOf(to, "")];
     expect(read.map(({ key, value }) => [key, value])).toEqual(written.map(({ key, value }) => [key, value]));
@@ -92,14 +92,14 @@ test("import stops at a bad line with its number, and goes on from there", SLOW,
     expect(stopped.stderr).toContain("--from-line 3");
     expect(await to.keyvalue.count("bad/")).toBe(2);
     expect(await command(sqlite.address, "import --from-line 4", input)).toMatchObject({
-      stdout: "1 entries\n",
+      stdout: "1 entries, 0 lists\n",
     });
     expect(await to.keyvalue.count("bad/")).toBe(3);
   }
   const past = '{"key":"bad/past","value":"","expires_at":"2001-01-01T00:00:00Z"}';
   expect(await command(sqlite.address, "import --json", past)).toMatchObject({
     code: 0,
-    stdout: '{"entries":0,"expired":1}\n',
+    stdout: '{"entries":0,"lists":0,"expired":1}\n',
   });
   expect(await command(sqlite.address, "import /nowhere/file")).toMatchObject({ code: 2 });
 });
@@ -169,7 +169,31 @@ test("many entries need little memory, both ways", SLOW, async () => {
   });
   expect(await run(sqlite.address, `import ${file}`)).toMatchObject({
     code: 0,
-    stdout: `${entries} entries\n`,
+    stdout: `${entries} entries, 0 lists\n`,
   });
   expect(await to.keyvalue.count("many/")).toBe(entries);
+});
+
+test("a list is exported in several lines, and replaces the one that is there", SLOW, async () => {
+  const values = Array.from({ length: 1500 }, (_, i) =>
+    i % 7 === 0 ? randomBytes(9) : Buffer.from(`job ${i}`),
+  );
+  for (const value of values) {
+    await from.list.pushRight("jobs", value);
+  }
+  await to.list.pushRight("jobs", "older");
+  const { stdout } = await command(memory.baseUrl, "export - --list jobs");
+  expect(linesOf(stdout)).toHaveLength(2);
+  const input = `${stdout}{"key":"beside","value":"x"}\n{"list":"short","values":["a",{"value_base64":"/w=="}]}\n`;
+  for (let times = 0; times < 2; times++) {
+    expect(await command(sqlite.address, "import", input)).toMatchObject({ stdout: "1 entries, 2 lists\n" });
+    const read = await Array.fromAsync(to.list.range("jobs"));
+    expect(read.map((value) => Buffer.from(value))).toEqual(values);
+    expect(await Array.fromAsync(to.list.range("short"))).toEqual([
+      new Uint8Array([97]),
+      new Uint8Array([255]),
+    ]);
+  }
+  expect(await command(memory.baseUrl, "export --list none")).toMatchObject({ code: 4, stdout: "" });
+  expect(await command(memory.baseUrl, "export --list jobs --prefix a")).toMatchObject({ code: 2 });
 });

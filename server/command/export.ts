@@ -1,5 +1,5 @@
 import { type DumpOutput, openDump, STANDARD_OUTPUT } from "./dump-file.ts";
-import { entryLine, LineError, parseLine } from "./dump-line.ts";
+import { entryLine, LineError, listLine, parseLine } from "./dump-line.ts";
 import type { DataCall } from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
 import { textOption } from "./options.ts";
@@ -9,13 +9,19 @@ import { Progress } from "./progress.ts";
 export async function exportAll(call: DataCall): Promise<ExitCode> {
   const { args, options } = call;
   const resumes = options.resume === true;
+  const list = textOption(options, "list");
+  if (list !== undefined && (resumes || textOption(options, "prefix") !== undefined)) {
+    throw new CommandError(EXIT.misused, "--list goes neither with --prefix nor with --resume");
+  }
   const [path = "-"] = args;
   if (path === "-" && resumes) {
     throw new CommandError(EXIT.misused, "--resume needs a FILE");
   }
   const output = path === "-" ? STANDARD_OUTPUT : await openDump(path, resumes);
   try {
-    await exportEntries(call, output, lastKey(path, output));
+    await (list === undefined
+      ? exportEntries(call, output, lastKey(path, output))
+      : exportList(call, output, list));
     await output.end();
   } finally {
     await output.close();
@@ -23,10 +29,14 @@ export async function exportAll(call: DataCall): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** The key that a file ends with. Throws {@link CommandError}. */
+/** The key that a file ends with; `undefined` = it is empty. Throws {@link CommandError}. */
 function lastKey(path: string, { lastLine }: DumpOutput): string | undefined {
   try {
-    return lastLine === undefined ? undefined : parseLine(lastLine).key;
+    const last = lastLine === undefined ? undefined : parseLine(lastLine);
+    if (last !== undefined && "list" in last) {
+      throw new LineError("it is one of a list");
+    }
+    return last?.key;
   } catch (error) {
     if (error instanceof LineError) {
       const message = `${path} does not end with a line of an export: ${error.message}`;
@@ -65,5 +75,41 @@ async function exportEntries(
     }
   } finally {
     progress.end();
+  }
+}
+
+/** A line of a list ends with the value that takes it to so many values or bytes. */
+const LINE_VALUES = 1000;
+const LINE_BYTES = 256 * 1024;
+
+/** Writes all values of a list. Throws {@link CommandError} if it has none. */
+async function exportList({ client }: DataCall, output: DumpOutput, list: string): Promise<void> {
+  const progress = new Progress("values");
+  let values: Uint8Array[] = [];
+  let bytes = 0;
+  let lines = 0;
+  const send = async () => {
+    await output.write(listLine(list, values, lines > 0));
+    progress.add(values.length);
+    lines++;
+    values = [];
+    bytes = 0;
+  };
+  try {
+    for await (const value of client.list.range(list)) {
+      values.push(value);
+      bytes += value.length;
+      if (values.length === LINE_VALUES || bytes >= LINE_BYTES) {
+        await send();
+      }
+    }
+    if (values.length > 0) {
+      await send();
+    }
+  } finally {
+    progress.end();
+  }
+  if (lines === 0) {
+    throw new CommandError(EXIT.notFound, `the list is empty: ${list}`);
   }
 }

@@ -24,9 +24,9 @@ export async function importAll({ client, args: [path = "-"], options }: DataCal
     }
     throw error;
   }
-  const { entries, expired } = writer;
+  const { entries, lists, expired } = writer;
   const more = expired === 0 ? "" : `, and ${expired} had expired`;
-  await printFact({ entries, expired }, `${entries} entries${more}`, options);
+  await printFact({ entries, lists, expired }, `${entries} entries, ${lists} lists${more}`, options);
   return EXIT.done;
 }
 

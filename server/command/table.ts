@@ -230,10 +230,11 @@ export const COMMANDS = [
   {
     name: "export",
     args: ["[FILE]"],
-    summary: "write entries as JSON lines",
+    summary: "write entries, or a list, as JSON lines",
     about:
-      'To a new file, or to standard output if FILE is "-" or absent. A line is an entry with its key, its value and when it expires. What is written meanwhile may be in it or not.',
+      'To a new file, or to standard output if FILE is "-" or absent. A line is an entry with its key, its value and when it expires, or some values of the list. What is written meanwhile may be in it or not.',
     options: [
+      { name: "list", argument: "NAME", help: "this list, and no entries" },
       { name: "prefix", argument: "TEXT", help: "only the entries whose keys begin with this" },
       { name: "resume", help: "go on where the file ends; an absent one is made" },
       ...CONNECTION,
@@ -242,9 +243,9 @@ export const COMMANDS = [
   {
     name: "import",
     args: ["[FILE]"],
-    summary: "write the entries of an export",
+    summary: "write what is in an export",
     about:
-      'From a file, or from standard input if FILE is "-" or absent. It replaces entries that are there. What has expired is left out. It stops at the first bad line; the lines before it are written then.',
+      'From a file, or from standard input if FILE is "-" or absent. It replaces entries and lists that are there. What has expired is left out. It stops at the first bad line; the lines before it are written then.',
     options: [
       { name: "from-line", argument: "NUMBER", help: "begin with this line of the input; the first is 1" },
       ...DATA,
