@@ -96,6 +96,15 @@ describe("sharded", () => {
     expect(await commits.read(NAMESPACE, [read], CALL)).toEqual([[undefined, undefined]]);
   });
 
+  test("writes have an answer each, though no shard answers anything", async () => {
+    const store = createShardedBackend([memory(), memory()]);
+    await store.open();
+    // Strictly, because a hole in the array equals `undefined` else.
+    expect(await present(store.entries).set(NAMESPACE, writes, CALL)).toStrictEqual(
+      keys.map(() => undefined),
+    );
+  });
+
   test("a batch that takes effect in one shard and fails in another is in doubt; a batch that fails in all is not", async () => {
     const store = createShardedBackend([memory(), failing(memory(), "store_full")]);
     await store.open();

@@ -113,7 +113,8 @@ async function spread<Item, Answer>(
   call: Call,
 ): Promise<Answers<Answer>> {
   const parts = new Map<number, { readonly items: Item[]; readonly places: number[] }>();
-  const answers = new Array<Answer | Refusal>(items.length);
+  // Filled, because a shard that refuses nothing may answer nothing: `undefined` for each item.
+  const answers = new Array<Answer | Refusal>(items.length).fill(undefined as Answer);
   items.forEach((item, place) => {
     const apart = keysOf && refuseApart(keysOf(item), shards.length);
     if (apart !== undefined) {
