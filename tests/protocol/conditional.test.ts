@@ -1,5 +1,4 @@
 /** Batches, times to live, compare-and-swap, counters and transactions, in every protocol. */
-import { readFileSync } from "node:fs";
 import type { DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
@@ -243,19 +242,4 @@ test("JSON as a person writes it", async () => {
       { found: false, value: "" },
     ],
   });
-});
-
-test("README's calls answer what it says", async () => {
-  await using fresh = await startTestServer();
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  const rows = [...readme.matchAll(/^\| `(\w+\/\w+)` \| `(\{.*\})` \| `(\{.*\})` \|$/gm)];
-  expect(rows).toHaveLength(12);
-  // Versions and times differ each time.
-  const settled = (json: string) => json.replace(/"(version|remainingMs)":"[1-9]\d*"/g, '"$1":"N"');
-  for (const [, call, body = "", wanted = ""] of rows) {
-    const headers = { "content-type": "application/json" };
-    const url = `${fresh.baseUrl}/prism.interfaces.keyvalue.${call}`;
-    const answer = await fetch(url, { method: "POST", headers, body });
-    expect([call, settled(await answer.text())]).toEqual([call, settled(wanted)]);
-  }
 });
