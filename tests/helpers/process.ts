@@ -133,5 +133,7 @@ export function isRunning(pid: number): boolean {
 /** A temporary folder. Disposing removes it. */
 export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), "prism-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  // A browser's processes may write to its profile for a moment after it has ended.
+  const options = { recursive: true, force: true, maxRetries: 10 };
+  return { path, [Symbol.asyncDispose]: () => rm(path, options) };
 }
