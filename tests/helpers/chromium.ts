@@ -73,8 +73,13 @@ type Send = (method: string, params?: object, sessionId?: string) => Promise<Ans
 /** Calls of https://chromedevtools.github.io/devtools-protocol. */
 async function connect(profile: string): Promise<Send> {
   const url = await waitFor(async () => {
-    const [port, path] = (await readFile(join(profile, "DevToolsActivePort"), "utf8")).trim().split("\n");
-    return new URL(`ws://127.0.0.1:${port}${path ?? ""}`);
+    const text = await readFile(join(profile, "DevToolsActivePort"), "utf8");
+    const [, port, path] = /^(\d+)\n(\/\S+)/.exec(text) ?? [];
+    // It is there before it is written.
+    if (port === undefined || path === undefined) {
+      throw new Error("the browser has not told its port");
+    }
+    return new URL(`ws://127.0.0.1:${port}${path}`);
   });
   const socket = new WebSocket(url);
   const waiting = new Map<number, PromiseWithResolvers<Answer>>();
@@ -89,7 +94,10 @@ async function connect(profile: string): Promise<Send> {
       call.reject(new Error("the browser ended"));
     }
   });
-  await once(socket, "open");
+  await new Promise<void>((resolve, reject) => {
+    socket.addEventListener("open", () => resolve());
+    socket.addEventListener("error", () => reject(new Error(`no connection to the browser at ${url}`)));
+  });
   let lastId = 0;
   return (method, params = {}, sessionId) => {
     const id = ++lastId;
