@@ -37,7 +37,13 @@ export function canStartChromium(): boolean {
   return isThere("Chromium", program !== undefined, "Debian: apt-get install chromium");
 }
 
-/** Starts a browser with an empty profile in the folder `profile`, which it makes. */
+/** What a browser does not answer in this time it never will. */
+const ANSWER_TIMEOUT_MS = 30_000;
+
+/**
+ * Starts a browser with an empty profile in the folder `profile`, which it makes. A URL among the
+ * flags is its first page.
+ */
 export async function startChromium(profile: string, flags: readonly string[] = []): Promise<Chromium> {
   const child = spawn(program ?? "chromium", [...FLAGS, ...flags, `--user-data-dir=${profile}`], {
     stdio: "ignore",
@@ -103,6 +109,11 @@ async function connect(profile: string): Promise<Send> {
     const id = ++lastId;
     const call = Promise.withResolvers<Answer>();
     waiting.set(id, call);
+    const late = setTimeout(
+      () => call.reject(new Error(`the browser does not answer ${method}`)),
+      ANSWER_TIMEOUT_MS,
+    );
+    call.promise.catch(() => {}).finally(() => clearTimeout(late));
     socket.send(JSON.stringify({ id, method, params, ...(sessionId !== undefined && { sessionId }) }));
     return call.promise;
   };

@@ -129,8 +129,8 @@ describe("Chromium", () => {
     await using browser = await startChromium(join(folder.path, "profile"), [
       "--ignore-certificate-errors",
       `--log-net-log=${netLog}`,
+      pages.url,
     ]);
-    await browser.open(pages.url);
     expect(await Promise.race([pages.told, browser.exited.then(() => "the browser ended")])).toEqual({
       got: "alice",
       scanned: [
