@@ -61,6 +61,9 @@ const hasGrpcurl = isThere(
 
 const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
 
+/** What `make test` tells the programs that it starts, and a reader's own make does not know. */
+const OF_MAKE = { ARGS: undefined, MAKEFLAGS: undefined, MFLAGS: undefined, MAKELEVEL: undefined };
+
 /** The blocks of a page that are run. */
 function blocksOf(page: string): Block[] {
   return readBlocks(read(page)).filter(({ notRun }) => notRun === undefined);
@@ -162,6 +165,7 @@ async function runPage(page: string): Promise<void> {
   const port = new RegExp(`\\b(?:${[...places.keys()].join("|")})\\b`, "g");
   const env = {
     ...process.env,
+    ...OF_MAKE,
     ...VARIABLES,
     PATH: `${checkout.bin}:${process.env.PATH}`,
     PRISM_LISTEN: `127.0.0.1:${data}`,
