@@ -4,7 +4,7 @@ import type {
   ReadPageRequest,
   ReadRangeRequest,
 } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
-import { answerOf, type Call, type Page } from "../backend/contract.ts";
+import { answerOf, type Call, isRefusal, type Page } from "../backend/contract.ts";
 import { Columns } from "../calls/columns.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { readPageToken, type TokenScope, writePageToken } from "../calls/page-token.ts";
@@ -70,6 +70,9 @@ function read<B>(
   });
 }
 
+/** One value is bounded by what a Set takes. */
+const ANY_VALUE = Number.MAX_SAFE_INTEGER;
+
 /** A page in two steps: its keys, then each entry with its time to live. */
 async function readPage(router: NamespaceRouter, request: ReadPageRequest, call: Call) {
   checkRange(request);
@@ -89,16 +92,31 @@ async function readPage(router: NamespaceRouter, request: ReadPageRequest, call:
     maxBytes: SCAN_PAGE_BYTES,
     keysOnly: false,
   };
-  const { keys, next } = await scans.scanPage(namespace, query, call);
-  const reads = keys.map((key) => ({ keys: [key], values: true, maxBytes: Number.MAX_SAFE_INTEGER }));
-  const answers = reads.length === 0 ? [] : await commits.read(namespace, reads, call);
+  const { keys, values, later, next } = await scans.scanPage(namespace, query, call);
+  if (keys.length === 0) {
+    return { entries: [], ...(next !== undefined && { nextPageToken: tokenAt(scope, next) }) };
+  }
+  // Values may have grown since, so each has a bound: what it was, and its share of a page.
+  const shareBytes = Math.ceil(SCAN_PAGE_BYTES / keys.length);
+  const reads = keys.map((key, i) => {
+    const bytes = later?.get(i) ?? values.bytesOf(i);
+    return { keys: [key], values: true, maxBytes: bytes + shareBytes };
+  });
+  const answers = await commits.read(namespace, reads, call);
+  // The page ends before the first that has grown beyond its bound. As the first it is alone.
+  const grown = answers.findIndex((answer) => isRefusal(answer) && answer.reason === "value_too_large");
+  const kept =
+    grown === 0
+      ? await commits.read(namespace, [{ keys: keys.slice(0, 1), values: true, maxBytes: ANY_VALUE }], call)
+      : answers.slice(0, grown < 0 ? keys.length : grown);
+  const goOn = kept.length === keys.length ? next : keys[kept.length - 1];
   return {
-    entries: answers.flatMap((answer, i) => {
+    entries: kept.flatMap((answer, i) => {
       const held = onlyOf(answerOf(answer));
       const key = keys[i] ?? "";
       return held === undefined ? [] : [{ key, value: held.value, ...remainingOf(held) }];
     }),
-    ...(next !== undefined && { nextPageToken: tokenAt(scope, next) }),
+    ...(goOn !== undefined && { nextPageToken: tokenAt(scope, goOn) }),
   };
 }
 
