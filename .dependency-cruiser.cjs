@@ -176,6 +176,18 @@ module.exports = {
       "Who installs the client runs no server.",
     ),
     never(
+      "console-is-a-page",
+      { path: "^client/console/", pathNot: `^client/console/vite\\.config\\.ts$|${TEST}` },
+      { path: "^(client|http2)/", pathNot: "^client/(console/|(web|fetch|errors)\\.ts$)" },
+      "It calls the gateway as any page can.",
+    ),
+    never(
+      "nobody-needs-the-console",
+      { path: "^(server|client|http2)/", pathNot: `^client/console/|${TEST}` },
+      { path: "^client/console/" },
+      "The server knows its built files only.",
+    ),
+    never(
       "adapters-behind-their-exports",
       { path: "^client/", pathNot: `^client/adapters/|${TEST}` },
       { path: "^client/adapters/" },
@@ -217,7 +229,10 @@ module.exports = {
     ),
     never(
       "browser-client-without-node",
-      { path: "^client/", pathNot: `^client/((node|manifest)\\.ts$|transport/(?!not-run\\.ts$))|${TEST}` },
+      {
+        path: "^client/",
+        pathNot: `^client/((node|manifest|console/vite\\.config)\\.ts$|transport/(?!not-run\\.ts$))|${TEST}`,
+      },
       { dependencyTypes: ["core"] },
       "What the browser loads imports nothing of Node's.",
     ),
@@ -256,6 +271,6 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,
     detectProcessBuiltinModuleCalls: true,
-    enhancedResolveOptions: { extensions: [".ts", ".js", ".cjs"] },
+    enhancedResolveOptions: { extensions: [".ts", ".tsx", ".js", ".cjs"] },
   },
 };

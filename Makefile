@@ -59,6 +59,7 @@ bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS
 check: $(INSTALLED) ## types, lint, format, schema, generated code, import direction, unused code
 	$(WITH_NODE) tsc
 	$(WITH_NODE) tsc -p examples/browser-app
+	$(WITH_NODE) tsc -p client/console
 	$(WITH_NODE) biome check --error-on-warnings
 	$(WITH_NODE) buf lint
 	$(WITH_NODE) buf format --diff --exit-code

@@ -5,6 +5,7 @@
  */
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { shrinkDescriptors } from "./shrink-descriptors.ts";
 
 interface ProjectManifest {
   readonly version: string;
@@ -51,21 +52,11 @@ function dependenciesOf(folder: string, project: ProjectManifest): Record<string
   );
 }
 
-/** The base64 of a descriptor, as protoc-gen-es writes it. */
-const DESCRIPTOR = /fileDesc\("([\w+/]+)"/g;
-
-/**
- * Writes descriptors as text, of which pages make base64. gzip finds what repeats in text and not
- * in base64: a page loads a twelfth less.
- */
-function shrinkDescriptors(folder: string): void {
+/** A page that loads the package loads less. */
+function shrinkGenerated(folder: string): void {
   for (const file of globSync("gen/**/*_pb.js", { cwd: folder })) {
     const path = join(folder, file);
-    const code = readFileSync(path, "utf8").replace(DESCRIPTOR, (_, base64: string) => {
-      const text = JSON.stringify(Buffer.from(base64, "base64").toString("latin1"));
-      return `fileDesc(/*@__PURE__*/ btoa(${text})`;
-    });
-    writeFileSync(path, code);
+    writeFileSync(path, shrinkDescriptors(readFileSync(path, "utf8")));
   }
 }
 
@@ -98,7 +89,7 @@ const manifest = {
     Object.keys(ADAPTER_PEERS).map((name) => [name, { optional: true }]),
   ),
 };
-shrinkDescriptors(folder);
+shrinkGenerated(folder);
 writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 cpSync(new URL("docs/client.md", ROOT), join(folder, "README.md"));
 cpSync(new URL("LICENSE", ROOT), join(folder, "LICENSE"));

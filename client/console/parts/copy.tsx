@@ -1,0 +1,52 @@
+import { useState } from "preact/hooks";
+import { tell } from "./toasts.tsx";
+
+/** Puts text on the clipboard and says so. Where the browser forbids that, it says what to do. */
+export async function copy(text: string, what = "Copied"): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    tell(what);
+  } catch {
+    tell("The browser does not let the page copy: select the text and copy it");
+  }
+}
+
+/** A line of code and a button that copies it. */
+export function CopyText({ text }: { readonly text: string }) {
+  return (
+    <div class="copy-text">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long line scrolls, by the keyboard too */}
+      <pre tabIndex={0}>{text}</pre>
+      <button type="button" onClick={() => copy(text)}>
+        Copy
+      </button>
+    </div>
+  );
+}
+
+/** One thing to do, in the three ways in which a program or a person does it. */
+export interface Snippets {
+  readonly curl: string;
+  readonly cli: string;
+  readonly typescript: string;
+}
+
+const WAYS = { curl: "curl", cli: "Command line", typescript: "TypeScript" } as const;
+
+/** Shows what is on the page as a command or code, to copy. */
+export function CopyAs({ snippets }: { readonly snippets: Snippets }) {
+  const [way, setWay] = useState<keyof Snippets>("curl");
+  return (
+    <details class="copy-as">
+      <summary>Copy as …</summary>
+      <fieldset class="tabs" aria-label="Copy as">
+        {(Object.keys(WAYS) as (keyof Snippets)[]).map((name) => (
+          <button key={name} type="button" aria-pressed={way === name} onClick={() => setWay(name)}>
+            {WAYS[name]}
+          </button>
+        ))}
+      </fieldset>
+      <CopyText text={snippets[way]} />
+    </details>
+  );
+}

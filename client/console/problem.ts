@@ -1,0 +1,51 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorSchema } from "../../gen/prism/common/errors_pb.ts";
+import { PrismError, type PrismErrorReason, reasonOf } from "../errors.ts";
+
+/** A failure in words that help who looks. */
+export interface Problem {
+  readonly code: Code;
+  /** `unspecified`: the gateway did not say. */
+  readonly reason: PrismErrorReason;
+  readonly message: string;
+  /** False: the gateway did not answer; something before it failed. */
+  readonly isAnswer: boolean;
+}
+
+/** What a failed call tells. */
+export function problemOf(thrown: unknown): Problem {
+  if (thrown instanceof PrismError) {
+    const { code, reason, requestId, message } = thrown;
+    return { code, reason, message, isAnswer: requestId !== undefined || reason !== "unspecified" };
+  }
+  const error = ConnectError.from(thrown);
+  const [detail] = error.findDetails(ErrorSchema);
+  return {
+    code: error.code,
+    reason: detail === undefined ? "unspecified" : reasonOf(detail.reason),
+    message: detail?.message || error.rawMessage,
+    isAnswer: detail !== undefined,
+  };
+}
+
+/** What to do about a problem, in a sentence; "" = the message says all. */
+export function adviceFor({ reason, code, isAnswer }: Problem): string {
+  if (!isAnswer && code === Code.Unavailable) {
+    return "The gateway does not answer. The page tries again by itself.";
+  }
+  switch (reason) {
+    case "credentials_missing":
+    case "credentials_invalid":
+      return "Sign in, then try again. What you typed is kept.";
+    case "permission_denied":
+      return "Ask who operates the gateway for a role that may do this.";
+    case "namespace_not_found":
+      return "It was deleted, or never made. The overview has those that there are.";
+    case "store_unavailable":
+      return "The store cannot be reached now. Try again when it is back.";
+    case "outcome_unknown":
+      return "It may have been done or not: look before you try again.";
+    default:
+      return "";
+  }
+}

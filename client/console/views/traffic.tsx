@@ -1,0 +1,6 @@
+import { Title } from "../parts/title.tsx";
+
+/** To come. */
+export function Traffic() {
+  return <Title>Traffic</Title>;
+}
