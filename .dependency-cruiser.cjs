@@ -217,9 +217,9 @@ module.exports = {
       {
         path: "^(server|gen|client|http2)/",
         pathNot:
-          "^server/command/|^client/node\\.ts$|^server/(admin-call|cli)\\.ts$|^server/config/(address|settings)\\.ts$",
+          "^server/command/|^client/node\\.ts$|^server/(admin-call|cli|limits)\\.ts$|^server/config/(address|settings)\\.ts$",
       },
-      "They know what a caller knows, and the options of the program.",
+      "They know what a caller knows, the bounds of calls, and the options of the program.",
     ),
     never(
       "commands-behind-the-program",

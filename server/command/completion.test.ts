@@ -4,12 +4,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { folderOnPath } from "../../tests/helpers/child.ts";
+import { SLOW } from "../../tests/helpers/commands.ts";
 import { isThere } from "../../tests/helpers/is-there.ts";
 import { prism, temporaryFolder } from "../../tests/helpers/process.ts";
 import { completionScript } from "./completion.ts";
 import { COMMANDS, WORDS } from "./table.ts";
-
-const SLOW = { timeout: 300_000 };
 
 const run = promisify(execFile);
 

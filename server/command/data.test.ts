@@ -1,36 +1,18 @@
 import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { folderOnPath } from "../../tests/helpers/child.ts";
+import { done, SLOW, useGateway } from "../../tests/helpers/commands.ts";
 import { isThere } from "../../tests/helpers/is-there.ts";
 import { freePort } from "../../tests/helpers/port.ts";
-import {
-  MAIN,
-  prism,
-  prismBytes,
-  type ServerProcess,
-  spawnServer,
-  temporaryFolder,
-} from "../../tests/helpers/process.ts";
+import { MAIN, prism, prismBytes, spawnServer, temporaryFolder } from "../../tests/helpers/process.ts";
 import { hashApiKey } from "../auth/api-keys.ts";
-
-/** Each command is a process of its own, and takes seconds on a busy machine. */
-const SLOW = { timeout: 300_000 };
 
 const KEY = "an-own-key.of-24-letters";
 
-let server: ServerProcess;
-let run: (line: string, input?: string | Uint8Array) => ReturnType<typeof prism>;
-
-beforeAll(async () => {
-  server = await spawnServer(["--memory"]);
-  run = (line, input) => prism(line.split(" "), { PRISM_ADDRESS: server.address }, input);
-});
-
-afterAll(() => server[Symbol.asyncDispose]());
-
-const done = (stdout: string) => ({ code: 0, stdout, stderr: "" });
+const gateway = useGateway();
+const { run } = gateway;
 
 test("an entry is written, read, counted and deleted", SLOW, async () => {
   expect(await run("set e:1 hello")).toEqual(done(""));
@@ -75,7 +57,7 @@ test("no byte of a value changes, from standard input, a file and an argument", 
   expect(await run("set b:absent", every)).toEqual(done(""));
   expect(await run(`set b:file --file ${file}`)).toEqual(done(""));
   for (const key of ["b:stdin", "b:absent", "b:file"]) {
-    expect((await prismBytes(["get", key, "--address", server.address])).stdout).toEqual(every);
+    expect((await prismBytes(["get", key, "--address", gateway.server.address])).stdout).toEqual(every);
   }
   const text = "\u{feff}ä\u0000\n";
   await run("set b:text -", text);
@@ -129,11 +111,13 @@ test("an address without a gateway has exit code 5 and says what to check", SLOW
   expect(nobody).toMatchObject({ code: 5, stdout: "" });
   expect(nobody.stderr).toContain(`prism: no connection to ${closed}: nothing listens there`);
   expect(nobody.stderr).toContain("--address or PRISM_ADDRESS says where the gateway is");
-  const { admin_listen: admin } = JSON.parse(server.lines.find((line) => line.includes('"ready"')) ?? "");
+  const { admin_listen: admin } = JSON.parse(
+    gateway.server.lines.find((line) => line.includes('"ready"')) ?? "",
+  );
   const other = await run(`get k --address ${admin}`);
   expect(other).toMatchObject({ code: 1, stdout: "" });
   expect(other.stderr).toContain("check that this is a gateway's data port");
-  const tls = await run(`get k --address https://${server.address}`);
+  const tls = await run(`get k --address https://${gateway.server.address}`);
   expect(tls).toMatchObject({ code: 5, stdout: "" });
   expect(tls.stderr).toContain("make it an http address");
 });
@@ -168,7 +152,7 @@ describe("on a terminal", () => {
   );
 
   const shown = async (line: string) => {
-    const command = `"${process.execPath}" "${MAIN}" ${line} --address ${server.address}`;
+    const command = `"${process.execPath}" "${MAIN}" ${line} --address ${gateway.server.address}`;
     const child = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["ignore", "pipe", "inherit"] });
     return Buffer.concat(await Array.fromAsync(child.stdout)).toString();
   };
@@ -189,7 +173,7 @@ test("a reader that leaves early is no failure to talk about", SLOW, async () =>
   for (let i = 0; i < 3; i++) {
     await run(`set r:${i} -`, "x".repeat(1_000_000));
   }
-  const command = `"${process.execPath}" "${MAIN}" scan r: --address ${server.address} | head -c 10`;
+  const command = `"${process.execPath}" "${MAIN}" scan r: --address ${gateway.server.address} | head -c 10`;
   const child = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "pipe"] });
   const [stdout, stderr] = await Promise.all([Array.fromAsync(child.stdout), Array.fromAsync(child.stderr)]);
   expect(Buffer.concat(stdout).toString()).toBe('{"key":"r:');

@@ -1,8 +1,5 @@
+import { MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
 import { MAX_VALUE_BYTES, toJsonBytes } from "./values.ts";
-
-/** What a gateway takes, as keyvalue_batch.proto says: it would refuse a thousand lines for one. */
-const MAX_KEY_BYTES = 1024;
-const MAX_TTL_SECONDS = 3_155_760_000;
 
 /**
  * The most bytes of a line: the largest value with every byte escaped as six characters, and its

@@ -3,13 +3,11 @@ import { appendFile, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PrismClient } from "../../client/node.ts";
+import { SLOW } from "../../tests/helpers/commands.ts";
 import { prism, type ServerProcess, spawnServer, temporaryFolder } from "../../tests/helpers/process.ts";
 import { startTestServer, type TestServer } from "../../tests/helpers/server.ts";
 import { startTcpProxy } from "../../tests/helpers/tcp-proxy.ts";
 import { waitFor } from "../../tests/helpers/until.ts";
-
-/** Each command is a process of its own, and takes seconds on a busy machine. */
-const SLOW = { timeout: 300_000 };
 
 let memory: TestServer;
 let sqlite: ServerProcess;

@@ -1,12 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { SLOW } from "../../tests/helpers/commands.ts";
 import { freePort } from "../../tests/helpers/port.ts";
 import { prism, spawnServer, temporaryFolder } from "../../tests/helpers/process.ts";
 import { hashApiKey } from "../auth/api-keys.ts";
-
-/** Each command is a process of its own, and takes seconds on a busy machine. */
-const SLOW = { timeout: 300_000 };
 
 const adminOf = (lines: readonly string[]): string =>
   JSON.parse(lines.find((line) => line.includes('"ready"')) ?? "").admin_listen;

@@ -1,28 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  prism,
-  prismBytes,
-  type ServerProcess,
-  spawnServer,
-  temporaryFolder,
-} from "../../tests/helpers/process.ts";
+import { expect, test } from "vitest";
+import { done, SLOW, useGateway } from "../../tests/helpers/commands.ts";
+import { prismBytes, temporaryFolder } from "../../tests/helpers/process.ts";
 
-/** Each command is a process of its own, and takes seconds on a busy machine. */
-const SLOW = { timeout: 300_000 };
-
-let server: ServerProcess;
-let run: (line: string, input?: string | Uint8Array) => ReturnType<typeof prism>;
-
-beforeAll(async () => {
-  server = await spawnServer(["--memory"]);
-  run = (line, input) => prism(`record ${line}`.split(" "), { PRISM_ADDRESS: server.address }, input);
-});
-
-afterAll(() => server[Symbol.asyncDispose]());
-
-const done = (stdout: string) => ({ code: 0, stdout, stderr: "" });
+const gateway = useGateway();
+const run = (line: string, input?: string | Uint8Array) => gateway.run(`record ${line}`, input);
 const linesOf = (stdout: string): unknown[] =>
   stdout.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
 
@@ -65,7 +48,7 @@ test("no byte of a key or a value changes", SLOW, async () => {
   expect(await run(`put b /wA= --base64-keys --file ${file}`)).toEqual(done(""));
   expect(await run("put b k -", every)).toEqual(done(""));
   for (const key of ["k", "/wA= --base64-keys"]) {
-    const line = `record get b ${key} --raw --address ${server.address}`;
+    const line = `record get b ${key} --raw --address ${gateway.server.address}`;
     expect((await prismBytes(line.split(" "))).stdout).toEqual(every);
   }
   expect(linesOf((await run("get b --start /w== --base64-keys")).stdout)).toMatchObject([
