@@ -73,7 +73,7 @@ module.exports = {
       {
         path: "^(gen|server|client)/",
         pathNot:
-          "^server/catalog/|^server/namespaces/(catalog|rules)\\.ts$|^server/backend/(contract|keep-listening|migration-files|rooms)\\.ts$|^server/backend/(sqlite|postgres)/|^server/(errors|limits|tls-files)\\.ts$",
+          "^server/catalog/|^server/namespaces/(catalog|rules)\\.ts$|^server/backend/(contract|diagnosis|keep-listening|migration-files|rooms)\\.ts$|^server/backend/(sqlite|postgres)/|^server/(errors|limits|tls-files)\\.ts$",
       },
       "A catalog in a database opens it as the room of that database does.",
     ),
@@ -81,7 +81,7 @@ module.exports = {
       "catalogs-behind-their-list",
       {
         path: "^server/",
-        pathNot: `^server/catalog/|^server/(app|config/config|config/schema)\\.ts$|${TEST}`,
+        pathNot: `^server/catalog/|^server/(app|doctor|config/config|config/schema)\\.ts$|${TEST}`,
       },
       { path: "^server/catalog/" },
       "",

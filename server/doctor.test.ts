@@ -11,6 +11,7 @@ import {
   hasTestDatabase,
   lockTable,
   startPostgres,
+  type TestDatabase,
 } from "../tests/helpers/postgres.ts";
 import { prism, temporaryFolder } from "../tests/helpers/process.ts";
 import { askRedis, canStartRedis, startRedis } from "../tests/helpers/redis.ts";
@@ -18,8 +19,11 @@ import { startTestServer } from "../tests/helpers/server.ts";
 import { waitFor } from "../tests/helpers/until.ts";
 import { diagnoseClock } from "./backend/diagnosis.ts";
 import { createBackend } from "./backend/factory.ts";
+import { shardKeys } from "./backend/redis/keys.ts";
 import { backendSchema } from "./backend/rooms.ts";
-import { examineStores, hasProblem, renderReport } from "./doctor.ts";
+import { createCatalog } from "./catalog/catalogs.ts";
+import { controlSchema } from "./catalog/config.ts";
+import { examineStores, hasProblem, renderReport, type StoreReport, type StoresOf } from "./doctor.ts";
 
 /** Servers start slowly on a busy machine. */
 const SLOW = { timeout: 300_000 };
@@ -27,9 +31,28 @@ const SLOW = { timeout: 300_000 };
 /** Long enough for a busy machine. */
 const PATIENT_MS = 60_000;
 
+/** A configuration that has its stores in memory. */
+const IN_MEMORY: StoresOf = {
+  backends: { database: { type: "memory" } },
+  control: { type: "memory" },
+  quotas: { redisUrl: undefined },
+};
+
 /** The findings about a store: `check: state: message`. */
 async function lookAt(options: object, timeoutMs = PATIENT_MS): Promise<string[]> {
-  const reports = await examineStores({ backends: { it: backendSchema.parse(options) } }, timeoutMs);
+  return textsOf(
+    await examineStores({ ...IN_MEMORY, backends: { it: backendSchema.parse(options) } }, timeoutMs),
+  );
+}
+
+/** The findings about a catalog, or about the Redis of quotas, likewise. */
+async function lookBeside(more: Partial<StoresOf>): Promise<string[]> {
+  const reports = await examineStores({ ...IN_MEMORY, ...more }, PATIENT_MS);
+  expect(reports.map(({ store }) => store)).toEqual(["database", ...Object.keys(more)]);
+  return textsOf(reports.slice(1));
+}
+
+function textsOf(reports: readonly StoreReport[]): string[] {
   return reports.flatMap(({ findings }) =>
     findings.map(({ check, state, message }) => `${check}: ${state}: ${message}`),
   );
@@ -54,7 +77,7 @@ async function open(options: object): Promise<() => Promise<void>> {
 }
 
 test("a store in memory is fine", async () => {
-  const [report] = await examineStores({ backends: { database: { type: "memory" } } });
+  const [report] = await examineStores(IN_MEMORY);
   expect(report).toEqual({
     store: "database",
     type: "memory",
@@ -115,12 +138,81 @@ describe("SQLite", () => {
     expect(await lookAt(at("text.db"))).toContainEqual(
       finding(`file: problem: ${join(folder, "text.db")} is not a SQLite database`),
     );
+    // A catalog keeps namespaces in another kind of file.
+    expect(await lookBeside({ control: { type: "sqlite", path: join(folder, "new.db") } })).toContainEqual(
+      finding("file: problem: "),
+    );
     await writeFile(join(folder, "lost.db-wal"), "x");
     expect(await lookAt(at("lost.db"))).toContainEqual(
       finding(`file: problem: ${join(folder, "lost.db")} is missing or empty, but its log`),
     );
   });
 });
+
+describe("the catalog of namespaces", () => {
+  /** Makes its tables. */
+  async function make(options: object) {
+    const control = controlSchema.parse(options);
+    if (control.type === "file") {
+      throw new TypeError("a configuration file is no store");
+    }
+    const catalog = await createCatalog(control);
+    await catalog.open();
+    await catalog.close();
+    return control;
+  }
+
+  test("in a SQLite file is looked at like a store", async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "control.db");
+    expect(await lookBeside({ control: { type: "sqlite", path } })).toContain(
+      `file: ok: ${path} is made at the start`,
+    );
+    const control = await make({ type: "sqlite", path });
+    const findings = await lookBeside({ control });
+    expect(findings).toContain("version: ok: schema 1");
+    expect(findings).toContain("use: ok: no gateway has it open");
+    // A store keeps data in another kind of file.
+    expect(await lookAt(control)).toContainEqual(finding("file: problem: "));
+  });
+
+  test.runIf(hasTestDatabase())("in a PostgreSQL schema is looked at with its rights", SLOW, async () => {
+    await using server = await createTestDatabase();
+    const options = { type: "postgres", url: server.url, schema: "names" };
+    const before = await lookBeside({ control: controlSchema.parse(options) });
+    expect(before).toContainEqual(finding("version: ok: PostgreSQL "));
+    expect(before.at(-1)).toBe("rights: ok: the tables in the schema names are made at the first start");
+    await make(options);
+    await using reader = await createRole(server);
+    const control = controlSchema.parse({ ...options, url: reader.url });
+    await server.query(`GRANT USAGE ON SCHEMA names TO ${reader.name}`);
+    await server.query(`GRANT SELECT ON ALL TABLES IN SCHEMA names TO ${reader.name}`);
+    const findings = await lookBeside({ control });
+    expect(findings.at(-1)).toContain(`GRANT UPDATE ON names.catalog TO ${reader.name}`);
+    expect(findings.join()).not.toContain("sesame");
+    await server.query(`GRANT INSERT, UPDATE, DELETE ON names.namespace TO ${reader.name}`);
+    await server.query(`GRANT UPDATE ON names.catalog TO ${reader.name}`);
+    expect((await lookBeside({ control })).at(-1)).toBe("rights: ok: enough for the tables, which are there");
+    await server.query("INSERT INTO names.migration (version) VALUES (1000)");
+    expect(await lookBeside({ control })).toContainEqual(finding("tables: problem: made by a newer Prism"));
+  });
+});
+
+/** A user without rights, whose password is sesame. Disposing removes it. */
+async function createRole(server: TestDatabase): Promise<{ name: string; url: string } & AsyncDisposable> {
+  const name = `doctor_${process.pid}`;
+  await server.query(`CREATE ROLE ${name} LOGIN PASSWORD 'sesame'`);
+  const url = new URL(server.url);
+  url.username = name;
+  url.password = "sesame";
+  return {
+    name,
+    url: url.href,
+    async [Symbol.asyncDispose]() {
+      await server.query(`DROP OWNED BY ${name}; DROP ROLE ${name}`);
+    },
+  };
+}
 
 describe.runIf(hasTestDatabase())("PostgreSQL", () => {
   test("is looked at with its rights and settings, and nothing is made", SLOW, async () => {
@@ -176,17 +268,12 @@ describe.runIf(hasTestDatabase())("PostgreSQL", () => {
 
   test("says which rights are missing, and tells of tables of a newer Prism", SLOW, async () => {
     await using server = await createTestDatabase();
-    const role = `doctor_${process.pid}`;
-    await server.query(`CREATE ROLE ${role} LOGIN PASSWORD 'sesame'`);
-    const url = new URL(server.url);
-    url.username = role;
-    url.password = "sesame";
-    const findings = await lookAt({ type: "postgres", url: url.href });
+    await using role = await createRole(server);
+    const findings = await lookAt({ type: "postgres", url: role.url });
     expect(findings).toContainEqual(
       finding("rights: problem: some are missing; let an administrator run: GRANT CREATE ON DATABASE"),
     );
     expect(findings.join()).not.toContain("sesame");
-    await server.query(`DROP ROLE ${role}`);
     const options = { type: "postgres", url: server.url };
     await (await open(options))();
     await server.query("INSERT INTO prism.migration (version) VALUES (1000)");
@@ -205,6 +292,7 @@ describe.runIf(canStartRedis())("Redis", () => {
       "eviction: ok: none",
       finding("durability: warning: appendonly is off: a crash loses "),
       "clock: ok: as this machine's",
+      "layout: ok: no data of another version or number of shards",
     ]);
     expect(await askRedis(server.url, "DBSIZE")).toBe(0);
     await askRedis(server.url, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
@@ -225,6 +313,38 @@ describe.runIf(canStartRedis())("Redis", () => {
     const refused = await lookAt({ type: "redis", url: url.href });
     expect(refused).toEqual([finding("reachable: problem: Redis at 127.0.0.1:")]);
     expect(refused.join()).not.toContain("sesame");
+  });
+
+  test("with data of an older Prism, or with other shards, is told", SLOW, async () => {
+    await using server = await startRedis();
+    const layout = () => lookAt({ type: "redis", url: server.url });
+    await askRedis(server.url, "SET", shardKeys("prism", 0).layout, "1 0/1");
+    expect(await layout()).toContainEqual(
+      finding('layout: problem: {prism:0}:layout is "1 0/1" and not "2 0/1": the data is of an older Prism'),
+    );
+    await askRedis(server.url, "SET", shardKeys("prism", 0).layout, "2 0/1");
+    expect(await layout()).toContainEqual(finding("layout: ok: "));
+    expect(await lookAt({ type: "redis", url: server.url, shards: 3 })).toContainEqual(
+      finding('layout: problem: {prism:0}:layout is "2 0/1" and not "2 0/3": the data has another number'),
+    );
+    await askRedis(server.url, "ACL", "SETUSER", "default", "-get");
+    expect(await layout()).toContainEqual(expect.stringMatching(/^layout: problem: Redis at .*: NOPERM /));
+  });
+
+  test("where gateways share quotas is looked at for what they need", SLOW, async () => {
+    await using server = await startRedis({ args: ["--maxmemory", "100mb"] });
+    await askRedis(server.url, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+    await askRedis(server.url, "SET", shardKeys("prism", 0).layout, "1 0/1");
+    expect(await lookBeside({ quotas: { redisUrl: server.url } })).toEqual([
+      finding("reachable: ok: 127.0.0.1:"),
+      finding("version: ok: "),
+      finding("TLS: ok: none is needed"),
+      "writes: ok: taken",
+    ]);
+    const closed = `redis://:sesame@127.0.0.1:${await freePort()}`;
+    const findings = await lookBeside({ quotas: { redisUrl: closed } });
+    expect(findings).toEqual([finding("reachable: problem: Redis at 127.0.0.1:")]);
+    expect(findings.join()).not.toContain("sesame");
   });
 
   test("a replica, and a node of a Cluster, are told", SLOW, async () => {

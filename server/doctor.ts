@@ -1,6 +1,8 @@
 import { type Diagnosis, problem } from "./backend/diagnosis.ts";
-import { type BackendConfig, placeOf, roomOf } from "./backend/rooms.ts";
-import type { Config } from "./config/config.ts";
+import { type BackendConfig, backendSchema, placeOf, roomOf } from "./backend/rooms.ts";
+import { catalogStoreOf } from "./catalog/catalogs.ts";
+import type { ControlConfig } from "./catalog/config.ts";
+import type { Config, QuotaConfig } from "./config/config.ts";
 
 /** How long one store may take. All are looked at at once. */
 const TIMEOUT_MS = 5_000;
@@ -10,7 +12,7 @@ const GRACE_MS = 500;
 
 /** What a store is like. */
 export interface StoreReport {
-  /** As in the configuration: `database`, or a name from `backends`. */
+  /** As in the configuration: `database`, a name from `backends`, `control` or `quotas`. */
   readonly store: string;
   readonly type: string;
   /** Without user and password; "" = in the gateway's memory. */
@@ -18,27 +20,73 @@ export interface StoreReport {
   readonly findings: readonly Diagnosis[];
 }
 
+/** What of a configuration has stores. */
+export interface StoresOf extends Pick<Config, "backends"> {
+  readonly control: ControlConfig;
+  readonly quotas: Pick<QuotaConfig, "redisUrl">;
+}
+
 /**
- * Looks at every configured store by itself, without starting a gateway. Changes nothing. A store
- * that is silent for `timeoutMs` has that as its last finding.
+ * Looks at every configured store by itself, without starting a gateway; at the catalog of
+ * namespaces and the Redis of shared quotas too. Changes nothing. A store that is silent for
+ * `timeoutMs` has that as its last finding.
  */
 export async function examineStores(
-  { backends }: Pick<Config, "backends">,
+  { backends, control, quotas: { redisUrl } }: StoresOf,
   timeoutMs = TIMEOUT_MS,
 ): Promise<readonly StoreReport[]> {
+  const looks = Object.entries(backends).map(([store, config]) => lookAt(store, config));
+  const catalog = await catalogStoreOf(control);
+  if (catalog !== undefined) {
+    looks.push({ store: "control", type: control.type, ...catalog });
+  }
+  if (redisUrl !== undefined) {
+    looks.push(lookAtQuotas(redisUrl));
+  }
   return await Promise.all(
-    Object.entries(backends).map(async ([store, config]) => ({
-      store,
-      type: config.type,
-      place: placeOf(config),
-      findings: await examine(config, timeoutMs),
+    looks.map(async ({ diagnose, ...of }) => ({
+      ...of,
+      findings: await examine(diagnose(timeoutMs), timeoutMs),
     })),
   );
 }
 
-async function examine(config: BackendConfig, timeoutMs: number): Promise<readonly Diagnosis[]> {
+/** A store to look at. */
+interface Look extends Omit<StoreReport, "findings"> {
+  diagnose(timeoutMs: number): AsyncGenerator<Diagnosis, void>;
+}
+
+function lookAt(store: string, config: BackendConfig): Look {
+  return {
+    store,
+    type: config.type,
+    place: placeOf(config),
+    diagnose: (timeoutMs) => roomOf(config.type).diagnose(config, timeoutMs),
+  };
+}
+
+/** What a Redis of quotas is looked at for. When it loses them, all count anew, and that is all. */
+const CHECKS_OF_QUOTAS: ReadonlySet<string> = new Set(["reachable", "version", "TLS", "writes"]);
+
+function lookAtQuotas(url: string): Look {
+  const look = lookAt("quotas", backendSchema.parse({ type: "redis", url }));
+  return {
+    ...look,
+    async *diagnose(timeoutMs) {
+      for await (const finding of look.diagnose(timeoutMs)) {
+        if (CHECKS_OF_QUOTAS.has(finding.check)) {
+          yield finding;
+        }
+      }
+    },
+  };
+}
+
+async function examine(
+  examination: AsyncGenerator<Diagnosis, void>,
+  timeoutMs: number,
+): Promise<readonly Diagnosis[]> {
   const findings: Diagnosis[] = [];
-  const examination = roomOf(config.type).diagnose(config, timeoutMs);
   const late = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => late.resolve(undefined), timeoutMs + GRACE_MS);
   try {

@@ -48,7 +48,7 @@ export function diagnoseTls(socket: unknown): Diagnosis {
   const address = Reflect.get(Object(socket), "remoteAddress");
   return typeof address !== "string" || isLoopback(address)
     ? fine("TLS", "none is needed: the server is on this machine")
-    : warning("TLS", "none, so data and password can be read on their way: give the store tls");
+    : warning("TLS", "none, so data and password can be read on their way: use TLS");
 }
 
 /** Whether an address, as sockets have it, or a host's name is of this machine. */

@@ -1,9 +1,11 @@
 import type { Notification } from "pg";
 import { keepListening, type Listening } from "../backend/keep-listening.ts";
 import { loadMigrations } from "../backend/migration-files.ts";
+import type { PostgresConfig } from "../backend/postgres/config.ts";
 import { Database } from "../backend/postgres/database.ts";
 import { type Access, openError, toPrismError } from "../backend/postgres/errors.ts";
 import { migrate } from "../backend/postgres/migrations.ts";
+import { postgresRoom } from "../backend/postgres/room.ts";
 import type { Session, Statement } from "../backend/postgres/session.ts";
 import { nameOf } from "../backend/postgres/statements.ts";
 import { readUrl } from "../backend/postgres/url.ts";
@@ -36,8 +38,25 @@ const PING: { readonly text: string } = { text: "SELECT 1", query_timeout: 5_000
 
 const MIGRATIONS = loadMigrations(new URL("./postgres/", import.meta.url));
 
+/** The schema of a catalog, for `prism doctor`. */
+export function postgresCatalogStore(config: PostgresControl) {
+  return {
+    place: postgresRoom.place(toStore(config)),
+    async *diagnose(timeoutMs: number) {
+      const { diagnose } = await import("../backend/postgres/diagnose.ts");
+      yield* diagnose(toStore(config), timeoutMs, MIGRATIONS);
+    },
+  };
+}
+
+/** The options of a catalog, as those of a store. */
+function toStore(config: PostgresControl): PostgresConfig {
+  return { ...config, pool: { max: 2, connect_timeout_ms: 5_000 } };
+}
+
 /** Keeps namespaces in a PostgreSQL schema, which all gateways with the same one share. */
-export function createPostgresCatalog({ type, url, schema, tls }: PostgresControl): NamespaceCatalog {
+export function createPostgresCatalog(config: PostgresControl): NamespaceCatalog {
+  const { url, schema } = config;
   const statements = createStatements(schema);
   let opened: Database | undefined;
   /** The last revision that this gateway knows whole: it was read, or all since then is its own. */
@@ -70,7 +89,7 @@ export function createPostgresCatalog({ type, url, schema, tls }: PostgresContro
     async open() {
       let database: Database | undefined;
       try {
-        database = new Database({ type, url, schema, tls, pool: { max: 2, connect_timeout_ms: 5_000 } });
+        database = new Database(toStore(config));
         await database.use((client) => migrate(client, schema, MIGRATIONS));
         opened = database;
       } catch (error) {

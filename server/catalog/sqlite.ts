@@ -19,6 +19,17 @@ const APPLICATION_ID = 0x5072736e;
 
 const MIGRATIONS = loadMigrations(new URL("./sqlite/", import.meta.url));
 
+/** The file of a catalog, for `prism doctor`. */
+export function sqliteCatalogStore({ path }: SqliteControl) {
+  return {
+    place: path,
+    async *diagnose() {
+      const { diagnose } = await import("../backend/sqlite/diagnose.ts");
+      yield* diagnose({ path }, { applicationId: APPLICATION_ID, migrations: MIGRATIONS });
+    },
+  };
+}
+
 /** An open catalog. */
 interface Opened {
   readonly claim: Claim;

@@ -8,6 +8,7 @@ import {
   unreachable,
   warning,
 } from "../diagnosis.ts";
+import type { Migration } from "../migration-files.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Database } from "./database.ts";
 import { openError } from "./errors.ts";
@@ -37,8 +38,15 @@ const FACTS = `
     current_setting('synchronous_commit') AS commits, current_setting('fsync') AS fsync,
     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms`;
 
-/** Looks at a server and at the rights of our user, in a transaction that can change nothing. */
-export async function* diagnose(config: PostgresConfig, timeoutMs: number): AsyncGenerator<Diagnosis, void> {
+/**
+ * Looks at a server and at the rights of our user, in a transaction that can change nothing.
+ * `migrations` make the tables.
+ */
+export async function* diagnose(
+  config: PostgresConfig,
+  timeoutMs: number,
+  migrations: readonly Migration[] = MIGRATIONS,
+): AsyncGenerator<Diagnosis, void> {
   const { place } = readUrl(config.url, true);
   const connectMs = Math.min(config.pool.connect_timeout_ms, timeoutMs);
   const found: Diagnosis[] = [];
@@ -50,7 +58,7 @@ export async function* diagnose(config: PostgresConfig, timeoutMs: number): Asyn
       const timer = setTimeout(() => streamOf(session)?.destroy(), timeoutMs);
       try {
         found.push(fine("reachable", place));
-        await examine(session, config.schema, timeoutMs, found);
+        await examine(session, { schema: config.schema, migrations }, timeoutMs, found);
       } finally {
         clearTimeout(timer);
       }
@@ -64,9 +72,15 @@ export async function* diagnose(config: PostgresConfig, timeoutMs: number): Asyn
   yield* found;
 }
 
+/** Where the tables are, and what makes them. */
+interface Tables {
+  readonly schema: string;
+  readonly migrations: readonly Migration[];
+}
+
 async function examine(
   session: Session,
-  schema: string,
+  tables: Tables,
   timeoutMs: number,
   found: Diagnosis[],
 ): Promise<void> {
@@ -88,7 +102,7 @@ async function examine(
       diagnoseCommits(facts),
       diagnoseClock(facts.now_ms, askedMs, toldMs),
     );
-    found.push(await diagnoseTables(session, schema));
+    found.push(await diagnoseTables(session, tables));
   } finally {
     // Without a connection there is no transaction.
     await session.query("ROLLBACK").catch(() => {});
@@ -132,7 +146,7 @@ function diagnoseCommits({ commits, fsync }: Facts): Diagnosis {
 }
 
 /** Whether our user may make the tables, or use and change those that are there. */
-async function diagnoseTables(session: Session, schema: string): Promise<Diagnosis> {
+async function diagnoseTables(session: Session, { schema, migrations }: Tables): Promise<Diagnosis> {
   const grants = await missingGrants(session, schema);
   if (grants.length > 0) {
     return mayNot(grants);
@@ -144,19 +158,19 @@ async function diagnoseTables(session: Session, schema: string): Promise<Diagnos
   }
   const { rows } = await session.query(`SELECT coalesce(max(version), 0)::int AS version FROM ${table}`);
   const version = Number(rows[0]?.version);
-  if (version > MIGRATIONS.length) {
+  if (version > migrations.length) {
     return problem(
       "tables",
-      `made by a newer Prism (version ${version}, this one knows ${MIGRATIONS.length}): run that version or a later one`,
+      `made by a newer Prism (version ${version}, this one knows ${migrations.length}): run that version or a later one`,
     );
   }
-  if (version < MIGRATIONS.length) {
+  if (version < migrations.length) {
     const more = await missingGrantsForSteps(session, schema);
     return more.length > 0
       ? mayNot(more)
       : fine(
           "rights",
-          `enough, and the start brings the tables from version ${version} to ${MIGRATIONS.length}`,
+          `enough, and the start brings the tables from version ${version} to ${migrations.length}`,
         );
   }
   return fine("rights", "enough for the tables, which are there");

@@ -10,6 +10,7 @@ const FUNCTIONS = [
   ...["record_swap", "record_delete"],
 ];
 const WRITES = ["INSERT", "UPDATE", "DELETE"];
+const ALL_RIGHTS = ["SELECT", ...WRITES];
 
 const texts = (names: readonly string[]) => names.map((name) => `'${name}'`).join(", ");
 const mayRead = "has_table_privilege(c.oid, 'SELECT')";
@@ -38,11 +39,15 @@ export function stateText(schema: string): string {
 /** A row of {@link stateText}. */
 export type StateRow = readonly [isReadOnly: boolean, isThere: boolean, mayRead: boolean, mayWrite: boolean];
 
-/** The tables and the rights that are needed on each. */
-const NEEDED = [
-  ...TABLES.flatMap((table) => ["SELECT", ...WRITES].map((right) => [table, right])),
-  ["migration", "SELECT"],
-]
+/** The rights on each table. The last two are of a catalog of namespaces (server/catalog/). */
+const RIGHTS: readonly (readonly [table: string, rights: readonly string[]])[] = [
+  ...TABLES.map((table) => [table, ALL_RIGHTS] as const),
+  ["migration", ["SELECT"]],
+  ["namespace", ALL_RIGHTS],
+  ["catalog", ["SELECT", "UPDATE"]],
+];
+
+const NEEDED = RIGHTS.flatMap(([table, rights]) => rights.map((right) => [table, right]))
   .map((row) => `(${texts(row)})`)
   .join(", ");
 
@@ -84,7 +89,7 @@ const MISSING_FOR_STEPS = `
     WHERE NOT has_table_privilege(format('%I.migration', $1::text), 'INSERT')
   UNION ALL
   SELECT format('ALTER TABLE %1$I.%2$I OWNER TO %3$I; GRANT %5$s ON %1$I.%2$I TO %4$I',
-      $1::text, relname, current_user, pg_get_userbyid(relowner), '${["SELECT", ...WRITES].join(", ")}')
+      $1::text, relname, current_user, pg_get_userbyid(relowner), '${ALL_RIGHTS.join(", ")}')
     FROM pg_class WHERE oid IN (to_regclass(format('%I.entry', $1::text)), to_regclass(format('%I.list', $1::text))) AND NOT pg_has_role(relowner, 'USAGE')`;
 
 /**

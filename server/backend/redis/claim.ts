@@ -10,6 +10,23 @@ import { COMMANDS, SCRIPTS } from "./scripts.ts";
 /** The version of the key layout. A change of the layout raises it. */
 const LAYOUT_VERSION = 2;
 
+/** What marks a shard as one of a store: a key and its value. */
+export interface Mark {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** The mark of a store's shard. */
+export function markOf(config: RedisConfig, shard: number): Mark {
+  const { layout } = shardKeys(config.key_prefix, shard);
+  return { key: layout, value: `${LAYOUT_VERSION} ${shard}/${shardCount(config)}` };
+}
+
+/** Why a shard that is marked otherwise is not ours, and what to do. `undefined` = it is ours. */
+export function whyNotOurs({ key, value }: Mark, found: string): string | undefined {
+  return found === value ? undefined : `${key} is "${found}" and not "${value}": ${reasonOf(found)}`;
+}
+
 /** A server's answer to the claim of our shard. */
 export interface Claim {
   /** Why it takes no writes now; `undefined` = it does. */
@@ -23,18 +40,18 @@ export interface Claim {
  * belongs to others, and PrismError if it is unclaimed and cannot be claimed now.
  */
 export async function claimShard(connection: Connection, config: RedisConfig, shard: number): Promise<Claim> {
-  const { layout } = shardKeys(config.key_prefix, shard);
+  const mark = markOf(config, shard);
   // When stores with different numbers of shards start at once, the one that claims the first shard
   // gets all. A shard that is ours already needs no such check; the first one may be on a node that
   // is away.
-  if (shard > 0 && (await connection.run("repeatable", "get", [layout])) === null) {
+  if (shard > 0 && (await connection.run("repeatable", "get", [mark.key])) === null) {
     await claimShard(connection, config, 0);
   }
-  const wanted = `${LAYOUT_VERSION} ${shard}/${shardCount(config)}`;
-  const reply = await connection.runScript("repeatable", SCRIPTS.open, [layout], [wanted, ...COMMANDS]);
+  const reply = await connection.runScript("repeatable", SCRIPTS.open, [mark.key], [mark.value, ...COMMANDS]);
   const [found = "", refusal = "", memory = ""] = asTexts(reply);
-  if (found !== wanted) {
-    throw new StartError(`${layout} is "${found}" and not "${wanted}": ${reasonOf(found)}`);
+  const reason = whyNotOurs(mark, found);
+  if (reason !== undefined) {
+    throw new StartError(reason);
   }
   return {
     refusal: refusal === "" ? undefined : toPrismError(new ReplyError(refusal), "repeatable", true),
@@ -42,7 +59,6 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
   };
 }
 
-/** Why a shard with this layout is not ours, and what to do. */
 function reasonOf(found: string): string {
   return found.startsWith("1 ")
     ? 'the data is of an older Prism, whose entries have no versions: choose another key_prefix, and copy the data as docs/backends.md says ("Data of an older Prism")'

@@ -8,10 +8,11 @@ import {
   unreachable,
   warning,
 } from "../diagnosis.ts";
-import { checkMemory } from "./claim.ts";
-import { describePlace, type RedisConfig } from "./config.ts";
-import { createConnection } from "./connection.ts";
+import { checkMemory, type Mark, markOf, whyNotOurs } from "./claim.ts";
+import { describePlace, type RedisConfig, shardCount } from "./config.ts";
+import { type Connection, createConnection } from "./connection.ts";
 import { openError } from "./errors.ts";
+import { asValue } from "./replies.ts";
 
 /** The oldest version with all commands that Prism uses. */
 const OLDEST_MAJOR = 7;
@@ -27,6 +28,9 @@ export async function* diagnose(config: RedisConfig, timeoutMs: number): AsyncGe
     yield fine("reachable", config.cluster === undefined ? place : `${place}; primaries: ${nodes.length}`);
     const found = await Promise.all(nodes.map((node) => examine(node, config.cluster !== undefined)));
     yield* found.flat();
+    if (found.flat().every(({ state }) => state !== "problem")) {
+      yield await diagnoseLayout(connection, config);
+    }
   } catch (error) {
     yield unreachable(openError(error, place));
   } finally {
@@ -68,7 +72,10 @@ function diagnoseVersion(info: string): Diagnosis {
 
 function diagnoseRole(info: string, isCluster: boolean): Diagnosis {
   if (fact(info, "cluster_enabled") === "1" && !isCluster) {
-    return problem("writes", "this is a node of a Cluster: name it under `cluster`");
+    return problem(
+      "writes",
+      "this is a node of a Cluster: a store names it under `cluster`, and shared quotas need one outside of a Cluster",
+    );
   }
   return fact(info, "role") === "slave"
     ? warning("writes", "a replica, which takes none: name the primary, or the sentinels that know it")
@@ -106,6 +113,24 @@ async function diagnosePersistence(node: Redis, info: string): Promise<Diagnosis
   }
   const loses = saves === "" ? "everything, or all since its last snapshot" : "all since its last snapshot";
   return warning("durability", `appendonly is off: a crash loses ${loses}; set it to yes if that matters`);
+}
+
+/** Whether the data, if there is any, is of a store like this one. */
+async function diagnoseLayout(connection: Connection, config: RedisConfig): Promise<Diagnosis> {
+  const marks = Array.from({ length: shardCount(config) }, (_, shard) => markOf(config, shard));
+  const look = async (mark: Mark) => {
+    const found = asValue(await connection.run("repeatable", "get", [mark.key]));
+    return found && whyNotOurs(mark, found.toString());
+  };
+  try {
+    const reasons = await Promise.all(marks.map(look));
+    const reason = reasons.find((each) => each !== undefined);
+    return reason === undefined
+      ? fine("layout", "no data of another version or number of shards")
+      : problem("layout", reason);
+  } catch (error) {
+    return problem("layout", openError(error, describePlace(config)).message);
+  }
 }
 
 /** A setting; `undefined` = our user may not ask. */

@@ -11,6 +11,7 @@ import {
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Diagnosis, fine, problem, warning } from "../diagnosis.ts";
+import type { Migration } from "../migration-files.ts";
 import type { SqliteConfig } from "./config.ts";
 import { isBusy } from "./errors.ts";
 import { besideDatabase, findOpenToOthers } from "./files.ts";
@@ -23,11 +24,22 @@ const MAGIC = "SQLite format 3\0";
 const USER_VERSION_AT = 60;
 const APPLICATION_ID_AT = 68;
 
+/** What a database is for, and what makes its tables. */
+interface Purpose {
+  readonly applicationId: number;
+  readonly migrations: readonly Migration[];
+}
+
+const STORE: Purpose = { applicationId: APPLICATION_ID, migrations: MIGRATIONS };
+
 /**
  * Looks at the files of a database. It is not opened, because SQLite would make files beside it;
  * only its head is read.
  */
-export async function* diagnose({ path }: SqliteConfig): AsyncGenerator<Diagnosis, void> {
+export async function* diagnose(
+  { path }: Pick<SqliteConfig, "path">,
+  purpose = STORE,
+): AsyncGenerator<Diagnosis, void> {
   const folder = dirname(path);
   const there = nearestFolder(folder);
   if (!mayWrite(there)) {
@@ -61,7 +73,7 @@ export async function* diagnose({ path }: SqliteConfig): AsyncGenerator<Diagnosi
     yield problem("file", `${path} cannot be written: give this user the permission`);
     return;
   }
-  yield diagnoseContent(path);
+  yield diagnoseContent(path, purpose);
   for (const { path: open, mode, run } of findOpenToOthers(path)) {
     yield warning("rights", `others may use ${open} (mode ${mode}): ${run}`);
   }
@@ -80,8 +92,8 @@ function diagnoseRoom(folder: string): Diagnosis {
   return bytes < 2 * MAX_RESERVE_BYTES ? warning("disk", `${free}: free some space`) : fine("disk", free);
 }
 
-/** Whether the file is a database of Prism that this version knows. */
-function diagnoseContent(path: string): Diagnosis {
+/** Whether the file is a database of Prism for this purpose, which this version knows. */
+function diagnoseContent(path: string, { applicationId, migrations }: Purpose): Diagnosis {
   const header = Buffer.alloc(HEADER_BYTES);
   const file = openSync(path, "r");
   try {
@@ -94,20 +106,23 @@ function diagnoseContent(path: string): Diagnosis {
   }
   const version = header.readUInt32BE(USER_VERSION_AT);
   const id = header.readUInt32BE(APPLICATION_ID_AT);
-  if (id !== APPLICATION_ID && (id !== 0 || version !== 0)) {
-    return problem("file", `${path} is a SQLite database of another program: choose another path`);
+  if (id !== applicationId && (id !== 0 || version !== 0)) {
+    return problem(
+      "file",
+      `${path} is a SQLite database of another program or for another purpose: choose another path`,
+    );
   }
-  if (version > MIGRATIONS.length) {
+  if (version > migrations.length) {
     return problem(
       "version",
-      `written by a newer Prism (schema ${version}, this one knows ${MIGRATIONS.length}): run that version or a later one`,
+      `written by a newer Prism (schema ${version}, this one knows ${migrations.length}): run that version or a later one`,
     );
   }
   return fine(
     "version",
-    version === MIGRATIONS.length
+    version === migrations.length
       ? `schema ${version}`
-      : `schema ${version}, which the start brings to ${MIGRATIONS.length}`,
+      : `schema ${version}, which the start brings to ${migrations.length}`,
   );
 }
 
