@@ -16,7 +16,7 @@ import { createFileCatalog } from "./config/file-catalog.ts";
 import { createGateway, sumOfLoads } from "./gateway.ts";
 import { createHostCheck } from "./host-check.ts";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "./limits.ts";
-import { LiveConfig, type LivePart } from "./live-config.ts";
+import { type Agreement, LiveConfig, type LivePart } from "./live-config.ts";
 import type { MetricSources } from "./metrics/exposition.ts";
 import { Meters } from "./metrics/meters.ts";
 import { ProcessMeter } from "./metrics/process-meter.ts";
@@ -62,9 +62,10 @@ export interface App {
   /**
    * Puts another configuration in force while calls come, all of it or nothing, but for what needs
    * a restart. Answers what differs. Throws {@link PrismError} if it is refused, for example
-   * because a store cannot be opened. One at a time, between `start` and `stop`.
+   * because a store cannot be opened. A worker waits for what the others say (`agreed`). One at a
+   * time, between `start` and `stop`.
    */
-  apply(next: Config): Promise<readonly Change[]>;
+  apply(next: Config, agreed?: Agreement): Promise<readonly Change[]>;
   /**
    * In this order: health turns to not serving, calls end, connections close, stores close, the
    * last spans are sent. Throws the first error of a part that cannot be closed, after all others
@@ -238,23 +239,26 @@ export async function createApp(
     const tls = readTls(next.server.tls);
     return tls === undefined || dataPlane === undefined ? () => {} : dataPlane.renewTls(tls);
   };
-  const processes: LivePart = (next) => () => workers?.configure(next);
   const credentials: LivePart = ({ auth }) =>
     authenticator === undefined || auth === undefined || isDeepStrictEqual(auth, live.inForce.auth)
       ? () => {}
       : () => authenticator.use(auth);
-  const stores: LivePart = async (next) => {
+  const stores: LivePart = async (next, agreed) => {
     const changed = sourcesOf(next.backends, sources, tools);
     const names = live.inForce.namespaces.map(({ name }) => name);
     await control.reconfigure(next.namespaces, changed, async (handedOver) => {
-      await registry.replace([...names, ...handedOver], namespacesOf(next, changed));
+      await registry.replace(
+        [...names, ...handedOver],
+        namespacesOf(next, changed),
+        workers === undefined ? agreed : () => workers.configure(next),
+      );
     });
     return () => {
       sources = changed;
       meters?.keepStores(changed);
     };
   };
-  const live: LiveConfig = new LiveConfig(config, [logging, certificates, credentials, processes, stores]);
+  const live: LiveConfig = new LiveConfig(config, [logging, certificates, credentials, stores]);
 
   /** Refuses new calls. Resolves when those under way have ended. */
   function beginDrain(): Promise<void> {
@@ -332,7 +336,7 @@ export async function createApp(
     get config() {
       return live.inForce;
     },
-    apply: (next) => live.apply(next),
+    apply: (next, agreed) => live.apply(next, agreed),
     async start() {
       try {
         starting = start();

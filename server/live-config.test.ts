@@ -8,7 +8,7 @@ import { createApiKey, hashApiKey } from "./auth/api-keys.ts";
 import { compareWithRunning } from "./compare.ts";
 import type { Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
-import { LiveConfig } from "./live-config.ts";
+import { type Agreement, LiveConfig } from "./live-config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "prism-live-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -26,15 +26,23 @@ describe("parts", () => {
 
   test("are asked in their order and then put in force what they have made ready, but for what needs a restart", async () => {
     const steps: unknown[] = [];
-    const part = (name: string) => async (config: Config) => {
+    const part = (name: string) => async (config: Config, agreed: Agreement) => {
+      await agreed();
       steps.push([name, config.limits.maxConnections, config.logging.level, config.namespaces[0]?.name]);
       return async () => {
         steps.push(name);
       };
     };
     const live = new LiveConfig(before, [part("one"), part("two")]);
-    const changes = await live.apply(next);
-    expect(steps).toEqual([["one", 5, "debug", "a"], ["two", 5, "debug", "a"], "one", "two"]);
+    const changes = await live.apply(next, async () => void steps.push("agreed"));
+    expect(steps).toEqual([
+      "agreed",
+      ["one", 5, "debug", "a"],
+      "agreed",
+      ["two", 5, "debug", "a"],
+      "one",
+      "two",
+    ]);
     expect(live.inForce).toMatchObject({ limits: before.limits, namespaces: next.namespaces });
     expect(live.accepted).toBe(next);
     // It still needs the restart.

@@ -7,7 +7,13 @@ import { type Change, diff, untilRestart } from "./config/diff.ts";
  * What it answers puts it in force and cannot fail. A part is called at each reload, also where no
  * setting has changed: a file that a setting names may have.
  */
-export type LivePart = (next: Config) => PutInForce | Promise<PutInForce>;
+export type LivePart = (next: Config, agreed: Agreement) => PutInForce | Promise<PutInForce>;
+
+/**
+ * Asks the other processes whether a configuration comes in force, when all is ready for it here.
+ * Throws what they refuse it for.
+ */
+export type Agreement = () => Promise<void>;
 
 /** Puts what was made ready in force, at once or when it resolves. */
 type PutInForce = () => void | Promise<void>;
@@ -20,7 +26,8 @@ export class LiveConfig {
 
   /**
    * `parts` take a new configuration in their order. Only the last one may change anything before
-   * it answers, and then all or nothing, because nothing can refuse the configuration after it.
+   * it answers, once all have agreed, and then all or nothing, because nothing can refuse the
+   * configuration after it.
    */
   constructor(config: Config, parts: readonly LivePart[]) {
     this.#config = config;
@@ -42,7 +49,7 @@ export class LiveConfig {
    * Puts `next` in force, but for what needs a restart, or changes nothing and throws what a part
    * refuses it for. Answers what differs. One at a time.
    */
-  async apply(next: Config): Promise<readonly Change[]> {
+  async apply(next: Config, agreed: Agreement = async () => {}): Promise<readonly Change[]> {
     const { settings } = this.#config;
     const changes = diff(settings, next.settings);
     const config = changes.some(({ needsRestart }) => needsRestart)
@@ -50,7 +57,7 @@ export class LiveConfig {
       : next;
     const steps: PutInForce[] = [];
     for (const part of this.#parts) {
-      steps.push(await part(config));
+      steps.push(await part(config, agreed));
     }
     for (const putInForce of steps) {
       await putInForce();

@@ -1,7 +1,8 @@
 /** Several processes behind one port: `prism` in its own processes, on a real Redis. */
+import { once } from "node:events";
 import { copyFileSync, renameSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
-import { createConnection } from "node:net";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isRunning, MAIN, type ServerProcess, spawnServer, temporaryFolder } from "./helpers/process.ts";
@@ -43,6 +44,37 @@ function linesOf({ lines }: ServerProcess): Record<string, unknown>[] {
 function workersOf(server: ServerProcess): readonly number[] {
   const started = linesOf(server).filter(({ msg }) => msg === "a worker takes calls");
   return started.map(({ worker_pid }) => Number(worker_pid)).filter(isRunning);
+}
+
+/** Passes the first connections to `ports`, in order, and all others to `last`. */
+async function startDoor(ports: readonly number[], last: number) {
+  let taken = 0;
+  const sockets = new Set<Socket>();
+  const door = createServer((client) => {
+    const server = createConnection(ports[taken++] ?? last, "127.0.0.1");
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on("error", () => other.destroy()).on("close", () => sockets.delete(socket));
+    }
+    client.pipe(server).pipe(client);
+  });
+  door.listen(0, "127.0.0.1");
+  await once(door, "listening");
+  return {
+    port: (door.address() as AddressInfo).port,
+    get connections() {
+      return sockets.size;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+      await new Promise((resolve) => door.close(resolve));
+    },
+  };
 }
 
 /** A connection of its own to one of the workers. Connections are given out in turn. */
@@ -303,6 +335,65 @@ describe.runIf(canStartRedis())("two workers", () => {
     );
     for (const caller of callers) {
       expect(await caller.call("Set", set("other"))).toEqual({ success: true });
+      caller.close();
+    }
+  });
+
+  test("a reload that not all can take is refused by all, and no call notices", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const { server } = it;
+    const workers = workersOf(server);
+    const callers = Array.from({ length: 4 }, () => connect(server));
+    let calls = 0;
+    let isOver = false;
+    const lanes = callers.map(async (caller) => {
+      const failed: unknown[] = [];
+      while (!isOver) {
+        const answer = await caller.call("Set", set(""));
+        calls++;
+        if (answer?.success !== true) {
+          failed.push(answer);
+        }
+      }
+      return failed;
+    });
+    await using locked = await startRedis({ args: ["--requirepass", "secret"] });
+    // Each process opens one connection. First no worker can have the store, then one of the two.
+    for (const [i, ports] of [[redis.port], [redis.port, redis.port]].entries()) {
+      await using door = await startDoor(ports, locked.port);
+      const before = calls;
+      it.write(`backends: {other: {type: redis, url: "redis://127.0.0.1:${door.port}"}}
+namespaces: [{name: default, backend: other}, {name: more, backend: other}]\n`);
+      server.child.kill("SIGHUP");
+      const lines = await waitFor(() => {
+        const found = linesOf(server).filter(
+          ({ msg }) => msg === "the configuration is refused, and the one before stays in force",
+        );
+        expect(found).toHaveLength(i + 1);
+        return found;
+      });
+      expect(lines[i]?.problems).toEqual([expect.stringContaining("NOAUTH")]);
+      await waitFor(() => expect(door.connections).toBe(0));
+      await waitFor(() => expect(calls).toBeGreaterThan(before + 20));
+      for (const caller of callers) {
+        expect(await caller.call("Set", set("more"))).toMatchObject({ code: "not_found" });
+      }
+    }
+    it.write("namespaces: [{name: default}, {name: more}]\n");
+    server.child.kill("SIGHUP");
+    await waitFor(() =>
+      expect(linesOf(server)).toContainEqual(
+        expect.objectContaining({ msg: "the configuration is in force" }),
+      ),
+    );
+    for (const caller of callers) {
+      expect(await caller.call("Set", set("more"))).toEqual({ success: true });
+    }
+    isOver = true;
+    expect((await Promise.all(lanes)).flat()).toEqual([]);
+    expect(workersOf(server)).toEqual(workers);
+    for (const caller of callers) {
       caller.close();
     }
   });

@@ -286,6 +286,21 @@ describe("replace", () => {
     expect(await begin(registry, "a").storeName()).toBe("one");
   });
 
+  test("asks when its stores are open and nothing has changed yet, and gives it up if that is refused", async () => {
+    const { registry } = startRegistry();
+    const [one, other] = [source("one"), source("other")];
+    await registry.add([{ name: "a", source: one }]);
+    const before = registry.namespaces;
+    const refuse = async () => {
+      expect(other.opened).toBe(1);
+      expect(registry.namespaces).toEqual(before);
+      throw new PrismError("conflict", "not all agree");
+    };
+    await expect(registry.replace(["a"], [{ name: "a", source: other }], refuse)).rejects.toThrow("agree");
+    expect(registry.namespaces).toEqual(before);
+    expect([one.closed, other.closed]).toEqual([0, 1]);
+  });
+
   test("1,000 times leaves no store open", async () => {
     const { registry } = startRegistry();
     // One store is behind them: a thousand with a megabyte each would keep the collector busy.

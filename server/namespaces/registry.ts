@@ -145,10 +145,15 @@ export class NamespaceRegistry implements NamespaceRouter {
 
   /**
    * Makes `settings` of the namespaces that are called `names`, all or nothing: adds, moves and
-   * drops. Every store that is needed is opened first. A namespace that stays on its source gets
-   * its rules, and no call notices. Other namespaces stay as they are.
+   * drops. Every store that is needed is opened first, and then `agreed` may still refuse it all by
+   * what it throws. A namespace that stays on its source gets its rules, and no call notices. Other
+   * namespaces stay as they are.
    */
-  replace(names: Iterable<string>, settings: readonly NamespaceSettings[]): Promise<Retired> {
+  replace(
+    names: Iterable<string>,
+    settings: readonly NamespaceSettings[],
+    agreed: () => Promise<void> = async () => {},
+  ): Promise<Retired> {
     return this.#change(async () => {
       const before = new Map<string, LiveNamespace>();
       for (const name of names) {
@@ -165,7 +170,7 @@ export class NamespaceRegistry implements NamespaceRouter {
           checkRules(name, rules, same.backend);
         }
       }
-      const stores = await this.#acquire(moved);
+      const stores = await this.#acquire(moved, agreed);
       const made = new Map(madeLive(moved, stores).map((namespace) => [namespace.name, namespace]));
       for (const { name, rules = NO_RULES } of settings) {
         const namespace = made.get(name);
@@ -263,14 +268,21 @@ export class NamespaceRegistry implements NamespaceRouter {
     });
   }
 
-  /** The stores of namespaces, in order. One that cannot keep their rules is given back. */
-  async #acquire(settings: readonly NamespaceSettings[]): Promise<readonly OpenStore[]> {
+  /**
+   * The stores of namespaces, in order. All are given back if one cannot keep its rules or `agreed`
+   * throws.
+   */
+  async #acquire(
+    settings: readonly NamespaceSettings[],
+    agreed?: () => Promise<void>,
+  ): Promise<readonly OpenStore[]> {
     const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
     try {
       for (const [i, { backend }] of stores.entries()) {
         const { name = "", rules = NO_RULES } = settings[i] ?? {};
         checkRules(name, rules, backend);
       }
+      await agreed?.();
       return stores;
     } catch (error) {
       await Promise.all(stores.map((store) => this.#stores.release(store)));

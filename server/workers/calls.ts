@@ -13,8 +13,13 @@ export type ConfigSource = Pick<Config, "file" | "overridden" | "settings">;
 export type WorkerCalls = {
   /** Starts the worker, once. Answers where it listens. */
   start(config: ConfigSource): Promise<AddressInfo>;
-  /** Puts another configuration in force. */
-  configure(config: ConfigSource): Promise<void>;
+  /**
+   * Makes another configuration ready. Throws what it is refused for; nothing has changed then. The
+   * next call about it is `decide`.
+   */
+  prepare(config: ConfigSource): Promise<void>;
+  /** Puts what was made ready in force, or gives it up. Resolves when that is done. */
+  decide(isAgreed: boolean): Promise<void>;
   /** The namespaces that are kept have changed. Resolves when its own calls see that. */
   namespaces(): Promise<void>;
   load(): Promise<Load>;

@@ -1,6 +1,7 @@
 /** A worker process: the data plane, as the primary process tells it. It is never imported. */
 import { type App, createApp } from "../app.ts";
 import { withSettings } from "../config/config.ts";
+import { PrismError } from "../errors.ts";
 import { createLog } from "../log.ts";
 import { endLogOutput } from "../log-output.ts";
 import { Serial } from "../namespaces/serial.ts";
@@ -13,8 +14,10 @@ import { leasedFromPrimary } from "./quotas.ts";
 const starting = Promise.withResolvers<App>();
 // Without a start there is nothing that waits for it.
 starting.promise.catch(() => {});
-/** A worker that starts may be sent several configurations. */
+/** One that was given up may still be opening its stores when the next one comes. */
 const configuring = new Serial(Number.POSITIVE_INFINITY, "configurations");
+/** Ends the last `prepare`. */
+let decide: WorkerCalls["decide"] = async () => {};
 let stopping: Promise<void> | undefined;
 
 const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls>(process, {
@@ -31,10 +34,25 @@ const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls
     starting.resolve(app);
     return data;
   },
-  async configure(source) {
+  async prepare(source) {
     const app = await starting.promise;
-    await configuring.runAlways(() => app.apply(withSettings(source, source.settings)));
+    const ready = Promise.withResolvers<void>();
+    const decided = Promise.withResolvers<boolean>();
+    const agreed = async () => {
+      ready.resolve();
+      if (!(await decided.promise)) {
+        throw new PrismError("conflict", "another process refuses the configuration");
+      }
+    };
+    const applied = configuring.runAlways(() => app.apply(withSettings(source, source.settings), agreed));
+    applied.catch(ready.reject);
+    decide = async (isAgreed) => {
+      decided.resolve(isAgreed);
+      await applied;
+    };
+    await ready.promise;
   },
+  decide: (isAgreed) => decide(isAgreed),
   namespaces: async () => (await starting.promise).control.refresh(),
   load: async () => (await starting.promise).load(),
   metrics: async () => (await starting.promise).metrics(),

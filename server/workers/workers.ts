@@ -139,13 +139,32 @@ export class Workers {
   }
 
   /**
-   * Puts another configuration in force. Resolves when those that take calls have it. A worker that
-   * cannot take it is replaced.
+   * Puts another configuration in force in all that take calls, or in none: each makes it ready
+   * first. Resolves when they have it, or throws what one of them refuses it for. One that starts
+   * meanwhile has it a little later, and is replaced if it cannot take it. One at a time.
    */
   async configure(config: ConfigSource): Promise<void> {
-    this.#config = sourceOf(config);
+    const next = sourceOf(config);
+    const asked = this.#ready();
+    const answers = await Promise.allSettled(
+      asked.map(({ link }) => link.ask("prepare", next, START_TIMEOUT_MS)),
+    );
+    // One that has ended refuses nothing: another one comes in its place.
+    const refusal = answers.find(
+      (answer, i) => answer.status === "rejected" && asked[i]?.worker.isConnected() === true,
+    );
+    if (refusal?.status === "rejected") {
+      await answersOf(asked.map(({ link }) => link.ask("decide", false)));
+      throw refusal.reason;
+    }
+    this.#config = next;
     await this.#tell(
-      (link) => link.ask("configure", this.#config, START_TIMEOUT_MS),
+      async (running) => {
+        if (!asked.includes(running)) {
+          await running.link.ask("prepare", next, START_TIMEOUT_MS);
+        }
+        await running.link.ask("decide", true, START_TIMEOUT_MS);
+      },
       ({ process }, err) => {
         const what = "a worker cannot take the configuration: it is replaced";
         this.#options.log.error({ worker_pid: process.pid, err }, what);
@@ -162,7 +181,7 @@ export class Workers {
    */
   async tellNamespaces(): Promise<void> {
     await this.#tell(
-      (link) => link.ask("namespaces", undefined, NAMESPACES_TIMEOUT_MS),
+      ({ link }) => link.ask("namespaces", undefined, NAMESPACES_TIMEOUT_MS),
       ({ process: { pid } }, err) =>
         this.#options.log.warn({ worker_pid: pid, err }, "a worker has not read the namespaces"),
     );
@@ -223,12 +242,13 @@ export class Workers {
 
   /** Waits for those that take calls; one that starts has it when it does. */
   async #tell(
-    ask: (link: Running["link"]) => Promise<void>,
+    ask: (running: Running) => Promise<void>,
     onFailed: (worker: Worker, error: unknown) => void,
   ): Promise<void> {
     await Promise.all(
-      this.#all().map(({ link, worker, isReady }) => {
-        const told = ask(link).catch((error) => {
+      this.#all().map((running) => {
+        const { worker, isReady } = running;
+        const told = ask(running).catch((error) => {
           if (!this.#isEnding && worker.isConnected()) {
             onFailed(worker, error);
           }
