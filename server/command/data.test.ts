@@ -1,10 +1,8 @@
 import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { folderOnPath } from "../../tests/helpers/child.ts";
-import { done, SLOW, useGateway } from "../../tests/helpers/commands.ts";
-import { isThere } from "../../tests/helpers/is-there.ts";
+import { expect, test } from "vitest";
+import { done, hasTerminals, SLOW, useGateway } from "../../tests/helpers/commands.ts";
 import { freePort } from "../../tests/helpers/port.ts";
 import { MAIN, prism, prismBytes, spawnServer, temporaryFolder } from "../../tests/helpers/process.ts";
 import { hashApiKey } from "../auth/api-keys.ts";
@@ -12,7 +10,7 @@ import { hashApiKey } from "../auth/api-keys.ts";
 const KEY = "an-own-key.of-24-letters";
 
 const gateway = useGateway();
-const { run } = gateway;
+const { run, shown } = gateway;
 
 test("an entry is written, read, counted and deleted", SLOW, async () => {
   expect(await run("set e:1 hello")).toEqual(done(""));
@@ -143,30 +141,15 @@ test("who shows no key, or a wrong one, is denied with exit code 6", SLOW, async
   expect(await get("", "--token-file", keyFile)).toMatchObject({ code: 4, stdout: "false\n" });
 });
 
-describe("on a terminal", () => {
-  /** Part of util-linux. */
-  const hasScript = isThere(
-    "script",
-    folderOnPath(["script"]) !== undefined,
-    "Debian: apt-get install bsdutils",
+test.runIf(hasTerminals())("a line on a terminal is for people, and no value commands it", SLOW, async () => {
+  await run("set t:1 -", "a\u001b[2Jb");
+  await run("set t:2 -", Buffer.from([255, 0]));
+  await run("set t:3 -", "x".repeat(500));
+  expect(await shown("scan t:")).toBe(
+    `t:1\ta\\u001b[2Jb\r\nt:2\t(2 bytes)\r\nt:3\t${"x".repeat(200)}... (500 characters)\r\n`,
   );
-
-  const shown = async (line: string) => {
-    const command = `"${process.execPath}" "${MAIN}" ${line} --address ${gateway.server.address}`;
-    const child = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["ignore", "pipe", "inherit"] });
-    return Buffer.concat(await Array.fromAsync(child.stdout)).toString();
-  };
-
-  test.runIf(hasScript)("a line is for people, and no value commands the terminal", SLOW, async () => {
-    await run("set t:1 -", "a\u001b[2Jb");
-    await run("set t:2 -", Buffer.from([255, 0]));
-    await run("set t:3 -", "x".repeat(500));
-    expect(await shown("scan t:")).toBe(
-      `t:1\ta\\u001b[2Jb\r\nt:2\t(2 bytes)\r\nt:3\t${"x".repeat(200)}... (500 characters)\r\n`,
-    );
-    expect(await shown("scan t: --limit 1 --json")).toBe('{"key":"t:1","value":"a\\u001b[2Jb"}\r\n');
-    expect(await shown("get t:3")).toBe(`${"x".repeat(500)}\r\n`);
-  });
+  expect(await shown("scan t: --limit 1 --json")).toBe('{"key":"t:1","value":"a\\u001b[2Jb"}\r\n');
+  expect(await shown("get t:3")).toBe(`${"x".repeat(500)}\r\n`);
 });
 
 test("a reader that leaves early is no failure to talk about", SLOW, async () => {

@@ -7,7 +7,8 @@ const BAR_COLUMNS = 24;
 export class Progress {
   readonly #what: string;
   readonly #startedAtMs = performance.now();
-  #drawnAtMs = 0;
+  /** Before the first picture it is -Infinity, so that one comes at once. */
+  #drawnAtMs = Number.NEGATIVE_INFINITY;
   #done = 0;
 
   /** `what` names the things that are counted. */
