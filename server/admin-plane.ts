@@ -10,13 +10,21 @@ import { createMetricsRoute } from "./metrics-route.ts";
 import { NAMESPACE_ROUTES } from "./namespace-routes.ts";
 import type { NamespaceController } from "./namespaces/controller.ts";
 import { createOpenApiRoute } from "./openapi-route.ts";
-import { createPlane, type Plane, type PlaneOptions } from "./plane.ts";
+import { createPlane, type Plane, type PlaneOptions, type ServiceGroup } from "./plane.ts";
 import type { AdminSources } from "./services/admin.ts";
 import { createAdminServices } from "./services/admin-services.ts";
 import type { HealthState } from "./services/health.ts";
+import { DATA_SERVICES } from "./services/services.ts";
 
 /** The admin plane's sources, and the bounds that it shares with the data plane. */
-export interface AdminPlaneOptions extends Omit<PlaneOptions, "services" | "addRoutes" | "helpWithPath"> {
+export interface AdminPlaneOptions extends Omit<PlaneOptions, "groups" | "addRoutes" | "helpWithPath"> {
+  /** The policies around the services of operators. */
+  readonly policies: ServiceGroup["policies"];
+  /**
+   * The services about data, with the policies that they have on the data port, for the console.
+   * `undefined` = neither is served.
+   */
+  readonly data: ServiceGroup | undefined;
   readonly sources: AdminSources;
   readonly control: NamespaceController;
   readonly health: HealthState;
@@ -48,10 +56,12 @@ export function isAdminPath(path: string): boolean {
 }
 
 /**
- * Builds the operator's port without listening: the services of `services/admin-services.ts` over
- * every protocol, and plain HTTP routes.
+ * Builds the operator's port without listening: the services of `services/admin-services.ts` and
+ * those about data over every protocol, and plain HTTP routes.
  */
 export function createAdminPlane({
+  policies,
+  data,
   sources,
   control,
   health,
@@ -63,7 +73,14 @@ export function createAdminPlane({
 }: AdminPlaneOptions): Promise<Plane> {
   return createPlane({
     ...options,
-    services: (calls) => createAdminServices({ sources, control, calls }),
+    groups: [
+      {
+        services: (calls) =>
+          createAdminServices({ sources, control, others: data === undefined ? [] : DATA_SERVICES, calls }),
+        policies,
+      },
+      ...(data === undefined ? [] : [data]),
+    ],
     async addRoutes(plane, failures, addPlain) {
       // They run within the policies.
       addPlain(NAMESPACE_ROUTES);

@@ -20,6 +20,7 @@ import { type Agreement, LiveConfig, type LivePart } from "./live-config.ts";
 import type { MetricSources } from "./metrics/exposition.ts";
 import { Meters } from "./metrics/meters.ts";
 import { ProcessMeter } from "./metrics/process-meter.ts";
+import { TrafficMeter } from "./metrics/traffic-meter.ts";
 import { textOf } from "./metrics-route.ts";
 import type { NamespaceCatalog } from "./namespaces/catalog.ts";
 import { type ControllerOptions, NamespaceController } from "./namespaces/controller.ts";
@@ -27,17 +28,21 @@ import type { DeletionTimes } from "./namespaces/deletion.ts";
 import { NamespaceRegistry, type NamespaceSettings } from "./namespaces/registry.ts";
 import { createStoreMonitor } from "./namespaces/store-monitor.ts";
 import { createPlane, type Plane } from "./plane.ts";
-import { createPolicies } from "./policies.ts";
+import { createPolicies, createQuotas } from "./policies.ts";
 import type { TlsMaterial } from "./port/options.ts";
 import { createSharedQuotas } from "./quota/redis-lessor.ts";
 import type { Load } from "./services/admin.ts";
 import { createHealthState } from "./services/health.ts";
-import { createServices, SERVICES } from "./services/services.ts";
+import { createDataServices, createServices, SERVICES } from "./services/services.ts";
+import { MAX_TRAFFIC_NAMESPACES, type Traffic, type TrafficSource } from "./services/traffic.ts";
 import { type StoreSources, sourcesOf } from "./store-sources.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { createTracing } from "./tracing/tracing.ts";
 import { relayed } from "./workers/catalogs.ts";
 import { Workers } from "./workers/workers.ts";
+
+/** The most namespaces of which one of several processes tells. Of all together fewer are shown. */
+const MAX_TOLD_NAMESPACES = 10_000;
 
 /** How long the last spans may take where calls have used up the grace time. */
 const LAST_SPANS_MS = 500;
@@ -78,6 +83,8 @@ export interface App {
   load(): Load;
   /** The metrics of this process, in Prometheus' text format. "" = there are none. */
   metrics(): string;
+  /** What this process has counted, as `WorkerCalls.traffic`. */
+  traffic(names: readonly string[]): Promise<Traffic | undefined>;
   /** Opens the file of the audit log anew: it was moved away. */
   reopenAudit(): void;
 }
@@ -171,24 +178,35 @@ export async function createApp(
   const authenticator = await createAuthenticator(config, log);
   const audit = createAuditLog(config.audit.file, log);
   const audits = { data: audit.on("data"), admin: audit.on("admin") };
-  const policiesOf = (plane: "data" | "admin") => (failures: FailureLog) =>
+  const makeBucket = quotas?.makeBucket ?? primary?.makeBucket ?? workers?.makeBucket;
+  const quotaPolicies = {
+    data: createQuotas({ config, registry, makeBucket, plane: "data" }),
+    admin: createQuotas({ config, registry, makeBucket, plane: "admin" }),
+  };
+  /** `port`: where these calls come in. */
+  const policiesOf = (plane: "data" | "admin", port: "data" | "admin") => (failures: FailureLog) =>
     createPolicies({
       config,
       failures,
-      audit: audits[plane],
+      audit: audits[port],
       registry,
       meter: meters?.calls,
       addTrace: tracing?.add,
-      makeBucket: quotas?.makeBucket ?? primary?.makeBucket,
+      quotas: quotaPolicies[plane],
       plane,
+      isServing: port === plane ? undefined : () => health.serving,
       authenticator,
     });
   const dataPort =
     workers ??
     (await createPlane({
       ...shared,
-      services: (calls) => createServices({ router: registry, health, limits, calls }),
-      policies: policiesOf("data"),
+      groups: [
+        {
+          services: (calls) => createServices({ router: registry, health, limits, calls }),
+          policies: policiesOf("data", "data"),
+        },
+      ],
       audit: audits.data,
       checkHost: createHostCheck({
         listenHost: server.listen.host,
@@ -209,20 +227,34 @@ export async function createApp(
     }),
     workers,
   };
+  const trafficMeter =
+    metrics && new TrafficMeter(metrics, server.workers === 1 ? MAX_TRAFFIC_NAMESPACES : MAX_TOLD_NAMESPACES);
+  const traffic: TrafficSource | undefined =
+    trafficMeter &&
+    (async (names) => {
+      const [own, theirs = []] = await Promise.all([trafficMeter.read(names), workers?.traffic(names)]);
+      return [own, ...theirs];
+    });
   const adminPlane: Plane | undefined =
     primary === undefined
       ? await createAdminPlane({
           ...shared,
           port: { ...shared.port, tls: readTls(admin.tls) },
           corsOrigins: [],
-          policies: policiesOf("admin"),
+          policies: policiesOf("admin", "admin"),
+          data: admin.console
+            ? {
+                services: (calls) => createDataServices({ router: registry, limits, calls }),
+                policies: policiesOf("data", "admin"),
+              }
+            : undefined,
           audit: audits.admin,
           checkHost: createHostCheck({
             listenHost: admin.listen.host,
             hosts: admin.hosts,
             setting: "admin.hosts",
           }),
-          sources: { gateway, registry, monitor },
+          sources: { gateway, registry, monitor, traffic },
           control,
           health,
           workers,
@@ -293,6 +325,7 @@ export async function createApp(
       () => adminPlane?.close(0),
       () => control.close(),
       () => processMeter.stop(),
+      () => trafficMeter?.close(),
       () => quotas?.close(),
       () => registry.close(),
       () => authenticator?.close(),
@@ -354,6 +387,7 @@ export async function createApp(
     drain: beginDrain,
     load: ownLoad,
     metrics: () => (metrics === undefined ? "" : textOf(metrics)),
+    traffic: async (names) => await trafficMeter?.read(names),
     reopenAudit() {
       audit.reopen();
       workers?.reopenAudit();

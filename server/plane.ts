@@ -32,12 +32,18 @@ import { createOnStream } from "./wire/on-stream.ts";
 import { addPlainRoutes, type PlainRoute } from "./wire/plain-routes.ts";
 import { createRequestReaders, type RequestReaders } from "./wire/request-reader.ts";
 
-/** The services of a plane and its bounds. */
-export interface PlaneOptions {
+/** Services, and the policies around each of their calls. */
+export interface ServiceGroup {
   /** Makes the services, with `calls` around each handler. */
   readonly services: (calls: CallSettings) => readonly ServiceMethods[];
   /** Makes the policies, which log to `failures`. */
   readonly policies: (failures: FailureLog) => readonly Policy[];
+}
+
+/** The services of a plane and its bounds. */
+export interface PlaneOptions {
+  /** Each service is in one of them. */
+  readonly groups: readonly ServiceGroup[];
   readonly log: Logger;
   readonly port: Omit<PortOptions, "maxMessageBytes" | "unsent" | "onConnectionError" | "onDefect">;
   /** The implementation of HTTP/2: the engine in `http2/`, or node:http2. */
@@ -171,16 +177,17 @@ function createShared(options: PlaneOptions, shutdownSignal: AbortSignal): Share
   };
 }
 
-/** The methods of all services, each handler within the policies. */
+/** The methods of all services, each handler within the policies of its group. */
 function createMethods({ options, failures, unsent }: Shared): readonly ServedMethod[] {
-  const services = options.services({
-    policies: options.policies(failures),
+  const settings = {
     maxTimeoutMs: options.maxTimeoutMs,
     large: new LargeAnswers(unsent),
-    onDefect: (cause) =>
+    onDefect: (cause: unknown) =>
       failures.tell({ level: "error", message: "policy failed", kind: "", fields: () => ({}), cause }),
-  });
-  return services.flatMap(({ methods }) => methods);
+  };
+  return options.groups
+    .flatMap(({ services, policies }) => services({ ...settings, policies: policies(failures) }))
+    .flatMap(({ methods }) => methods);
 }
 
 /** Fastify on the port, with its own answers. The methods' routes come later. */

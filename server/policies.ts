@@ -8,6 +8,7 @@ import { createLogPolicy } from "./calls/policies/log.ts";
 import { createMetricsPolicy } from "./calls/policies/metrics.ts";
 import type { Policy } from "./calls/policies/policy.ts";
 import { createQuotaPolicy } from "./calls/policies/quota.ts";
+import { createServingPolicy } from "./calls/policies/serving.ts";
 import { createSlowCallPolicy } from "./calls/policies/slow.ts";
 import { createTracePolicy, type TracedCall } from "./calls/policies/trace.ts";
 import type { Config } from "./config/config.ts";
@@ -27,10 +28,12 @@ export interface PolicySources {
   readonly registry: NamespaceRegistry;
   /** Counts the calls. `undefined` = nobody does. */
   readonly meter: CallMeter | undefined;
-  /** Makes the buckets of quotas. Absent = they count the calls of this gateway. */
-  readonly makeBucket?: BucketMaker | undefined;
-  /** The port whose calls they surround. */
+  /** Refuses calls beyond the quotas, as {@link createQuotas} makes it. */
+  readonly quotas: Policy;
+  /** Whose calls they surround: those about data, or those of operators. Either port has both. */
   readonly plane: "data" | "admin";
+  /** Whether calls are taken now. Absent = the port decides that. */
+  readonly isServing?: (() => boolean) | undefined;
   /** Finds out who calls. `undefined` = nobody is asked. */
   readonly authenticator: Authenticator | undefined;
 }
@@ -41,7 +44,8 @@ export interface PolicySources {
  * `auth`, so that it knows which calls got past that.
  */
 export function createPolicies(sources: PolicySources): Policy[] {
-  const { config, failures, audit, registry, meter, addTrace, plane, authenticator } = sources;
+  const { config, failures, audit, registry, meter, addTrace, plane, authenticator, quotas, isServing } =
+    sources;
   const { slowCallMs } = config.logging;
   return [
     createLogPolicy(failures),
@@ -51,13 +55,26 @@ export function createPolicies(sources: PolicySources): Policy[] {
     ...(authenticator === undefined
       ? []
       : [createAuthPolicy({ authenticator, namespaces: registry, plane })]),
-    createAuditPolicy(audit),
-    createQuotas(sources),
+    createAuditPolicy(audit, plane),
+    ...(isServing === undefined ? [] : [createServingPolicy(isServing)]),
+    quotas,
   ];
 }
 
-/** What operators of the gateway call has no quotas but those of its services. */
-function createQuotas({ config: { quotas }, registry, plane, makeBucket }: PolicySources): Policy {
+/** What the policy of quotas is made from. */
+export interface QuotaSources {
+  readonly config: Config;
+  readonly registry: NamespaceRegistry;
+  /** Makes the buckets. Absent = they count the calls of this gateway. */
+  readonly makeBucket: BucketMaker | undefined;
+  readonly plane: PolicySources["plane"];
+}
+
+/**
+ * Makes the policy of quotas, one for all ports: a caller has its quota once, wherever it calls.
+ * What operators of the gateway call has no quotas but those of its services.
+ */
+export function createQuotas({ config: { quotas }, registry, plane, makeBucket }: QuotaSources): Policy {
   return plane === "data"
     ? createQuotaPolicy({ callers: quotas, find: (name) => registry.find(name), makeBucket })
     : createQuotaPolicy({

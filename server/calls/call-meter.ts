@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { PrismError, Reason } from "../errors.ts";
-import { add, HISTOGRAM_SLOTS, observe } from "../histogram.ts";
+import { add, BUCKET_SECONDS, HISTOGRAM_SLOTS, observe } from "../histogram.ts";
 import { REASONS } from "../reasons.ts";
 
 /**
@@ -12,17 +12,44 @@ export const CODE_NAMES: readonly string[] = Array.from({ length: Code.Unauthent
   code === 0 ? "OK" : code === Code.Canceled ? "CANCELLED" : codeToString(code).toUpperCase(),
 );
 
+/** The upper bounds of the buckets of `CallSeries.durations`. */
+export const DURATION_BOUNDS_MS: readonly number[] = BUCKET_SECONDS.map((seconds) => seconds * 1000);
+
 /** What a series keeps, each at its place in one array. */
 const DURATIONS = CODE_NAMES.length;
 const IN_FLIGHT = DURATIONS + HISTOGRAM_SLOTS;
 const REQUEST_BYTES = IN_FLIGHT + 1;
 const RESPONSE_BYTES = IN_FLIGHT + 2;
 const MESSAGES = IN_FLIGHT + 3;
-const SLOTS = IN_FLIGHT + 4;
+/** How many numbers a series has. */
+export const SERIES_SLOTS = IN_FLIGHT + 4;
 
-/** What is counted of the calls of one method on one namespace. */
+/** What is counted of the calls of one method on one namespace, or a sum of such series. */
 export class CallSeries {
-  readonly #values = new Float64Array(SLOTS);
+  readonly #values: Float64Array;
+
+  /** `values` has SERIES_SLOTS numbers. It counts in them. */
+  constructor(values: Float64Array = new Float64Array(SERIES_SLOTS)) {
+    this.#values = values;
+  }
+
+  /** Adds all that another one has counted. */
+  addAll(other: CallSeries): void {
+    const values = this.#values;
+    const more = other.#values;
+    for (let i = 0; i < SERIES_SLOTS; i++) {
+      add(values, i, more[i] ?? 0);
+    }
+  }
+
+  /** The calls that are over. */
+  get allCalls(): number {
+    let calls = 0;
+    for (let code = 0; code < DURATIONS; code++) {
+      calls += this.#values[code] ?? 0;
+    }
+    return calls;
+  }
 
   /** A call is about to run. */
   begin(): void {

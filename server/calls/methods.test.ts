@@ -3,10 +3,11 @@ import { MethodOptions_IdempotencyLevel as Level, MethodOptionsSchema } from "@b
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { AdminService } from "../../gen/prism/admin/v1/admin_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
-import { idempotent, required_permissions } from "../../gen/prism/options_pb.ts";
+import { any_caller, idempotent, required_permissions } from "../../gen/prism/options_pb.ts";
 import { SERVICES } from "../services/services.ts";
 import { readMethod } from "./methods.ts";
 
@@ -25,6 +26,7 @@ test("the row of a write", () => {
     cacheable: false,
     cacheTtlSeconds: 0,
     permissions: ["write"],
+    polled: false,
     requireAuth: true,
     waits: false,
     rateLimitRps: 0,
@@ -69,8 +71,18 @@ test("a method of Prism says who may call it, or it has no row", () => {
     { ...get, parent: prism },
     { ...check, parent: KeyValueBasicInterface },
   ]) {
-    expect(() => readMethod(desc, 0)).toThrow("lacks prism.require_auth or prism.required_permissions");
+    expect(() => readMethod(desc, 0)).toThrow("does not say who may call it");
   }
+});
+
+test("or says that every caller may, and then needs no permission", () => {
+  const { getCaller, getServer } = AdminService.method;
+  expect(readMethod(getCaller, 0)).toMatchObject({ requireAuth: true, permissions: [] });
+  const options = create(MethodOptionsSchema);
+  setExtension(options, required_permissions, ["read"]);
+  setExtension(options, any_caller, true);
+  const desc = { ...getServer, proto: { ...getServer.proto, options } };
+  expect(() => readMethod(desc, 0)).toThrow("does not say who may call it");
 });
 
 test("and names permissions that there are", () => {

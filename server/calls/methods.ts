@@ -1,7 +1,9 @@
 import { type DescField, type DescMethod, getOption, ScalarType } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import {
+  any_caller,
   cacheable,
+  polled,
   rate_limit_rps,
   require_auth,
   required_permissions,
@@ -35,6 +37,8 @@ export interface MethodRow {
   readonly permissions: readonly Permission[];
   /** Whether the caller must authenticate, if authentication is configured. */
   readonly requireAuth: boolean;
+  /** Whether it is asked again and again while somebody looks on. */
+  readonly polled: boolean;
   /** Whether a call may wait for minutes until something happens. */
   readonly waits: boolean;
   /** The calls a second that one caller may make; 0 = no limit for this method. */
@@ -62,8 +66,10 @@ export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
   const { parent, name, methodKind: kind, input } = desc;
   const requireAuth = getOption(parent, require_auth);
   const permissions = permissionsOf(desc);
-  if (parent.typeName.startsWith(OWN_SERVICES) && !(requireAuth && permissions.length > 0)) {
-    throw new TypeError(`${parent.typeName}/${name} lacks prism.require_auth or prism.required_permissions`);
+  const saysWho = requireAuth && permissions.length > 0 !== getOption(desc, any_caller);
+  if (parent.typeName.startsWith(OWN_SERVICES) && !saysWho) {
+    const how = "by prism.require_auth, and by prism.required_permissions or prism.any_caller";
+    throw new TypeError(`${parent.typeName}/${name} does not say who may call it, ${how}`);
   }
   const single = kind === "unary" || kind === "server_streaming";
   const textField = (names: readonly string[]) =>
@@ -81,6 +87,7 @@ export function readMethod(desc: DescMethod, maxTimeoutMs: number): MethodRow {
     cacheTtlSeconds: getOption(desc, rpc_cache_ttl_seconds),
     permissions,
     requireAuth,
+    polled: getOption(desc, polled),
     waits: getOption(desc, waits),
     rateLimitRps: getOption(parent, rate_limit_rps),
     namespaceField: textField(["namespace"]) ?? messageField("namespace"),

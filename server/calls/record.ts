@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import type { CallTrace } from "../backend/contract.ts";
+import type { Call, CallTrace } from "../backend/contract.ts";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../limits.ts";
 import type { CallSeries } from "./call-meter.ts";
 import type { Metadata } from "./metadata.ts";
@@ -179,6 +179,11 @@ export class CallRecord implements CallTrace {
       this.#named = (request as Readonly<Record<string, unknown>>)[namespaceField];
     }
   }
+}
+
+/** Who makes a call. `undefined` = nobody was asked. */
+export function principalOf({ trace }: Call): Principal | undefined {
+  return trace instanceof CallRecord ? trace.principal : undefined;
 }
 
 /** The name in a field that is the name itself, or a message that has it. */

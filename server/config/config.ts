@@ -98,6 +98,8 @@ export interface Config {
     readonly hosts: Hosts;
     /** `undefined` = plaintext. */
     readonly tls?: TlsConfig | undefined;
+    /** Whether it has the console, and the calls about data that the console makes. */
+    readonly console: boolean;
   };
   readonly audit: {
     /** Absolute. `undefined` = the log. */
@@ -187,6 +189,7 @@ function fromSettings(settings: CheckedFile, origin: Pick<Config, "file" | "over
       listen: admin.listen_address,
       hosts: allOrSome(admin.hosts),
       tls: admin.tls && tlsOf(admin.tls),
+      console: admin.console,
     },
     audit: { file: audit.file },
     auth: auth && authOf(auth),

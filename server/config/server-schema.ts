@@ -184,4 +184,8 @@ export const adminSchema = z.strictObject({
     tlsSchema.optional(),
     "TLS on the admin port. Absent = plaintext: then keys and tokens can be read on their way.",
   ),
+  console: setting(
+    z.boolean().default(true),
+    "Whether the admin port has the console at /, and the calls about data that it makes: each may there what it may on the data port.",
+  ),
 });

@@ -11,7 +11,7 @@ import { type AdminSources, createAdmin } from "./admin.ts";
 import { createNamespaces } from "./namespaces.ts";
 import { createReflection } from "./reflection.ts";
 
-/** Every service of the admin port. Reflection lists them. */
+/** Every service of the admin port but those about data. */
 const ADMIN_SERVICES = [
   AdminService,
   NamespaceService,
@@ -24,13 +24,16 @@ export interface AdminServiceOptions {
   /** What AdminService tells of. */
   readonly sources: AdminSources;
   readonly control: NamespaceController;
+  /** The other services of the port, for reflection. */
+  readonly others: readonly DescService[];
   /** What surrounds every handler. */
   readonly calls: CallSettings;
 }
 
-/** Makes every service of the admin port, each handler within the policies. */
-export function createAdminServices({ sources, control, calls }: AdminServiceOptions): ServiceMethods[] {
-  const reflection = createReflection(ADMIN_SERVICES, [file_prism_common_errors]);
+/** Makes the services of the admin port, each handler within the policies. */
+export function createAdminServices(options: AdminServiceOptions): ServiceMethods[] {
+  const { sources, control, others, calls } = options;
+  const reflection = createReflection([...ADMIN_SERVICES, ...others], [file_prism_common_errors]);
   return [
     implement(AdminService, createAdmin(sources), calls),
     implement(NamespaceService, createNamespaces(control), calls),

@@ -10,12 +10,15 @@ import type { Backend, Call, Atomicity as StoreAtomicity } from "../backend/cont
 import type { Figures } from "../backend/figures.ts";
 import { INTERFACES, type Interface } from "../backend/operations.ts";
 import type { Handlers } from "../calls/implement.ts";
+import { principalOf } from "../calls/record.ts";
 import { PrismError } from "../errors.ts";
 import { MAX_DRAIN_WAIT_MS, NAMESPACE_PATTERN } from "../limits.ts";
 import type { Namespace } from "../namespaces/live-namespace.ts";
 import type { NamespaceRegistry } from "../namespaces/registry.ts";
 import type { StoreHealth, StoreMonitor, StoreState } from "../namespaces/store-monitor.ts";
+import { describeCaller } from "./caller.ts";
 import { SERVICE_INTERFACES } from "./service-interfaces.ts";
+import { type TrafficSource, tellTraffic } from "./traffic.ts";
 
 /** A store that is configured. */
 export interface ConfiguredBackend {
@@ -60,13 +63,16 @@ export interface AdminSources {
   readonly gateway: Gateway;
   readonly registry: NamespaceRegistry;
   readonly monitor: StoreMonitor;
+  /** `undefined` = calls are not counted. */
+  readonly traffic: TrafficSource | undefined;
 }
 
 /** The most names of namespaces that an answer has for each store. */
 const MAX_NAMES = 1000;
 
 /** prism.admin.v1.AdminService. */
-export function createAdmin({ gateway, registry, monitor }: AdminSources): Handlers<typeof AdminService> {
+export function createAdmin(sources: AdminSources): Handlers<typeof AdminService> {
+  const { gateway, registry, monitor, traffic } = sources;
   return {
     async listBackends() {
       const namespaces = Map.groupBy(registry.namespaces, ({ backendName }) => backendName);
@@ -114,6 +120,14 @@ export function createAdmin({ gateway, registry, monitor }: AdminSources): Handl
         callsUnderWay: (await gateway.load()).callsUnderWay,
         limits: numbers(gateway.limits),
       };
+    },
+
+    async getCaller(_request, call) {
+      return describeCaller(principalOf(call), registry.namespaces);
+    },
+
+    async getTraffic({ namespaces }) {
+      return await tellTraffic(traffic, namespaces, gateway.startedAtMs);
     },
 
     async drain({ maxWaitMillis }, call) {

@@ -37,8 +37,8 @@ import { createListMove } from "./list-move.ts";
 import { createListRange } from "./list-range.ts";
 import { createReflection } from "./reflection.ts";
 
-/** Every service of the data port. Reflection lists them, and each has health. */
-export const SERVICES = [
+/** Every service about data. The data port has them, and with the console the admin port too. */
+export const DATA_SERVICES = [
   KeyValueBasicInterface,
   KeyValueScanInterface,
   KeyValueBatchInterface,
@@ -53,23 +53,26 @@ export const SERVICES = [
   ListMoveInterface,
   KeyValueService,
   ListBlockingInterface,
+] as const satisfies readonly DescService[];
+
+/** Every service of the data port. Reflection lists them, and each has health. */
+export const SERVICES = [
+  ...DATA_SERVICES,
   Health,
   ServerReflection,
   ServerReflectionV1Alpha,
 ] as const satisfies readonly DescService[];
 
-/** What the services need. */
-export interface ServiceOptions {
+/** What the services about data need. */
+export interface DataServiceOptions {
   readonly router: NamespaceRouter;
-  readonly health: HealthState;
   readonly limits: { readonly maxValueBytes: number };
   /** What surrounds every handler. */
   readonly calls: CallSettings;
 }
 
-/** Makes every service, each handler within the policies. */
-export function createServices({ router, health, limits, calls }: ServiceOptions): ServiceMethods[] {
-  const reflection = createReflection(SERVICES, [file_prism_common_errors]);
+/** Makes every service about data, each handler within the policies. */
+export function createDataServices({ router, limits, calls }: DataServiceOptions): ServiceMethods[] {
   return [
     implement(KeyValueBasicInterface, createKeyValueBasic(router, limits), calls),
     implement(KeyValueScanInterface, createKeyValueScan(router), calls),
@@ -85,6 +88,20 @@ export function createServices({ router, health, limits, calls }: ServiceOptions
     implement(ListMoveInterface, createListMove(router), calls),
     implement(KeyValueService, createKeyValueV1(router, limits), calls),
     implement(ListBlockingInterface, createListBlocking(router), calls),
+  ];
+}
+
+/** What the services of the data port need. */
+export interface ServiceOptions extends DataServiceOptions {
+  readonly health: HealthState;
+}
+
+/** Makes every service of the data port. */
+export function createServices({ health, ...options }: ServiceOptions): ServiceMethods[] {
+  const { calls } = options;
+  const reflection = createReflection(SERVICES, [file_prism_common_errors]);
+  return [
+    ...createDataServices(options),
     implement(Health, createHealth(health), calls),
     implement(ServerReflection, reflection, calls),
     implement(ServerReflectionV1Alpha, reflection, calls),

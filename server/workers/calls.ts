@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import type { SavedNamespace } from "../namespaces/catalog.ts";
 import type { Lease } from "../quota/leased-bucket.ts";
 import type { Load } from "../services/admin.ts";
+import type { Traffic } from "../services/traffic.ts";
 
 /** A configuration on its way to a worker, which makes all the rest of it. */
 export type ConfigSource = Pick<Config, "file" | "overridden" | "settings">;
@@ -23,6 +24,8 @@ export type WorkerCalls = {
   /** The namespaces that are kept have changed. Resolves when its own calls see that. */
   namespaces(): Promise<void>;
   load(): Promise<Load>;
+  /** What it has counted on the namespaces with these names; [] = on all. Absent = nothing. */
+  traffic(names: readonly string[]): Promise<Traffic | undefined>;
   /** Its metrics, in Prometheus' text format. */
   metrics(): Promise<string>;
   /** The file of the audit log was moved away. */

@@ -55,6 +55,7 @@ const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls
   decide: (isAgreed) => decide(isAgreed),
   namespaces: async () => (await starting.promise).control.refresh(),
   load: async () => (await starting.promise).load(),
+  traffic: async (names) => (await starting.promise).traffic(names),
   metrics: async () => (await starting.promise).metrics(),
   reopenAudit: async () => (await starting.promise).reopenAudit(),
   drain: async () => (await starting.promise).drain(),

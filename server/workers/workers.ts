@@ -7,9 +7,10 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import type { SavedNamespace } from "../namespaces/catalog.ts";
 import type { Load } from "../services/admin.ts";
+import type { Traffic } from "../services/traffic.ts";
 import type { ConfigSource, PrimaryCalls, WorkerCalls } from "./calls.ts";
 import { Link } from "./link.ts";
-import { WorkerQuotas } from "./quotas.ts";
+import { leasedFromPrimary, WorkerQuotas } from "./quotas.ts";
 import { ToldMetrics } from "./told-metrics.ts";
 
 /** A worker that lived so long has a fault of the moment, and is replaced at once. */
@@ -31,6 +32,9 @@ const NAMESPACES_TIMEOUT_MS = 5_000;
  */
 const LOOK_MS = 2_000;
 const MAX_UNANSWERED = 5;
+
+/** The number of the primary process among those that share quotas. Workers begin at 1. */
+const PRIMARY = 0;
 
 /** After its grace time a worker has so long to close its stores. */
 const CLOSE_MS = 5_000;
@@ -80,6 +84,8 @@ interface Place {
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #quotas = new WorkerQuotas();
+  /** Makes the primary's own buckets: its callers share the quotas of the workers'. */
+  readonly makeBucket = leasedFromPrimary(async (request) => this.#quotas.lease(PRIMARY, request));
   readonly #metrics = new ToldMetrics<Running>();
   readonly #places: readonly Place[];
   #config: ConfigSource;
@@ -190,6 +196,12 @@ export class Workers {
   /** How busy each one is. One that does not answer is left out. */
   loads(): Promise<readonly Load[]> {
     return answersOf(this.#ready().map(({ link }) => link.ask("load", undefined)));
+  }
+
+  /** What each has counted, as `WorkerCalls.traffic`. One that does not answer is left out. */
+  async traffic(names: readonly string[]): Promise<readonly Traffic[]> {
+    const told = await answersOf(this.#ready().map(({ link }) => link.ask("traffic", names)));
+    return told.filter((each) => each !== undefined);
   }
 
   /**

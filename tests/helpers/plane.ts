@@ -14,7 +14,7 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { LISTEN_BACKLOG, PING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../../server/limits.ts";
-import { createPlane, type PlaneOptions } from "../../server/plane.ts";
+import { createPlane, type PlaneOptions, type ServiceGroup } from "../../server/plane.ts";
 
 /** A service `test.Service` whose methods all take `input` and answer `output`. */
 export function describeService(
@@ -54,12 +54,15 @@ function filesOf(file: DescFile): DescFile[] {
 }
 
 /** A plane that listens on a free port of loopback. */
-export async function startPlane(
-  given: Pick<PlaneOptions, "services"> &
-    Partial<Omit<PlaneOptions, "port">> & { readonly port?: Partial<PlaneOptions["port"]> },
-) {
+export async function startPlane({
+  services,
+  policies = () => [],
+  ...given
+}: Pick<ServiceGroup, "services"> &
+  Partial<Pick<ServiceGroup, "policies">> &
+  Partial<Omit<PlaneOptions, "groups" | "port">> & { readonly port?: Partial<PlaneOptions["port"]> }) {
   const plane = await createPlane({
-    policies: () => [],
+    groups: [{ services, policies }],
     log: pino({ level: "silent" }),
     http2: "engine",
     jsonUnknownFields: "reject",

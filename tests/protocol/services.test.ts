@@ -210,7 +210,7 @@ describe.each([
     );
     expect(options).toMatchObject({
       case: "allExtensionNumbersResponse",
-      value: { extensionNumber: [50300, 50301, 50302, 50303, 50304, 50305] },
+      value: { extensionNumber: [50300, 50301, 50302, 50303, 50304, 50305, 50306, 50307] },
     });
     expect(none).toMatchObject({ case: "allExtensionNumbersResponse", value: { extensionNumber: [] } });
   });

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file prism/admin/v1/admin.proto.
  */
 export const file_prism_admin_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChpwcmlzbS9hZG1pbi92MS9hZG1pbi5wcm90bxIOcHJpc20uYWRtaW4udjEikgMKB0JhY2tlbmQSDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEg0KBXdoZXJlGAMgASgJEisKBXN0YXRlGAQgASgOMhwucHJpc20uYWRtaW4udjEuQmFja2VuZFN0YXRlEhoKEnN0YXRlX3NpbmNlX21pbGxpcxgFIAEoAxIZChFjaGVja2VkX2F0X21pbGxpcxgGIAEoAxIPCgdwcm9ibGVtGAcgASgJEhIKCmludGVyZmFjZXMYCCADKAkSLAoJYXRvbWljaXR5GAkgASgOMhkucHJpc20uYWRtaW4udjEuQXRvbWljaXR5EhEKCWNhbl9lcmFzZRgKIAEoCBIXCg9uYW1lc3BhY2VfY291bnQYCyABKAUSEgoKbmFtZXNwYWNlcxgMIAMoCRI1CgdmaWd1cmVzGA0gAygLMiQucHJpc20uYWRtaW4udjEuQmFja2VuZC5GaWd1cmVzRW50cnkaLgoMRmlndXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiFQoTTGlzdEJhY2tlbmRzUmVxdWVzdCJBChRMaXN0QmFja2VuZHNSZXNwb25zZRIpCghiYWNrZW5kcxgBIAMoCzIXLnByaXNtLmFkbWluLnYxLkJhY2tlbmQiIQoRR2V0QmFja2VuZFJlcXVlc3QSDAoEbmFtZRgBIAEoCSI+ChJHZXRCYWNrZW5kUmVzcG9uc2USKAoHYmFja2VuZBgBIAEoCzIXLnByaXNtLmFkbWluLnYxLkJhY2tlbmQiKwoWR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiWQoRU2VydmljZUNhcGFiaWxpdHkSDwoHc2VydmljZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXN1cHBvcnRlZBgDIAEoCBIPCgdtZXRob2RzGAQgAygJIq4BChdHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIRCgluYW1lc3BhY2UYASABKAkSDwoHYmFja2VuZBgCIAEoCRIMCgR0eXBlGAMgASgJEiwKCWF0b21pY2l0eRgEIAEoDjIZLnByaXNtLmFkbWluLnYxLkF0b21pY2l0eRIzCghzZXJ2aWNlcxgFIAMoCzIhLnByaXNtLmFkbWluLnYxLlNlcnZpY2VDYXBhYmlsaXR5IhIKEEdldFNlcnZlclJlcXVlc3QiygIKEUdldFNlcnZlclJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbm9kZV92ZXJzaW9uGAIgASgJEhkKEXN0YXJ0ZWRfYXRfbWlsbGlzGAMgASgDEhUKDXVwdGltZV9taWxsaXMYBCABKAMSDwoHc2VydmluZxgFIAEoCBIUCgxkYXRhX2FkZHJlc3MYBiABKAkSFQoNYWRtaW5fYWRkcmVzcxgHIAEoCRIXCg9uYW1lc3BhY2VfY291bnQYCCABKAUSFwoPY2FsbHNfdW5kZXJfd2F5GAkgASgFEj0KBmxpbWl0cxgKIAMoCzItLnByaXNtLmFkbWluLnYxLkdldFNlcnZlclJlc3BvbnNlLkxpbWl0c0VudHJ5Gi0KC0xpbWl0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiJwoMRHJhaW5SZXF1ZXN0EhcKD21heF93YWl0X21pbGxpcxgBIAEoAyIjCg1EcmFpblJlc3BvbnNlEhIKCmNhbGxzX2xlZnQYASABKAUqngEKDEJhY2tlbmRTdGF0ZRIdChlCQUNLRU5EX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQkFDS0VORF9TVEFURV9VTlVTRUQQARIZChVCQUNLRU5EX1NUQVRFX1NFUlZJTkcQAhIbChdCQUNLRU5EX1NUQVRFX1JFQURfT05MWRADEh0KGUJBQ0tFTkRfU1RBVEVfTk9UX1NFUlZJTkcQBCpnCglBdG9taWNpdHkSGQoVQVRPTUlDSVRZX1VOU1BFQ0lGSUVEEAASFwoTQVRPTUlDSVRZX05BTUVTUEFDRRABEhMKD0FUT01JQ0lUWV9TSEFSRBACEhEKDUFUT01JQ0lUWV9LRVkQAzK6BAoMQWRtaW5TZXJ2aWNlEm8KDExpc3RCYWNrZW5kcxIjLnByaXNtLmFkbWluLnYxLkxpc3RCYWNrZW5kc1JlcXVlc3QaJC5wcmlzbS5hZG1pbi52MS5MaXN0QmFja2VuZHNSZXNwb25zZSIUkAIB4McYAejHGIgngsgYBHJlYWQSaQoKR2V0QmFja2VuZBIhLnByaXNtLmFkbWluLnYxLkdldEJhY2tlbmRSZXF1ZXN0GiIucHJpc20uYWRtaW4udjEuR2V0QmFja2VuZFJlc3BvbnNlIhSQAgHgxxgB6McYiCeCyBgEcmVhZBJ4Cg9HZXRDYXBhYmlsaXRpZXMSJi5wcmlzbS5hZG1pbi52MS5HZXRDYXBhYmlsaXRpZXNSZXF1ZXN0GicucHJpc20uYWRtaW4udjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiFJACAeDHGAHoxxiIJ4LIGARyZWFkEmYKCUdldFNlcnZlchIgLnByaXNtLmFkbWluLnYxLkdldFNlcnZlclJlcXVlc3QaIS5wcmlzbS5hZG1pbi52MS5HZXRTZXJ2ZXJSZXNwb25zZSIUkAIB4McYAejHGIgngsgYBHJlYWQSYAoFRHJhaW4SHC5wcmlzbS5hZG1pbi52MS5EcmFpblJlcXVlc3QaHS5wcmlzbS5hZG1pbi52MS5EcmFpblJlc3BvbnNlIhqQAgLgxxgB6McY0J0lgsgYBXdyaXRliMgYARoKwMEYAdLBGAJ2MWIGcHJvdG8z", [file_prism_options]);
+  fileDesc("ChpwcmlzbS9hZG1pbi92MS9hZG1pbi5wcm90bxIOcHJpc20uYWRtaW4udjEikgMKB0JhY2tlbmQSDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEg0KBXdoZXJlGAMgASgJEisKBXN0YXRlGAQgASgOMhwucHJpc20uYWRtaW4udjEuQmFja2VuZFN0YXRlEhoKEnN0YXRlX3NpbmNlX21pbGxpcxgFIAEoAxIZChFjaGVja2VkX2F0X21pbGxpcxgGIAEoAxIPCgdwcm9ibGVtGAcgASgJEhIKCmludGVyZmFjZXMYCCADKAkSLAoJYXRvbWljaXR5GAkgASgOMhkucHJpc20uYWRtaW4udjEuQXRvbWljaXR5EhEKCWNhbl9lcmFzZRgKIAEoCBIXCg9uYW1lc3BhY2VfY291bnQYCyABKAUSEgoKbmFtZXNwYWNlcxgMIAMoCRI1CgdmaWd1cmVzGA0gAygLMiQucHJpc20uYWRtaW4udjEuQmFja2VuZC5GaWd1cmVzRW50cnkaLgoMRmlndXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiFQoTTGlzdEJhY2tlbmRzUmVxdWVzdCJBChRMaXN0QmFja2VuZHNSZXNwb25zZRIpCghiYWNrZW5kcxgBIAMoCzIXLnByaXNtLmFkbWluLnYxLkJhY2tlbmQiIQoRR2V0QmFja2VuZFJlcXVlc3QSDAoEbmFtZRgBIAEoCSI+ChJHZXRCYWNrZW5kUmVzcG9uc2USKAoHYmFja2VuZBgBIAEoCzIXLnByaXNtLmFkbWluLnYxLkJhY2tlbmQiKwoWR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiWQoRU2VydmljZUNhcGFiaWxpdHkSDwoHc2VydmljZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXN1cHBvcnRlZBgDIAEoCBIPCgdtZXRob2RzGAQgAygJIq4BChdHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIRCgluYW1lc3BhY2UYASABKAkSDwoHYmFja2VuZBgCIAEoCRIMCgR0eXBlGAMgASgJEiwKCWF0b21pY2l0eRgEIAEoDjIZLnByaXNtLmFkbWluLnYxLkF0b21pY2l0eRIzCghzZXJ2aWNlcxgFIAMoCzIhLnByaXNtLmFkbWluLnYxLlNlcnZpY2VDYXBhYmlsaXR5IhIKEEdldFNlcnZlclJlcXVlc3QiygIKEUdldFNlcnZlclJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbm9kZV92ZXJzaW9uGAIgASgJEhkKEXN0YXJ0ZWRfYXRfbWlsbGlzGAMgASgDEhUKDXVwdGltZV9taWxsaXMYBCABKAMSDwoHc2VydmluZxgFIAEoCBIUCgxkYXRhX2FkZHJlc3MYBiABKAkSFQoNYWRtaW5fYWRkcmVzcxgHIAEoCRIXCg9uYW1lc3BhY2VfY291bnQYCCABKAUSFwoPY2FsbHNfdW5kZXJfd2F5GAkgASgFEj0KBmxpbWl0cxgKIAMoCzItLnByaXNtLmFkbWluLnYxLkdldFNlcnZlclJlc3BvbnNlLkxpbWl0c0VudHJ5Gi0KC0xpbWl0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiEgoQR2V0Q2FsbGVyUmVxdWVzdCJxCgtDYWxsZXJHcmFudBISCgpuYW1lc3BhY2VzGAEgASgJEhMKC3Blcm1pc3Npb25zGAIgAygJEhIKCmtleV9wcmVmaXgYAyABKAkSFAoMb25seV9tZXRob2RzGAQgASgIEg8KB21ldGhvZHMYBSADKAkiewoRR2V0Q2FsbGVyUmVzcG9uc2USFwoPYXV0aF9jb25maWd1cmVkGAEgASgIEgwKBG5hbWUYAiABKAkSEgoKYWRtaW5fcm9sZRgDIAEoCRIrCgZncmFudHMYBCADKAsyGy5wcmlzbS5hZG1pbi52MS5DYWxsZXJHcmFudCInChFHZXRUcmFmZmljUmVxdWVzdBISCgpuYW1lc3BhY2VzGAEgAygJIu8BChBOYW1lc3BhY2VUcmFmZmljEhEKCW5hbWVzcGFjZRgBIAEoCRINCgVjYWxscxgCIAEoAxJACghmYWlsdXJlcxgDIAMoCzIuLnByaXNtLmFkbWluLnYxLk5hbWVzcGFjZVRyYWZmaWMuRmFpbHVyZXNFbnRyeRIVCg1yZXF1ZXN0X2J5dGVzGAQgASgDEhYKDnJlc3BvbnNlX2J5dGVzGAUgASgDEhcKD2NhbGxzX3VuZGVyX3dheRgGIAEoAxovCg1GYWlsdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEimAIKDU1ldGhvZFRyYWZmaWMSDgoGbWV0aG9kGAEgASgJEg0KBWNhbGxzGAIgASgDEj0KCGZhaWx1cmVzGAMgAygLMisucHJpc20uYWRtaW4udjEuTWV0aG9kVHJhZmZpYy5GYWlsdXJlc0VudHJ5EhUKDXJlcXVlc3RfYnl0ZXMYBCABKAMSFgoOcmVzcG9uc2VfYnl0ZXMYBSABKAMSFwoPY2FsbHNfdW5kZXJfd2F5GAYgASgDEhcKD2R1cmF0aW9uX21pbGxpcxgHIAEoARIXCg9kdXJhdGlvbl9jb3VudHMYCCADKAMaLwoNRmFpbHVyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIqUBCg5Qcm9jZXNzVHJhZmZpYxITCgtjcHVfc2Vjb25kcxgBIAEoARIWCg5yZXNpZGVudF9ieXRlcxgCIAEoAxIjChtldmVudF9sb29wX2RlbGF5X3A5OV9taWxsaXMYAyABKAESEwoLY29ubmVjdGlvbnMYBCABKAMSGQoRYWRtaW5fY29ubmVjdGlvbnMYBSABKAMSEQoJcHJvY2Vzc2VzGAYgASgFIpcCChJHZXRUcmFmZmljUmVzcG9uc2USFgoOcmVhZF9hdF9taWxsaXMYASABKAESGQoRc3RhcnRlZF9hdF9taWxsaXMYAiABKAMSNAoKbmFtZXNwYWNlcxgDIAMoCzIgLnByaXNtLmFkbWluLnYxLk5hbWVzcGFjZVRyYWZmaWMSFwoPbmFtZXNwYWNlX2NvdW50GAQgASgFEi4KB21ldGhvZHMYBSADKAsyHS5wcmlzbS5hZG1pbi52MS5NZXRob2RUcmFmZmljEh4KFmR1cmF0aW9uX2JvdW5kc19taWxsaXMYBiADKAESLwoHcHJvY2VzcxgHIAEoCzIeLnByaXNtLmFkbWluLnYxLlByb2Nlc3NUcmFmZmljIicKDERyYWluUmVxdWVzdBIXCg9tYXhfd2FpdF9taWxsaXMYASABKAMiIwoNRHJhaW5SZXNwb25zZRISCgpjYWxsc19sZWZ0GAEgASgFKp4BCgxCYWNrZW5kU3RhdGUSHQoZQkFDS0VORF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFEJBQ0tFTkRfU1RBVEVfVU5VU0VEEAESGQoVQkFDS0VORF9TVEFURV9TRVJWSU5HEAISGwoXQkFDS0VORF9TVEFURV9SRUFEX09OTFkQAxIdChlCQUNLRU5EX1NUQVRFX05PVF9TRVJWSU5HEAQqZwoJQXRvbWljaXR5EhkKFUFUT01JQ0lUWV9VTlNQRUNJRklFRBAAEhcKE0FUT01JQ0lUWV9OQU1FU1BBQ0UQARITCg9BVE9NSUNJVFlfU0hBUkQQAhIRCg1BVE9NSUNJVFlfS0VZEAMyjQYKDEFkbWluU2VydmljZRJvCgxMaXN0QmFja2VuZHMSIy5wcmlzbS5hZG1pbi52MS5MaXN0QmFja2VuZHNSZXF1ZXN0GiQucHJpc20uYWRtaW4udjEuTGlzdEJhY2tlbmRzUmVzcG9uc2UiFJACAeDHGAHoxxiIJ4LIGARyZWFkEmkKCkdldEJhY2tlbmQSIS5wcmlzbS5hZG1pbi52MS5HZXRCYWNrZW5kUmVxdWVzdBoiLnByaXNtLmFkbWluLnYxLkdldEJhY2tlbmRSZXNwb25zZSIUkAIB4McYAejHGIgngsgYBHJlYWQSeAoPR2V0Q2FwYWJpbGl0aWVzEiYucHJpc20uYWRtaW4udjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBonLnByaXNtLmFkbWluLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlIhSQAgHgxxgB6McYiCeCyBgEcmVhZBJmCglHZXRTZXJ2ZXISIC5wcmlzbS5hZG1pbi52MS5HZXRTZXJ2ZXJSZXF1ZXN0GiEucHJpc20uYWRtaW4udjEuR2V0U2VydmVyUmVzcG9uc2UiFJACAeDHGAHoxxiIJ4LIGARyZWFkEmIKCUdldENhbGxlchIgLnByaXNtLmFkbWluLnYxLkdldENhbGxlclJlcXVlc3QaIS5wcmlzbS5hZG1pbi52MS5HZXRDYWxsZXJSZXNwb25zZSIQkAIB4McYAejHGIgnkMgYARJtCgpHZXRUcmFmZmljEiEucHJpc20uYWRtaW4udjEuR2V0VHJhZmZpY1JlcXVlc3QaIi5wcmlzbS5hZG1pbi52MS5HZXRUcmFmZmljUmVzcG9uc2UiGJACAeDHGAHoxxiIJ4LIGARyZWFkmMgYARJgCgVEcmFpbhIcLnByaXNtLmFkbWluLnYxLkRyYWluUmVxdWVzdBodLnByaXNtLmFkbWluLnYxLkRyYWluUmVzcG9uc2UiGpACAuDHGAHoxxjQnSWCyBgFd3JpdGWIyBgBGgrAwRgB0sEYAnYxYgZwcm90bzM", [file_prism_options]);
 
 /**
  * A store that is configured.
@@ -418,6 +418,386 @@ export const GetServerResponseSchema: GenMessage<GetServerResponse> = /*@__PURE_
   messageDesc(file_prism_admin_v1_admin, 9);
 
 /**
+ * Asks who calls.
+ *
+ * @generated from message prism.admin.v1.GetCallerRequest
+ */
+export type GetCallerRequest = Message<"prism.admin.v1.GetCallerRequest"> & {
+};
+
+/**
+ * Describes the message prism.admin.v1.GetCallerRequest.
+ * Use `create(GetCallerRequestSchema)` to create a new message.
+ */
+export const GetCallerRequestSchema: GenMessage<GetCallerRequest> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 10);
+
+/**
+ * What a caller may do with the data of some namespaces.
+ *
+ * @generated from message prism.admin.v1.CallerGrant
+ */
+export type CallerGrant = Message<"prism.admin.v1.CallerGrant"> & {
+  /**
+   * The namespaces: a name, or a beginning of names with "*" behind it. "*" alone = all.
+   *
+   * @generated from field: string namespaces = 1;
+   */
+  namespaces: string;
+
+  /**
+   * "read", "write", or "admin", which includes both.
+   *
+   * @generated from field: repeated string permissions = 2;
+   */
+  permissions: string[];
+
+  /**
+   * The keys start with this. Empty: all keys.
+   *
+   * @generated from field: string key_prefix = 3;
+   */
+  keyPrefix: string;
+
+  /**
+   * True: only the calls in `methods`. False: all.
+   *
+   * @generated from field: bool only_methods = 4;
+   */
+  onlyMethods: boolean;
+
+  /**
+   * Names of calls, such as "Get".
+   *
+   * @generated from field: repeated string methods = 5;
+   */
+  methods: string[];
+};
+
+/**
+ * Describes the message prism.admin.v1.CallerGrant.
+ * Use `create(CallerGrantSchema)` to create a new message.
+ */
+export const CallerGrantSchema: GenMessage<CallerGrant> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 11);
+
+/**
+ * Who calls.
+ *
+ * @generated from message prism.admin.v1.GetCallerResponse
+ */
+export type GetCallerResponse = Message<"prism.admin.v1.GetCallerResponse"> & {
+  /**
+   * Whether callers are asked for credentials. False: everybody may do everything, and nothing else is
+   * set.
+   *
+   * @generated from field: bool auth_configured = 1;
+   */
+  authConfigured: boolean;
+
+  /**
+   * The caller's name in the log and in the audit log.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What it may do on the admin port besides data calls: "viewer", "operator" or "admin". Empty:
+   * nothing.
+   *
+   * @generated from field: string admin_role = 3;
+   */
+  adminRole: string;
+
+  /**
+   * What it may do with data: by its roles, and by the namespaces that name it. The first 1,000.
+   *
+   * @generated from field: repeated prism.admin.v1.CallerGrant grants = 4;
+   */
+  grants: CallerGrant[];
+};
+
+/**
+ * Describes the message prism.admin.v1.GetCallerResponse.
+ * Use `create(GetCallerResponseSchema)` to create a new message.
+ */
+export const GetCallerResponseSchema: GenMessage<GetCallerResponse> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 12);
+
+/**
+ * Asks what has been called.
+ *
+ * @generated from message prism.admin.v1.GetTrafficRequest
+ */
+export type GetTrafficRequest = Message<"prism.admin.v1.GetTrafficRequest"> & {
+  /**
+   * At most 1,000 names: tell of these alone, and of the methods that were called on them. Empty: tell
+   * of all.
+   *
+   * @generated from field: repeated string namespaces = 1;
+   */
+  namespaces: string[];
+};
+
+/**
+ * Describes the message prism.admin.v1.GetTrafficRequest.
+ * Use `create(GetTrafficRequestSchema)` to create a new message.
+ */
+export const GetTrafficRequestSchema: GenMessage<GetTrafficRequest> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 13);
+
+/**
+ * Calls on a namespace since the start.
+ *
+ * @generated from message prism.admin.v1.NamespaceTraffic
+ */
+export type NamespaceTraffic = Message<"prism.admin.v1.NamespaceTraffic"> & {
+  /**
+   * Its name. Empty: the calls that name no namespace, or none that is there. "other": the calls on
+   * namespaces that are not counted by themselves (metrics.max_namespaces of the configuration).
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Calls that are over, also those that failed.
+   *
+   * @generated from field: int64 calls = 2;
+   */
+  calls: bigint;
+
+  /**
+   * Those that failed, by their status codes as gRPC writes them, such as "NOT_FOUND".
+   *
+   * @generated from field: map<string, int64> failures = 3;
+   */
+  failures: { [key: string]: bigint };
+
+  /**
+   * Bytes of the bodies of requests, as they came.
+   *
+   * @generated from field: int64 request_bytes = 4;
+   */
+  requestBytes: bigint;
+
+  /**
+   * Bytes of the bodies of answers, as they were sent.
+   *
+   * @generated from field: int64 response_bytes = 5;
+   */
+  responseBytes: bigint;
+
+  /**
+   * Calls that run now.
+   *
+   * @generated from field: int64 calls_under_way = 6;
+   */
+  callsUnderWay: bigint;
+};
+
+/**
+ * Describes the message prism.admin.v1.NamespaceTraffic.
+ * Use `create(NamespaceTrafficSchema)` to create a new message.
+ */
+export const NamespaceTrafficSchema: GenMessage<NamespaceTraffic> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 14);
+
+/**
+ * Calls of a method since the start.
+ *
+ * @generated from message prism.admin.v1.MethodTraffic
+ */
+export type MethodTraffic = Message<"prism.admin.v1.MethodTraffic"> & {
+  /**
+   * Its full name, such as "prism.interfaces.keyvalue.KeyValueBasicInterface/Get".
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * Calls that are over, also those that failed.
+   *
+   * @generated from field: int64 calls = 2;
+   */
+  calls: bigint;
+
+  /**
+   * Those that failed, by their status codes as gRPC writes them, such as "NOT_FOUND".
+   *
+   * @generated from field: map<string, int64> failures = 3;
+   */
+  failures: { [key: string]: bigint };
+
+  /**
+   * Bytes of the bodies of requests, as they came.
+   *
+   * @generated from field: int64 request_bytes = 4;
+   */
+  requestBytes: bigint;
+
+  /**
+   * Bytes of the bodies of answers, as they were sent.
+   *
+   * @generated from field: int64 response_bytes = 5;
+   */
+  responseBytes: bigint;
+
+  /**
+   * Calls that run now.
+   *
+   * @generated from field: int64 calls_under_way = 6;
+   */
+  callsUnderWay: bigint;
+
+  /**
+   * How long all calls took together, in milliseconds.
+   *
+   * @generated from field: double duration_millis = 7;
+   */
+  durationMillis: number;
+
+  /**
+   * How many calls took so long: a number for each of duration_bounds_millis, which has the calls up
+   * to that bound and above the one before, and a last one for longer calls.
+   *
+   * @generated from field: repeated int64 duration_counts = 8;
+   */
+  durationCounts: bigint[];
+};
+
+/**
+ * Describes the message prism.admin.v1.MethodTraffic.
+ * Use `create(MethodTrafficSchema)` to create a new message.
+ */
+export const MethodTrafficSchema: GenMessage<MethodTraffic> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 15);
+
+/**
+ * The gateway's processes together.
+ *
+ * @generated from message prism.admin.v1.ProcessTraffic
+ */
+export type ProcessTraffic = Message<"prism.admin.v1.ProcessTraffic"> & {
+  /**
+   * Processor time of all threads since the start, in seconds.
+   *
+   * @generated from field: double cpu_seconds = 1;
+   */
+  cpuSeconds: number;
+
+  /**
+   * Memory, in bytes.
+   *
+   * @generated from field: int64 resident_bytes = 2;
+   */
+  residentBytes: bigint;
+
+  /**
+   * How late timers of the busiest process were since somebody last asked, in milliseconds: 99 of 100
+   * were not later. 0 when nobody has asked for the last minute.
+   *
+   * @generated from field: double event_loop_delay_p99_millis = 3;
+   */
+  eventLoopDelayP99Millis: number;
+
+  /**
+   * Open connections to the data port.
+   *
+   * @generated from field: int64 connections = 4;
+   */
+  connections: bigint;
+
+  /**
+   * Open connections to the admin port.
+   *
+   * @generated from field: int64 admin_connections = 5;
+   */
+  adminConnections: bigint;
+
+  /**
+   * How many processes there are.
+   *
+   * @generated from field: int32 processes = 6;
+   */
+  processes: number;
+};
+
+/**
+ * Describes the message prism.admin.v1.ProcessTraffic.
+ * Use `create(ProcessTrafficSchema)` to create a new message.
+ */
+export const ProcessTrafficSchema: GenMessage<ProcessTraffic> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 16);
+
+/**
+ * What has been called since the start. A count falls only when started_at_millis changes; one of a
+ * namespace also when the namespace is deleted.
+ *
+ * @generated from message prism.admin.v1.GetTrafficResponse
+ */
+export type GetTrafficResponse = Message<"prism.admin.v1.GetTrafficResponse"> & {
+  /**
+   * When it was counted, in milliseconds on a clock that nobody sets. Only differences mean anything.
+   *
+   * @generated from field: double read_at_millis = 1;
+   */
+  readAtMillis: number;
+
+  /**
+   * When the gateway started, in milliseconds since 1970. All counts begin there.
+   *
+   * @generated from field: int64 started_at_millis = 2;
+   */
+  startedAtMillis: bigint;
+
+  /**
+   * Those asked for that have been called; without any the 1,000 with most calls. In descending order
+   * of calls.
+   *
+   * @generated from field: repeated prism.admin.v1.NamespaceTraffic namespaces = 3;
+   */
+  namespaces: NamespaceTraffic[];
+
+  /**
+   * How many have been called, also those that are left out here.
+   *
+   * @generated from field: int32 namespace_count = 4;
+   */
+  namespaceCount: number;
+
+  /**
+   * The methods that have been called, in ascending order of names.
+   *
+   * @generated from field: repeated prism.admin.v1.MethodTraffic methods = 5;
+   */
+  methods: MethodTraffic[];
+
+  /**
+   * The upper bounds of duration_counts, in milliseconds.
+   *
+   * @generated from field: repeated double duration_bounds_millis = 6;
+   */
+  durationBoundsMillis: number[];
+
+  /**
+   * The gateway itself.
+   *
+   * @generated from field: prism.admin.v1.ProcessTraffic process = 7;
+   */
+  process?: ProcessTraffic | undefined;
+};
+
+/**
+ * Describes the message prism.admin.v1.GetTrafficResponse.
+ * Use `create(GetTrafficResponseSchema)` to create a new message.
+ */
+export const GetTrafficResponseSchema: GenMessage<GetTrafficResponse> = /*@__PURE__*/
+  messageDesc(file_prism_admin_v1_admin, 17);
+
+/**
  * Takes the gateway out of service.
  *
  * @generated from message prism.admin.v1.DrainRequest
@@ -436,7 +816,7 @@ export type DrainRequest = Message<"prism.admin.v1.DrainRequest"> & {
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema: GenMessage<DrainRequest> = /*@__PURE__*/
-  messageDesc(file_prism_admin_v1_admin, 10);
+  messageDesc(file_prism_admin_v1_admin, 18);
 
 /**
  * What is left.
@@ -457,7 +837,7 @@ export type DrainResponse = Message<"prism.admin.v1.DrainResponse"> & {
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
-  messageDesc(file_prism_admin_v1_admin, 11);
+  messageDesc(file_prism_admin_v1_admin, 19);
 
 /**
  * How a store is.
@@ -623,6 +1003,31 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof GetServerRequestSchema;
     output: typeof GetServerResponseSchema;
+  },
+  /**
+   * Tells who calls, as the gateway sees it, and what the caller may do. Everybody with valid
+   * credentials may ask.
+   *
+   * @generated from rpc prism.admin.v1.AdminService.GetCaller
+   */
+  getCaller: {
+    methodKind: "unary";
+    input: typeof GetCallerRequestSchema;
+    output: typeof GetCallerResponseSchema;
+  },
+  /**
+   * Tells what has been called since the start, on both ports: who asks twice has the rates between.
+   *
+   * INVALID_ARGUMENT: too many namespaces are asked for (INVALID_FIELD).
+   * UNIMPLEMENTED: calls are not counted, as metrics.enabled of the configuration says
+   *                (REQUEST_UNSUPPORTED).
+   *
+   * @generated from rpc prism.admin.v1.AdminService.GetTraffic
+   */
+  getTraffic: {
+    methodKind: "unary";
+    input: typeof GetTrafficRequestSchema;
+    output: typeof GetTrafficResponseSchema;
   },
   /**
    * Takes the gateway out of service, as SIGTERM does, and leaves the process and the admin port as
