@@ -28,6 +28,13 @@ export function problemOf(thrown: unknown): Problem {
   };
 }
 
+/** Whether the same call would fail again until somebody else signs in. */
+export function isDenial({ reason }: Problem): boolean {
+  return (
+    reason === "permission_denied" || reason === "credentials_missing" || reason === "credentials_invalid"
+  );
+}
+
 /** What to do about a problem, in a sentence; "" = the message says all. */
 export function adviceFor({ reason, code, isAnswer }: Problem): string {
   if (!isAnswer && code === Code.Unavailable) {
