@@ -47,10 +47,16 @@ export function kindOf(bytes: Uint8Array): ValueKind {
   return isJsonDocument(text) ? "json" : "text";
 }
 
+/** A longer text is believed by its beginning: to parse it would halt the page. */
+const MAX_PARSED_LENGTH = 1024 * 1024;
+
 /** An object or an array: a bare number or word is text to people. */
 function isJsonDocument(text: string): boolean {
   if (!/^\s*[[{]/.test(text)) {
     return false;
+  }
+  if (text.length > MAX_PARSED_LENGTH) {
+    return true;
   }
   try {
     JSON.parse(text);
@@ -72,6 +78,14 @@ export function visible(text: string): string {
     const code = char.codePointAt(0) ?? 0;
     return `\\u${code > 0xffff ? `{${code.toString(16)}}` : code.toString(16).padStart(4, "0")}`;
   });
+}
+
+/** Text of many lines in which everything is seen. */
+export function visibleLines(text: string): string {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.split("\t").map(visible).join("\t"))
+    .join("\n");
 }
 
 /** Two hexadecimal digits for each byte, sixteen bytes a line. */

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { Choice } from "./choice.tsx";
 import { tell } from "./toasts.tsx";
 
 /** Puts text on the clipboard and says so. Where the browser forbids that, it says what to do. */
@@ -31,7 +32,11 @@ export interface Snippets {
   readonly typescript: string;
 }
 
-const WAYS = { curl: "curl", cli: "Command line", typescript: "TypeScript" } as const;
+const WAYS = [
+  ["curl", "curl"],
+  ["cli", "Command line"],
+  ["typescript", "TypeScript"],
+] as const;
 
 /** Shows what is on the page as a command or code, to copy. */
 export function CopyAs({ snippets }: { readonly snippets: Snippets }) {
@@ -39,13 +44,7 @@ export function CopyAs({ snippets }: { readonly snippets: Snippets }) {
   return (
     <details class="copy-as">
       <summary>Copy as …</summary>
-      <fieldset class="tabs" aria-label="Copy as">
-        {(Object.keys(WAYS) as (keyof Snippets)[]).map((name) => (
-          <button key={name} type="button" aria-pressed={way === name} onClick={() => setWay(name)}>
-            {WAYS[name]}
-          </button>
-        ))}
-      </fieldset>
+      <Choice label="Copy as" names={WAYS} chosen={way} onChoose={setWay} />
       <CopyText text={snippets[way]} />
     </details>
   );
