@@ -17,7 +17,7 @@ const SLOW = [
   "tests/protocol/{browser,interop,interop-tools}.test.ts",
   // Whole processes that are started and killed, and a disk that is full.
   "tests/documents/documents.test.ts",
-  "tests/{away,backup,copies,commit-crash,crash,deploy,examples,namespaces,shutdown,systemd,workers}.test.ts",
+  "tests/{away,backup,console-snippets,copies,commit-crash,crash,deploy,examples,namespaces,shutdown,systemd,workers}.test.ts",
   "client/node.test.ts",
   "server/{log,main}.test.ts",
   "server/command/*.test.ts",

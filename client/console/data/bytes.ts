@@ -70,7 +70,7 @@ function isJsonDocument(text: string): boolean {
  * Control characters, and the marks that turn the direction of text or have no width: they would
  * hide what is there. https://www.unicode.org/reports/tr9/ has the marks.
  */
-const HIDDEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+export const HIDDEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /** One line of text in which everything is seen: `a\u202Eb`. */
 export function visible(text: string): string {

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Snippets } from "../data/snippets.ts";
 import { Choice } from "./choice.tsx";
 import { tell } from "./toasts.tsx";
 
@@ -23,13 +24,6 @@ export function CopyText({ text }: { readonly text: string }) {
       </button>
     </div>
   );
-}
-
-/** One thing to do, in the three ways in which a program or a person does it. */
-export interface Snippets {
-  readonly curl: string;
-  readonly cli: string;
-  readonly typescript: string;
 }
 
 const WAYS = [
