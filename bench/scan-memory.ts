@@ -8,34 +8,18 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ScanRequestSchema } from "../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
-import { createCall } from "../server/backend/contract.ts";
-import { createBackend } from "../server/backend/factory.ts";
 import { type BackendConfig, backendSchema } from "../server/backend/rooms.ts";
+import { fillStore } from "../tests/helpers/fill.ts";
 import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
 import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { report, writeReport } from "./harness/report.ts";
 
 const ENTRIES = 1_000_000;
 const VALUE = Buffer.alloc(100, "v");
-const CALL = createCall();
 /** The reader takes this much, then rests. */
 const BURST_BYTES = 2 * 1024 * 1024;
 const REST_MS = 250;
 const SCAN = "/prism.interfaces.keyvalue.KeyValueScanInterface/Scan";
-
-async function fill(config: BackendConfig): Promise<void> {
-  const backend = await createBackend(config);
-  await backend.open();
-  for (let i = 0; i < ENTRIES; i += 10_000) {
-    const entries = Array.from({ length: 10_000 }, (_, j) => ({
-      key: `key:${String(i + j).padStart(9, "0")}`,
-      value: VALUE,
-      ttlMs: 0,
-    }));
-    await backend.entries?.set("default", entries, CALL);
-  }
-  await backend.close();
-}
 
 /** Scans over gRPC with HTTP/2's own flow control. Answers the bytes received. `limit` 0 = all. */
 async function scan(address: string, limit: number, restMs: number): Promise<number> {
@@ -93,7 +77,7 @@ async function watched(pid: number, address: string, limit: number) {
 
 /** Fills the store and scans it over the wire. */
 async function ask(config: BackendConfig): Promise<void> {
-  await fill(config);
+  await fillStore(config, ENTRIES, (i) => [`key:${String(i).padStart(9, "0")}`, VALUE]);
   await using folder = await temporaryFolder();
   const file = join(folder.path, "prism.yaml");
   await writeFile(file, JSON.stringify({ database: config }));
