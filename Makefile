@@ -47,8 +47,8 @@ test-paths: $(INSTALLED) ## the protocol tests on node:http2, and with every cal
 test-build: $(INSTALLED) ## that what `make build` makes runs
 	$(WITH_NODE) PRISM_TEST_BUILD=1 vitest run tests/build.test.ts
 
-test-deploy: ## the files in deploy/ and the Dockerfile, with the tools of those that run them; needs Go and Python
-	@sh .ci/test-deploy
+test-deploy: ## the files in deploy/ and the Dockerfile, with the tools of those that run them; needs Go and Python; ARGS=--installed-helm compiles no helm
+	@sh .ci/test-deploy $(ARGS)
 
 test-image: $(INSTALLED) ## that the image builds and runs; needs root, buildah, podman, runc and mmdebstrap
 	@$(WITH_NODE) sh .ci/test-image
