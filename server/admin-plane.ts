@@ -4,6 +4,7 @@ import type { Audit } from "./calls/audit.ts";
 import type { Authenticator } from "./calls/policies/auth.ts";
 import type { Config } from "./config/config.ts";
 import { createConfigRoute } from "./config-route.ts";
+import { addConsoleRoutes, CONSOLE_PATHS, findConsole } from "./console-route.ts";
 import { addHealthRoutes, type HealthSources } from "./health-route.ts";
 import type { MetricSources } from "./metrics/exposition.ts";
 import { createMetricsRoute } from "./metrics-route.ts";
@@ -42,6 +43,7 @@ export interface AdminPlaneOptions extends Omit<PlaneOptions, "groups" | "addRou
 /** The paths of all plain routes. */
 export const ADMIN_PATHS: readonly string[] = [
   ...OPEN_ROUTES,
+  ...CONSOLE_PATHS,
   "/metrics",
   "/config",
   "/openapi.json",
@@ -84,6 +86,9 @@ export function createAdminPlane({
     async addRoutes(plane, failures, addPlain) {
       // They run within the policies.
       addPlain(NAMESPACE_ROUTES);
+      if (data !== undefined) {
+        addConsoleRoutes(plane, findConsole);
+      }
       // In a context of their own, so that the hooks are on these routes and on nothing else.
       await plane.register(async (app) => {
         app.addHook("onRoute", ({ url }) => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type CallCounts, countCalls, sumOfCounts } from "./call-counts.ts";
 import { CallMeter } from "./call-meter.ts";
 
-/** A meter on which each namespace has had so many calls of each method, all of 3 ms and 10 bytes. */
+/** A meter of namespaces with so many calls of each method, all of 3 ms and 10 bytes. */
 function meterWith(calls: Readonly<Record<string, readonly number[]>>): CallMeter {
   const meter = new CallMeter((said) => said, 100_000);
   for (const [name, ofMethods] of Object.entries(calls)) {

@@ -76,8 +76,8 @@ export function sumOfCounts(counts: readonly CallCounts[]): CallSums {
 }
 
 /**
- * Adds each method of a namespace to those of `sums`. Answers the calls that are over; `undefined` =
- * nothing was called.
+ * Adds each method of a namespace to those of `sums`. Answers the calls that are over; `undefined`
+ * = nothing was called.
  */
 function addMethods({ methods }: NamespaceSeries, sums: (CallSeries | undefined)[]): number | undefined {
   let calls: number | undefined;

@@ -29,7 +29,7 @@ export async function answerForCache(
   header.set("etag", etag);
   header.set("cache-control", cacheTtlSeconds > 0 ? `private, max-age=${cacheTtlSeconds}` : "private");
   header.append("vary", "Accept-Encoding, Authorization");
-  if (!hasIt(request.header.get("if-none-match"), etag)) {
+  if (!hasIt(request.header.get("if-none-match") ?? undefined, etag)) {
     return { ...response, header, body: createAsyncIterable([body]) };
   }
   for (const name of BODY_FIELDS) {
@@ -38,8 +38,11 @@ export async function answerForCache(
   return { status: 304, header };
 }
 
-/** RFC 9110 section 13.1.2: `*`, or a list in which this one is, weak or not. */
-function hasIt(ifNoneMatch: string | null, etag: string): boolean {
+/**
+ * Whether a caller has the answer with this ETag. RFC 9110 section 13.1.2: `*`, or a list in which
+ * this one is, weak or not.
+ */
+export function hasIt(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = ifNoneMatch?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
   return tags.includes(etag) || ifNoneMatch?.trim() === "*";
 }
