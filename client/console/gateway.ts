@@ -38,8 +38,12 @@ export const isSignedIn = () => credentials.value !== undefined;
 /** Grows when everything that is shown should be read again: after a sign-in, or an absence. */
 export const freshness = signal(0);
 
-/** Signs in with an API key or token. The next calls tell whether it is one. */
-export function signIn(key: string): void {
+/**
+ * Signs in with an API key or token, if the gateway knows it: rejects with what the gateway says
+ * otherwise, and then nothing has changed.
+ */
+export async function signIn(key: string): Promise<void> {
+  await gateway.admin.getCaller({}, { headers: { authorization: `Bearer ${key}` }, timeoutMs: TIMEOUT_MS });
   sessionStorage.setItem(KEY, key);
   batch(() => {
     credentials.value = key;
@@ -60,26 +64,41 @@ export function signOut(): void {
 /** Notes what every answer tells of the gateway. */
 const observe: Interceptor = (next) => async (request) => {
   const sent = credentials.peek();
-  if (sent !== undefined) {
+  if (sent !== undefined && !request.header.has("authorization")) {
     request.header.set("authorization", `Bearer ${sent}`);
   }
   try {
     const answer = await next(request);
     isAway.value = false;
-    return answer;
+    return answer.stream ? { ...answer, message: observed(answer.message, sent) } : answer;
   } catch (thrown) {
-    const { code, isAnswer } = problemOf(thrown);
-    if (code === Code.Unauthenticated && sent === credentials.peek()) {
-      needsSignIn.value = true;
-    }
-    if (isAnswer) {
-      isAway.value = false;
-    } else if (code === Code.Unavailable) {
-      lookUntilBack();
-    }
+    observeFailure(thrown, sent);
     throw thrown;
   }
 };
+
+/** A stream fails while it is read. */
+async function* observed<T>(messages: AsyncIterable<T>, sent: string | undefined): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (thrown) {
+    observeFailure(thrown, sent);
+    throw thrown;
+  }
+}
+
+/** `sent` = the credentials of the call that failed. */
+function observeFailure(thrown: unknown, sent: string | undefined): void {
+  const { code, isAnswer } = problemOf(thrown);
+  if (code === Code.Unauthenticated && sent === credentials.peek()) {
+    needsSignIn.value = true;
+  }
+  if (isAnswer) {
+    isAway.value = false;
+  } else if (code === Code.Unavailable) {
+    lookUntilBack();
+  }
+}
 
 const transport = createFetchTransport(location.origin, [observe]);
 

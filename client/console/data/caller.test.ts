@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { type Caller, grantedNames, mayManage, mayUse } from "./caller.ts";
 
-const nobodyAsked: Caller = { authConfigured: false, adminRole: "", grants: [] };
+const nobodyAsked: Caller = { authConfigured: false, name: "", adminRole: "", grants: [] };
 
 function known(adminRole: string, ...grants: Caller["grants"]): Caller {
-  return { authConfigured: true, adminRole, grants };
+  return { authConfigured: true, name: "me", adminRole, grants };
 }
 
 test("where nobody is asked, everybody may do everything", () => {

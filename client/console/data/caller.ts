@@ -2,6 +2,8 @@
 export interface Caller {
   /** False: everybody may do everything. */
   readonly authConfigured: boolean;
+  /** Its name in the log; "" where nobody is asked. */
+  readonly name: string;
   /** `viewer`, `operator` or `admin`; "" = none. */
   readonly adminRole: string;
   readonly grants: readonly CallerGrant[];
