@@ -1,0 +1,17 @@
+/** A line for a terminal that stores an entry, and works as it is. */
+export function curlOfFirstEntry({
+  dataUrl,
+  namespace,
+  asksWhoCalls,
+}: {
+  /** `http://HOST:PORT` of the data port. */
+  readonly dataUrl: string;
+  readonly namespace: string;
+  /** Whether the gateway wants to know who calls. */
+  readonly asksWhoCalls: boolean;
+}): string {
+  const named = namespace === "default" ? "" : `"namespace":"${namespace}",`;
+  const key = asksWhoCalls ? ` \\\n  -H "Authorization: Bearer $PRISM_TOKEN"` : "";
+  return `curl ${dataUrl}/prism.interfaces.keyvalue.KeyValueBasicInterface/Set${key} \\
+  -H 'Content-Type: application/json' -d '{${named}"key":"hello","value":"${btoa("world")}"}'`;
+}
