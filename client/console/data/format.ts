@@ -50,3 +50,11 @@ export function formatDuration(ms: number): string {
   }
   return parts.filter((part, i) => i === 0 || !part.startsWith("0 ")).join(" ");
 }
+
+/** Swedes write times as ISO 8601 does. */
+const TIME = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "medium" });
+
+/** A moment in the time zone of who looks, as `2026-11-27 16:05:09`. `ms` is since 1970. */
+export function formatTime(ms: number): string {
+  return TIME.format(ms);
+}
