@@ -1,4 +1,6 @@
+import { Code } from "@connectrpc/connect";
 import type { ComponentChildren } from "preact";
+import { whoLooks } from "./caller.ts";
 import { isAway, isSignedIn, needsSignIn, signOut } from "./gateway.ts";
 import icon from "./icon.svg";
 import { Questions } from "./parts/dialog.tsx";
@@ -42,11 +44,7 @@ export function App() {
             </a>
           ))}
         </nav>
-        {isSignedIn() && (
-          <button type="button" onClick={signOut}>
-            Sign out
-          </button>
-        )}
+        <Who />
         <Help />
       </header>
       {isAway.value && (
@@ -61,6 +59,32 @@ export function App() {
       <Questions />
       <Toasts />
     </>
+  );
+}
+
+/** Who looks, and how to be somebody else. Nothing where nobody is asked. */
+function Who() {
+  const { value, problem } = whoLooks();
+  if (isSignedIn()) {
+    return (
+      <button type="button" title={value?.name} onClick={signOut}>
+        Sign out
+      </button>
+    );
+  }
+  if (problem?.code !== Code.Unauthenticated) {
+    return null;
+  }
+  return (
+    <button
+      type="button"
+      class="main"
+      onClick={() => {
+        needsSignIn.value = true;
+      }}
+    >
+      Sign in
+    </button>
   );
 }
 

@@ -5,16 +5,19 @@ import { CopyText } from "./copy.tsx";
 /** Says what failed, where it failed. */
 export function ProblemNote({
   problem,
+  hasAdvice = true,
   onRetry,
 }: {
   readonly problem: Problem | undefined;
+  /** False where the advice is what who looks does already. */
+  readonly hasAdvice?: boolean;
   /** Absent = trying again is no use. */
   readonly onRetry?: () => void;
 }) {
   if (problem === undefined) {
     return null;
   }
-  const advice = adviceFor(problem);
+  const advice = hasAdvice ? adviceFor(problem) : "";
   return (
     <div class="note problem" role="alert">
       <p>{problem.message}</p>

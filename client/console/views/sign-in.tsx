@@ -1,8 +1,11 @@
 import { isSignedIn, needsSignIn, signIn } from "../gateway.ts";
+import { useAction } from "../load.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { ProblemNote } from "../parts/notes.tsx";
 
 /** Asks who looks. What is on the page stays behind it. */
 export function SignIn() {
+  const check = useAction(signIn);
   return (
     <Dialog
       title="Sign in"
@@ -13,7 +16,12 @@ export function SignIn() {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          signIn(String(new FormData(event.currentTarget).get("key")).trim());
+          const form = event.currentTarget;
+          void check.run(String(new FormData(form).get("key")).trim()).then((isKnown) => {
+            if (!isKnown) {
+              form.querySelector("input")?.select();
+            }
+          });
         }}
       >
         <p>
@@ -27,9 +35,10 @@ export function SignIn() {
           <input name="key" type="password" autocomplete="current-password" required />
         </label>
         <p class="quiet">It is kept until this tab is closed, and sent to this gateway only.</p>
+        <ProblemNote problem={check.problem} hasAdvice={false} />
         <div class="buttons">
-          <button type="submit" class="main">
-            Sign in
+          <button type="submit" class="main" disabled={check.isRunning}>
+            {check.isRunning ? "Asking the gateway …" : "Sign in"}
           </button>
         </div>
       </form>
