@@ -4,7 +4,7 @@ import { AdminService } from "../../gen/prism/admin/v1/admin_pb.ts";
 import { NamespaceService } from "../../gen/prism/control/v1/namespace_pb.ts";
 import { createFetchTransport } from "../fetch.ts";
 import { PrismClient } from "../web.ts";
-import { problemOf } from "./problem.ts";
+import { isAbsence, problemOf } from "./problem.ts";
 
 /** The ways to the gateway that serves the page. */
 export interface Gateway {
@@ -89,13 +89,13 @@ async function* observed<T>(messages: AsyncIterable<T>, sent: string | undefined
 
 /** `sent` = the credentials of the call that failed. */
 function observeFailure(thrown: unknown, sent: string | undefined): void {
-  const { code, isAnswer } = problemOf(thrown);
-  if (code === Code.Unauthenticated && sent === credentials.peek()) {
+  const problem = problemOf(thrown);
+  if (problem.code === Code.Unauthenticated && sent === credentials.peek()) {
     needsSignIn.value = true;
   }
-  if (isAnswer) {
+  if (problem.isAnswer) {
     isAway.value = false;
-  } else if (code === Code.Unavailable) {
+  } else if (isAbsence(problem)) {
     lookUntilBack();
   }
 }

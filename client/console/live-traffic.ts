@@ -1,7 +1,7 @@
 import { effect, signal } from "@preact/signals";
 import { createTrafficHistory, type TrafficHistory } from "./data/traffic.ts";
 import { freshness, gateway } from "./gateway.ts";
-import { isDenial, type Problem, problemOf } from "./problem.ts";
+import { isAbsence, isDenial, type Problem, problemOf } from "./problem.ts";
 import { isVisible } from "./visible.ts";
 
 /** How often the gateway's counts are read. */
@@ -14,7 +14,7 @@ export interface Traffic {
   readonly history: TrafficHistory;
   /** Grows with each reading. */
   readonly readings: number;
-  /** Why there is no newer reading. */
+  /** Why there is no newer reading; `undefined` also while the gateway is away. */
   readonly problem: Problem | undefined;
 }
 
@@ -53,7 +53,7 @@ async function readAlways(stopped: AbortSignal): Promise<void> {
         return;
       }
       const problem = problemOf(thrown);
-      traffic.value = { history, readings, problem };
+      traffic.value = { history, readings, problem: isAbsence(problem) ? undefined : problem };
       if (isDenial(problem) || problem.reason === "request_unsupported") {
         return;
       }

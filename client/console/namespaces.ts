@@ -1,7 +1,7 @@
 import { effect, signal } from "@preact/signals";
 import { createNamespaceReader, type NamespaceTable } from "./data/namespaces.ts";
 import { freshness, gateway } from "./gateway.ts";
-import { isDenial, type Problem, problemOf } from "./problem.ts";
+import { isAbsence, isDenial, type Problem, problemOf } from "./problem.ts";
 import { isVisible } from "./visible.ts";
 
 /** Changes that come at once are shown together. */
@@ -11,7 +11,7 @@ const AGAIN_MS = 1000;
 
 /** The namespaces of the gateway as they are now. */
 export interface LiveNamespaces extends NamespaceTable {
-  /** Why they are not followed now. */
+  /** Why they are not followed now; `undefined` also while the gateway is away. */
   readonly problem: Problem | undefined;
 }
 
@@ -57,7 +57,7 @@ async function follow(stopped: AbortSignal): Promise<void> {
       if (isDenial(problem)) {
         reader = createNamespaceReader();
       }
-      namespaces.value = { ...reader.table, problem };
+      namespaces.value = { ...reader.table, problem: isAbsence(problem) ? undefined : problem };
       if (isDenial(problem)) {
         return;
       }

@@ -14,6 +14,12 @@ export interface Problem {
 
 /** What a failed call tells. */
 export function problemOf(thrown: unknown): Problem {
+  const problem = toldBy(thrown);
+  // What browsers and the client say then is for programmers of other pages.
+  return isAbsence(problem) ? { ...problem, message: "The gateway did not answer." } : problem;
+}
+
+function toldBy(thrown: unknown): Problem {
   if (thrown instanceof PrismError) {
     const { code, reason, requestId, message } = thrown;
     return { code, reason, message, isAnswer: requestId !== undefined || reason !== "unspecified" };
@@ -28,6 +34,11 @@ export function problemOf(thrown: unknown): Problem {
   };
 }
 
+/** Whether the gateway is away. The page says so at its top. */
+export function isAbsence({ isAnswer, code }: Problem): boolean {
+  return !isAnswer && code === Code.Unavailable;
+}
+
 /** Whether the same call would fail again until somebody else signs in. */
 export function isDenial({ reason }: Problem): boolean {
   return (
@@ -36,11 +47,11 @@ export function isDenial({ reason }: Problem): boolean {
 }
 
 /** What to do about a problem, in a sentence; "" = the message says all. */
-export function adviceFor({ reason, code, isAnswer }: Problem): string {
-  if (!isAnswer && code === Code.Unavailable) {
-    return "The gateway does not answer. The page tries again by itself.";
+export function adviceFor(problem: Problem): string {
+  if (isAbsence(problem)) {
+    return "Try again when it is back. What you typed is kept.";
   }
-  switch (reason) {
+  switch (problem.reason) {
     case "credentials_missing":
     case "credentials_invalid":
       return "Sign in, then try again. What you typed is kept.";

@@ -43,11 +43,11 @@ export function About({ namespace: name }: NamespacePart) {
         <h2 id="about-access">Who may use it</h2>
         <Access access={namespace.accessControl} />
       </section>
+      <DeleteNamespace namespace={namespace} />
       <section class="card" aria-labelledby="about-calls">
         <h2 id="about-calls">What works in it</h2>
         <Capabilities namespace={namespace} />
       </section>
-      <DeleteNamespace namespace={namespace} />
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { hrefOf } from "../route.ts";
 import { dataUrl } from "../server.ts";
 import { isVisible } from "../visible.ts";
 
-const LOOK_MS = 5000;
+const LOOK_MS = 10_000;
 
 /** Says how to store the first entry, and looks now and then whether somebody did. */
 export function FirstEntry({

@@ -116,8 +116,14 @@ function Table({ rows, order, setOrder, counts, countAgain, traffic }: TableProp
             <th>State</th>
             <th class="number">
               Entries{" "}
-              <button type="button" class="again" title={countedWhen(oldest)} onClick={countAgain}>
-                Count again
+              <button
+                type="button"
+                class="again"
+                aria-label="Count again"
+                title={`Count again. ${countedWhen(oldest)}`}
+                onClick={countAgain}
+              >
+                ↻
               </button>
             </th>
             <Head {...heads} by="calls" class="number">

@@ -26,7 +26,7 @@ export function Figures() {
   const isCounted = problem?.reason !== "request_unsupported";
   return (
     <>
-      <div class="cards">
+      <div class="cards figures">
         <Serving />
         {isCounted && (
           <>
@@ -37,7 +37,7 @@ export function Figures() {
               <Sparkline values={total.failures} points={points} />
             </Figure>
             <Figure
-              name="99 of 100 calls within"
+              name="99% answered within"
               figure={p99Ms === undefined ? "–" : formatDuration(p99Ms)}
               note="in the last minute"
             />
