@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** Rows above and below the window that are drawn too, so that scrolling shows no gaps. */
 const SPARE_ROWS = 8;
@@ -32,6 +32,7 @@ export interface RowsProps {
  */
 export function Rows({ label, count, rowHeightPx, current, onCurrent, onOpen, onSeen, children }: RowsProps) {
   const box = useRef<HTMLDivElement>(null);
+  const id = useId();
   const [scrollPx, setScrollPx] = useState(0);
   const [windowPx, setWindowPx] = useState(600);
   const fullPx = count * rowHeightPx;
@@ -95,17 +96,18 @@ export function Rows({ label, count, rowHeightPx, current, onCurrent, onOpen, on
   for (let index = from; index < to; index++) {
     rows.push(
       // biome-ignore lint/a11y/useKeyWithClickEvents: the list has the keyboard
+      // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus, and it outlives the row
       <div
         key={index}
-        id={`${label}-${index}`}
+        id={`${id}-${index}`}
         class="row"
         role="option"
-        tabIndex={-1}
         aria-selected={index === current}
         aria-posinset={index + 1}
         aria-setsize={count}
         style={{ height: `${rowHeightPx}px`, transform: `translateY(${index * rowHeightPx + shiftPx}px)` }}
         onClick={() => {
+          box.current?.focus({ preventScroll: true });
           onCurrent(index);
           onOpen(index);
         }}
@@ -120,7 +122,7 @@ export function Rows({ label, count, rowHeightPx, current, onCurrent, onOpen, on
       class="rows"
       role="listbox"
       aria-label={label}
-      aria-activedescendant={current >= from && current < to ? `${label}-${current}` : undefined}
+      aria-activedescendant={current >= from && current < to ? `${id}-${current}` : undefined}
       tabIndex={0}
       onScroll={(event) => setScrollPx(event.currentTarget.scrollTop)}
       onKeyDown={move}

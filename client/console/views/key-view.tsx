@@ -1,0 +1,257 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { mayUseNamespace, whoLooks } from "../caller.ts";
+import { visible } from "../data/bytes.ts";
+import { formatBytes, formatCount } from "../data/format.ts";
+import { deleteEntry, readEntry, type SeenEntry, saveEntry, ttlToKeep } from "../data/key-write.ts";
+import { snippetsOf } from "../data/snippets.ts";
+import { gateway } from "../gateway.ts";
+import { useAction, useLoad } from "../load.ts";
+import { CopyAs, copy } from "../parts/copy.tsx";
+import { ProblemNote, Waiting } from "../parts/notes.tsx";
+import { tell } from "../parts/toasts.tsx";
+import { download, ValueView } from "../parts/value-view.tsx";
+import { problemOf } from "../problem.ts";
+import { dataUrl } from "../server.ts";
+import { useShortcuts } from "../shortcuts.ts";
+import { KeyEdit } from "./key-edit.tsx";
+import { ChangeExpiry, expiryOf, useLeftMs } from "./key-expiry.tsx";
+import { KeyNew } from "./key-new.tsx";
+
+/** What the view of a key needs. */
+export interface KeyViewProps {
+  readonly namespace: string;
+  readonly name: string;
+  /** Called after a key was made (1) or deleted (-1). */
+  readonly onCount: (key: string, by: 1 | -1) => void;
+  readonly onClose: () => void;
+}
+
+/** A key: its value, when it expires, and what can be done with it. */
+export function KeyView({ namespace, name, onCount, onClose }: KeyViewProps) {
+  const { keyvalue } = gateway.data.namespace(namespace);
+  const loaded = useLoad(
+    async (signal) => ({ entry: await readEntry(keyvalue, name, signal) }),
+    [namespace, name],
+  );
+  /** What who looks wrote since it was read. */
+  const [written, setWritten] = useState<{ readonly entry: SeenEntry | undefined } | undefined>(undefined);
+  useEffect(() => setWritten(undefined), [loaded.value]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  const known = written ?? loaded.value;
+  return (
+    <>
+      <div class="key-head">
+        <button type="button" class="back" onClick={onClose}>
+          ← Keys
+        </button>
+        <h2 ref={heading} class="mono" tabIndex={-1}>
+          {visible(name)}
+        </h2>
+        <button type="button" onClick={() => copy(name, "The key is copied")}>
+          Copy key
+        </button>
+      </div>
+      <ProblemNote problem={loaded.problem} onRetry={loaded.reload} />
+      {known === undefined ? (
+        loaded.isLoading && <Waiting what="the value" />
+      ) : (
+        <Known
+          namespace={namespace}
+          name={name}
+          entry={known.entry}
+          onEntry={(entry) => setWritten({ entry })}
+          onReload={loaded.reload}
+          onCount={onCount}
+          onClose={onClose}
+        />
+      )}
+    </>
+  );
+}
+
+interface KnownProps extends KeyViewProps {
+  readonly entry: SeenEntry | undefined;
+  readonly onEntry: (entry: SeenEntry | undefined) => void;
+  readonly onReload: () => void;
+}
+
+/** What is there, or that nothing is. An edit goes on whatever is read meanwhile. */
+function Known(props: KnownProps) {
+  const { namespace, name, entry, onEntry, onCount, onClose } = props;
+  const [edited, setEdited] = useState<SeenEntry | undefined>(undefined);
+  const [isSetAgain, setAgain] = useState(false);
+  const left = useLeftMs(entry);
+  const mayWrite = mayUseNamespace(namespace, "write");
+  if (edited !== undefined) {
+    return (
+      <KeyEdit
+        namespace={namespace}
+        name={name}
+        base={edited}
+        onDone={(now) => {
+          setEdited(undefined);
+          onEntry(now);
+        }}
+      />
+    );
+  }
+  if (isSetAgain) {
+    return (
+      <KeyNew
+        namespace={namespace}
+        start={name}
+        value={entry?.value}
+        onClose={() => setAgain(false)}
+        onMade={(key) => {
+          setAgain(false);
+          onCount(key, 1);
+          props.onReload();
+        }}
+      />
+    );
+  }
+  if (entry === undefined || left === 0) {
+    return (
+      <>
+        <div class="note" role="status">
+          <p>
+            {entry === undefined
+              ? "There is no such key. It was deleted, has expired, or never was."
+              : "This key has expired."}
+          </p>
+          {mayWrite && (
+            <button type="button" onClick={() => setAgain(true)}>
+              {entry === undefined ? "Make it" : "Set it again"}
+            </button>
+          )}
+        </div>
+        {entry !== undefined && <ValueView bytes={entry.value} />}
+      </>
+    );
+  }
+  return (
+    <Shown
+      {...{ namespace, name, entry, left, mayWrite, onEntry, onCount, onClose }}
+      onEdit={() => setEdited(entry)}
+    />
+  );
+}
+
+interface ShownProps extends Omit<KnownProps, "entry" | "onReload"> {
+  readonly entry: SeenEntry;
+  readonly left: number | undefined;
+  readonly mayWrite: boolean;
+  readonly onEdit: () => void;
+}
+
+function Shown({ namespace, name, entry, left, mayWrite, onEntry, onCount, onClose, onEdit }: ShownProps) {
+  const { keyvalue } = gateway.data.namespace(namespace);
+  const [changesExpiry, setChangesExpiry] = useState(false);
+  const [wasChanged, setChanged] = useState(false);
+  const deleting = useAction(async () => {
+    const outcome = await deleteEntry(keyvalue, name, entry);
+    if (outcome.kind === "conflict") {
+      setChanged(true);
+      onEntry(outcome.theirs);
+      return;
+    }
+    onCount(name, -1);
+    tell(`Deleted ${visible(name).slice(0, 40)}`, () => void putBack(namespace, name, entry, onCount));
+    onClose();
+  });
+  const remove = () => void deleting.run();
+  useShortcuts(
+    mayWrite
+      ? [
+          { key: "e", does: "Edit the value", act: onEdit },
+          { key: "Delete", does: "Delete the key", act: remove },
+          { key: "Escape", does: "Back to the list", act: onClose },
+        ]
+      : [{ key: "Escape", does: "Back to the list", act: onClose }],
+  );
+  return (
+    <>
+      <p class="key-facts quiet">
+        <span>{formatBytes(entry.value.length)}</span>
+        <span>version {formatCount(entry.version)}</span>
+        <span class={left !== undefined && left < 10_000 ? "warn" : ""}>{expiryOf(left)}</span>
+        {mayWrite && !changesExpiry && (
+          <button type="button" onClick={() => setChangesExpiry(true)}>
+            Change expiry
+          </button>
+        )}
+      </p>
+      {changesExpiry && (
+        <ChangeExpiry
+          left={left}
+          onClose={() => setChangesExpiry(false)}
+          change={async (ttlSeconds) => {
+            await (ttlSeconds === undefined ? keyvalue.persist(name) : keyvalue.expire(name, ttlSeconds));
+            onEntry(await readEntry(keyvalue, name));
+          }}
+        />
+      )}
+      {wasChanged && (
+        <p class="note" role="alert">
+          It was not deleted: somebody changed it meanwhile. This is the new value; delete it again if it is
+          to go.
+        </p>
+      )}
+      <ValueView bytes={entry.value} />
+      <ProblemNote problem={deleting.problem} />
+      <div class="buttons">
+        <button type="button" onClick={() => download(entry.value, name)}>
+          Download
+        </button>
+        {mayWrite && (
+          <>
+            <button type="button" class="danger" disabled={deleting.isRunning} onClick={remove}>
+              Delete
+            </button>
+            <button type="button" class="main" onClick={onEdit}>
+              Edit
+            </button>
+          </>
+        )}
+      </div>
+      <CopyAs
+        snippets={snippetsOf(
+          { kind: "key", key: name },
+          {
+            dataUrl: dataUrl(),
+            adminUrl: location.origin,
+            namespace,
+            asksWhoCalls: whoLooks().value?.authConfigured ?? false,
+          },
+        )}
+      />
+    </>
+  );
+}
+
+/** Takes a delete back. If that fails, it can be tried again. */
+async function putBack(
+  namespace: string,
+  name: string,
+  entry: SeenEntry,
+  onCount: KeyViewProps["onCount"],
+): Promise<void> {
+  const shown = visible(name).slice(0, 40);
+  try {
+    const { keyvalue } = gateway.data.namespace(namespace);
+    const ttlSeconds = ttlToKeep(entry, performance.now());
+    const outcome = await saveEntry(keyvalue, name, undefined, entry.value, ttlSeconds);
+    if (outcome.kind === "conflict") {
+      tell(`${shown} is not put back: somebody has made it anew`);
+      return;
+    }
+    onCount(name, 1);
+    tell(`${shown} is there again`);
+  } catch (thrown) {
+    tell(
+      `${shown} is not put back: ${problemOf(thrown).message}`,
+      () => void putBack(namespace, name, entry, onCount),
+    );
+  }
+}
