@@ -107,11 +107,9 @@ if (canStartPostgres()) {
   writeFileSync(file, JSON.stringify({ database: { type: "postgres", url: postgres.url } }));
   await using first = await spawnServer(["--config", file]);
   await using second = await spawnServer(["--config", file]);
-  const ready = first.lines.find((line) => line.includes('"msg":"ready"')) ?? "";
-  const admin = `http://${JSON.parse(ready).admin_listen}`;
   const times: number[] = [];
   for (let i = 0; i < SHARED; i++) {
-    times.push(await servedAfterMs(admin, `http://${second.address}`, `shared-${i}`));
+    times.push(await servedAfterMs(first.adminUrl, `http://${second.address}`, `shared-${i}`));
   }
   const sorted = times.toSorted((a, b) => a - b).map(Math.round);
   const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];

@@ -47,8 +47,7 @@ async function expectWritten({ address }: ServerProcess): Promise<void> {
 
 /** Makes a namespace at run time. */
 async function makeNamespace(server: ServerProcess): Promise<void> {
-  const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
-  const made = await fetch(`http://${admin}/namespaces`, {
+  const made = await fetch(`${server.adminUrl}/namespaces`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: '{"name": "orders", "backend": "database"}',

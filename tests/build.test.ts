@@ -148,8 +148,7 @@ describe("what `make build` makes", () => {
     const main = join(gateway, "dist/server/prism.cjs");
     await using server = await spawnServer(["--config", config], main);
     expect(server.lines.filter((line) => line.includes("a worker takes calls"))).toHaveLength(2);
-    const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
-    expect((await fetch(`http://${admin}/openapi.json`)).status).toBe(200);
+    expect((await fetch(`${server.adminUrl}/openapi.json`)).status).toBe(200);
   });
 
   test("is a gateway that tells an old Node what it needs", async () => {

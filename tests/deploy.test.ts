@@ -37,7 +37,6 @@ describe.runIf(canStartPostgres())("on PostgreSQL", () => {
       .map((line) => line.slice("key:  ".length));
     const env = { DATABASE_URL: postgres.url, OPERATOR_KEY_HASH: hash };
     await using server = await spawnServer(["--config", file], MAIN, [], process.execPath, env);
-    const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
 
     for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"]) {
       const { path, port, scheme } = container[probe].httpGet;
@@ -46,7 +45,7 @@ describe.runIf(canStartPostgres())("on PostgreSQL", () => {
         Number(parse(config).admin.listen_address.split(":")[1]),
         "HTTP",
       ]);
-      expect((await fetch(`http://${admin}${path}`)).status).toBe(200);
+      expect((await fetch(`${server.adminUrl}${path}`)).status).toBe(200);
     }
     const call = (...words: string[]) => prism(words, { PRISM_ADDRESS: server.address, PRISM_TOKEN: key });
     expect(await call("set", "k", "v")).toMatchObject({ code: 0 });
@@ -69,8 +68,7 @@ describe.runIf(canStartPostgres())("on PostgreSQL", () => {
     const args = ["--config", join(DEPLOY, "compose/prism.yaml")];
     const env = { DATABASE_URL: postgres.url };
     await using server = await spawnServer(args, MAIN, [], process.execPath, env);
-    const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
-    expect(await (await fetch(`http://${admin}/health`)).json()).toMatchObject({
+    expect(await (await fetch(`${server.adminUrl}/health`)).json()).toMatchObject({
       namespaces: { default: { backend: "postgres", status: "serving" } },
     });
   });

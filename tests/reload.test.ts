@@ -407,11 +407,10 @@ describe("namespaces that are made at run time, in the file", () => {
     async () => {
       await using it = await start(yaml);
       const { server, file } = it;
-      const { admin_listen: admin } = JSON.parse(server.lines.at(-1) ?? "");
       const control = async (method: string, path: string, body?: object): Promise<unknown> => {
         const headers = { "content-type": "application/json" };
         const init = body === undefined ? { method } : { method, headers, body: JSON.stringify(body) };
-        const response = await fetch(`http://${admin}/namespaces${path}`, init);
+        const response = await fetch(`${server.adminUrl}/namespaces${path}`, init);
         const answer: unknown = await response.json();
         return response.ok ? "ok" : Object(answer).message;
       };

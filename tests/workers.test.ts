@@ -28,7 +28,7 @@ async function start(redis: RedisProcess, more = "namespaces: [{name: default}]\
     server,
     file,
     write,
-    admin: `http://${linesOf(server).find(({ msg }) => msg === "ready")?.admin_listen}`,
+    admin: server.adminUrl,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();

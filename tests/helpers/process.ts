@@ -66,6 +66,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly child: ChildProcess;
   /** `127.0.0.1:PORT` of the data plane. */
   readonly address: string;
+  /** `http://127.0.0.1:PORT` of the admin plane. */
+  readonly adminUrl: string;
   /** Milliseconds from start to ready. */
   readonly readyMs: number;
   /** Every line of standard output so far. */
@@ -98,18 +100,20 @@ export async function spawnServer(
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors += text;
   });
-  const ready = new Promise<string>((resolve, reject) => {
+  const ready = new Promise<{ readonly listen: string; readonly admin_listen: string }>((resolve, reject) => {
     createInterface(child.stdout).on("line", (line) => {
       lines.push(line);
       if (line.includes('"msg":"ready"')) {
-        resolve(JSON.parse(line).listen);
+        resolve(JSON.parse(line));
       }
     });
     exited.then((code) => reject(new Error(`prism ended with ${code}: ${errors}${lines.join("\n")}`)));
   });
+  const { listen, admin_listen: admin } = await ready;
   return {
     child,
-    address: await ready,
+    address: listen,
+    adminUrl: `http://${admin}`,
     readyMs: performance.now() - startedAtMs,
     lines,
     exited,
