@@ -16,8 +16,10 @@ import { ListBasicInterface } from "../gen/prism/interfaces/list/list_basic_pb.t
 import { ListBlockingInterface } from "../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListNamesInterface } from "../gen/prism/interfaces/list/list_names_pb.ts";
 import { ListRangeInterface } from "../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../gen/prism/keyvalue/v1/keyvalue_pb.ts";
+import { RecordIdsService } from "../gen/prism/keyvalue/v1/record_ids_pb.ts";
 import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
 import { INTERFACE_OF } from "../server/backend/remote/interfaces.ts";
 import { readMethod } from "../server/calls/methods.ts";
@@ -81,6 +83,7 @@ const METHODS: Methods = {
     remove: [indexes.remove],
   },
   listMoves: { move: [ListMoveInterface.method.move] },
+  listNames: { pageNames: [ListNamesInterface.method.readNames] },
   records: {
     putItems: [records.put, records.putBatch],
     getItems: [records.get],
@@ -88,6 +91,7 @@ const METHODS: Methods = {
     deleteItems: [records.delete],
     swapItem: [records.compareAndSwap],
   },
+  recordIds: { pageIds: [RecordIdsService.method.readIds] },
   listBlocking: { blockingPop: [waits.blockingPopLeft, waits.blockingPopRight] },
 };
 

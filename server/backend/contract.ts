@@ -317,6 +317,39 @@ export interface ScanStore {
   count(namespace: string, prefix: string, call: Call): Promise<number>;
 }
 
+/** One step of reading which lists or records there are. */
+export interface NameQuery extends Omit<ScanRange, "reverse"> {
+  /** Only names that come after this one. `undefined` = from the first. */
+  readonly after: string | undefined;
+  /** Most names wanted, 1 or more. */
+  readonly maxNames: number;
+}
+
+/** Some of the names in a range, in ascending byte order. */
+export interface NamePage {
+  readonly names: readonly string[];
+  /**
+   * The `after` of the next page. `undefined` = this is the last page. A page may be empty without
+   * being the last.
+   */
+  readonly next: string | undefined;
+}
+
+/** Which lists there are. */
+export interface ListNameStore {
+  /**
+   * Reads one page of the keys of lists. It costs what it holds. A list that exists during all
+   * pages is in exactly one of them.
+   */
+  pageNames(namespace: string, query: NameQuery, call: Call): Promise<NamePage>;
+}
+
+/** Which records there are. */
+export interface RecordIdStore {
+  /** Reads one page of the ids of records, as {@link ListNameStore.pageNames}. */
+  pageIds(namespace: string, query: NameQuery, call: Call): Promise<NamePage>;
+}
+
 /**
  * Double-ended queues. Every operation is as fast on a list of a million as on a list of ten. A
  * plugin's operations are as fast as the plugin makes them.
@@ -424,11 +457,14 @@ export interface Interfaces {
   readonly commits?: CommitStore;
   readonly scans?: ScanStore;
   readonly lists?: ListStore;
-  /** Only with `lists`, whose keys it shares. So are the next three. */
+  /** Only with `lists`, whose keys it shares. So are the next three, and `listNames`. */
   readonly listRanges?: ListRangeStore;
   readonly listIndexes?: ListIndexStore;
   readonly listMoves?: ListMoveStore;
+  readonly listNames?: ListNameStore;
   readonly records?: RecordStore;
+  /** Only with `records`. */
+  readonly recordIds?: RecordIdStore;
   /** Stores with `watchFilled` get it from a layer. */
   readonly listBlocking?: ListBlockingStore;
 }

@@ -58,6 +58,7 @@ const ABOUT: About = {
   insert: (keys) => keys.map((key) => ({ key, side: "before", pivot: VALUE, value: VALUE })),
   remove: (keys) => keys.map((key) => ({ key, value: VALUE, count: 1 })),
   move: (keys) => [{ key: first(keys), end: "left", to: last(keys), toEnd: "right" }],
+  pageNames: (keys) => ({ prefix: last(keys), after: undefined, maxNames: 10 }),
   putItems: (keys) => keys.map((id) => ({ id, items: [ITEM] })),
   getItems: (keys) => keys.map((id) => ({ id, keys: [ITEM.key], maxBytes: 1000 })),
   pageItems: (keys) =>
@@ -71,6 +72,7 @@ const ABOUT: About = {
     })),
   deleteItems: (keys) => keys.map((id) => ({ id, keys: undefined, maxItems: 10 })),
   swapItem: (keys) => keys.map((id) => ({ id, key: ITEM.key, expected: undefined, value: VALUE })),
+  pageIds: (keys) => ({ prefix: last(keys), after: undefined, maxNames: 10 }),
   blockingPop: (keys) => ({ key: last(keys), end: "left", waitMs: 1 }),
 };
 

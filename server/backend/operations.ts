@@ -7,7 +7,7 @@ import {
   type Mutation,
   type Read,
 } from "./commit.ts";
-import type { Answers, Call, EntryWrite, Interfaces, PageQuery, ScanRange } from "./contract.ts";
+import type { Answers, Call, EntryWrite, Interfaces, NameQuery, PageQuery, ScanRange } from "./contract.ts";
 import type { ListInsert, ListMove, ListPage, ListPush, ListPut, ListRemove, ListWait } from "./lists.ts";
 import {
   bytesOfItem,
@@ -101,7 +101,9 @@ export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
   listRanges: "lists",
   listIndexes: "lists",
   listMoves: "lists",
+  listNames: "lists",
   records: "records",
+  recordIds: "records",
   listBlocking: "lists",
 };
 
@@ -114,7 +116,9 @@ export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   listRanges: "list range interface",
   listIndexes: "list indexing interface",
   listMoves: "list move interface",
+  listNames: "interface for the names of lists",
   records: "record interface",
+  recordIds: "interface for the ids of records",
   listBlocking: "list blocking interface",
 };
 
@@ -290,6 +294,8 @@ const RECORDS = {
   },
 } as const;
 
+const PAGE_OF_NAMES = { takes: "range", writes: false, rangeOf: (query: NameQuery) => query } as const;
+
 /** Every call of the contract. */
 export const OPERATIONS = {
   entries: {
@@ -372,7 +378,9 @@ export const OPERATIONS = {
       answerBytesOf: bytesOfValue,
     },
   },
+  listNames: { pageNames: PAGE_OF_NAMES },
   records: RECORDS,
+  recordIds: { pageIds: PAGE_OF_NAMES },
   listBlocking: {
     blockingPop: { takes: "wait", writes: true, keyOf: ({ key }: ListWait) => key },
   },

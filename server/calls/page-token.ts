@@ -50,6 +50,21 @@ export function readPageToken(
   return position;
 }
 
+/**
+ * The key that the token in the field `page_token` goes on behind; `undefined` = there is none.
+ * Throws as {@link readPageToken}.
+ */
+export function positionOf(scope: TokenScope, pageToken: Uint8Array): string | undefined {
+  return pageToken.length === 0
+    ? undefined
+    : Buffer.from(readPageToken(scope, pageToken, "page_token")).toString();
+}
+
+/** The token that goes on behind a key. */
+export function tokenAt(scope: TokenScope, key: string): Uint8Array {
+  return writePageToken(scope, Buffer.from(key));
+}
+
 function checksum(scope: TokenScope, position: Uint8Array): Buffer {
   const scoped = Buffer.concat([Buffer.from(JSON.stringify([VERSION, ...scope])), position]);
   return hash("sha256", scoped, "buffer").subarray(0, CHECKSUM_BYTES);

@@ -65,6 +65,21 @@ export function checkBound(field: "prefix" | "start" | "end" | "delimiter", text
   checkText(field, text);
 }
 
+/** The bounds of a range, as {@link checkBound}. Its start must not come after its end. */
+export function checkRange(range: {
+  readonly start: string;
+  readonly end: string;
+  readonly prefix: string;
+}): void {
+  const { start, end, prefix } = range;
+  checkBound("start", start);
+  checkBound("end", end);
+  checkBound("prefix", prefix);
+  if (end !== "" && Buffer.compare(Buffer.from(start), Buffer.from(end)) > 0) {
+    throw invalid("start", "start must not come after end");
+  }
+}
+
 /** A value: any bytes, 0 to `maxValueBytes`. */
 export function checkValue(value: Uint8Array, maxValueBytes: number, field = "value"): void {
   if (value.byteLength > maxValueBytes) {

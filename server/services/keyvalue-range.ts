@@ -7,11 +7,10 @@ import type {
 import { answerOf, type Call, isRefusal, type Page } from "../backend/contract.ts";
 import { Columns } from "../calls/columns.ts";
 import type { Handlers } from "../calls/implement.ts";
-import { readPageToken, type TokenScope, writePageToken } from "../calls/page-token.ts";
-import { PrismError } from "../errors.ts";
+import { positionOf, tokenAt } from "../calls/page-token.ts";
 import { SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
-import { checkBound, checkLimit } from "./check.ts";
+import { checkBound, checkLimit, checkRange } from "./check.ts";
 import { onlyOf, remainingOf } from "./commits.ts";
 import { commonPrefixOf, foldScan } from "./folded-scan.ts";
 import { scanPages } from "./scan-pages.ts";
@@ -120,17 +119,6 @@ async function readPage(router: NamespaceRouter, request: ReadPageRequest, call:
   };
 }
 
-/** The key that a token goes on behind; `undefined` = there is no token. */
-function positionOf(scope: TokenScope, pageToken: Uint8Array): string | undefined {
-  return pageToken.length === 0
-    ? undefined
-    : Buffer.from(readPageToken(scope, pageToken, "page_token")).toString();
-}
-
-function tokenAt(scope: TokenScope, key: string): Uint8Array {
-  return writePageToken(scope, Buffer.from(key));
-}
-
 /** The keys of folded pages in two columns: keys, and common prefixes. */
 function divided(keys: readonly string[], prefix: string, delimiter: string): KeyColumns {
   const isCommon = keys.map((key) => commonPrefixOf(key, prefix, delimiter) !== undefined);
@@ -138,13 +126,4 @@ function divided(keys: readonly string[], prefix: string, delimiter: string): Ke
     key: keys.map((key, i) => (isCommon[i] === true ? "" : key)),
     commonPrefix: keys.map((key, i) => (isCommon[i] === true ? key : "")),
   };
-}
-
-function checkRange({ start, end, prefix }: ReadRangeRequest | ReadKeysRequest | ReadPageRequest): void {
-  checkBound("start", start);
-  checkBound("end", end);
-  checkBound("prefix", prefix);
-  if (end !== "" && Buffer.compare(Buffer.from(start), Buffer.from(end)) > 0) {
-    throw new PrismError("invalid_field", "start must not come after end", { field: "start" });
-  }
 }

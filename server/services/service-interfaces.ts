@@ -11,8 +11,10 @@ import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_p
 import { ListBlockingInterface } from "../../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_pb.ts";
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
+import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
 import type { Interface } from "../backend/operations.ts";
 
 /** The services about data, and the interface of a store that the calls of each need. */
@@ -30,5 +32,7 @@ export const SERVICE_INTERFACES: readonly (readonly [service: DescService, needs
   [ListIndexingInterface, "listIndexes"],
   [ListMoveInterface, "listMoves"],
   [ListBlockingInterface, "listBlocking"],
+  [ListNamesInterface, "listNames"],
   [KeyValueService, "records"],
+  [RecordIdsService, "recordIds"],
 ];

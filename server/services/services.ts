@@ -15,8 +15,10 @@ import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_p
 import { ListBlockingInterface } from "../../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListMoveInterface } from "../../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_pb.ts";
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
+import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
 import { type CallSettings, implement } from "../calls/implement.ts";
 import type { ServiceMethods } from "../calls/served-method.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
@@ -34,7 +36,9 @@ import { createListBasic } from "./list-basic.ts";
 import { createListBlocking } from "./list-blocking.ts";
 import { createListIndexing } from "./list-indexing.ts";
 import { createListMove } from "./list-move.ts";
+import { createListNames } from "./list-names.ts";
 import { createListRange } from "./list-range.ts";
+import { createRecordIds } from "./record-ids.ts";
 import { createReflection } from "./reflection.ts";
 
 /** Every service about data. The data port has them, and with the console the admin port too. */
@@ -53,6 +57,8 @@ export const DATA_SERVICES = [
   ListMoveInterface,
   KeyValueService,
   ListBlockingInterface,
+  ListNamesInterface,
+  RecordIdsService,
 ] as const satisfies readonly DescService[];
 
 /** Every service of the data port. Reflection lists them, and each has health. */
@@ -88,6 +94,8 @@ export function createDataServices({ router, limits, calls }: DataServiceOptions
     implement(ListMoveInterface, createListMove(router), calls),
     implement(KeyValueService, createKeyValueV1(router, limits), calls),
     implement(ListBlockingInterface, createListBlocking(router), calls),
+    implement(ListNamesInterface, createListNames(router), calls),
+    implement(RecordIdsService, createRecordIds(router), calls),
   ];
 }
 

@@ -2,6 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { present } from "../../server/backend/conformance/harness.ts";
 import type { Backend } from "../../server/backend/contract.ts";
 import { combineItems } from "../../server/backend/layers/wrapped.ts";
+import { createNames } from "../../server/backend/remote/names.ts";
 import { Plugin } from "../../server/backend/remote/plugin.ts";
 import { createScans } from "../../server/backend/remote/scans.ts";
 import { createStores } from "../../server/backend/remote/stores.ts";
@@ -25,6 +26,7 @@ export function createWireBackend(transport: Transport): Backend {
       return kept === undefined ? made : (namespace, items, call) => made(namespace, items.map(kept), call);
     }),
     scans,
+    ...createNames(options),
     async open() {},
     async check() {},
     async close() {

@@ -2,6 +2,7 @@ import type { Clock } from "../../server/backend/clock.ts";
 import {
   type Harness,
   LIST_EDITS,
+  NAMES,
   NAMESPACES,
   type Subject,
 } from "../../server/backend/conformance/harness.ts";
@@ -24,7 +25,7 @@ export interface WireSubject {
 export function wireHarness(name: string, start: (clock: Clock) => Promise<WireSubject>): Harness {
   return {
     name,
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES],
     durable: true,
     atomic: "key",
     movesClock: true,

@@ -9,6 +9,8 @@ import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_range_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_pb.ts";
+import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
 import { expectFailure, expectService, type Failure } from "./expect.ts";
 import { MAX_VALUE_BYTES, useServer } from "./fixture.ts";
 import { callRequest, GET_WIRES, POST_WIRES, type RawRequest, readMessage, type Wire } from "./wire.ts";
@@ -16,6 +18,8 @@ import { callRequest, GET_WIRES, POST_WIRES, type RawRequest, readMessage, type 
 const { set, get, delete: remove, exists } = KeyValueBasicInterface.method;
 const { scan, scanKeys, count } = KeyValueScanInterface.method;
 const { readRange, readKeys, readPage } = KeyValueRangeInterface.method;
+const { readNames } = ListNamesInterface.method;
+const { readIds } = RecordIdsService.method;
 const { pushLeft, pushRight, popLeft, popRight, length } = ListBasicInterface.method;
 
 interface Case {
@@ -86,6 +90,13 @@ const CASES: readonly Case[] = [
   cases("start after end", readPage, { start: "b", end: "a" }, invalid("start")),
   cases("negative limit", readPage, { limit: -1 }, invalid("limit")),
   cases("forged page token", readPage, { pageToken: Buffer.alloc(20) }, invalid("page_token")),
+  ...[readNames, readIds].flatMap((method) => [
+    cases("over-long prefix", method, { prefix: longKey }, invalid("prefix")),
+    cases("start after end", method, { start: "b", end: "a" }, invalid("start")),
+    cases("negative limit", method, { limit: -1 }, invalid("limit")),
+    cases("forged page token", method, { pageToken: Buffer.alloc(20) }, invalid("page_token")),
+    cases("unknown namespace", method, { ...unknown }, notFound("NAMESPACE_NOT_FOUND", "no-such")),
+  ]),
   cases("negative ttl", set, { key: SECRET, value, ttlSeconds: -1n }, invalid("ttl_seconds")),
   cases("least ttl", set, { key: SECRET, value, ttlSeconds: -(2n ** 63n) }, invalid("ttl_seconds")),
   cases("over-long ttl", set, { key: SECRET, value, ttlSeconds: 3_155_760_001n }, invalid("ttl_seconds")),

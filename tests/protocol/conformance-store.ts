@@ -1,5 +1,5 @@
 import * as prism from "../../client/node.ts";
-import { LIST_EDITS, NAMESPACES } from "../../server/backend/conformance/harness.ts";
+import { LIST_EDITS, NAMES, NAMESPACES } from "../../server/backend/conformance/harness.ts";
 import { describeBackend } from "../../server/backend/conformance/suite.ts";
 import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
 import type { BackendConfig } from "../../server/backend/rooms.ts";
@@ -24,7 +24,7 @@ export function describeBehindGrpc(
 ): void {
   describeBackend({
     name: `${name} behind gRPC`,
-    capabilities: ["entries", "commits", "scans", "lists", "records", ...LIST_EDITS],
+    capabilities: ["entries", "commits", "scans", "lists", "records", ...LIST_EDITS, ...NAMES],
     durable: true,
     atomic: "key",
     ...(shardOf && { shardOf }),

@@ -16,8 +16,10 @@ import { ListBasicInterface } from "../../gen/prism/interfaces/list/list_basic_p
 import { ListBlockingInterface } from "../../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { InsertSide, ListIndexingInterface } from "../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListEnd, ListMoveInterface } from "../../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_pb.ts";
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
+import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
 import { bytes, CALL } from "../../server/backend/conformance/harness.ts";
 import type { Backend } from "../../server/backend/contract.ts";
 import { createBackend } from "../../server/backend/factory.ts";
@@ -140,6 +142,8 @@ add(ListMoveInterface.method.move, (last, first) => ({
 }));
 add(waits.blockingPopLeft, (listKey) => ({ listKey, waitMs: 1n }));
 add(waits.blockingPopRight, (listKey) => ({ listKey, waitMs: 1n }));
+add(ListNamesInterface.method.readNames, (prefix) => ({ prefix }));
+add(RecordIdsService.method.readIds, (start) => ({ start, end: `${start}\0` }));
 add(records.put, (id) => ({ id, items: [item] }));
 add(records.putBatch, (_, __, ids) => ({ requests: ids.map((id) => ({ id, items: [item] })) }));
 add(records.get, (id) => ({ id }));

@@ -29,8 +29,10 @@ const SERVICES = [
   "prism.interfaces.list.ListBlockingInterface",
   "prism.interfaces.list.ListIndexingInterface",
   "prism.interfaces.list.ListMoveInterface",
+  "prism.interfaces.list.ListNamesInterface",
   "prism.interfaces.list.ListRangeInterface",
   "prism.keyvalue.v1.KeyValueService",
+  "prism.keyvalue.v1.RecordIdsService",
 ];
 
 const overGrpc = ({ baseUrl }: TestServer): Transport => createGrpcTransport({ baseUrl });

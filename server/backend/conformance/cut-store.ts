@@ -46,6 +46,7 @@ const GIVEN_UP_MS = 8000;
 const VALUE = bytes("v");
 const push = (value: string) => [{ key: "l", end: "right" as const, value: bytes(value) }];
 const READ_A = { keys: ["a"], values: true, maxBytes: 1000 };
+const NAMES = { prefix: "", after: undefined, maxNames: 10 };
 const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, keysOnly: true };
 
 /**
@@ -112,6 +113,8 @@ function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly
       ["v"],
     ],
     getItems: [async () => await itemsOf(backend), ["v"]],
+    pageNames: [async () => (await present(backend.listNames).pageNames("n", NAMES, CALL)).names, ["l"]],
+    pageIds: [async () => (await present(backend.recordIds).pageIds("n", NAMES, CALL)).names, ["r"]],
     pageItems: [
       async () => {
         const range = { id: "r", start: undefined, end: undefined, after: undefined };

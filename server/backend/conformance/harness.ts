@@ -10,8 +10,10 @@ import {
   type EntryStore,
   type ListIndexStore,
   type ListMoveStore,
+  type ListNameStore,
   type ListRangeStore,
   type ListStore,
+  type RecordIdStore,
   type RecordStore,
   type Refusal,
   type ScanStore,
@@ -23,6 +25,9 @@ export type Capability = Interface | "erase";
 
 /** What a store has that can do everything with lists, besides `lists`. */
 export const LIST_EDITS = ["listRanges", "listIndexes", "listMoves"] as const satisfies Capability[];
+
+/** What a store has that can tell which lists and records there are. */
+export const NAMES = ["listNames", "recordIds"] as const satisfies Capability[];
 
 /** One store under test. */
 export interface Subject {
@@ -84,7 +89,9 @@ export interface OpenStore {
   readonly listRanges: ListRangeStore;
   readonly listIndexes: ListIndexStore;
   readonly listMoves: ListMoveStore;
+  readonly listNames: ListNameStore;
   readonly records: RecordStore;
+  readonly recordIds: RecordIdStore;
   advance(ms: number): Promise<void>;
 }
 
@@ -139,8 +146,14 @@ export function useOpenStore(harness: Harness): () => OpenStore {
       get listMoves() {
         return present(backend.listMoves);
       },
+      get listNames() {
+        return present(backend.listNames);
+      },
       get records() {
         return present(backend.records);
+      },
+      get recordIds() {
+        return present(backend.recordIds);
       },
       async advance(ms) {
         await advance(ms);

@@ -28,11 +28,13 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   insert: [{ ...write, side: "before", pivot: write.value }],
   remove: [{ ...write, count: 1 }],
   move: [{ key: "a", end: "left", to: "a", toEnd: "right" }],
+  pageNames: { prefix: "a", after: undefined, maxNames: 1 },
   putItems: [{ id: "a", items: [item] }],
   getItems: [{ id: "a", keys: [item.key], maxBytes: 1000 }],
   pageItems: [{ id: "a", start: undefined, end: undefined, after: undefined, maxItems: 1, maxBytes: 1000 }],
   deleteItems: [{ id: "a", keys: undefined, maxItems: 10 }],
   swapItem: [{ id: "a", key: item.key, expected: undefined, value: item.value }],
+  pageIds: { prefix: "a", after: undefined, maxNames: 1 },
   blockingPop: { key: "a", end: "left", waitMs: 1 },
 };
 

@@ -9,6 +9,7 @@ import { describeLifecycle } from "./lifecycle.ts";
 import { describeListEdits } from "./list-edits.ts";
 import { describeLists } from "./lists.ts";
 import { describeModel } from "./model.ts";
+import { describeNames } from "./names.ts";
 import { describeRecords } from "./records.ts";
 import { describeScans } from "./scan.ts";
 
@@ -26,6 +27,7 @@ export function describeBackend(harness: Harness): void {
     describeLists(harness);
     describeListEdits(harness);
     describeRecords(harness);
+    describeNames(harness);
     describeErase(harness);
     describeModel(harness);
   });

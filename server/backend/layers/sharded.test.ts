@@ -2,7 +2,16 @@ import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { PrismError, ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
-import { bytes, CALL, LIST_EDITS, NAMESPACE, present, setTexts, texts } from "../conformance/harness.ts";
+import {
+  bytes,
+  CALL,
+  LIST_EDITS,
+  NAMES,
+  NAMESPACE,
+  present,
+  setTexts,
+  texts,
+} from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, createCall, type ScanStore } from "../contract.ts";
@@ -16,7 +25,7 @@ const memory = (clock = createManualClock()) => createMemoryBackend({ type: "mem
 
 describeBackend({
   name: "sharded memory",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
   durable: false,
   countsCheaply: true,
   atomic: "shard",

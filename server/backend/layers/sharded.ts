@@ -3,6 +3,7 @@ import { asPrismError, PrismError, ReadOnlyError } from "../../errors.ts";
 import { type Answers, type Backend, type Call, type EraseStep, Refusal } from "../contract.ts";
 import { sumFigures } from "../figures.ts";
 import type { ItemsMethod, ItemsRow } from "../operations.ts";
+import { mergeNames } from "./merged-names.ts";
 import { mergeScans } from "./merged-scan.ts";
 import { combineItems } from "./wrapped.ts";
 
@@ -40,6 +41,8 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   const erasers = ofAll(shards.map(({ erase }) => erase));
   const figures = sumFigures(shards);
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
+  const listNames = ofAll(shards.map((shard) => shard.listNames?.pageNames));
+  const recordIds = ofAll(shards.map((shard) => shard.recordIds?.pageIds));
   return {
     type: first.type,
     atomic: shards.some(({ atomic }) => atomic === "key") ? "key" : "shard",
@@ -50,6 +53,8 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
     ),
     ...(shards.every(({ countsCheaply }) => countsCheaply === true) && { countsCheaply: true }),
     ...(scanned && { scans: mergeScans(scanned) }),
+    ...(listNames && { listNames: { pageNames: mergeNames(listNames) } }),
+    ...(recordIds && { recordIds: { pageIds: mergeNames(recordIds) } }),
     ...(erasers && {
       erase: (namespace, step, call) => eraseEach(erasers, namespace, step, call),
     }),

@@ -18,6 +18,8 @@ describeBackend({
       listRanges: _ranges,
       listIndexes: _indexes,
       listMoves: _moves,
+      listNames: _names,
+      recordIds: _ids,
       ...rest
     }) => rest,
   ),

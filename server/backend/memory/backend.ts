@@ -1,5 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { abortError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Commit, CommitAnswer } from "../commit.ts";
 import {
@@ -18,7 +16,7 @@ import { STORE_MESSAGES, storeError } from "../store-errors.ts";
 import type { MemoryConfig } from "./config.ts";
 import { EntryTable } from "./entry-table.ts";
 import { ListTable } from "./list-table.ts";
-import { createReclaimer, type Reclaimer } from "./reclaimer.ts";
+import { createReclaimer, type Reclaimer, whenReclaimed } from "./reclaimer.ts";
 import { RecordTable } from "./record-table.ts";
 import { createRecords } from "./records.ts";
 
@@ -73,7 +71,14 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     scans: createScans(space, clock),
     lists: createLists(space),
     ...createListEdits(space),
+    listNames: { pageNames: async (namespace, query) => space(namespace).lists.page(query) },
     records: createRecords(space, clock),
+    recordIds: {
+      async pageIds(namespace, query, call) {
+        const { records } = space(namespace);
+        return await whenReclaimed(records, clock, call, () => records.pageIds(query));
+      },
+    },
     async erase(namespace) {
       const erased = spaces.get(namespace);
       if (erased !== undefined) {
@@ -183,18 +188,7 @@ function createScans(space: (namespace: string) => Space, clock: Clock): ScanSto
     },
     async count(namespace, prefix, call) {
       const { entries } = space(namespace);
-      for (;;) {
-        const nowMs = clock.now();
-        const soonestMs = entries.reclaim(nowMs);
-        // Nothing held is expired now, so the size is the count.
-        if (soonestMs === undefined || soonestMs > nowMs) {
-          return entries.count(prefix);
-        }
-        await nextTurn();
-        if (call.aborted) {
-          throw abortError(call.signal);
-        }
-      }
+      return await whenReclaimed(entries, clock, call, () => entries.count(prefix));
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { NamePage, NameQuery } from "../contract.ts";
 import { placeOf, placesOf, restOf } from "../list-range.ts";
 import type {
   ListEnd,
@@ -12,17 +13,22 @@ import type {
   ListSlice,
 } from "../lists.ts";
 import { ArrayValues } from "../values.ts";
-import { KeyMap } from "./key-map.ts";
+import { OrderedKeys } from "./ordered-keys.ts";
 import { Ring } from "./ring.ts";
 import { isStored, load, type StoredValue, store } from "./stored-value.ts";
 
 /** The lists of one namespace. */
 export class ListTable {
-  readonly #lists = new KeyMap<Ring<StoredValue>>();
+  readonly #lists = new OrderedKeys<Ring<StoredValue>>();
 
   /** The number of lists. An emptied list is none. */
   get size(): number {
     return this.#lists.size;
+  }
+
+  /** Reads one page of the keys. */
+  page(query: NameQuery): NamePage {
+    return this.#lists.page(query);
   }
 
   /** Adds a copy of the value. Answers the new length. */

@@ -1,5 +1,8 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { abortError } from "../../errors.ts";
 import { MAX_TIMER_MS } from "../../limits.ts";
 import type { Clock } from "../clock.ts";
+import type { Call } from "../contract.ts";
 
 /** Calls a store's reclaim function when its soonest expiry comes due. */
 export interface Reclaimer {
@@ -53,4 +56,27 @@ export function createReclaimer(clock: Clock, reclaim: (nowMs: number) => number
       awaitedMs = Infinity;
     },
   };
+}
+
+/**
+ * Removes what is expired, slice by slice, and then answers what `read` does: nothing that it reads
+ * is expired. Throws the call's error if it aborts meanwhile.
+ */
+export async function whenReclaimed<T>(
+  table: { reclaim(nowMs: number): number | undefined },
+  clock: Clock,
+  call: Call,
+  read: () => T,
+): Promise<T> {
+  for (;;) {
+    const nowMs = clock.now();
+    const soonestMs = table.reclaim(nowMs);
+    if (soonestMs === undefined || soonestMs > nowMs) {
+      return read();
+    }
+    await nextTurn();
+    if (call.aborted) {
+      throw abortError(call.signal);
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import type { NamePage, NameQuery } from "../contract.ts";
 import { isExpected, NEW_ITEM } from "../decide-item.ts";
 import {
   bytesOfItem,
@@ -10,7 +11,7 @@ import {
   type ItemWrite,
   type SwapAnswer,
 } from "../records.ts";
-import { KeyMap } from "./key-map.ts";
+import { OrderedKeys } from "./ordered-keys.ts";
 import { type Place, SortedChunks } from "./sorted-chunks.ts";
 import { load, type StoredValue, store } from "./stored-value.ts";
 
@@ -47,13 +48,18 @@ interface Item {
  * frees its room later. All times are in milliseconds since 1970.
  */
 export class RecordTable {
-  readonly #records = new KeyMap<SortedChunks<Item>>();
+  readonly #records = new OrderedKeys<SortedChunks<Item>>();
   readonly #expiries = new SortedChunks<Expiry>();
   #expiryNumber = 0;
 
   /** The number of records, including those whose items are expired and not yet reclaimed. */
   get size(): number {
     return this.#records.size;
+  }
+
+  /** Reads one page of the ids, including those of records that count in {@link size}. */
+  pageIds(query: NameQuery): NamePage {
+    return this.#records.page(query);
   }
 
   /** Stores a copy of the item. Answers when it expires; `undefined` = never. */

@@ -6,6 +6,7 @@ import {
   type EntryStore,
   type EntryWrite,
   type Interfaces,
+  type ListNameStore,
   type ListStore,
   type ScanStore,
 } from "../contract.ts";
@@ -94,6 +95,8 @@ export function createPostgresBackend(
       records: createRecords(run, statements),
     }),
     scans: createScans(run, statements),
+    listNames: { pageNames: createNames(run, statements.listNames) },
+    recordIds: { pageIds: createNames(run, statements.recordIds) },
     sweep,
     erase: createErase(run, statements),
     watchFilled: (listener) =>
@@ -211,6 +214,17 @@ function createScans(run: Run, statements: Statements): ScanStore {
       const rows = await run(statements.count, [namespace, from, below], call);
       return rows[0]?.[0] ?? 0;
     },
+  };
+}
+
+/** Pages of names. */
+function createNames(run: Run, statement: Statements["listNames"]): ListNameStore["pageNames"] {
+  return async (namespace, query, call) => {
+    const { from, below } = keyRange(query, query.after);
+    // One more than wanted, to learn whether there are more.
+    const rows = await run(statement, [namespace, from, below, query.maxNames + 1], call);
+    const names = rows.slice(0, query.maxNames).map(([name]) => name.toString());
+    return { names, next: rows.length > names.length ? names.at(-1) : undefined };
   };
 }
 

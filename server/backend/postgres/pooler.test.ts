@@ -20,7 +20,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { blockingPop, pushTexts } from "../conformance/blocking.ts";
-import { bytes, CALL, LIST_EDITS, texts } from "../conformance/harness.ts";
+import { bytes, CALL, LIST_EDITS, NAMES, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Call, createCall } from "../contract.ts";
@@ -303,7 +303,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
     durable: true,
     atomic: "namespace",
     // The clock is the server's.

@@ -74,6 +74,26 @@ export function createRecordStatements(schema: string, serverNow: string, read: 
          ) AS sized
        WHERE bytes_before < most_bytes AND number <= most_items ORDER BY place, number`,
     ),
+    /**
+     * Ids of records from `$2` (included) to `$3` (excluded), the first `$4`. It looks up each id
+     * behind the one before, because PostgreSQL would read all items for DISTINCT.
+     */
+    recordIds: {
+      ...read<readonly [id: Buffer]>(
+        "record_ids",
+        `WITH RECURSIVE found (id) AS (
+           (SELECT r.id FROM ${item} AS r WHERE namespace = $1 AND r.id >= $2::bytea AND r.id < $3::bytea AND ${live}
+            ORDER BY r.id, r.key LIMIT 1)
+           UNION ALL
+           SELECT next.id FROM found CROSS JOIN LATERAL (
+             SELECT r.id FROM ${item} AS r WHERE namespace = $1 AND r.id > found.id AND r.id < $3::bytea AND ${live}
+             ORDER BY r.id, r.key LIMIT 1
+           ) AS next
+         )
+         SELECT id FROM found LIMIT $4::integer`,
+      ),
+      endsWithCall: true as const,
+    },
     /** See the function. `$2` to `$4`: what it takes, without the time. */
     deleteItems: write<readonly [deleted: number, more: boolean]>(
       "delete_items",

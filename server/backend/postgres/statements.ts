@@ -235,6 +235,16 @@ export function createStatements(schema: string, now: string) {
       "list",
       `SELECT * FROM "${schema}".list_move($1, $2::bytea[], $3::boolean[], $4::bytea[], $5::boolean[])`,
     ),
+    /** Keys of lists from `$2` (included) to `$3` (excluded), the first `$4`. */
+    listNames: {
+      ...read<readonly [key: Buffer]>(
+        "list_names",
+        "list",
+        `SELECT key FROM ${list} WHERE namespace = $1 AND key >= $2::bytea AND key < $3::bytea
+         ORDER BY key LIMIT $4::integer`,
+      ),
+      endsWithCall: true as const,
+    },
     /** Deletes up to `$1` expired entries, skipping those that others have locked. */
     sweep: {
       ...write<readonly [key: Buffer]>(

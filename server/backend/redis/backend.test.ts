@@ -5,7 +5,7 @@ import { StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../../limits.ts";
 import type { HeldEntry } from "../commit.ts";
 import { blockingPop, describeBlocking, pushTexts } from "../conformance/blocking.ts";
-import { bytes, CALL, LIST_EDITS, present, setTexts } from "../conformance/harness.ts";
+import { bytes, CALL, LIST_EDITS, NAMES, present, setTexts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, isRefusal } from "../contract.ts";
 import { createBackend } from "../factory.ts";
@@ -79,7 +79,7 @@ describe.runIf(hasTestRedis())("redis", () => {
   for (const shards of [1, 3]) {
     describeBackend({
       name: `redis with ${shards} shard${shards === 1 ? "" : "s"}`,
-      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
+      capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
       durable: true,
       countsCheaply: true,
       ...(shards === 1
@@ -322,7 +322,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     const [, , three] = createRedisShards(config(prefix, 3));
     const [, two] = createRedisShards(config(prefix, 2));
     await present(three).open();
-    await expect(present(two).open()).rejects.toThrow(`{${prefix}:0}:layout is "2 0/3" and not "2 0/2"`);
+    await expect(present(two).open()).rejects.toThrow(`{${prefix}:0}:layout is "3 0/3" and not "3 0/2"`);
     expect(await server().query("EXISTS", shardKeys(prefix, 1).layout)).toBe(0);
     await present(three).close();
     await server().flush(`{${prefix}:`);
@@ -333,7 +333,7 @@ describe.runIf(hasTestRedis())("redis", () => {
     const other = createShardedBackend(createRedisShards(config(store.prefix, 3)));
     const error = await other.open().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StartError);
-    expect(String(error)).toContain(`{${store.prefix}:0}:layout is "2 0/2" and not "2 0/3"`);
+    expect(String(error)).toContain(`{${store.prefix}:0}:layout is "3 0/2" and not "3 0/3"`);
   });
 });
 

@@ -10,6 +10,7 @@ import { openError } from "./errors.ts";
 import { createFilledLists, type FilledLists } from "./filled-lists.ts";
 import { type ShardKeys, shardKeys } from "./keys.ts";
 import { createLists } from "./lists.ts";
+import { createNames } from "./names.ts";
 import { readExistence, readMany } from "./read-many.ts";
 import { createRecords, sweepItems } from "./records.ts";
 import { asNumbers, asValues } from "./replies.ts";
@@ -55,6 +56,7 @@ function createShard(
     ...createLists(connection, keys),
     watchFilled: (listener) => filledLists.watch(keys.listPrefix, listener),
     records: createRecords(connection, keys),
+    ...createNames(connection, keys),
     erase: createErase(connection, keys),
     // The shards share the connections.
     ...(shard === 0 && { figures: connection.figures }),

@@ -3,28 +3,37 @@ import { type PrismError, StartError } from "../../errors.ts";
 import { type RedisConfig, shardCount } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { toPrismError } from "./errors.ts";
+import { indexNames } from "./index-names.ts";
 import { shardKeys } from "./keys.ts";
 import { asTexts } from "./replies.ts";
 import { COMMANDS, SCRIPTS } from "./scripts.ts";
 
 /** The version of the key layout. A change of the layout raises it. */
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
+
+/** The version before. */
+const UNINDEXED_VERSION = 2;
 
 /** What marks a shard as one of a store: a key and its value. */
 export interface Mark {
   readonly key: string;
   readonly value: string;
+  /** The value before there were indexes of lists and records. They are made when it is claimed. */
+  readonly unindexed: string;
 }
 
 /** The mark of a store's shard. */
 export function markOf(config: RedisConfig, shard: number): Mark {
   const { layout } = shardKeys(config.key_prefix, shard);
-  return { key: layout, value: `${LAYOUT_VERSION} ${shard}/${shardCount(config)}` };
+  const place = `${shard}/${shardCount(config)}`;
+  return { key: layout, value: `${LAYOUT_VERSION} ${place}`, unindexed: `${UNINDEXED_VERSION} ${place}` };
 }
 
 /** Why a shard that is marked otherwise is not ours, and what to do. `undefined` = it is ours. */
-export function whyNotOurs({ key, value }: Mark, found: string): string | undefined {
-  return found === value ? undefined : `${key} is "${found}" and not "${value}": ${reasonOf(found)}`;
+export function whyNotOurs({ key, value, unindexed }: Mark, found: string): string | undefined {
+  return found === value || found === unindexed
+    ? undefined
+    : `${key} is "${found}" and not "${value}": ${reasonOf(found)}`;
 }
 
 /** A server's answer to the claim of our shard. */
@@ -36,8 +45,9 @@ export interface Claim {
 }
 
 /**
- * Checks that a shard belongs to this store, and marks it for other stores. Throws StartError if it
- * belongs to others, and PrismError if it is unclaimed and cannot be claimed now.
+ * Checks that a shard belongs to this store, and marks it for other stores. Makes its indexes of
+ * lists and records if it has none. Throws StartError if it belongs to others, and PrismError if it
+ * cannot be written now and has to be.
  */
 export async function claimShard(connection: Connection, config: RedisConfig, shard: number): Promise<Claim> {
   const mark = markOf(config, shard);
@@ -48,15 +58,20 @@ export async function claimShard(connection: Connection, config: RedisConfig, sh
     await claimShard(connection, config, 0);
   }
   const reply = await connection.runScript("repeatable", SCRIPTS.open, [mark.key], [mark.value, ...COMMANDS]);
-  const [found = "", refusal = "", memory = ""] = asTexts(reply);
+  const [found = "", refused = "", memory = ""] = asTexts(reply);
   const reason = whyNotOurs(mark, found);
   if (reason !== undefined) {
     throw new StartError(reason);
   }
-  return {
-    refusal: refusal === "" ? undefined : toPrismError(new ReplyError(refusal), "repeatable", true),
-    memory,
-  };
+  const refusal = refused === "" ? undefined : toPrismError(new ReplyError(refused), "repeatable", true);
+  if (found === mark.unindexed) {
+    if (refusal !== undefined) {
+      throw refusal;
+    }
+    await indexNames(connection, shardKeys(config.key_prefix, shard));
+    await connection.run("repeatable", "set", [mark.key, mark.value]);
+  }
+  return { refusal, memory };
 }
 
 function reasonOf(found: string): string {

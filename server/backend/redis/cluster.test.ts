@@ -7,7 +7,16 @@ import { asPrismError, StartError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { describeBlocking } from "../conformance/blocking.ts";
 import { add, change, committed, readTexts } from "../conformance/commit-steps.ts";
-import { answersOf, bytes, CALL, LIST_EDITS, NAMESPACE, present, texts } from "../conformance/harness.ts";
+import {
+  answersOf,
+  bytes,
+  CALL,
+  LIST_EDITS,
+  NAMES,
+  NAMESPACE,
+  present,
+  texts,
+} from "../conformance/harness.ts";
 import { expectLinearizable } from "../conformance/linearizable.ts";
 import { startLoad } from "../conformance/load.ts";
 import { item, pairs, put, read } from "../conformance/record-values.ts";
@@ -54,7 +63,7 @@ describe.runIf(canStartRedis())("redis cluster", () => {
 
   describeBackend({
     name: "redis on a cluster",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
     durable: true,
     countsCheaply: true,
     atomic: "shard",

@@ -10,9 +10,9 @@ import { SCRIPTS } from "./scripts.ts";
 const VISITS_PER_ITEM = 10;
 
 /**
- * Where a step begins. Entries come first, by the index. Lists and records have no index, so the
- * server is asked for the names of all its keys, until a pass over all of them finds none: a move
- * of the shard or a failover can make a pass miss some.
+ * Where a step begins. Entries come first, by the index. For lists and records the server is asked
+ * for the names of all its keys, until a pass over all of them finds none: a move of the shard or a
+ * failover can make a pass miss some. So what is in no index goes too.
  */
 interface Place {
   /** Where SCAN goes on; "0" = at the start. */
@@ -28,7 +28,7 @@ const ENTRIES = "entries";
 
 /** Removes all that a namespace holds in a shard. */
 export function createErase(connection: Connection, keys: ShardKeys): NonNullable<Backend["erase"]> {
-  const { index, expiry, entryPrefix, unindexed } = keys;
+  const { index, expiry, entryPrefix, named } = keys;
 
   /** Answers whether there were any. */
   async function eraseEntries(namespace: string, maxItems: number): Promise<boolean> {
@@ -46,7 +46,7 @@ export function createErase(connection: Connection, keys: ShardKeys): NonNullabl
 
   async function eraseNamed(namespace: string, place: Place, maxItems: number): Promise<Place | undefined> {
     const { cursor, hasFound } = place;
-    const args = [cursor, `${unindexed}${namespace}:*`, maxItems * VISITS_PER_ITEM];
+    const args = [cursor, `${named}${namespace}:*`, maxItems * VISITS_PER_ITEM];
     const reply = await connection.runScript("repeatable", SCRIPTS.scan, [index], args);
     const [next = "0", ...names] = asTexts(reply);
     const areGone = await eraseNames(connection, keys, names.slice(0, maxItems), maxItems);
@@ -73,36 +73,38 @@ export function createErase(connection: Connection, keys: ShardKeys): NonNullabl
 /** Removes lists, and up to `maxItems` items of records. Answers whether all of them are gone. */
 async function eraseNames(
   connection: Connection,
-  { listPrefix, itemsPrefix, orderPrefix, itemExpiry }: ShardKeys,
+  { lists, listPrefix, records: index, itemsPrefix, orderPrefix, itemExpiry }: ShardKeys,
   names: readonly string[],
   maxItems: number,
 ): Promise<boolean> {
   const isList = (name: string) => name.startsWith(listPrefix);
   // Redis frees what is large by itself, later.
-  const gone = names.filter(isList);
+  const remove = async (from: string, gone: readonly string[], { length }: string) =>
+    gone.length > 0 &&
+    (await connection.runScript("repeatable", SCRIPTS.delete, [from, from, ...gone], [length]));
+  await remove(lists, names.filter(isList), listPrefix);
   const records = [
     ...new Set(names.filter((name) => !isList(name)).map((name) => name.slice(itemsPrefix.length))),
   ];
   let areGone = true;
   if (records.length > 0) {
+    const damaged: string[] = [];
     const most = Math.ceil(maxItems / records.length);
     const reply = await connection.runScript(
       "repeatable",
       SCRIPTS.deleteItems,
-      [itemExpiry, ...records.flatMap((record) => [itemsPrefix + record, orderPrefix + record])],
+      [itemExpiry, index, ...records.flatMap((record) => [itemsPrefix + record, orderPrefix + record])],
       ["each", itemsPrefix.length, ...records.flatMap(() => [-1, most])],
     );
     asAnswers(reply, asDeleted).forEach((answer, i) => {
       if (isRefusal(answer)) {
         // A key of another type has no items.
-        gone.push(itemsPrefix + records[i], orderPrefix + records[i]);
+        damaged.push(itemsPrefix + records[i], orderPrefix + records[i]);
       } else if (answer.more) {
         areGone = false;
       }
     });
-  }
-  if (gone.length > 0) {
-    await connection.run("repeatable", "unlink", gone);
+    await remove(index, damaged, itemsPrefix);
   }
   return areGone;
 }

@@ -24,6 +24,8 @@ export interface ShardKeys {
   readonly entryPrefix: string;
   /** A list is under this and `namespace:key`. */
   readonly listPrefix: string;
+  /** A sorted set with `namespace:key` of each list, all with score 0. */
+  readonly lists: string;
   /**
    * The channel for the names of lists that got their first value; all shards have the same. It
    * begins as the keys do, so that one pattern of an access list fits both.
@@ -40,6 +42,11 @@ export interface ShardKeys {
    */
   readonly orderPrefix: string;
   /**
+   * A sorted set with `namespace:id` of each record, all with score 0. A record whose items have
+   * expired stays in it until they are swept.
+   */
+  readonly records: string;
+  /**
    * A sorted set with each item that expires, by the last millisecond of its life, since 1970. A
    * member is the number of bytes of `namespace:id` in two bytes, big-endian, then `namespace:id`,
    * then the item's key.
@@ -47,9 +54,9 @@ export interface ShardKeys {
   readonly itemExpiry: string;
   /**
    * What the names of lists and of both parts of records have before `namespace:`, as a pattern of
-   * SCAN. These are in no index.
+   * SCAN.
    */
-  readonly unindexed: string;
+  readonly named: string;
 }
 
 /** The name of an entry in its shard. */
@@ -67,10 +74,12 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
     version: `${tag}:version`,
     entryPrefix: `${tag}:e:`,
     listPrefix: `${tag}:l:`,
+    lists: `${tag}:lists`,
     filled: `{${prefix}:filled}`,
     itemsPrefix: `${tag}:i:`,
     orderPrefix: `${tag}:o:`,
+    records: `${tag}:records`,
     itemExpiry: `${tag}:item-expiry`,
-    unindexed: `${tag}:[lio]:`,
+    named: `${tag}:[lio]:`,
   };
 }

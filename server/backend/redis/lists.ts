@@ -12,13 +12,13 @@ import { SCRIPTS } from "./scripts.ts";
 /** The lists of a shard, which are Redis' own. */
 export function createLists(
   connection: Connection,
-  { listPrefix, filled }: ShardKeys,
+  keys: ShardKeys,
 ): Pick<Interfaces, "lists" | "listRanges" | "listIndexes" | "listMoves"> {
-  const nameOf: NameOf = (namespace, key) => `${listPrefix}${namespace}:${key}`;
-  const edits = createEdits(connection, nameOf, filled);
+  const nameOf: NameOf = (namespace, key) => `${keys.listPrefix}${namespace}:${key}`;
+  const edits = createEdits(connection, nameOf, keys);
   const { slice, at } = createReads(connection, nameOf);
   return {
-    lists: createEnds(connection, nameOf, filled),
+    lists: createEnds(connection, nameOf, keys),
     listRanges: {
       slice,
       trim: (namespace, ranges, call) =>
@@ -50,15 +50,25 @@ export function createLists(
 /** The name of a list in Redis. */
 type NameOf = (namespace: string, key: string) => string;
 
-function createEnds(connection: Connection, nameOf: NameOf, filled: string): ListStore {
+function createEnds(
+  connection: Connection,
+  nameOf: NameOf,
+  { lists, listPrefix, filled }: ShardKeys,
+): ListStore {
+  const before = listPrefix.length;
   return {
     async push(namespace, pushes, call) {
       return await orRefused(pushes, async () => {
         const reply = await connection.runScript(
           "once",
           SCRIPTS.push,
-          pushes.map(({ key }) => nameOf(namespace, key)),
-          [...pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]), filled, modeOf(call)],
+          [...pushes.map(({ key }) => nameOf(namespace, key)), lists],
+          [
+            ...pushes.flatMap(({ end, value }) => [PUSH[end], Buffer.from(value)]),
+            before,
+            filled,
+            modeOf(call),
+          ],
         );
         return asAnswers(reply, asNumber);
       });
@@ -68,8 +78,8 @@ function createEnds(connection: Connection, nameOf: NameOf, filled: string): Lis
         const reply = await connection.runScript(
           "once",
           SCRIPTS.pop,
-          pops.map(({ key }) => nameOf(namespace, key)),
-          [...pops.map(({ end }) => POP[end]), modeOf(call)],
+          [...pops.map(({ key }) => nameOf(namespace, key)), lists],
+          [...pops.map(({ end }) => POP[end]), before, modeOf(call)],
         );
         return asAnswers(reply, asValue);
       });
@@ -90,7 +100,7 @@ interface Edited {
   readonly to?: string;
 }
 
-function createEdits(connection: Connection, nameOf: NameOf, filled: string) {
+function createEdits(connection: Connection, nameOf: NameOf, { lists, listPrefix, filled }: ShardKeys) {
   return async <Item extends Edited, Answer>(
     command: "LTRIM" | "LSET" | "LINSERT" | "LREM" | "LMOVE",
     namespace: string,
@@ -103,8 +113,9 @@ function createEdits(connection: Connection, nameOf: NameOf, filled: string) {
       const names = items.flatMap(({ key, to }) =>
         to === undefined ? [nameOf(namespace, key)] : [nameOf(namespace, key), nameOf(namespace, to)],
       );
-      const args = [modeOf(call), command, items.length, filled, ...items.flatMap(argsOf)];
-      return asAnswers(await connection.runScript("once", SCRIPTS.edit, names, args), as);
+      const { length } = listPrefix;
+      const args = [modeOf(call), command, items.length, filled, length, ...items.flatMap(argsOf)];
+      return asAnswers(await connection.runScript("once", SCRIPTS.edit, [lists, ...names], args), as);
     });
 }
 

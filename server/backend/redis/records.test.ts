@@ -99,6 +99,9 @@ describe.runIf(canStartRedis())("records in redis", () => {
       const expected = [...ttlOf.keys()].sort();
       expect(((await query("HKEYS", items)) as string[]).sort()).toEqual(expected);
       expect(await query("ZRANGE", order, 0, -1)).toEqual(expected);
+      expect(await query("ZRANGE", keys.records, 0, -1)).toEqual(
+        expected.length === 0 ? [] : [`${NAMESPACE}:r`],
+      );
       expect(((await query("ZRANGE", keys.itemExpiry, 0, -1)) as string[]).sort()).toEqual(
         expected.filter((name) => ttlOf.get(name) !== 0).map(memberOf),
       );
@@ -116,7 +119,7 @@ describe.runIf(canStartRedis())("records in redis", () => {
         Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
       const write = () =>
         client.eval(
-          ...[writeItems.text, 3, keys.itemExpiry, items, order],
+          ...[writeItems.text, 4, keys.itemExpiry, keys.records, items, order],
           ...["whole", prefix, 1, "put", "k", "v", "", TTL_MS],
         );
       const seen = new Set<number>();
@@ -146,7 +149,7 @@ describe.runIf(canStartRedis())("records in redis", () => {
         }
       }
       const deleted = await client.eval(
-        ...[deleteItems.text, 3, keys.itemExpiry, items, order],
+        ...[deleteItems.text, 4, keys.itemExpiry, keys.records, items, order],
         ...["whole", prefix, 1, "k"],
       );
       expect((deleted as unknown[])[0]).toEqual([0, 0]);

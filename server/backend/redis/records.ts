@@ -26,7 +26,7 @@ const SWEEP_ITEMS = 1000;
 
 /** The records of a shard. */
 export function createRecords(connection: Connection, keys: ShardKeys): RecordStore {
-  const { itemsPrefix, orderPrefix, itemExpiry } = keys;
+  const { itemsPrefix, orderPrefix, itemExpiry, records } = keys;
   const itemsName = (namespace: string, id: string) => `${itemsPrefix}${namespace}:${id}`;
   /** What a record is in Redis: its items, and their order. */
   const names = (namespace: string, records: readonly { readonly id: string }[]) =>
@@ -47,7 +47,7 @@ export function createRecords(connection: Connection, keys: ShardKeys): RecordSt
         const reply = await connection.runScript(
           "once",
           script,
-          [itemExpiry, ...names(namespace, items)],
+          [itemExpiry, records, ...names(namespace, items)],
           args,
         );
         return asAnswers(reply, as);
@@ -85,7 +85,7 @@ export function createRecords(connection: Connection, keys: ShardKeys): RecordSt
  */
 export async function sweepItems(
   connection: Connection,
-  { itemExpiry, itemsPrefix, orderPrefix }: ShardKeys,
+  { itemExpiry, itemsPrefix, orderPrefix, records }: ShardKeys,
 ): Promise<{ readonly wasFull: boolean }> {
   const { members } = await expiredFrom(connection, itemExpiry, "", 0, SWEEP_ITEMS);
   if (members.length > 0) {
@@ -93,7 +93,7 @@ export async function sweepItems(
       const record = member.toString("utf8", 2, 2 + member.readUInt16BE());
       return [itemsPrefix + record, orderPrefix + record];
     });
-    await connection.runScript("repeatable", SCRIPTS.sweepItems, [itemExpiry, ...names], members);
+    await connection.runScript("repeatable", SCRIPTS.sweepItems, [itemExpiry, records, ...names], members);
   }
   return { wasFull: members.length === SWEEP_ITEMS };
 }

@@ -40,6 +40,8 @@ export const SCRIPTS = {
   pageItems: load("page-items"),
   deleteItems: load("delete-items"),
   sweepItems: load("sweep-items"),
+  liveRecords: load("live-records"),
+  index: load("index"),
   scan: load("scan"),
 } as const;
 

@@ -24,7 +24,8 @@ import {
   remove,
   set,
 } from "../conformance/commit-steps.ts";
-import { CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import { answersOf, bytes, CALL, NAMESPACE, present, setTexts, texts } from "../conformance/harness.ts";
+import { item, put } from "../conformance/record-values.ts";
 import { useGateways } from "../conformance/shared-store.ts";
 import { createBackend } from "../factory.ts";
 import { createBreakerBackend } from "../layers/breaker.ts";
@@ -274,8 +275,34 @@ describe.runIf(canStartRedis())("redis", () => {
     expect(await openErrorOf(others)).toBeInstanceOf(StartError);
     await askRedis(server.url, "FLUSHALL");
     await open(others);
-    await expect(backend.check()).rejects.toThrow('layout is "2 0/3" and not "2 0/1"');
+    await expect(backend.check()).rejects.toThrow('layout is "3 0/3" and not "3 0/1"');
     await expect(setTexts(entries, { a: "1" })).rejects.toMatchObject({ reason: "store_unavailable" });
+  });
+
+  test("data of a Prism without indexes of lists and records gets them when it is opened", async () => {
+    await using server = await startRedis();
+    const config = configOf(server.url, { shards: 2 });
+    const keys = [0, 1].map((shard) => shardKeys("prism", shard));
+    const before = await open(config);
+    const lists = Array.from({ length: 2500 }, (_, i) => `l${String(i).padStart(4, "0")}`);
+    const pushes = lists.map((key) => ({ key, end: "left" as const, value: bytes("1") }));
+    await answersOf(present(before.backend.lists).push(NAMESPACE, pushes, CALL));
+    const { records } = before.backend;
+    await Promise.all(["r1", "r2", "r3"].map((id) => put(present(records), id, [item("a", "1")])));
+    await before.backend.close();
+    for (const [shard, { layout, lists: index, records: ids }] of keys.entries()) {
+      await askRedis(server.url, "SET", layout, `2 ${shard}/2`);
+      await askRedis(server.url, "DEL", index, ids);
+    }
+    const { backend } = await open(config);
+    expect(await askRedis(server.url, "GET", shardKeys("prism", 1).layout)).toBe("3 1/2");
+    const all = { prefix: "", after: undefined, maxNames: 5000 };
+    expect((await present(backend.listNames).pageNames(NAMESPACE, all, CALL)).names).toEqual(lists);
+    expect((await present(backend.recordIds).pageIds(NAMESPACE, all, CALL)).names).toEqual([
+      "r1",
+      "r2",
+      "r3",
+    ]);
   });
 
   test("data of an older Prism, which has no versions, is refused with what to do", async () => {
@@ -283,7 +310,7 @@ describe.runIf(canStartRedis())("redis", () => {
     await askRedis(server.url, "SET", shardKeys("prism", 0).layout, "1 0/1");
     const error = await openErrorOf(configOf(server.url));
     expect(error).toBeInstanceOf(StartError);
-    expect(String(error)).toContain('{prism:0}:layout is "1 0/1" and not "2 0/1": the data is of an older');
+    expect(String(error)).toContain('{prism:0}:layout is "1 0/1" and not "3 0/1": the data is of an older');
     expect(String(error)).toContain("choose another key_prefix");
     await open(configOf(server.url, { key_prefix: "prism2" }));
   });

@@ -11,6 +11,7 @@ import { type Backend, createCall } from "../contract.ts";
 import { baseUrlOf, type RemoteConfig } from "./config.ts";
 import { toPrismError } from "./errors.ts";
 import { findLacking, interfacesWithout } from "./interfaces.ts";
+import { createNames } from "./names.ts";
 import { Plugin } from "./plugin.ts";
 import { createScans } from "./scans.ts";
 import { createStores } from "./stores.ts";
@@ -128,6 +129,7 @@ export function createRemoteBackend(
     atomic: "key",
     ...createStores(options),
     scans,
+    ...createNames(options),
     listBlocking: createWaits(() => linked().waiting),
     lacks: () => interfacesWithout(link?.plugin.lacks ?? new Set()),
     open,

@@ -11,8 +11,10 @@ import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basi
 import { ListBlockingInterface } from "../../../gen/prism/interfaces/list/list_blocking_pb.ts";
 import { ListIndexingInterface } from "../../../gen/prism/interfaces/list/list_indexing_pb.ts";
 import { ListEnd, ListMoveInterface } from "../../../gen/prism/interfaces/list/list_move_pb.ts";
+import { ListNamesInterface } from "../../../gen/prism/interfaces/list/list_names_pb.ts";
 import { ListRangeInterface } from "../../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
+import { RecordIdsService } from "../../../gen/prism/keyvalue/v1/record_ids_pb.ts";
 import type { Interface } from "../operations.ts";
 
 /**
@@ -29,7 +31,9 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [ListIndexingInterface.typeName, "listIndexes"],
   [ListMoveInterface.typeName, "listMoves"],
   [ListBlockingInterface.typeName, "listBlocking"],
+  [ListNamesInterface.typeName, "listNames"],
   [KeyValueService.typeName, "records"],
+  [RecordIdsService.typeName, "recordIds"],
 ]);
 
 /** The interfaces of which a plugin has no service, if it lacks these services. */
@@ -142,8 +146,14 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
         options,
       ),
     ),
+    probe(ListNamesInterface.typeName, () =>
+      createClient(ListNamesInterface, transport).readNames({ namespace, prefix: PROBE, limit: 1 }, options),
+    ),
     probe(KeyValueService.typeName, () =>
       createClient(KeyValueService, transport).get({ namespace, id: PROBE }, options),
+    ),
+    probe(RecordIdsService.typeName, () =>
+      createClient(RecordIdsService, transport).readIds({ namespace, prefix: PROBE, limit: 1 }, options),
     ),
   ]);
   return has;

@@ -96,8 +96,11 @@ export function createScans({ plugin }: StoreOptions): RemoteScans {
   };
 }
 
+/** A range, and the place in it behind which a page begins. */
+type Rest = ScanRange & Pick<PageQuery, "after">;
+
 /** Whether no key can be in what is left of a range. The wire refuses an end before the start. */
-function isEmpty(query: PageQuery): boolean {
+export function isEmpty(query: Rest): boolean {
   const { start, end } = boundsOf(query);
   return end !== undefined && compareUtf8(start, end) >= 0;
 }
@@ -106,7 +109,7 @@ function isEmpty(query: PageQuery): boolean {
  * The bounds of the keys that come after `after`. In ascending order `after` itself is within them,
  * because the least key behind it may be longer than the wire takes.
  */
-function boundsOf({ start = "", end, reverse = false, after }: PageQuery): {
+export function boundsOf({ start = "", end, reverse = false, after }: Rest): {
   readonly start: string;
   readonly end: string | undefined;
 } {

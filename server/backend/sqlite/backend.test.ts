@@ -6,7 +6,16 @@ import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { describeBlocking } from "../conformance/blocking.ts";
-import { answersOf, bytes, CALL, LIST_EDITS, present, setTexts, texts } from "../conformance/harness.ts";
+import {
+  answersOf,
+  bytes,
+  CALL,
+  LIST_EDITS,
+  NAMES,
+  present,
+  setTexts,
+  texts,
+} from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createBackend } from "../factory.ts";
@@ -30,7 +39,7 @@ function clear(path: string): void {
 
 describeBackend({
   name: "sqlite",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", "erase"],
+  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
   durable: true,
   atomic: "namespace",
   movesClock: true,

@@ -21,6 +21,7 @@ import { createSweeper, type Sweeper } from "../sweeper.ts";
 import type { SqliteConfig } from "./config.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { FILES_GONE, openError, toPrismError } from "./errors.ts";
+import { readIds } from "./names.ts";
 import type { OperationOf } from "./operation.ts";
 import { openSession, type Session } from "./session.ts";
 
@@ -108,7 +109,19 @@ export function createSqliteBackend(
     commits: createCommits(current, clock),
     scans: createScans(current, clock),
     ...createLists(current),
+    listNames: {
+      pageNames: async (namespace, query) => reading(() => current().reader.names.lists(namespace, query)),
+    },
     records: createRecords(current, clock),
+    recordIds: {
+      async pageIds(namespace, query, call) {
+        try {
+          return await readIds(() => current().reader.names, clock, namespace, query, call);
+        } catch (error) {
+          throw toPrismError(error);
+        }
+      },
+    },
     sweep,
     async erase(namespace, { maxItems }, call) {
       const hasMore = await current().writes.write({ type: "erase", namespace, maxItems }, 0, call);

@@ -4,6 +4,7 @@ import type { Refusal } from "../contract.ts";
 import { readHeld } from "../decide.ts";
 import { type KeyRange, successor } from "../key-range.ts";
 import { createFindHeld } from "./held-entry.ts";
+import { createNameReader, type NameReader } from "./names.ts";
 import { createGetMany, type GetMany } from "./packed-values.ts";
 import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
 import { prepare } from "./query.ts";
@@ -22,6 +23,7 @@ export interface Reader {
   read(namespace: string, read: Read, nowMs: number): readonly (HeldEntry | undefined)[] | Refusal;
   page: ReadPage;
   readonly records: RecordReader;
+  readonly names: NameReader;
   /** The length of a list; 0 = there is none. */
   length(namespace: string, key: string): number;
   slice: ReadSlice;
@@ -54,6 +56,7 @@ export function createReader(db: DatabaseSync): Reader {
     read: createRead(db),
     page: createReadPage(db, get),
     records,
+    names: createNameReader(db),
     length: (namespace, key) => length.get(namespace, key)?.[0] ?? 0,
     slice: createReadSlice(db),
     hasExpired: (nowMs) => expired.get(nowMs) !== undefined || records.hasExpired(nowMs),

@@ -1,5 +1,5 @@
 -- Writes items of records, one record after the other.
--- KEYS: the items' expiry, then for each record its items and their order.
+-- KEYS: the items' expiry, the index of records, then for each record its items and their order.
 -- ARGV: "each" or "whole": whether a key of another type fails only its own record, or the whole
 -- call; the number of bytes before `namespace:id` in the name of a record's items; then for each
 -- record how many writes it has, and the writes. A write is one of these:
@@ -15,17 +15,18 @@
 -- 1970), its time to live, and the number of bytes of its metadata.
 local HEAD, HEAD_BYTES = '>dddI2', 26
 
-local mode, first, expiry = ARGV[1], ARGV[2] + 1, KEYS[1]
+local mode, first, expiry, index = ARGV[1], ARGV[2] + 1, KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local damaged = {}
-for i = 2, #KEYS do
-  local found, wanted = redis.call('TYPE', KEYS[i]).ok, i % 2 == 0 and 'hash' or 'zset'
+local damaged, is_new = {}, {}
+for i = 3, #KEYS do
+  local found, wanted = redis.call('TYPE', KEYS[i]).ok, i % 2 == 1 and 'hash' or 'zset'
+  is_new[KEYS[i]] = found == 'none'
   if found ~= 'none' and found ~= wanted then
     local answer = redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is no ' .. wanted)
     if mode ~= 'each' then return answer end
-    damaged[math.floor(i / 2)] = answer
+    damaged[math.floor((i - 1) / 2)] = answer
   end
 end
 
@@ -60,8 +61,12 @@ local function write(items, order, at)
     if string.sub(added.err, 1, 3) == 'OOM' then return added end
     error(added)
   end
-  if added == 1 then redis.call('ZADD', order, 0, key) end
   local name = string.sub(items, first)
+  if added == 1 then redis.call('ZADD', order, 0, key) end
+  if is_new[items] then
+    redis.call('ZADD', index, 0, name)
+    is_new[items] = false
+  end
   local member = struct.pack('>I2', #name) .. name .. key
   if ttl > 0 then
     redis.call('ZADD', expiry, string.format('%.0f', now + ttl - 1), member)
@@ -72,11 +77,11 @@ local function write(items, order, at)
 end
 
 local answers, at = {}, 3
-for i = 1, (#KEYS - 1) / 2 do
+for i = 1, (#KEYS - 2) / 2 do
   local writes = tonumber(ARGV[at])
   at = at + 1
   for _ = 1, writes do
-    answers[i] = damaged[i] or write(KEYS[2 * i], KEYS[2 * i + 1], at)
+    answers[i] = damaged[i] or write(KEYS[2 * i + 1], KEYS[2 * i + 2], at)
     at = at + arguments[ARGV[at]]
   end
 end
