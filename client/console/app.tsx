@@ -1,7 +1,6 @@
-import { Code } from "@connectrpc/connect";
 import type { ComponentChildren } from "preact";
 import { whoLooks } from "./caller.ts";
-import { isAway, isSignedIn, needsSignIn, signOut } from "./gateway.ts";
+import { asksSignIn, isAway, isSignedIn, needsSignIn, signOut } from "./gateway.ts";
 import icon from "./icon.svg";
 import { Questions } from "./parts/dialog.tsx";
 import { Title } from "./parts/title.tsx";
@@ -55,7 +54,7 @@ export function App() {
       <main id="content" tabIndex={-1}>
         {viewOf(route.value)}
       </main>
-      {needsSignIn.value && <SignIn />}
+      {asksSignIn.value && <SignIn />}
       <Questions />
       <Toasts />
     </>
@@ -64,28 +63,25 @@ export function App() {
 
 /** Who looks, and how to be somebody else. Nothing where nobody is asked. */
 function Who() {
-  const { value, problem } = whoLooks();
-  if (isSignedIn()) {
+  const { value } = whoLooks();
+  if (needsSignIn.value) {
     return (
-      <button type="button" title={value?.name} onClick={signOut}>
-        Sign out
+      <button
+        type="button"
+        class="main"
+        onClick={() => {
+          asksSignIn.value = true;
+        }}
+      >
+        Sign in
       </button>
     );
   }
-  if (problem?.code !== Code.Unauthenticated) {
-    return null;
-  }
-  return (
-    <button
-      type="button"
-      class="main"
-      onClick={() => {
-        needsSignIn.value = true;
-      }}
-    >
-      Sign in
+  return isSignedIn() ? (
+    <button type="button" title={value?.name} onClick={signOut}>
+      Sign out
     </button>
-  );
+  ) : null;
 }
 
 function viewOf({ path: [view, name], query }: Route): ComponentChildren {

@@ -32,6 +32,9 @@ export const isAway = signal(false);
 /** Whether the gateway wants to know who calls: nobody said, or it knows them no longer. */
 export const needsSignIn = signal(false);
 
+/** Whether the page asks who looks. It does so once by itself, when `needsSignIn` becomes true. */
+export const asksSignIn = signal(false);
+
 /** Whether somebody has signed in. */
 export const isSignedIn = () => credentials.value !== undefined;
 
@@ -48,6 +51,7 @@ export async function signIn(key: string): Promise<void> {
   batch(() => {
     credentials.value = key;
     needsSignIn.value = false;
+    asksSignIn.value = false;
     freshness.value++;
   });
 }
@@ -57,6 +61,7 @@ export function signOut(): void {
   sessionStorage.removeItem(KEY);
   batch(() => {
     credentials.value = undefined;
+    needsSignIn.value = false;
     freshness.value++;
   });
 }
@@ -90,8 +95,11 @@ async function* observed<T>(messages: AsyncIterable<T>, sent: string | undefined
 /** `sent` = the credentials of the call that failed. */
 function observeFailure(thrown: unknown, sent: string | undefined): void {
   const problem = problemOf(thrown);
-  if (problem.code === Code.Unauthenticated && sent === credentials.peek()) {
-    needsSignIn.value = true;
+  if (problem.code === Code.Unauthenticated && sent === credentials.peek() && !needsSignIn.peek()) {
+    batch(() => {
+      needsSignIn.value = true;
+      asksSignIn.value = true;
+    });
   }
   if (problem.isAnswer) {
     isAway.value = false;

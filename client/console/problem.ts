@@ -15,8 +15,14 @@ export interface Problem {
 /** What a failed call tells. */
 export function problemOf(thrown: unknown): Problem {
   const problem = toldBy(thrown);
-  // What browsers and the client say then is for programmers of other pages.
-  return isAbsence(problem) ? { ...problem, message: "The gateway did not answer." } : problem;
+  // What is said of these is for people who write programs.
+  if (isAbsence(problem)) {
+    return { ...problem, message: "The gateway did not answer." };
+  }
+  if (problem.reason === "credentials_missing") {
+    return { ...problem, message: "The gateway wants to know who calls." };
+  }
+  return problem;
 }
 
 function toldBy(thrown: unknown): Problem {

@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
-import { whoLooks } from "../caller.ts";
+import { type Namespace, NamespaceStatus } from "../../../gen/prism/control/v1/namespace_pb.ts";
+import { mayUseNamespace, whoLooks } from "../caller.ts";
 import { curlOfFirstEntry } from "../data/first-entry.ts";
 import { Empty } from "../parts/notes.tsx";
 import { hrefOf } from "../route.ts";
@@ -8,12 +9,15 @@ import { isVisible } from "../visible.ts";
 
 const LOOK_MS = 10_000;
 
-/** Says how to store the first entry, and looks now and then whether somebody did. */
+/**
+ * Says how to store the first entry in one of `all`, and looks now and then whether somebody did.
+ * Nothing for who may not write.
+ */
 export function FirstEntry({
-  namespace,
+  all,
   onLook,
 }: {
-  readonly namespace: string;
+  readonly all: readonly Namespace[];
   readonly onLook: () => void;
 }) {
   useEffect(() => {
@@ -24,6 +28,12 @@ export function FirstEntry({
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [onLook]);
+  const namespace = all.find(
+    ({ name, status }) => status === NamespaceStatus.ACTIVE && mayUseNamespace(name, "write"),
+  )?.name;
+  if (namespace === undefined) {
+    return null;
+  }
   const asksWhoCalls = whoLooks().value?.authConfigured ?? false;
   return (
     <Empty

@@ -46,9 +46,7 @@ export function NamespaceList({ all }: { readonly all: ReadonlyMap<string, Names
       />
       {chosen.length > 0 && <Table rows={rows} {...table} />}
       {pages > 1 && <Pages page={shownPage} pages={pages} onPage={setPage} />}
-      {text === "" && isEmpty(all, counts) && (
-        <FirstEntry namespace={rows[0]?.name ?? ""} onLook={countAgain} />
-      )}
+      {text === "" && isEmpty(all, counts) && <FirstEntry all={rows} onLook={countAgain} />}
     </div>
   );
 }

@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { useState } from "preact/hooks";
 import { mayManageNamespaces, whoLooks } from "../caller.ts";
 import { grantedNames } from "../data/caller.ts";
@@ -13,11 +14,18 @@ import "./overview.css";
 
 /** What there is, and what it does. */
 export function Overview() {
+  const { value, problem } = whoLooks();
   return (
     <>
       <Title>Overview</Title>
-      {mayManageNamespaces("read") && <Figures />}
-      <Namespaces />
+      {value === undefined && problem?.code === Code.Unauthenticated ? (
+        <ProblemNote problem={problem} />
+      ) : (
+        <>
+          {mayManageNamespaces("read") && <Figures />}
+          <Namespaces />
+        </>
+      )}
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { isSignedIn, needsSignIn, signIn } from "../gateway.ts";
+import { asksSignIn, isSignedIn, signIn } from "../gateway.ts";
 import { useAction } from "../load.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { ProblemNote } from "../parts/notes.tsx";
@@ -10,7 +10,7 @@ export function SignIn() {
     <Dialog
       title="Sign in"
       onClose={() => {
-        needsSignIn.value = false;
+        asksSignIn.value = false;
       }}
     >
       <form
