@@ -170,10 +170,10 @@ function TextDraft({
       {draft.mode === "json" && flaw === undefined && (
         <div class="bar">
           <button type="button" onClick={() => onChange(typed(draft, indentJson(draft.text)))}>
-            One line a member
+            Indent
           </button>
           <button type="button" onClick={() => onChange(typed(draft, compactJson(draft.text)))}>
-            All on one line
+            Compact
           </button>
         </div>
       )}

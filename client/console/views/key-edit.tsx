@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { isSame, type SeenEntry, saveEntry, ttlToKeep } from "../data/key-write.ts";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
@@ -36,6 +36,8 @@ export function KeyEdit({
   const [clash, setClash] = useState<Clash | undefined>(undefined);
   const isChanged = value === undefined || !isSame(value, base.value);
   useUnsaved(isChanged);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => form.current?.querySelector("textarea")?.focus({ preventScroll: true }), []);
   const saving = useAction(async (over: SeenEntry | undefined, mine: Uint8Array<ArrayBuffer>) => {
     const { keyvalue } = gateway.data.namespace(namespace);
     const ttlSeconds = ttlToKeep(over ?? base, performance.now());
@@ -64,6 +66,7 @@ export function KeyEdit({
   ]);
   return (
     <form
+      ref={form}
       class="key-edit"
       onSubmit={(event) => {
         event.preventDefault();

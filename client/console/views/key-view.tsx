@@ -60,7 +60,10 @@ export function KeyView({ namespace, name, onCount, onClose }: KeyViewProps) {
           namespace={namespace}
           name={name}
           entry={known.entry}
-          onEntry={(entry) => setWritten({ entry })}
+          onEntry={(entry) => {
+            setWritten({ entry });
+            heading.current?.focus({ preventScroll: true });
+          }}
           onReload={loaded.reload}
           onCount={onCount}
           onClose={onClose}
