@@ -33,6 +33,7 @@ export type { BlockingPopOptions } from "./list/blocking.ts";
 export type { Insertion, RemoveOptions } from "./list/indexing.ts";
 export type { ListEnd } from "./list/move.ts";
 export type { ListApi } from "./list.ts";
+export type { NameOptions } from "./pages.ts";
 export type { Compression, ItemFacts, NewItem, RecordItem } from "./records/item.ts";
 export type {
   ItemSwap,

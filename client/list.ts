@@ -3,6 +3,7 @@ import { basicCalls } from "./list/basic.ts";
 import { blockingCalls } from "./list/blocking.ts";
 import { indexingCalls } from "./list/indexing.ts";
 import { moveCalls } from "./list/move.ts";
+import { nameCalls } from "./list/names.ts";
 import { rangeCalls } from "./list/range.ts";
 
 /**
@@ -19,7 +20,8 @@ export type ListApi = ReturnType<typeof basicCalls> &
   ReturnType<typeof rangeCalls> &
   ReturnType<typeof indexingCalls> &
   ReturnType<typeof moveCalls> &
-  ReturnType<typeof blockingCalls>;
+  ReturnType<typeof blockingCalls> &
+  ReturnType<typeof nameCalls>;
 
 /** The calls of {@link ListApi}, one file for each wire service. */
 export function createListApi(invoker: Invoker): ListApi {
@@ -29,5 +31,6 @@ export function createListApi(invoker: Invoker): ListApi {
     ...indexingCalls(invoker),
     ...moveCalls(invoker),
     ...blockingCalls(invoker),
+    ...nameCalls(invoker),
   };
 }

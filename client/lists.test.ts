@@ -48,6 +48,21 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
     }
   });
 
+  test("names the lists that there are", async () => {
+    await list.pushRight("other", "1");
+    expect(await Array.fromAsync(list.names())).toEqual(["list", "other"]);
+    expect(await Array.fromAsync(list.names({ prefix: "o" }))).toEqual(["other"]);
+    expect(await Array.fromAsync(list.names({ start: "a", end: "other" }))).toEqual(["list"]);
+    expect(await Array.fromAsync(list.namePages())).toEqual([["list", "other"]]);
+    await list.popLeft("other");
+    expect(await Array.fromAsync(list.names())).toEqual(["list"]);
+    await expect(list.names({ prefix: any(1) }).next()).rejects.toThrow("prefix must be a string");
+    await expect(list.names(any({ limit: 1 })).next()).rejects.toThrow("there is no option limit");
+    await expect(list.names({ namespace: "none" }).next()).rejects.toMatchObject({
+      reason: "namespace_not_found",
+    });
+  });
+
   test("trims to a range", async () => {
     expect(await list.trim("list", 1, -2)).toBe(2);
     expect(await texts()).toEqual(["b", "c"]);

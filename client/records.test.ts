@@ -53,6 +53,28 @@ describe.each(CLIENTS)("the $kind client", ({ connect }) => {
     expect(await records.get("none")).toEqual([]);
   });
 
+  test("tells the ids of the records that there are, page by page", async () => {
+    await put("a");
+    expect(await Array.fromAsync(records.ids())).toEqual(["id"]);
+    const ids = Array.from({ length: 1500 }, (_, i) => `many/${String(i).padStart(4, "0")}`);
+    const puts = ids.map((id) => ({ id, items: [{ key: "a", value: "1", ttlSeconds: 60 }] }));
+    await records.putBatch(puts.slice(0, 1000));
+    await records.putBatch(puts.slice(1000));
+    const pages = await Array.fromAsync(records.idPages({ prefix: "many/" }));
+    expect(pages.map(({ length }) => length)).toEqual([1024, 476]);
+    expect(pages.flat()).toEqual(ids);
+    expect(await Array.fromAsync(records.ids({ start: "many/0003", end: "many/0005" }))).toEqual(
+      ids.slice(3, 5),
+    );
+    for await (const id of records.ids({ prefix: "many/" })) {
+      expect(id).toBe("many/0000");
+      break;
+    }
+    nowMs += 60_000;
+    expect(await Array.fromAsync(records.ids())).toEqual(["id"]);
+    await expect(records.ids({ end: any(null) }).next()).rejects.toThrow("end must be a string");
+  });
+
   test("keeps what is said of an item, and ends it in time", async () => {
     const facts = {
       ttlSeconds: 60,

@@ -13,6 +13,7 @@ import {
   type Value,
 } from "./convert.ts";
 import { invalidField } from "./errors.ts";
+import { idCalls } from "./records/ids.ts";
 import { fromItem, type NewItem, type RecordItem, toItem } from "./records/item.ts";
 import { resumed } from "./resumed.ts";
 
@@ -96,6 +97,8 @@ export type RecordsApi = ReturnType<typeof createRecordsApi>;
 /** The calls of {@link RecordsApi}. */
 export function createRecordsApi(invoker: Invoker) {
   return {
+    ...idCalls(invoker),
+
     /** Writes 1 to 1,000 items of a record, all or none. Items with other keys stay. */
     async put(id: string, items: Iterable<NewItem> & object, options: CallOptions = {}): Promise<void> {
       await invoker.unary(PUT, options, (namespace) => ({

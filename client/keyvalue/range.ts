@@ -3,6 +3,7 @@ import { KeyValueRangeInterface } from "../../gen/prism/interfaces/keyvalue/keyv
 import { CALL_OPTIONS, type CallOptions, type Invoker } from "../call.ts";
 import { fromInt64, ownBytes, toFlag, toInt32, toText, toToken } from "../convert.ts";
 import { PrismError } from "../errors.ts";
+import { NAME_OPTIONS, type NameOptions, readPages, toPageRequest } from "../pages.ts";
 import { type Group, resumed } from "../resumed.ts";
 
 /** Which keys to read, and how. A range is what `start`, `end` and `prefix` have in common. */
@@ -60,7 +61,7 @@ export interface CommonPrefix extends Position {
 }
 
 /** Which entries come in pages. */
-export type PageOptions = Omit<FlatRangeOptions, "reverse" | "delimiter" | "limit" | "pageToken">;
+export type PageOptions = NameOptions;
 
 /** An entry of a page. */
 export interface PageEntry {
@@ -84,7 +85,6 @@ const NO_TOKEN = new Uint8Array(0);
 
 const { method } = KeyValueRangeInterface;
 const BOUNDS = { start: true, end: true, prefix: true } as const;
-const PAGE_OPTIONS = { ...BOUNDS, ...CALL_OPTIONS } satisfies Record<keyof PageOptions, true>;
 const RANGE_OPTIONS = {
   ...BOUNDS,
   reverse: true,
@@ -96,7 +96,7 @@ const RANGE_OPTIONS = {
 
 const READ_RANGE = { method: method.readRange, options: RANGE_OPTIONS };
 const READ_KEYS = { method: method.readKeys, options: RANGE_OPTIONS };
-const READ_PAGE = { method: method.readPage, options: PAGE_OPTIONS };
+const READ_PAGE = { method: method.readPage, options: NAME_OPTIONS };
 
 /** The calls of KeyValueRangeInterface. */
 export function rangeCalls(invoker: Invoker) {
@@ -122,17 +122,6 @@ export function rangeCalls(invoker: Invoker) {
     );
   }
 
-  function readPage(options: PageOptions, pageToken: Uint8Array) {
-    const { start = "", end = "", prefix = "" } = options;
-    return invoker.unary(READ_PAGE, options, (namespace) => ({
-      namespace,
-      start: toText("start", start),
-      end: toText("end", end),
-      prefix: toText("prefix", prefix),
-      pageToken,
-    }));
-  }
-
   return {
     /**
      * The entries of a range with their times to live, in pages, by the order of the keys' UTF-8
@@ -148,12 +137,9 @@ export function rangeCalls(invoker: Invoker) {
      * ```
      */
     async *pages(options: PageOptions = {}): AsyncGenerator<readonly PageEntry[], void, undefined> {
-      let coming: ReturnType<typeof readPage> | undefined = readPage(options, NO_TOKEN);
-      while (coming !== undefined) {
-        const { entries, nextPageToken }: Awaited<typeof coming> = await coming;
-        coming = nextPageToken.length === 0 ? undefined : readPage(options, nextPageToken);
-        // A loop that is left does not wait for it.
-        coming?.catch(() => {});
+      const read = (pageToken: Uint8Array) =>
+        invoker.unary(READ_PAGE, options, (namespace) => toPageRequest(namespace, options, pageToken));
+      for await (const { entries } of readPages(read)) {
         yield entries.map(({ key, value, remainingMs }) => ({
           key,
           // A view: copies would take most of the time that a page takes.
