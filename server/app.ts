@@ -134,18 +134,15 @@ export async function createApp(
   let sources = sourcesOf(config.backends, new Map(), tools);
   const monitor = createStoreMonitor(() => registry.stores.map(({ backend }) => backend));
   const catalog = primary?.catalog ?? (await catalogOf(config, log, load, () => live.accepted));
-  const workers =
+  const relay =
     config.server.workers === 1 || primary !== undefined
       ? undefined
-      : new Workers({
-          count: config.server.workers,
-          log,
-          config,
-          savedNamespaces: () => catalog.load(),
-        });
+      : relayed(catalog, async (changes) => workers?.tellNamespaces(changes));
+  const workers: Workers | undefined =
+    relay && new Workers({ count: config.server.workers, log, config, savedNamespaces: relay.known });
   const control = createControl(config, registry, {
     log,
-    catalog: workers === undefined ? catalog : relayed(catalog, () => workers.tellNamespaces()),
+    catalog: relay ?? catalog,
     sources,
     ...(deletionTimes && { times: deletionTimes }),
   });

@@ -28,6 +28,26 @@ export interface NamespaceWishes {
   readonly cacheTtlSeconds: number;
 }
 
+/** What has changed in a catalog. */
+export interface CatalogChanges {
+  /** New ones, and those that have another version now. */
+  readonly kept: readonly SavedNamespace[];
+  /** Those that are kept no more, as they were. */
+  readonly forgotten: readonly SavedNamespace[];
+}
+
+/** What has changed since `known`, by what is kept now. */
+export function changesSince(
+  known: ReadonlyMap<string, SavedNamespace>,
+  kept: readonly SavedNamespace[],
+): CatalogChanges {
+  const there = new Set(kept.map(({ name }) => name));
+  return {
+    kept: kept.filter(({ name, version }) => known.get(name)?.version !== version),
+    forgotten: [...known.values()].filter(({ name }) => !there.has(name)),
+  };
+}
+
 /** The wishes of a namespace that states none. */
 export const NO_WISHES: NamespaceWishes = {
   readRps: 0,

@@ -2,6 +2,7 @@ import type { Call, StoreLog } from "../backend/contract.ts";
 import { abortError, asPrismError, PrismError, type Reason, StartError } from "../errors.ts";
 import { DEFAULT_NAMESPACE } from "../limits.ts";
 import {
+  type CatalogChanges,
   changedMeanwhile,
   type NamespaceCatalog,
   type NamespaceWishes,
@@ -267,9 +268,16 @@ export class NamespaceController {
     });
   }
 
-  /** Brings this gateway to what the catalog keeps now, as far as that can be read. */
-  refresh(): Promise<void> {
-    return this.#syncSoon();
+  /**
+   * Takes over what has changed in the catalog. Before the catalog was read that is nothing: the
+   * changes are in what it will read then.
+   */
+  takeOver(changes: CatalogChanges): Promise<void> {
+    return this.#changes.runAlways(async () => {
+      if (!this.#isClosed && this.#isOpen) {
+        await this.#saved.take(changes);
+      }
+    });
   }
 
   /** The first step of a shutdown: ends those who follow. Further changes are refused. */
@@ -465,24 +473,7 @@ export class NamespaceController {
 
   /** Brings this gateway to what the catalog keeps. */
   async #sync(): Promise<void> {
-    const kept = await this.#catalog.load();
-    const there = new Set(names(kept));
-    for (const saved of this.#saved.all) {
-      if (!there.has(saved.name)) {
-        await this.#saved.forget(saved);
-      }
-    }
-    const fresh: SavedNamespace[] = [];
-    for (const saved of kept) {
-      const before = this.#saved.get(saved.name);
-      if (before === undefined) {
-        this.#saved.keep(saved);
-        fresh.push(saved);
-      } else if (before.version !== saved.version) {
-        await this.#saved.replace(saved);
-      }
-    }
-    await this.#saved.serve(fresh);
+    await this.#saved.take(this.#saved.changesTo(await this.#catalog.load()));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { StoreLog } from "../backend/contract.ts";
 import { PrismError } from "../errors.ts";
 import { NAMESPACE_PATTERN } from "../limits.ts";
-import type { SavedNamespace } from "./catalog.ts";
+import { type CatalogChanges, changesSince, type SavedNamespace } from "./catalog.ts";
 import type { ListedNamespace, NamespaceDirectory, NamespaceState } from "./directory.ts";
 import type { StoreSource } from "./open-stores.ts";
 import type { NamespaceRegistry, NamespaceSettings } from "./registry.ts";
@@ -57,9 +57,30 @@ export class SavedNamespaces {
     return this.all.filter(({ name }) => !this.#served.has(name));
   }
 
-  /** Notes one that the catalog has. `serve` serves it. */
-  keep(saved: SavedNamespace): void {
-    this.#saved.set(saved.name, saved);
+  /** What has changed since the catalog was last known here, by what it keeps now. */
+  changesTo(kept: readonly SavedNamespace[]): CatalogChanges {
+    return changesSince(this.#saved, kept);
+  }
+
+  /** Takes over what has changed in the catalog. What is known already changes nothing. */
+  async take({ kept, forgotten }: CatalogChanges): Promise<void> {
+    for (const { name, version } of forgotten) {
+      const saved = this.#saved.get(name);
+      if (saved?.version === version) {
+        await this.forget(saved);
+      }
+    }
+    const fresh: SavedNamespace[] = [];
+    for (const saved of kept) {
+      const before = this.#saved.get(saved.name);
+      if (before === undefined) {
+        this.#saved.set(saved.name, saved);
+        fresh.push(saved);
+      } else if (before.version !== saved.version) {
+        await this.replace(saved);
+      }
+    }
+    await this.serve(fresh);
   }
 
   /**
@@ -67,7 +88,7 @@ export class SavedNamespaces {
    * are kept then, until `forget`.
    */
   async make(saved: SavedNamespace, source: StoreSource): Promise<ListedNamespace> {
-    this.keep(saved);
+    this.#saved.set(saved.name, saved);
     this.tell(saved, "provisioning");
     await this.#options.registry.add([settingsOf(saved, source)]);
     this.#served.set(saved.name, source);

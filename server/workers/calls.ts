@@ -2,7 +2,7 @@
 import type { AddressInfo } from "node:net";
 import type { BucketSize } from "../calls/policies/bucket.ts";
 import type { Config } from "../config/config.ts";
-import type { SavedNamespace } from "../namespaces/catalog.ts";
+import type { CatalogChanges, SavedNamespace } from "../namespaces/catalog.ts";
 import type { Lease } from "../quota/leased-bucket.ts";
 import type { Load } from "../services/admin.ts";
 import type { Traffic } from "../services/traffic.ts";
@@ -22,7 +22,7 @@ export type WorkerCalls = {
   /** Puts what was made ready in force, or gives it up. Resolves when that is done. */
   decide(isAgreed: boolean): Promise<void>;
   /** The namespaces that are kept have changed. Resolves when its own calls see that. */
-  namespaces(): Promise<void>;
+  namespaces(changes: CatalogChanges): Promise<void>;
   load(): Promise<Load>;
   /** What it has counted on the namespaces with these names; [] = on all. Absent = nothing. */
   traffic(names: readonly string[]): Promise<Traffic | undefined>;

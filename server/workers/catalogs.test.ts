@@ -6,7 +6,7 @@ import { SILENT } from "../backend/contract.ts";
 import { createMemoryBackend } from "../backend/memory/backend.ts";
 import { CallScope } from "../calls/scope.ts";
 import { createMemoryCatalog } from "../catalog/memory.ts";
-import { type NamespaceCatalog, NO_WISHES } from "../namespaces/catalog.ts";
+import { type CatalogChanges, type NamespaceCatalog, NO_WISHES } from "../namespaces/catalog.ts";
 import { NamespaceController } from "../namespaces/controller.ts";
 import { NamespaceRegistry } from "../namespaces/registry.ts";
 import { NO_RULES } from "../namespaces/rules.ts";
@@ -42,8 +42,9 @@ const asked = {
 
 test("a change is answered when the worker has it; a namespace's data is removed when its calls have ended", async () => {
   const kept = createMemoryCatalog();
-  const primary = await start(relayed(kept, () => worker.control.refresh()));
-  const worker = await start(readFromPrimary(() => kept.load()));
+  const relay = relayed(kept, (changes) => worker.control.takeOver(changes));
+  const primary = await start(relay);
+  const worker = await start(readFromPrimary(async () => relay.known()));
 
   await primary.control.create(asked, CALL);
   expect(worker.registry.find("a")).toBeDefined();
@@ -57,6 +58,57 @@ test("a change is answered when the worker has it; a namespace's data is removed
   await waitFor(() => expect(primary.control.directory.get("a")).toBeUndefined());
   expect(worker.registry.find("a")).toBeUndefined();
   expect(await store.entries?.get(namespace, ["k"], CALL)).toEqual([undefined]);
+
+  await worker.control.close();
+  await primary.control.close();
+});
+
+test("what another gateway changes is read once, and the workers hear what that is", async () => {
+  const kept = createMemoryCatalog();
+  let loads = 0;
+  let changed = () => {};
+  const told: CatalogChanges[] = [];
+  const relay = relayed(
+    {
+      ...kept,
+      async load() {
+        loads++;
+        return await kept.load();
+      },
+      watch(listener) {
+        changed = listener;
+        return () => {};
+      },
+    },
+    async (changes) => {
+      told.push(changes);
+      await worker.control.takeOver(changes);
+    },
+  );
+  expect(() => relay.known()).toThrow("not known yet");
+  await kept.save({ ...asked, name: "old", createdAtMs: 0, deleting: false, version: 0 });
+  const primary = await start(relay);
+  const worker = await start(readFromPrimary(async () => relay.known()));
+  expect(worker.registry.find("old")).toBeDefined();
+  // Each change that it makes itself is read by nobody.
+  const { version } = await primary.control.create(asked, CALL);
+  expect([loads, told.length]).toEqual([1, 1]);
+
+  const rules = { ...NO_RULES, ttl: { ...NO_RULES.ttl, forbidden: true } };
+  const other = { ...asked, createdAtMs: 0, deleting: false, version: 0 };
+  await kept.save({ ...other, version, rules });
+  await kept.remove("old", 1);
+  await kept.save({ ...other, name: "new" });
+  changed();
+  await waitFor(() => expect(worker.registry.find("new")).toBeDefined());
+  expect(worker.registry.find("a")?.rules.ttl.forbidden).toBe(true);
+  expect(worker.registry.find("old")).toBeUndefined();
+  expect(loads).toBe(2);
+  expect(told[1]?.kept.map(({ name }) => name)).toEqual(["a", "new"]);
+  expect(told[1]?.forgotten.map(({ name }) => name)).toEqual(["old"]);
+  changed();
+  await waitFor(() => expect(loads).toBe(3));
+  expect(told).toHaveLength(2);
 
   await worker.control.close();
   await primary.control.close();

@@ -53,7 +53,7 @@ const link: Link<WorkerCalls, PrimaryCalls> = new Link<WorkerCalls, PrimaryCalls
     await ready.promise;
   },
   decide: (isAgreed) => decide(isAgreed),
-  namespaces: async () => (await starting.promise).control.refresh(),
+  namespaces: async (changes) => (await starting.promise).control.takeOver(changes),
   load: async () => (await starting.promise).load(),
   traffic: async (names) => (await starting.promise).traffic(names),
   metrics: async () => (await starting.promise).metrics(),

@@ -5,7 +5,7 @@ import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import type { SavedNamespace } from "../namespaces/catalog.ts";
+import type { CatalogChanges, SavedNamespace } from "../namespaces/catalog.ts";
 import type { Load } from "../services/admin.ts";
 import type { Traffic } from "../services/traffic.ts";
 import type { ConfigSource, PrimaryCalls, WorkerCalls } from "./calls.ts";
@@ -46,8 +46,8 @@ export interface WorkersOptions {
   readonly log: Logger;
   /** The configuration that they start with. */
   readonly config: ConfigSource;
-  /** The namespaces that are kept. */
-  readonly savedNamespaces: () => Promise<readonly SavedNamespace[]>;
+  /** The namespaces that are kept. Throws {@link PrismError} while they are not known. */
+  readonly savedNamespaces: () => readonly SavedNamespace[];
 }
 
 /** One process and the way to it. */
@@ -182,14 +182,17 @@ export class Workers {
   }
 
   /**
-   * Tells them that the namespaces have changed. Resolves when those that take calls have read
-   * them, or have had time enough.
+   * Tells them which namespaces have changed. Resolves when those that take calls have taken that
+   * over, or have had time enough.
    */
-  async tellNamespaces(): Promise<void> {
+  async tellNamespaces(changes: CatalogChanges): Promise<void> {
     await this.#tell(
-      ({ link }) => link.ask("namespaces", undefined, NAMESPACES_TIMEOUT_MS),
+      ({ link }) => link.ask("namespaces", changes, NAMESPACES_TIMEOUT_MS),
       ({ process: { pid } }, err) =>
-        this.#options.log.warn({ worker_pid: pid, err }, "a worker has not read the namespaces"),
+        this.#options.log.warn(
+          { worker_pid: pid, err },
+          "a worker has not taken over a change of namespaces",
+        ),
     );
   }
 
@@ -351,7 +354,7 @@ export class Workers {
 
   #connect(place: Place, worker: Worker): Running {
     const link = new Link<PrimaryCalls, WorkerCalls>(worker, {
-      savedNamespaces: () => this.#options.savedNamespaces(),
+      savedNamespaces: async () => this.#options.savedNamespaces(),
       lease: async (request) => this.#quotas.lease(place.number, request),
     });
     const running = { worker, link, isReady: false, unanswered: 0 };
