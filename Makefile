@@ -2,11 +2,12 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick test-crash test-h2spec test-conformance test-paths test-build test-deploy test-image bench check format proto build dev-up dev-down clean
+.PHONY: help run demo test test-quick test-crash test-h2spec test-conformance test-paths test-build test-deploy test-image bench check format proto console build dev-up dev-down clean
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
 INSTALLED := node_modules/.installed
+CONSOLE := dist-console/index.html
 ARGS ?=
 DIST ?= dist
 DIST_CLIENT ?= dist-client
@@ -18,13 +19,16 @@ $(INSTALLED): package.json package-lock.json
 	npm ci --loglevel=error
 	@touch $@
 
-run: $(INSTALLED) ## install and serve on port 8980; ARGS="--memory" and the like go to `prism serve`
+$(CONSOLE): $(INSTALLED) $(shell find client gen -name '*.test.ts' -o -type f -print)
+	@$(WITH_NODE) vite build client/console
+
+run: $(INSTALLED) $(CONSOLE) ## install and serve on port 8980; ARGS="--memory" and the like go to `prism serve`
 	@$(WITH_NODE) MALLOC_MMAP_THRESHOLD_=1048576 exec node --max-semi-space-size=8 server/main.ts serve $(ARGS)
 
 demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or a proxy and its plugin that it starts for itself
 	@$(WITH_NODE) node examples/run-demo.ts
 
-test: $(INSTALLED) ## all tests; ARGS=server/wire for a part, ARGS=--coverage to enforce 90% of lines, as CI does
+test: $(INSTALLED) $(CONSOLE) ## all tests; ARGS=server/wire for a part, ARGS=--coverage to enforce 90% of lines, as CI does
 	$(WITH_NODE) vitest run $(ARGS)
 
 test-quick: $(INSTALLED) ## the short tests, without real stores and whole processes; vitest.config.ts lists what it leaves out
@@ -76,6 +80,8 @@ proto: $(INSTALLED) ## make gen/ and docs/api-reference.md from proto/
 	$(WITH_NODE) buf generate
 	$(WITH_NODE) buf generate --template docs/generate/buf.gen.yaml
 
+console: $(CONSOLE) ## the page that the admin port serves, in dist-console/; `make run` makes it too
+
 build: $(INSTALLED) ## what is published, JavaScript with types: prism-gateway in dist/, prism-client in dist-client/
 	rm -rf $(DIST) $(DIST_CLIENT)
 	@$(WITH_NODE) sh .ci/build-server $(DIST)
@@ -89,4 +95,4 @@ dev-down: ## stop them; the data, which is in memory, goes
 	docker compose down
 
 clean: ## what was built or installed; ./data stays
-	rm -rf dist dist-client coverage node_modules
+	rm -rf dist dist-client dist-console coverage node_modules

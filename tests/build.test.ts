@@ -149,6 +149,12 @@ describe("what `make build` makes", () => {
     await using server = await spawnServer(["--config", config], main);
     expect(server.lines.filter((line) => line.includes("a worker takes calls"))).toHaveLength(2);
     expect((await fetch(`${server.adminUrl}/openapi.json`)).status).toBe(200);
+    const page = await (await fetch(`${server.adminUrl}/`)).text();
+    expect(page).toContain("<title>Prism</title>");
+    const [, code = ""] = /<script [^>]*src="([^"]+)"/.exec(page) ?? [];
+    const loaded = await fetch(`${server.adminUrl}${code}`);
+    expect(loaded.headers.get("content-encoding")).toBe("gzip");
+    expect(await loaded.text()).toContain("GetTraffic");
   });
 
   test("is a gateway that tells an old Node what it needs", async () => {

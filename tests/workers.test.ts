@@ -317,6 +317,46 @@ describe.runIf(canStartRedis())("two workers", () => {
     expect(passed).toBeGreaterThanOrEqual(40);
     // Each by itself would let in eighty.
     expect(passed).toBeLessThanOrEqual(42 + 5 * seconds);
+    // And with the admin port, which the first process serves.
+    const more = await Promise.all(
+      Array.from({ length: 60 }, async (_, i) =>
+        i % 2 === 0
+          ? await callers[i % 8]?.call("Set", set(""))
+          : await (await post(`${it.admin}${KEYVALUE}/Set`, set(""))).json(),
+      ),
+    );
+    const allSeconds = (performance.now() - startedMs) / 1000;
+    const allPassed = more.filter((answer) => Object(answer).success === true).length + passed;
+    expect(allPassed).toBeLessThanOrEqual(42 + 5 * allSeconds);
+    for (const caller of callers) {
+      caller.close();
+    }
+  });
+
+  test("the admin port has their data, and tells what all of them count", SLOW, async () => {
+    await using redis = await startRedis();
+    await using it = await start(redis);
+    const traffic = async () =>
+      await (
+        await post(`${it.admin}/prism.admin.v1.AdminService/GetTraffic`, { namespaces: ["default"] })
+      ).json();
+    expect(await traffic()).toMatchObject({ namespaces: [] });
+    const callers = Array.from({ length: 4 }, () => connect(it.server));
+    for (const caller of callers) {
+      expect(await caller.call("Set", set(""))).toEqual({ success: true });
+    }
+    expect(new Set(callers.map(({ worker }) => worker)).size).toBe(2);
+    const got = await post(`${it.admin}${KEYVALUE}/Get`, { key: "k" });
+    expect(await got.json()).toEqual({ value: "aGk=" });
+    expect(await (await post(`${it.admin}${KEYVALUE}/Set`, set(""))).json()).toEqual({ success: true });
+    expect(await traffic()).toMatchObject({
+      namespaces: [{ namespace: "default", calls: "6" }],
+      methods: [
+        { method: expect.stringMatching(/Get$/), calls: "1" },
+        { method: expect.stringMatching(/Set$/), calls: "5" },
+      ],
+      process: { processes: 3, connections: "4" },
+    });
     for (const caller of callers) {
       caller.close();
     }

@@ -84,9 +84,9 @@ function addMethods({ methods }: NamespaceSeries, sums: (CallSeries | undefined)
   for (let i = 0; i < methods.length; i++) {
     const series = methods[i];
     if (series !== undefined) {
-      calls = (calls ?? 0) + series.allCalls;
-      sums[i] ??= new CallSeries();
-      sums[i]?.addAll(series);
+      const sum = sums[i] ?? new CallSeries();
+      sums[i] = sum;
+      calls = (calls ?? 0) + sum.addAll(series);
     }
   }
   return calls;

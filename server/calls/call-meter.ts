@@ -33,13 +33,19 @@ export class CallSeries {
     this.#values = values;
   }
 
-  /** Adds all that another one has counted. */
-  addAll(other: CallSeries): void {
+  /** Adds all that another one has counted, and answers its calls that are over. */
+  addAll(other: CallSeries): number {
     const values = this.#values;
     const more = other.#values;
+    let calls = 0;
     for (let i = 0; i < SERIES_SLOTS; i++) {
-      add(values, i, more[i] ?? 0);
+      const value = more[i] ?? 0;
+      if (value !== 0) {
+        values[i] = (values[i] ?? 0) + value;
+        calls += i < DURATIONS ? value : 0;
+      }
     }
+    return calls;
   }
 
   /** The calls that are over. */

@@ -15,7 +15,7 @@ const CLIENT_SOURCES = ["client", "gen", "http2"];
 /**
  * What is not linked: what is made here, and what would be read or written in the project itself.
  */
-const LEFT_OUT = ["package.json", "node_modules", "data", "dist", "dist-client", ".git"];
+const LEFT_OUT = ["package.json", "node_modules", "data", "dist", "dist-client", "dist-console", ".git"];
 
 /** What matters here of a package's manifest. */
 interface Manifest {
@@ -47,8 +47,10 @@ export async function makeCheckout(): Promise<{ path: string; bin: string } & As
   await mkdir(to(".session/bin"), { recursive: true });
   await writeFile(to("package.json"), await manifestOfSources(join(ROOT, "package.json")));
   await linkClient(to("node_modules/prism-client"));
-  // The last file to be made, so that make does not install.
+  // The last files to be made, so that make neither installs nor builds.
   await writeFile(to("node_modules/.installed"), "");
+  await mkdir(to("dist-console"));
+  await writeFile(to("dist-console/index.html"), "");
 
   using certificates = createCertificates();
   certificates.create("server");

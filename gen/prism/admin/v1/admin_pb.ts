@@ -733,8 +733,8 @@ export const ProcessTrafficSchema: GenMessage<ProcessTraffic> = /*@__PURE__*/
   messageDesc(file_prism_admin_v1_admin, 16);
 
 /**
- * What has been called since the start. A count falls only when started_at_millis changes; one of a
- * namespace also when the namespace is deleted.
+ * What has been called since the start. When a namespace is deleted or a worker process has ended,
+ * what was counted there is gone, so counts fall: that is no rate.
  *
  * @generated from message prism.admin.v1.GetTrafficResponse
  */
