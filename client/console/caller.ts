@@ -6,8 +6,8 @@ import { type Shared, shared } from "./shared.ts";
 export const whoLooks: () => Shared<Caller> = shared((signal) => gateway.admin.getCaller({}, { signal }));
 
 /**
- * Whether to offer to see (`read`), make (`write`) or delete (`admin`) namespaces. Until it is known
- * who looks everything is offered: the gateway decides anyway.
+ * Whether to offer to see (`read`), make (`write`) or delete (`admin`) namespaces. Until it is
+ * known who looks everything is offered: the gateway decides anyway.
  */
 export function mayManageNamespaces(permission: Permission): boolean {
   const { value } = whoLooks();

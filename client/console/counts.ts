@@ -24,7 +24,7 @@ const MAX_KEPT = 1000;
 
 const counts = signal<ReadonlyMap<string, EntryCount>>(new Map());
 
-/** Counts the entries of these namespaces, each once a minute at most, until `countAgain` is called. */
+/** Counts the entries of namespaces, each at most once a minute unless `countAgain` is called. */
 export function useEntryCounts(names: readonly string[]) {
   const [again, setAgain] = useState(0);
   const fresh = freshness.value;

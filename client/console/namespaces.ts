@@ -5,7 +5,7 @@ import { isAbsence, isDenial, type Problem, problemOf } from "./problem.ts";
 import { isVisible } from "./visible.ts";
 
 /** Changes that come at once are shown together. */
-const GATHER_MS = 30;
+const GATHER_MS = 100;
 /** Before a stream that broke is opened again. */
 const AGAIN_MS = 1000;
 

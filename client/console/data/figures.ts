@@ -13,7 +13,10 @@ const NAMES: Readonly<Record<string, string>> = {
   breakers_open: "Parts that are away",
 };
 
-/** Figures of a store with their names in words, in a steady order. Those of a later gateway keep theirs. */
+/**
+ * Figures of a store with their names in words, in a steady order. Those of a later gateway keep
+ * their own names.
+ */
 export function figuresInWords(
   figures: Readonly<Record<string, bigint>>,
 ): (readonly [name: string, words: string])[] {

@@ -20,7 +20,9 @@ export function Dialog({
     const before = document.activeElement;
     dialog.current?.showModal();
     return () => {
-      if (before instanceof HTMLElement && before.isConnected) {
+      // Who was quick may be somewhere else by now.
+      const isNowhere = document.activeElement === null || document.activeElement === document.body;
+      if (isNowhere && before instanceof HTMLElement) {
         before.focus({ preventScroll: true });
       }
     };

@@ -214,7 +214,7 @@ function Row({
 
 const NO_CALLS: CallCurves = { calls: new Float32Array(2), failures: new Float32Array(2) };
 
-/** `undefined` = the gateway does not tell of this one: it counts nothing, or has too many others. */
+/** `undefined` = the gateway does not tell: it counts nothing, or has too many others. */
 function curvesOf({ history, problem }: Traffic, name: string): CallCurves | undefined {
   const { latest, namespaces } = history;
   if (latest === undefined || problem?.reason === "request_unsupported") {
