@@ -1,15 +1,7 @@
+import type { Target } from "./snippets.ts";
+
 /** A line for a terminal that stores an entry, and works as it is. */
-export function curlOfFirstEntry({
-  dataUrl,
-  namespace,
-  asksWhoCalls,
-}: {
-  /** `http://HOST:PORT` of the data port. */
-  readonly dataUrl: string;
-  readonly namespace: string;
-  /** Whether the gateway wants to know who calls. */
-  readonly asksWhoCalls: boolean;
-}): string {
+export function curlOfFirstEntry({ dataUrl, namespace, asksWhoCalls }: Target): string {
   const named = namespace === "default" ? "" : `"namespace":"${namespace}",`;
   const key = asksWhoCalls ? ` \\\n  -H "Authorization: Bearer $PRISM_TOKEN"` : "";
   return `curl ${dataUrl}/prism.interfaces.keyvalue.KeyValueBasicInterface/Set${key} \\

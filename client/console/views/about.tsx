@@ -3,13 +3,16 @@ import { mayManageNamespaces } from "../caller.ts";
 import { atomicityInWords } from "../data/atomicity.ts";
 import { formatTime } from "../data/format.ts";
 import { limitsInWords } from "../data/limits.ts";
+import { snippetsOf } from "../data/snippets.ts";
 import { gateway } from "../gateway.ts";
 import { useLoad } from "../load.ts";
 import { liveNamespaces } from "../namespaces.ts";
+import { CopyAs } from "../parts/copy.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { ProblemNote, Waiting } from "../parts/notes.tsx";
 import { NamespaceState } from "../parts/state.tsx";
 import { hrefOf } from "../route.ts";
+import { targetOf } from "../target.ts";
 import { Access } from "./about-access.tsx";
 import { DeleteNamespace } from "./delete-namespace.tsx";
 import type { NamespacePart } from "./namespace-part.ts";
@@ -34,6 +37,7 @@ export function About({ namespace: name }: NamespacePart) {
       <section class="card" aria-labelledby="about-facts">
         <h2 id="about-facts">Namespace</h2>
         <Basics namespace={namespace} />
+        <CopyAs snippets={snippetsOf({ kind: "namespace" }, targetOf(name))} />
       </section>
       <section class="card" aria-labelledby="about-limits">
         <h2 id="about-limits">Limits</h2>

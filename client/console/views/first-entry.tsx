@@ -1,10 +1,10 @@
 import { useEffect } from "preact/hooks";
 import { type Namespace, NamespaceStatus } from "../../../gen/prism/control/v1/namespace_pb.ts";
-import { mayUseNamespace, whoLooks } from "../caller.ts";
+import { mayUseNamespace } from "../caller.ts";
 import { curlOfFirstEntry } from "../data/first-entry.ts";
 import { Empty } from "../parts/notes.tsx";
 import { hrefOf } from "../route.ts";
-import { dataUrl } from "../server.ts";
+import { targetOf } from "../target.ts";
 import { isVisible } from "../visible.ts";
 
 const LOOK_MS = 10_000;
@@ -34,16 +34,13 @@ export function FirstEntry({
   if (namespace === undefined) {
     return null;
   }
-  const asksWhoCalls = whoLooks().value?.authConfigured ?? false;
+  const target = targetOf(namespace);
   return (
-    <Empty
-      title="Nothing is stored yet"
-      command={curlOfFirstEntry({ dataUrl: dataUrl(), namespace, asksWhoCalls })}
-    >
+    <Empty title="Nothing is stored yet" command={curlOfFirstEntry(target)}>
       <p>
         Store the first entry from a terminal, or{" "}
         <a href={hrefOf(["ns", namespace, "keys"])}>in the namespace {namespace}</a>.
-        {asksWhoCalls && (
+        {target.asksWhoCalls && (
           <>
             {" "}
             The line takes your key from <code>PRISM_TOKEN</code>.

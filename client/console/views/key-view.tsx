@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { mayUseNamespace, whoLooks } from "../caller.ts";
+import { mayUseNamespace } from "../caller.ts";
 import { visible } from "../data/bytes.ts";
 import { formatBytes, formatCount } from "../data/format.ts";
 import { deleteEntry, readEntry, type SeenEntry, saveEntry, ttlToKeep } from "../data/key-write.ts";
@@ -11,8 +11,8 @@ import { ProblemNote, Waiting } from "../parts/notes.tsx";
 import { tell } from "../parts/toasts.tsx";
 import { download, ValueView } from "../parts/value-view.tsx";
 import { problemOf } from "../problem.ts";
-import { dataUrl } from "../server.ts";
 import { useShortcuts } from "../shortcuts.ts";
+import { targetOf } from "../target.ts";
 import { KeyEdit } from "./key-edit.tsx";
 import { ChangeExpiry, expiryOf, useLeftMs } from "./key-expiry.tsx";
 import { KeyNew } from "./key-new.tsx";
@@ -218,17 +218,7 @@ function Shown({ namespace, name, entry, left, mayWrite, onEntry, onCount, onClo
           </>
         )}
       </div>
-      <CopyAs
-        snippets={snippetsOf(
-          { kind: "key", key: name },
-          {
-            dataUrl: dataUrl(),
-            adminUrl: location.origin,
-            namespace,
-            asksWhoCalls: whoLooks().value?.authConfigured ?? false,
-          },
-        )}
-      />
+      <CopyAs snippets={snippetsOf({ kind: "key", key: name }, targetOf(namespace))} />
     </>
   );
 }

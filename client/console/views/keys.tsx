@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { mayUseNamespace, whoLooks } from "../caller.ts";
+import { mayUseNamespace } from "../caller.ts";
 import { visible } from "../data/bytes.ts";
 import { curlOfFirstEntry } from "../data/first-entry.ts";
 import { snippetsOf } from "../data/snippets.ts";
@@ -8,8 +8,8 @@ import { useAction } from "../load.ts";
 import { CopyAs } from "../parts/copy.tsx";
 import { Empty, ProblemNote } from "../parts/notes.tsx";
 import { go, hrefOf } from "../route.ts";
-import { dataUrl } from "../server.ts";
 import { useShortcuts } from "../shortcuts.ts";
+import { targetOf } from "../target.ts";
 import { countOf, KeyList, useKeyPages } from "./key-list.tsx";
 import { KeyNew } from "./key-new.tsx";
 import { KeyView } from "./key-view.tsx";
@@ -82,11 +82,6 @@ export function Keys({ namespace, query }: NamespacePart) {
       )}
     </div>
   );
-}
-
-function targetOf(namespace: string) {
-  const asksWhoCalls = whoLooks().value?.authConfigured ?? false;
-  return { dataUrl: dataUrl(), adminUrl: location.origin, namespace, asksWhoCalls };
 }
 
 /** As long as somebody types, nothing is read. */
@@ -172,12 +167,8 @@ function NoKeys({ namespace, prefix }: { readonly namespace: string; readonly pr
       </Empty>
     );
   }
-  const { asksWhoCalls } = targetOf(namespace);
   return (
-    <Empty
-      title="No key is here yet"
-      command={curlOfFirstEntry({ dataUrl: dataUrl(), namespace, asksWhoCalls })}
-    >
+    <Empty title="No key is here yet" command={curlOfFirstEntry(targetOf(namespace))}>
       <p>Make one with “New key”, or from a terminal, then refresh:</p>
     </Empty>
   );
