@@ -207,7 +207,9 @@ describe("what `make build` makes", () => {
     expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(MAX_CLIENT_BYTES);
     const files = installed.filter((path) => path.startsWith("prism-client/"));
     expect(files).toEqual(expect.arrayContaining(["prism-client/LICENSE", "prism-client/README.md"]));
-    expect(files.filter((path) => /\.test\.|testing|manifest|\/server\//.test(path))).toEqual([]);
+    expect(files.filter((path) => /\.test\.|testing|manifest|console|shrink|\/server\//.test(path))).toEqual(
+      [],
+    );
   });
 
   test("is a client that a page loads fast, and without what it does not use", async () => {
