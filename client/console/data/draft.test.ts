@@ -38,6 +38,7 @@ describe("a value is first edited", () => {
     ["JSON", bytesOf("[1]"), ["json", "text", "hex"]],
     ["long text", bytesOf("x".repeat(70_000)), ["whole", "text", "json", "hex"]],
     ["very long text", bytesOf("x".repeat(300_000)), ["whole", "text", "json"]],
+    ["text for which there is no field", bytesOf("x".repeat(1_100_000)), ["whole"]],
     ["a picture", PNG, ["whole", "hex"]],
     ["no UTF-8", Uint8Array.of(0xff), ["hex"]],
     ["much that is no UTF-8", new Uint8Array(70_000).fill(0xff), ["whole", "hex"]],

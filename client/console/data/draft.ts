@@ -23,6 +23,9 @@ export function modesOf(value: Uint8Array): readonly [Mode, ...Mode[]] {
 /** A larger value is no help as digits to type in. */
 const MAX_HEX_BYTES = 256 * 1024;
 
+/** A text field with a larger one halts the page. */
+const MAX_TEXT_BYTES = 1024 * 1024;
+
 /** A way to edit a value. As a `whole` it is only seen, and replaced by a file. */
 export type EditMode = "text" | "json" | "hex" | "whole";
 
@@ -30,7 +33,8 @@ export type EditMode = "text" | "json" | "hex" | "whole";
 export function editModesOf(value: Uint8Array): readonly [EditMode, ...EditMode[]] {
   const kind = kindOf(value);
   const hex: readonly EditMode[] = value.length > MAX_HEX_BYTES ? [] : ["hex"];
-  if (kind === "image" || (kind === "bytes" && value.length > UNASKED_BYTES)) {
+  const isText = kind !== "bytes" && value.length <= MAX_TEXT_BYTES;
+  if (kind === "image" || (!isText && value.length > UNASKED_BYTES)) {
     return ["whole", ...hex];
   }
   if (value.length > UNASKED_BYTES) {

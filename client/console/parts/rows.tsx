@@ -19,6 +19,8 @@ export interface RowsProps {
   /** The row that the keyboard is on; -1 = none. */
   readonly current: number;
   readonly onCurrent: (index: number) => void;
+  /** Whether a row is what is shown elsewhere. Absent: the current one is. */
+  readonly isChosen?: (index: number) => boolean;
   /** Enter or a click. */
   readonly onOpen: (index: number) => void;
   /** Called with the rows that are seen, `to` exclusive, whenever they change. */
@@ -30,7 +32,17 @@ export interface RowsProps {
  * A list of any length, of which only the rows in sight are drawn. It is a listbox: arrows, Page
  * Up and Down, Home and End move, Enter opens.
  */
-export function Rows({ label, count, rowHeightPx, current, onCurrent, onOpen, onSeen, children }: RowsProps) {
+export function Rows({
+  label,
+  count,
+  rowHeightPx,
+  current,
+  onCurrent,
+  isChosen = (index) => index === current,
+  onOpen,
+  onSeen,
+  children,
+}: RowsProps) {
   const box = useRef<HTMLDivElement>(null);
   const id = useId();
   const [scrollPx, setScrollPx] = useState(0);
@@ -100,9 +112,9 @@ export function Rows({ label, count, rowHeightPx, current, onCurrent, onOpen, on
       <div
         key={index}
         id={`${id}-${index}`}
-        class="row"
+        class={index === current ? "row current" : "row"}
         role="option"
-        aria-selected={index === current}
+        aria-selected={isChosen(index)}
         aria-posinset={index + 1}
         aria-setsize={count}
         style={{ height: `${rowHeightPx}px`, transform: `translateY(${index * rowHeightPx + shiftPx}px)` }}

@@ -20,10 +20,10 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /** What the ways to edit a value are called. */
 const MODE_NAMES: Readonly<Record<EditMode, string>> = {
-  whole: "As it is",
-  text: "Text",
-  json: "JSON",
-  hex: "Hex",
+  whole: "As a whole",
+  text: "As text",
+  json: "As JSON",
+  hex: "As hex",
 };
 
 /** What {@link ValueEditor} needs. */
@@ -132,8 +132,12 @@ function Whole({ value }: { readonly value: Uint8Array<ArrayBuffer> }) {
   return (
     <>
       <ValueView bytes={value} />
-      {value.length > UNASKED_BYTES && editModesOf(value).length > 1 && (
-        <p class="quiet">It has {formatBytes(value.length)}: to edit it here may be slow.</p>
+      {value.length > UNASKED_BYTES && (
+        <p class="quiet">
+          {editModesOf(value).length > 1
+            ? `It has ${formatBytes(value.length)}: to edit it here may be slow.`
+            : "It is too large to be edited here: download it, edit it, and take the file."}
+        </p>
       )}
     </>
   );

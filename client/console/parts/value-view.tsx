@@ -16,6 +16,9 @@ const MODE_NAMES: Readonly<Record<Mode, string>> = {
 /** As hexadecimal digits a value is shown up to here: they take three times its bytes. */
 const MAX_HEX_BYTES = 1024 * 1024;
 
+/** So many times as much is shown at each wish for more: a page that gets slow is no surprise. */
+const MORE = 4;
+
 /** Shows a value in the way that suits it, or in another one of its ways. */
 export function ValueView({ bytes }: { readonly bytes: Uint8Array<ArrayBuffer> }) {
   const modes = useMemo(() => modesOf(bytes), [bytes]);
@@ -43,8 +46,8 @@ function Characters({
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly mode: Exclude<Mode, "image">;
 }) {
-  const [isWhole, setWhole] = useState(false);
-  const shown = useMemo(() => charactersOf(bytes, mode, isWhole), [bytes, mode, isWhole]);
+  const [shownBytes, setShownBytes] = useState(UNASKED_BYTES);
+  const shown = useMemo(() => charactersOf(bytes, mode, shownBytes), [bytes, mode, shownBytes]);
   if (bytes.length === 0) {
     return <p class="quiet">The value is empty: it has no bytes.</p>;
   }
@@ -55,12 +58,12 @@ function Characters({
       <section class="shown" tabIndex={0} aria-label="Value">
         <pre>{shown}</pre>
       </section>
-      {!isWhole && bytes.length > UNASKED_BYTES && (
+      {bytes.length > shownBytes && (
         <p class="quiet">
-          The first {formatBytes(UNASKED_BYTES)} of {formatBytes(bytes.length)} are shown.{" "}
-          {bytes.length <= most ? (
-            <button type="button" onClick={() => setWhole(true)}>
-              Show all
+          The first {formatBytes(shownBytes)} of {formatBytes(bytes.length)} are shown.{" "}
+          {shownBytes < most ? (
+            <button type="button" onClick={() => setShownBytes(MORE * shownBytes)}>
+              Show more
             </button>
           ) : (
             "Download it to see all."
@@ -71,12 +74,7 @@ function Characters({
   );
 }
 
-function charactersOf(
-  bytes: Uint8Array<ArrayBuffer>,
-  mode: Exclude<Mode, "image">,
-  isWhole: boolean,
-): string {
-  const most = isWhole ? bytes.length : UNASKED_BYTES;
+function charactersOf(bytes: Uint8Array<ArrayBuffer>, mode: Exclude<Mode, "image">, most: number): string {
   if (mode === "hex") {
     return toHex(bytes.subarray(0, most));
   }

@@ -57,7 +57,8 @@ export function KeyEdit({
   }
   async function leave(): Promise<void> {
     if (!isChanged || (await ask(DISCARD))) {
-      onDone(base);
+      setValue(base.value);
+      onDone(clash === undefined ? base : clash.theirs);
     }
   }
   useShortcuts([
@@ -75,7 +76,8 @@ export function KeyEdit({
     >
       {clash !== undefined && (
         <Conflict
-          {...clash}
+          theirs={clash.theirs}
+          mine={value ?? clash.mine}
           isRunning={saving.isRunning}
           onKeep={() => {
             setValue(base.value);

@@ -53,6 +53,7 @@ export function KeyList({
         rowHeightPx={ROW_HEIGHT_PX}
         current={current}
         onCurrent={setCurrent}
+        isChosen={(row) => opened !== undefined && pages.keyAt(row) === opened}
         onOpen={(row) => {
           const key = pages.keyAt(row);
           if (key !== undefined) {

@@ -7,7 +7,7 @@ import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
 import { CopyAs } from "../parts/copy.tsx";
 import { Empty, ProblemNote } from "../parts/notes.tsx";
-import { go, hrefOf } from "../route.ts";
+import { go, hrefOf, route } from "../route.ts";
 import { useShortcuts } from "../shortcuts.ts";
 import { targetOf } from "../target.ts";
 import { countOf, KeyList, useKeyPages } from "./key-list.tsx";
@@ -38,7 +38,7 @@ export function Keys({ namespace, query }: NamespacePart) {
   return (
     <div ref={box} class={isPaneOpen ? "keys-view open" : "keys-view"}>
       <div class="keys-side">
-        <Search namespace={namespace} prefix={prefix} query={query} onOpen={open} />
+        <Search namespace={namespace} prefix={prefix} onOpen={open} />
         <div class="bar">
           <span role="status">{countOf(pages)}</span>
           <button type="button" onClick={() => pages.refresh()}>
@@ -91,12 +91,10 @@ const TYPING_MS = 150;
 function Search({
   namespace,
   prefix,
-  query,
   onOpen,
 }: {
   readonly namespace: string;
   readonly prefix: string;
-  readonly query: NamespacePart["query"];
   readonly onOpen: (key: string) => void;
 }) {
   const field = useRef<HTMLInputElement>(null);
@@ -137,7 +135,9 @@ function Search({
             setText(typed);
             clearTimeout(timer.current);
             timer.current = setTimeout(() => {
-              go(hrefOf(["ns", namespace, "keys"], { ...query, prefix: typed }), { replace: true });
+              // A key may have been opened since.
+              const { path, query } = route.peek();
+              go(hrefOf(path, { ...query, prefix: typed }), { replace: true });
             }, TYPING_MS);
           }}
         />
