@@ -49,6 +49,12 @@ test("a save tells what another wrote meanwhile, and overwrites that only when t
   });
 });
 
+test("a new entry is none if one with the same value is there already", async () => {
+  const there = await stored("there", "same");
+  const outcome = await saveEntry(client.keyvalue, "there", undefined, bytesOf("same"), 60);
+  expect(outcome).toMatchObject({ kind: "conflict", theirs: { version: there.version, ttlMs: undefined } });
+});
+
 test("a save whose answer is lost is looked for", async () => {
   const base = await stored("lost", "first");
   const { getEntries, compareAndSwap } = client.keyvalue;
@@ -87,6 +93,6 @@ test("a delete spares what another wrote meanwhile", async () => {
 test("what is left of an entry is told by the page's clock", () => {
   const entry = { value: bytesOf(""), version: 1, ttlMs: 1500, seenAtMs: 1000 };
   expect([leftMs(entry, 1000), leftMs(entry, 2400), leftMs(entry, 9000)]).toEqual([1500, 100, 0]);
-  expect([ttlToKeep(entry, 1000), ttlToKeep(entry, 9000)]).toEqual([2, 1]);
+  expect([ttlToKeep(entry, 1000), ttlToKeep(entry, 9000)]).toEqual([2, undefined]);
   expect(ttlToKeep({ ...entry, ttlMs: undefined }, 9000)).toBeUndefined();
 });

@@ -31,10 +31,13 @@ export function leftMs({ ttlMs, seenAtMs }: SeenEntry, nowMs: number): number | 
   return ttlMs === undefined ? undefined : Math.max(0, ttlMs - (nowMs - seenAtMs));
 }
 
-/** The time to live that a write needs so that the entry expires when it would have. */
+/**
+ * The time to live that a write needs so that the entry expires when it would have; `undefined` =
+ * never, also where it has expired already: who writes it then wants it to stay.
+ */
 export function ttlToKeep(entry: SeenEntry, nowMs: number): number | undefined {
   const ms = leftMs(entry, nowMs);
-  return ms === undefined ? undefined : Math.max(1, Math.ceil(ms / 1000));
+  return ms === undefined || ms === 0 ? undefined : Math.ceil(ms / 1000);
 }
 
 /**
@@ -50,6 +53,7 @@ export async function saveEntry(
 ): Promise<Outcome> {
   const expected = base === undefined ? ({ absent: true } as const) : { version: base.version };
   let actual: SeenEntry | undefined;
+  let isLost = false;
   try {
     const swap = await keyvalue.compareAndSwap(key, expected, value, { ttlSeconds });
     if (swap.swapped) {
@@ -62,8 +66,10 @@ export async function saveEntry(
     if (actual?.version === base?.version) {
       throw thrown;
     }
+    isLost = true;
   }
-  return actual !== undefined && isSame(actual.value, value)
+  // A new entry that another made is a conflict whatever its value: it was there before.
+  return actual !== undefined && (base !== undefined || isLost) && isSame(actual.value, value)
     ? { kind: "done", entry: actual }
     : { kind: "conflict", theirs: actual };
 }

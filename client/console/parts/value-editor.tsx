@@ -20,10 +20,18 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /** What the ways to edit a value are called. */
 const MODE_NAMES: Readonly<Record<EditMode, string>> = {
-  whole: "As a whole",
-  text: "As text",
-  json: "As JSON",
-  hex: "As hex",
+  whole: "As it is",
+  text: "Text",
+  json: "JSON",
+  hex: "Hex",
+};
+
+/** The same beside the ways to show a value as it is. */
+const EDIT_NAMES: typeof MODE_NAMES = {
+  whole: "As it is",
+  text: "Edit as text",
+  json: "Edit as JSON",
+  hex: "Edit as hex",
 };
 
 /** What {@link ValueEditor} needs. */
@@ -103,11 +111,12 @@ function Bar({
   readonly onFile: (file: File | undefined) => void;
 }) {
   const modes: readonly EditMode[] = value === undefined ? [mode] : editModesOf(value);
+  const names = modes[0] === "whole" ? EDIT_NAMES : MODE_NAMES;
   return (
     <div class="bar">
       <Choice
         label="Edit the value as"
-        names={modes.map((way) => [way, MODE_NAMES[way]] as const)}
+        names={modes.map((way) => [way, names[way]] as const)}
         chosen={mode}
         onChoose={(way) => value !== undefined && onMode(draftOf(value, way))}
       />

@@ -61,14 +61,17 @@ export function KeyEdit({
       onDone(clash === undefined ? base : clash.theirs);
     }
   }
-  useShortcuts([
-    { key: "Mod+s", does: "Save the value", act: save },
-    { key: "Escape", does: "Leave the edit", act: () => void leave() },
-  ]);
+  useShortcuts([{ key: "Mod+s", does: "Save the value", act: save }]);
   return (
     <form
       ref={form}
       class="key-edit"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") {
+          event.preventDefault();
+          void leave();
+        }
+      }}
       onSubmit={(event) => {
         event.preventDefault();
         save();

@@ -98,5 +98,5 @@ export function countOf(pages: KeyPages): string {
     return "";
   }
   const count = `${formatCount(pages.rows)} ${pages.rows === 1 ? "key" : "keys"}`;
-  return pages.isCounted ? count : `${count} or more`;
+  return pages.isCounted ? count : `${count} and more`;
 }

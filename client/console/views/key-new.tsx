@@ -12,7 +12,7 @@ import { useShortcuts } from "../shortcuts.ts";
 import { TtlField, ttlOf } from "./key-expiry.tsx";
 import { useUnsaved } from "./unsaved.ts";
 
-/** Limits of a key: docs/configuration.md has none of them. */
+/** As server/limits.ts has it. */
 const MAX_KEY_BYTES = 1024;
 
 const EMPTY = new Uint8Array(0);
@@ -60,15 +60,18 @@ export function KeyNew({
       onClose();
     }
   }
-  useShortcuts([
-    { key: "Mod+s", does: "Save the new key", act: () => form.current?.requestSubmit() },
-    { key: "Escape", does: "Leave the new key", act: () => void leave() },
-  ]);
+  useShortcuts([{ key: "Mod+s", does: "Save the new key", act: () => form.current?.requestSubmit() }]);
   const bytes = bytesOf(key).length;
   return (
     <form
       ref={form}
       class="key-edit"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") {
+          event.preventDefault();
+          void leave();
+        }
+      }}
       onSubmit={(event) => {
         event.preventDefault();
         if (value !== undefined && bytes <= MAX_KEY_BYTES) {
