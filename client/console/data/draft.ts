@@ -102,7 +102,10 @@ export interface Flaw {
   readonly at: number | undefined;
 }
 
-/** What is wrong with a draft; `undefined` = nothing. Text that is no JSON can be saved all the same. */
+/**
+ * What is wrong with a draft; `undefined` = nothing. Text that is no JSON can be saved all the
+ * same.
+ */
 export function flawOf({ mode, text }: Draft): Flaw | undefined {
   switch (mode) {
     case "json":

@@ -115,7 +115,7 @@ export class KeySide {
   }
 }
 
-/** Whether a key is before another one in the order of their bytes, which is that of code points. */
+/** Whether a key is before another one in the order of their bytes, that of code points. */
 export function isBefore(a: string, b: string): boolean {
   for (let i = 0; i < a.length && i < b.length; i++) {
     if (a.charCodeAt(i) !== b.charCodeAt(i)) {

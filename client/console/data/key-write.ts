@@ -13,7 +13,7 @@ export interface SeenEntry extends Entry {
 export type Outcome =
   /** `entry` is there now; `undefined` = none. */
   | { readonly kind: "done"; readonly entry: SeenEntry | undefined }
-  /** Nothing was done, because somebody else had changed the entry; `theirs` = `undefined`: deleted it. */
+  /** Nothing was done: somebody else had changed the entry; `theirs` = `undefined`: deleted it. */
   | { readonly kind: "conflict"; readonly theirs: SeenEntry | undefined };
 
 /** Reads an entry; `undefined` = there is none. */
@@ -98,7 +98,7 @@ export function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** What is there after a call that may have been done. Throws `thrown` if it was not, or nobody answers. */
+/** What is there after a call that may have been done. Throws `thrown` if that is not known. */
 async function lookAfter(
   keyvalue: Pick<KeyValueApi, "getEntries">,
   key: string,

@@ -106,7 +106,7 @@ function Picture({ bytes }: { readonly bytes: Uint8Array<ArrayBuffer> }) {
   );
 }
 
-/** An address of bytes within the page, until they are others. `undefined` = at the first drawing. */
+/** An address of bytes within the page. `undefined` = there is none yet. */
 function useObjectUrl(bytes: Uint8Array<ArrayBuffer>, type: string): string | undefined {
   const [url, setUrl] = useState<string | undefined>(undefined);
   useEffect(() => {
