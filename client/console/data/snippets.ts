@@ -17,7 +17,11 @@ export type Shown =
   | { readonly kind: "keys"; readonly prefix: string }
   | { readonly kind: "key"; readonly key: string }
   /** The values from one place to another, both included; -1 = the last one. */
+  /** The names of the lists with a prefix. */
+  | { readonly kind: "lists"; readonly prefix: string }
   | { readonly kind: "list"; readonly list: string; readonly start: number; readonly stop: number }
+  /** The ids of the records with a prefix. */
+  | { readonly kind: "records"; readonly prefix: string }
   | { readonly kind: "record"; readonly id: string }
   | { readonly kind: "item"; readonly id: string; readonly key: Uint8Array };
 
@@ -55,13 +59,32 @@ interface Ways {
 /** What is shown, as commands and as a program that show the same. */
 export function snippetsOf(shown: Shown, target: Target): Snippets {
   const ways = waysOf(shown);
-  const isAdmin = shown.kind === "namespace";
-  const variable = isAdmin ? "PRISM_ADMIN_KEY" : "PRISM_TOKEN";
   return {
-    curl: toCurl(ways, shown, target, target.asksWhoCalls ? variable : undefined),
-    cli: toCommand(ways, isAdmin, target),
+    curl: toCurl(ways, shown, target),
+    cli: toCommand(ways, shown.kind === "namespace", target),
     typescript: toProgram(ways, target),
   };
+}
+
+/** A line that makes the first list or record, and works as it is. */
+export function curlOfFirst(kind: "list" | "record", target: Target): string {
+  const { namespace } = target;
+  switch (kind) {
+    case "list":
+      return curlOf(
+        "dataUrl",
+        "prism.interfaces.list.ListBasicInterface/PushRight",
+        code({ namespace, listKey: "jobs", value: btoa("first") }),
+        target,
+      );
+    case "record":
+      return curlOf(
+        "dataUrl",
+        "prism.keyvalue.v1.KeyValueService/Put",
+        code({ namespace, id: "user:1", items: [{ key: btoa("name"), value: btoa("alice") }] }),
+        target,
+      );
+  }
 }
 
 function waysOf(shown: Shown): Ways {
@@ -92,6 +115,10 @@ function waysOf(shown: Shown): Ways {
         args: [shown.key],
         program: printed(`client.keyvalue.get(${code(shown.key)})`),
       };
+    case "lists":
+      return waysOfNames("prism.interfaces.list.ListNamesInterface/ReadNames", "list names", shown.prefix);
+    case "records":
+      return waysOfNames("prism.keyvalue.v1.RecordIdsService/ReadIds", "record ids", shown.prefix);
     case "list":
       return {
         call: "prism.interfaces.list.ListRangeInterface/GetRange",
@@ -117,6 +144,19 @@ function waysOf(shown: Shown): Ways {
   }
 }
 
+function waysOfNames(call: string, command: "list names" | "record ids", prefix: string): Ways {
+  const read = command === "list names" ? "list.names" : "records.ids";
+  return {
+    call,
+    fields: { prefix, limit: LIMIT },
+    command: [...command.split(" "), "--limit", `${LIMIT}`],
+    args: prefix === "" ? [] : [prefix],
+    program: `for await (const name of client.${read}({ prefix: ${code(prefix)} })) {
+  console.log([name]);
+}`,
+  };
+}
+
 /** Keys of items may be any bytes; text stays readable. */
 function waysOfItem(id: string, key: Uint8Array): Ways {
   const text = textOf(key);
@@ -136,26 +176,29 @@ console.log(new TextDecoder().decode(item?.value));`,
 const printed = (call: string) => `const value = await ${call};
 console.log(new TextDecoder().decode(value));`;
 
-function toCurl(
-  { call, fields }: Ways,
-  { kind }: Shown,
-  target: Target,
-  variable: string | undefined,
-): string {
+function toCurl({ call, fields }: Ways, { kind }: Shown, target: Target): string {
   const body = code({ namespace: target.namespace, ...fields });
-  const url = shellWord(`${kind === "namespace" ? target.adminUrl : target.dataUrl}/${call}`);
-  const key = variable === undefined ? "" : ` \\\n  -H "Authorization: Bearer $${variable}"`;
   if (kind !== "list") {
-    return `curl ${url}${key} \\\n  -H 'Content-Type: application/json' -d ${quoted(body)}`;
+    return curlOf(kind === "namespace" ? "adminUrl" : "dataUrl", call, body, target);
   }
   // A stream: five bytes stand before each message, the last four of them its length.
   const length = new DataView(new ArrayBuffer(4));
   length.setUint32(0, new TextEncoder().encode(body).length);
   const head = octal(new Uint8Array([0, ...new Uint8Array(length.buffer)]));
   return `printf '${head}%s' ${quoted(body)} |
-  curl -s ${url}${key} \\
+  curl -s ${shellWord(`${target.dataUrl}/${call}`)}${keyHeader("dataUrl", target)} \\
   -H 'Content-Type: application/connect+json' --data-binary @- |
   LC_ALL=C grep -ao '{"[ev][^}]*}*'`;
+}
+
+function curlOf(port: "dataUrl" | "adminUrl", call: string, body: string, target: Target): string {
+  return `curl ${shellWord(`${target[port]}/${call}`)}${keyHeader(port, target)} \\
+  -H 'Content-Type: application/json' -d ${quoted(body)}`;
+}
+
+function keyHeader(port: "dataUrl" | "adminUrl", { asksWhoCalls }: Target): string {
+  const variable = port === "adminUrl" ? "PRISM_ADMIN_KEY" : "PRISM_TOKEN";
+  return asksWhoCalls ? ` \\\n  -H "Authorization: Bearer $${variable}"` : "";
 }
 
 function toCommand({ command, args }: Ways, isAdmin: boolean, target: Target): string {

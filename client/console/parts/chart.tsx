@@ -134,7 +134,7 @@ function optionsOf(element: HTMLElement, { curves, format, isBinary, onPoint }: 
       })),
     ],
     axes: [
-      { ...axis, space: 80, size: 24, values: (_plot, times) => times.map((time) => timeText(time, false)) },
+      { ...axis, space: 80, size: 24, values: axisTimes },
       {
         ...axis,
         space: 34,
@@ -145,6 +145,12 @@ function optionsOf(element: HTMLElement, { curves, format, isBinary, onPoint }: 
     ],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },
   };
+}
+
+/** Lines less than a minute apart have their seconds too. */
+function axisTimes(_plot: uPlot, times: readonly number[]): string[] {
+  const [first = 0, second = 60] = times;
+  return times.map((time) => timeText(time, second - first < 60));
 }
 
 /** The same as numbers. They are made while somebody looks. */
