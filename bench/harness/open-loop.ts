@@ -23,8 +23,6 @@ export interface OpenLoopCall {
    * Otherwise keeps the core busy.
    */
   readonly sleeps?: boolean;
-  /** True: calls may fail, as those beyond a quota do. */
-  readonly mayFail?: boolean;
 }
 
 /** Latencies in milliseconds, ascending; `undefined` = the peer did not keep up. */
@@ -101,7 +99,7 @@ export async function openLoop(
   if (!keptUp) {
     return undefined;
   }
-  if (failed > 0 && call.mayFail !== true) {
+  if (failed > 0) {
     throw new Error(`${failed} calls failed`);
   }
   return latencies.sort();
