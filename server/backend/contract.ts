@@ -283,6 +283,8 @@ export interface PageQuery extends ScanRange {
    * holds the same entries either way. Absent = no value may be left out.
    */
   readonly inlineBytes?: number;
+  /** True asks for `ttlsMs` of the {@link Page}. Absent = it is left out. */
+  readonly withTtls?: boolean;
 }
 
 /** One page of a scan, in byte order of the keys: ascending, or descending if `reverse` is set. */
@@ -295,6 +297,12 @@ export interface Page {
    * Absent = none.
    */
   readonly later?: ReadonlyMap<number, number>;
+  /**
+   * The time to live of each entry, in milliseconds, at the moment at which its value was read; 0 =
+   * it never expires. Absent = nobody asked, or the store does not tell with a page: then each
+   * entry has to be read again.
+   */
+  readonly ttlsMs?: Float64Array;
   /**
    * The `after` of the next page. `undefined` = this is the last page. A page may be empty without
    * being the last.

@@ -82,7 +82,13 @@ export function actualOf({ actual }: { readonly actual: HeldEntry | undefined })
 
 /** The time to live of an entry on the wire; absent = it never expires. */
 export function remainingOf({ ttlMs }: HeldEntry): { remainingMs?: bigint } {
-  return ttlMs === 0 ? {} : { remainingMs: BigInt(Math.ceil(ttlMs)) };
+  const remainingMs = toRemainingMs(ttlMs);
+  return remainingMs === undefined ? {} : { remainingMs };
+}
+
+/** The same as a field; `undefined` = it never expires. */
+export function toRemainingMs(ttlMs: number): bigint | undefined {
+  return ttlMs === 0 ? undefined : BigInt(Math.ceil(ttlMs));
 }
 
 /** The request's field is the one of the only mutation. "" = the request has no such field. */

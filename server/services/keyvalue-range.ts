@@ -11,7 +11,7 @@ import { positionOf, tokenAt } from "../calls/page-token.ts";
 import { SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
 import { checkBound, checkLimit, checkRange } from "./check.ts";
-import { onlyOf, remainingOf } from "./commits.ts";
+import { onlyOf, toRemainingMs } from "./commits.ts";
 import { commonPrefixOf, foldScan } from "./folded-scan.ts";
 import { scanPages } from "./scan-pages.ts";
 
@@ -72,7 +72,10 @@ function read<B>(
 /** One value is bounded by what a Set takes. */
 const ANY_VALUE = Number.MAX_SAFE_INTEGER;
 
-/** A page in two steps: its keys, then each entry with its time to live. */
+/**
+ * A page, of a store that tells times to live with it. Otherwise in two steps: its keys, then each
+ * entry with its time to live, because both have to be of one moment.
+ */
 async function readPage(router: NamespaceRouter, request: ReadPageRequest, call: Call) {
   checkRange(request);
   const { start, end, prefix, pageToken } = request;
@@ -86,14 +89,17 @@ async function readPage(router: NamespaceRouter, request: ReadPageRequest, call:
     end: end || undefined,
     after: positionOf(scope, pageToken),
     maxEntries,
-    // The values come along only so that they bound the page. Each is read again with its time to
-    // live, because both have to be of one moment.
+    // In two steps the values come along only so that they bound the page.
     maxBytes: SCAN_PAGE_BYTES,
     keysOnly: false,
+    withTtls: true,
   };
-  const { keys, values, later, next } = await scans.scanPage(namespace, query, call);
-  if (keys.length === 0) {
-    return { entries: [], ...(next !== undefined && { nextPageToken: tokenAt(scope, next) }) };
+  const { keys, values, later, ttlsMs, next } = await scans.scanPage(namespace, query, call);
+  if (keys.length === 0 || ttlsMs !== undefined) {
+    return {
+      entries: Array.from(values, (value, i) => toPageEntry(keys[i] ?? "", value, ttlsMs?.[i] ?? 0)),
+      ...(next !== undefined && { nextPageToken: tokenAt(scope, next) }),
+    };
   }
   // Values may have grown since, so each has a bound: what it was, and its share of a page.
   const shareBytes = Math.ceil(SCAN_PAGE_BYTES / keys.length);
@@ -112,11 +118,16 @@ async function readPage(router: NamespaceRouter, request: ReadPageRequest, call:
   return {
     entries: kept.flatMap((answer, i) => {
       const held = onlyOf(answerOf(answer));
-      const key = keys[i] ?? "";
-      return held === undefined ? [] : [{ key, value: held.value, ...remainingOf(held) }];
+      return held === undefined ? [] : [toPageEntry(keys[i] ?? "", held.value, held.ttlMs)];
     }),
     ...(goOn !== undefined && { nextPageToken: tokenAt(scope, goOn) }),
   };
+}
+
+/** An entry on the wire. `ttlMs`: 0 = it never expires. */
+function toPageEntry(key: string, value: Uint8Array, ttlMs: number) {
+  const remainingMs = toRemainingMs(ttlMs);
+  return remainingMs === undefined ? { key, value } : { key, value, remainingMs };
 }
 
 /** The keys of folded pages in two columns: keys, and common prefixes. */

@@ -44,6 +44,23 @@ export function describeExpiry(harness: Harness): void {
       expect(await scans.count(NAMESPACE, "b", CALL)).toBe(0);
     });
 
+    test("a page tells times to live if it is asked, or nothing of them", async () => {
+      const { entries, scans, advance } = store();
+      await setTexts(entries, { a: "1", c: "3" });
+      await setTexts(entries, { b: "2" }, { ttlMs: 3_600_000 });
+      await advance(1000);
+      const query = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1e6, keysOnly: false };
+      expect(await scans.scanPage(NAMESPACE, query, CALL)).not.toHaveProperty("ttlsMs");
+      const { keys, ttlsMs } = await scans.scanPage(NAMESPACE, { ...query, withTtls: true }, CALL);
+      expect(keys).toEqual(["a", "b", "c"]);
+      if (ttlsMs !== undefined) {
+        const [a, b, c, ...others] = ttlsMs;
+        expect([a, c, ...others]).toEqual([0, 0]);
+        expect(b).toBeGreaterThan(3_000_000);
+        expect(b).toBeLessThanOrEqual(3_599_000);
+      }
+    });
+
     test("deleting an expired entry finds nothing, before anything else has seen it", async () => {
       const { entries, advance } = store();
       await setTexts(entries, { a: "1" }, { ttlMs: 1000 });

@@ -23,6 +23,18 @@ describe("EntryTable", () => {
     expect(table.count("")).toBe(500);
   });
 
+  test("a page tells how long its entries still live", () => {
+    const table = new EntryTable();
+    table.set("a", VALUE, undefined, 1);
+    table.set("b", VALUE, 25, 1);
+    table.set("c", VALUE, 10, 1);
+    table.set("d", VALUE, undefined, 1);
+    const query = { prefix: "", after: undefined, maxEntries: 2, maxBytes: 1e6, keysOnly: false };
+    const { keys, ttlsMs } = table.page({ ...query, withTtls: true }, 10);
+    expect(keys).toEqual(["a", "b"]);
+    expect(ttlsMs).toEqual(Float64Array.of(0, 15));
+  });
+
   test("an older expiry does not delete a key that was written again", () => {
     const table = new EntryTable();
     table.set("never", VALUE, 10, 1);

@@ -189,7 +189,10 @@ export class EntryTable {
     } else {
       this.#ordered.walk(this.#from, this.#below, visit);
     }
-    return { ...page.read(), next: more ? this.#keyAt(last) : undefined };
+    const next = more ? this.#keyAt(last) : undefined;
+    return query.withTtls === true
+      ? { ...page.read(), next, ttlsMs: this.#ttlsMs(page.addresses, nowMs) }
+      : { ...page.read(), next };
   }
 
   /** The number of entries with the prefix, including expired ones that are not yet reclaimed. */
@@ -232,6 +235,14 @@ export class EntryTable {
     this.#key.encode(key);
     const address = this.#keys.find(this.#hash(this.#key), this.#key);
     return address !== NOWHERE && this.#isLive(address, nowMs) ? address : NOWHERE;
+  }
+
+  /** How long entries still live; 0 = for ever. */
+  #ttlsMs(addresses: readonly number[], nowMs: number): Float64Array {
+    return Float64Array.from(addresses, (address) => {
+      const place = this.#cells.expiryPlace(address);
+      return place === NO_PLACE ? 0 : this.#expiries.expiresAtMs(place) - nowMs;
+    });
   }
 
   #isLive(address: number, nowMs: number): boolean {

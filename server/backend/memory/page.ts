@@ -29,6 +29,11 @@ export class PageReader {
     return this.#addresses.length;
   }
 
+  /** The addresses of all added cells. */
+  get addresses(): readonly number[] {
+    return this.#addresses;
+  }
+
   /** The bytes of all added cells. */
   get bytes(): number {
     return this.#bytes;
