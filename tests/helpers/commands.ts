@@ -45,7 +45,7 @@ export function useGateway(): CommandGateway {
   };
   beforeAll(async () => {
     started = await spawnServer(["--memory"]);
-  });
+  }, SLOW.timeout);
   afterAll(() => started?.[Symbol.asyncDispose]());
   return gateway;
 }
