@@ -22,8 +22,8 @@ export function nameCalls(invoker: Invoker) {
     namePages,
 
     /**
-     * The keys of the lists that there are, by the order of their UTF-8 bytes. A list is there while
-     * it holds a value. A timeout limits the call for each page.
+     * The keys of the lists that there are, by the order of their UTF-8 bytes. A list is there
+     * while it holds a value. A timeout limits the call for each page.
      *
      * ```ts
      * for await (const listKey of client.list.names({ prefix: "queue/" })) { ... }

@@ -1,4 +1,6 @@
+import type { ItemFacts, RecordItem } from "../../client/node.ts";
 import { MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
+import { factsFromJson, factsToJson } from "./item-facts.ts";
 import { MAX_VALUE_BYTES, toJsonBytes } from "./values.ts";
 
 /**
@@ -8,7 +10,7 @@ import { MAX_VALUE_BYTES, toJsonBytes } from "./values.ts";
 export const MAX_LINE_BYTES = 6 * MAX_VALUE_BYTES + 64 * 1024;
 
 /** An entry in a line of a dump. */
-export interface EntryLine {
+interface EntryLine {
   readonly key: string;
   readonly value: string | Buffer;
   /** When it expires, since 1970; `undefined` = never. */
@@ -22,6 +24,25 @@ export interface ListLine {
   /** True: they come behind those of earlier lines. False: the list has no others. */
   readonly append: boolean;
 }
+
+/** An item in a line of a dump. */
+interface DumpedItem extends Omit<ItemFacts, "ttlSeconds"> {
+  readonly key: string | Buffer;
+  readonly value: string | Buffer;
+  /** When it expires, since 1970; `undefined` = never. */
+  readonly expiresAtMs: number | undefined;
+}
+
+/** Items of a record in a line of a dump. */
+export interface RecordLine {
+  readonly record: string;
+  readonly items: readonly DumpedItem[];
+  /** True: they come beside those of earlier lines. False: the record has no others. */
+  readonly append: boolean;
+}
+
+/** What a line of a dump says. */
+export type DumpLine = EntryLine | ListLine | RecordLine;
 
 /** A line is not one of a dump. The message says why. */
 export class LineError extends Error {
@@ -47,23 +68,73 @@ export function listLine(list: string, values: readonly Uint8Array[], append: bo
   return `${JSON.stringify({ list, ...(append && { append }), values: told })}\n`;
 }
 
+/** The line of some items of a record, with its line feed. */
+export function recordLine(record: string, items: readonly RecordItem[], append: boolean): string {
+  const told = items.map(({ key, value, updatedAtMs, ttlSeconds, ...facts }) => ({
+    ...toJsonBytes(key, "key"),
+    ...toJsonBytes(value),
+    ...(ttlSeconds && { expires_at: new Date(updatedAtMs + ttlSeconds * 1000).toISOString() }),
+    ...factsToJson(facts),
+  }));
+  return `${JSON.stringify({ record, ...(append && { append }), items: told })}\n`;
+}
+
 /** What a line of a dump says. `text` is without its line feed. Throws {@link LineError}. */
-export function parseLine(text: string): EntryLine | ListLine {
+export function parseLine(text: string): DumpLine {
   const fields = parseObject(text);
-  return "list" in fields ? toListLine(fields) : toEntryLine(fields);
+  if ("list" in fields) {
+    return toListLine(fields);
+  }
+  return "record" in fields ? toRecordLine(fields) : toEntryLine(fields);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
 function toListLine({ list, values, append, ...others }: Fields): ListLine {
   refuseOthers(others);
+  return {
+    list: toKey("list", list),
+    append: toAppend(append),
+    values: toArray("values", values).map(toListValue),
+  };
+}
+
+function toRecordLine({ record, items, append, ...others }: Fields): RecordLine {
+  refuseOthers(others);
+  return {
+    record: toKey("record", record),
+    append: toAppend(append),
+    items: toArray("items", items).map(toItem),
+  };
+}
+
+function toItem(item: unknown): DumpedItem {
+  if (typeof item !== "object" || item === null) {
+    throw new LineError("items must be objects");
+  }
+  const { key, key_base64, value, value_base64, expires_at, ...rest } = item as Fields;
+  const { compression, encryption, chunking, ...others } = rest;
+  refuseOthers(others);
+  return {
+    key: toValue(key, key_base64, "key"),
+    value: toValue(value, value_base64),
+    expiresAtMs: expires_at === undefined ? undefined : toTime(expires_at),
+    ...factsFromJson({ compression, encryption, chunking }),
+  };
+}
+
+function toAppend(append: unknown): boolean {
   if (append !== undefined && typeof append !== "boolean") {
     throw new LineError("append must be true or false");
   }
-  if (!Array.isArray(values)) {
-    throw new LineError("values must be an array");
+  return append === true;
+}
+
+function toArray(field: string, items: unknown): readonly unknown[] {
+  if (!Array.isArray(items)) {
+    throw new LineError(`${field} must be an array`);
   }
-  return { list: toKey("list", list), append: append === true, values: values.map(toListValue) };
+  return items;
 }
 
 function toListValue(value: unknown): string | Buffer {
@@ -120,18 +191,18 @@ function toText(field: string, text: unknown): string {
   return text;
 }
 
-function toValue(value: unknown, base64: unknown): string | Buffer {
+function toValue(value: unknown, base64: unknown, field = "value"): string | Buffer {
   if (base64 === undefined) {
-    return toText("value", value);
+    return toText(field, value);
   }
   if (value !== undefined) {
-    throw new LineError("value and value_base64: expected one of both");
+    throw new LineError(`${field} and ${field}_base64: expected one of both`);
   }
-  const text = toText("value_base64", base64);
+  const text = toText(`${field}_base64`, base64);
   const bytes = Buffer.from(text, "base64");
   // Node leaves out what is no base64.
   if (bytes.toString("base64") !== text) {
-    throw new LineError("value_base64 is no base64 with padding");
+    throw new LineError(`${field}_base64 is no base64 with padding`);
   }
   return bytes;
 }

@@ -1,10 +1,13 @@
 import type { PrismClient } from "../../client/node.ts";
-import type { EntryLine, ListLine } from "./dump-line.ts";
+import type { DumpLine, ListLine, RecordLine } from "./dump-line.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 /** What one call writes, at most: so many entries, and so many characters or one entry. */
 const BATCH_ENTRIES = 1000;
 const BATCH_CHARACTERS = 1024 * 1024;
+
+/** The most items that one call writes to a record. */
+const PUT_ITEMS = 1000;
 
 /**
  * The values that are on their way to a list at the same time. The gateway takes what comes over
@@ -28,9 +31,10 @@ export class DumpWriter {
   goOnAt: number | undefined;
   entries = 0;
   lists = 0;
-  /** The list of the last line, and the line where it began. */
-  #list: { readonly name: string; readonly line: number } | undefined;
-  /** Lines that were left out, because their time is over. */
+  records = 0;
+  /** The list or record of the last line, and the line where it began. */
+  #begun: { readonly of: "lists" | "records"; readonly name: string; readonly line: number } | undefined;
+  /** Entries and items that were left out, because their time is over. */
   expired = 0;
 
   constructor(client: PrismClient) {
@@ -38,12 +42,15 @@ export class DumpWriter {
   }
 
   /** Adds a line. The result has to be awaited if there is one: it may throw PrismError. */
-  add(line: number, said: EntryLine | ListLine): Promise<void> | undefined {
+  add(line: number, said: DumpLine): Promise<void> | undefined {
     if ("list" in said) {
       return this.#writeList(line, said);
     }
+    if ("record" in said) {
+      return this.#writeRecord(line, said);
+    }
     const { key, value, expiresAtMs } = said;
-    const ttlSeconds = expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - Date.now()) / 1000);
+    const ttlSeconds = leftSeconds(expiresAtMs);
     if (ttlSeconds !== undefined && ttlSeconds <= 0) {
       this.expired++;
       return undefined;
@@ -65,12 +72,7 @@ export class DumpWriter {
 
   /** Writes the values of a line. The first line of a list removes what is there. */
   async #writeList(line: number, { list, values, append }: ListLine): Promise<void> {
-    await this.end();
-    if (!append || this.#list?.name !== list) {
-      this.#list = { name: list, line };
-      this.lists++;
-    }
-    this.goOnAt = this.#list.line;
+    await this.#begin("lists", list, line, append);
     const before = append ? await this.#client.list.length(list) : await this.#client.list.trim(list, 1, 0);
     for (let at = 0; at < values.length; at += PUSHES) {
       const some = values.slice(at, at + PUSHES);
@@ -83,6 +85,34 @@ export class DumpWriter {
       }
     }
     this.goOnAt = undefined;
+  }
+
+  /** Writes the items of a line. The first line of a record removes what is there. */
+  async #writeRecord(line: number, { record, items, append }: RecordLine): Promise<void> {
+    await this.#begin("records", record, line, append);
+    if (!append) {
+      await this.#client.records.delete(record);
+    }
+    const timed = items.map(({ expiresAtMs, ...item }) => ({
+      ...item,
+      ttlSeconds: leftSeconds(expiresAtMs),
+    }));
+    const live = timed.filter(({ ttlSeconds }) => ttlSeconds === undefined || ttlSeconds > 0);
+    this.expired += timed.length - live.length;
+    for (let at = 0; at < live.length; at += PUT_ITEMS) {
+      await this.#client.records.put(record, live.slice(at, at + PUT_ITEMS));
+    }
+    this.goOnAt = undefined;
+  }
+
+  /** Writes what came before. A failure goes on where the list or the record began. */
+  async #begin(of: "lists" | "records", name: string, line: number, append: boolean): Promise<void> {
+    await this.end();
+    if (!append || this.#begun?.of !== of || this.#begun.name !== name) {
+      this.#begun = { of, name, line };
+      this[of]++;
+    }
+    this.goOnAt = this.#begun.line;
   }
 
   async #send(): Promise<void> {
@@ -99,4 +129,9 @@ export class DumpWriter {
       this.#writing.catch(() => {});
     }
   }
+}
+
+/** The whole seconds until then, rounded up; `undefined` = it never comes. */
+function leftSeconds(expiresAtMs: number | undefined): number | undefined {
+  return expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - Date.now()) / 1000);
 }

@@ -61,7 +61,7 @@ test("what is exported is imported into another store: every byte, and when it e
   for (let times = 0; times < 2; times++) {
     expect(await command(sqlite.address, `import ${file}`)).toMatchObject({
       code: 0,
-      stdout: "203 entries, 0 lists\n",
+      stdout: "203 entries, 0 lists, 0 records\n",
     });
     const [written, read] = [await pagesOf(from, "r/"), await pagesOf(to, "")];
     expect(read.map(({ key, value }) => [key, value])).toEqual(written.map(({ key, value }) => [key, value]));
@@ -90,14 +90,14 @@ test("import stops at a bad line with its number, and goes on from there", SLOW,
     expect(stopped.stderr).toContain("--from-line 3");
     expect(await to.keyvalue.count("bad/")).toBe(2);
     expect(await command(sqlite.address, "import --from-line 4", input)).toMatchObject({
-      stdout: "1 entries, 0 lists\n",
+      stdout: "1 entries, 0 lists, 0 records\n",
     });
     expect(await to.keyvalue.count("bad/")).toBe(3);
   }
   const past = '{"key":"bad/past","value":"","expires_at":"2001-01-01T00:00:00Z"}';
   expect(await command(sqlite.address, "import --json", past)).toMatchObject({
     code: 0,
-    stdout: '{"entries":0,"lists":0,"expired":1}\n',
+    stdout: '{"entries":0,"lists":0,"records":0,"expired":1}\n',
   });
   expect(await command(sqlite.address, "import /nowhere/file")).toMatchObject({ code: 2 });
 });
@@ -167,7 +167,7 @@ test("many entries need little memory, both ways", SLOW, async () => {
   });
   expect(await run(sqlite.address, `import ${file}`)).toMatchObject({
     code: 0,
-    stdout: `${entries} entries, 0 lists\n`,
+    stdout: `${entries} entries, 0 lists, 0 records\n`,
   });
   expect(await to.keyvalue.count("many/")).toBe(entries);
 });
@@ -184,7 +184,9 @@ test("a list is exported in several lines, and replaces the one that is there", 
   expect(linesOf(stdout)).toHaveLength(2);
   const input = `${stdout}{"key":"beside","value":"x"}\n{"list":"short","values":["a",{"value_base64":"/w=="}]}\n`;
   for (let times = 0; times < 2; times++) {
-    expect(await command(sqlite.address, "import", input)).toMatchObject({ stdout: "1 entries, 2 lists\n" });
+    expect(await command(sqlite.address, "import", input)).toMatchObject({
+      stdout: "1 entries, 2 lists, 0 records\n",
+    });
     const read = await Array.fromAsync(to.list.range("jobs"));
     expect(read.map((value) => Buffer.from(value))).toEqual(values);
     expect(await Array.fromAsync(to.list.range("short"))).toEqual([
@@ -195,3 +197,80 @@ test("a list is exported in several lines, and replaces the one that is there", 
   expect(await command(memory.baseUrl, "export --list none")).toMatchObject({ code: 4, stdout: "" });
   expect(await command(memory.baseUrl, "export --list jobs --prefix a")).toMatchObject({ code: 2 });
 });
+
+test(
+  "an export has all lists and records, goes on in the middle of them, and replaces what is there",
+  SLOW,
+  async () => {
+    const item = (key: string | Uint8Array, more: object = {}) => ({ key, value: `of ${key}`, ...more });
+    const many = Array.from({ length: 1500 }, (_, i) => item(`k${String(i).padStart(4, "0")}`));
+    await from.keyvalue.set("all/entry", "1");
+    await from.list.pushRight("all/list:1", "a");
+    await from.list.pushRight("all/list:2", Uint8Array.of(255));
+    await from.list.pushRight("elsewhere", "b");
+    await from.records.put("all/a", many.slice(0, 1000));
+    await from.records.put("all/a", many.slice(1000));
+    const facts = { compression: "zstd" as const, encryption: { algorithm: "AES", keyId: "k1" } };
+    await from.records.put("all/b", [
+      item(Uint8Array.of(0, 255), facts),
+      item("short", { ttlSeconds: 1000 }),
+      item("chunks", { chunking: { totalChunks: 2, chunkSizeBytes: 1, hash: Uint8Array.of(1, 255) } }),
+    ]);
+    const file = join(folder.path, "all.jsonl");
+    const names = ["all/entry", "all/list:1", "all/list:2", "all/a", "all/a", "all/b"];
+    const namesIn = async () =>
+      linesOf(await readFile(file, "utf8")).map((line) => {
+        const { key, list, record } = JSON.parse(line) as Readonly<Record<string, string>>;
+        return key ?? list ?? record;
+      });
+    expect(await command(memory.baseUrl, `export ${file} --prefix all/`)).toMatchObject({ code: 0 });
+    expect(await namesIn()).toEqual(names);
+    const whole = linesOf(await readFile(file, "utf8"));
+    // A list or a record that may not be whole begins anew.
+    const resumed = new Map([
+      [1, names],
+      [2, [...names.slice(0, 2), ...names.slice(1)]],
+      [4, [...names.slice(0, 4), ...names.slice(3)]],
+    ]);
+    for (const [kept, wanted] of resumed) {
+      await writeFile(file, `${whole.slice(0, kept).join("\n")}\n{"rec`);
+      expect(await command(memory.baseUrl, `export ${file} --prefix all/ --resume`)).toMatchObject({
+        code: 0,
+      });
+      expect(await namesIn()).toEqual(wanted);
+    }
+    await to.records.put("all/b", [item("older")]);
+    await to.list.pushRight("all/list:1", "older");
+    for (let times = 0; times < 2; times++) {
+      expect(await command(sqlite.address, `import ${file} --json`)).toMatchObject({ code: 0 });
+      expect(await Array.fromAsync(to.list.names({ prefix: "all/" }))).toEqual(["all/list:1", "all/list:2"]);
+      expect(await Array.fromAsync(to.list.range("all/list:1"))).toEqual([new Uint8Array([97])]);
+      expect(await Array.fromAsync(to.records.ids({ prefix: "all/" }))).toEqual(["all/a", "all/b"]);
+      const withoutTimes = async (client: PrismClient, id: string) =>
+        (await client.records.get(id)).map(({ createdAtMs: _, updatedAtMs: __, ttlSeconds, ...rest }) => ({
+          ...rest,
+          expires: ttlSeconds !== undefined,
+        }));
+      for (const id of ["all/a", "all/b"]) {
+        expect(await withoutTimes(to, id)).toEqual(await withoutTimes(from, id));
+      }
+    }
+    expect(
+      await command(
+        sqlite.address,
+        "import --json",
+        '{"record":"all/b","items":[{"key":"x","value":"y","expires_at":"2001-01-01T00:00:00Z"}]}\n',
+      ),
+    ).toMatchObject({
+      stdout: '{"entries":0,"lists":0,"records":1,"expired":1}\n',
+    });
+    expect(await to.records.get("all/b")).toEqual([]);
+    expect(linesOf((await command(memory.baseUrl, "lists all/")).stdout)).toEqual([
+      '{"list":"all/list:1"}',
+      '{"list":"all/list:2"}',
+    ]);
+    expect(linesOf((await command(memory.baseUrl, "record ids --limit 1")).stdout)).toEqual([
+      '{"id":"all/a"}',
+    ]);
+  },
+);

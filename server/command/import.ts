@@ -24,9 +24,10 @@ export async function importAll({ client, args: [path = "-"], options }: DataCal
     }
     throw error;
   }
-  const { entries, lists, expired } = writer;
+  const { entries, lists, records, expired } = writer;
   const more = expired === 0 ? "" : `, and ${expired} had expired`;
-  await printFact({ entries, lists, expired }, `${entries} entries, ${lists} lists${more}`, options);
+  const told = `${entries} entries, ${lists} lists, ${records} records${more}`;
+  await printFact({ entries, lists, records, expired }, told, options);
   return EXIT.done;
 }
 

@@ -1,8 +1,14 @@
 import { type DataCall, isHuman, printFact, printValue } from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
+import { printNames } from "./names.ts";
 import { toInteger } from "./options.ts";
 import { Lines } from "./output.ts";
 import { readValue, shownValue, toJsonBytes } from "./values.ts";
+
+/** `lists [PREFIX]` */
+export function lists({ client, args: [prefix], options }: DataCall): Promise<ExitCode> {
+  return printNames("list", client.list.names({ prefix }), options);
+}
 
 /** `push LIST [VALUE]` */
 export async function push({ client, args: [list = "", value], options }: DataCall): Promise<ExitCode> {

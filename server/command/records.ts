@@ -2,6 +2,8 @@ import type { RecordItem } from "../../client/node.ts";
 import type { Options } from "../cli.ts";
 import { type DataCall, isHuman, printFact, printValue } from "./entries.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-codes.ts";
+import { factsToJson } from "./item-facts.ts";
+import { printNames } from "./names.ts";
 import { numberOption, textOption } from "./options.ts";
 import { Lines, write } from "./output.ts";
 import { readFile, readValue, shownValue, toJsonBytes } from "./values.ts";
@@ -65,6 +67,11 @@ export async function scan({ client, args: [id = ""], options }: DataCall): Prom
   }
   await lines.end();
   return EXIT.done;
+}
+
+/** `record ids [PREFIX]` */
+export function ids({ client, args: [prefix], options }: DataCall): Promise<ExitCode> {
+  return printNames("id", client.records.ids({ prefix }), options);
 }
 
 /** `record delete ID [KEY...]` */
@@ -136,24 +143,13 @@ function lineOf(options: Options): (item: RecordItem) => string {
 }
 
 function toJson({ key, value, createdAtMs, updatedAtMs, ...facts }: RecordItem): object {
-  const { ttlSeconds, compression, encryption, chunking } = facts;
+  const { ttlSeconds } = facts;
   return {
     ...keyOf(key),
     ...toJsonBytes(value),
     created_at_ms: createdAtMs,
     updated_at_ms: updatedAtMs,
     ...(ttlSeconds !== undefined && { ttl_seconds: ttlSeconds }),
-    ...(compression !== undefined && { compression }),
-    ...(encryption !== undefined && {
-      encryption: { algorithm: encryption.algorithm, key_id: encryption.keyId },
-    }),
-    ...(chunking !== undefined && {
-      chunking: {
-        total_chunks: chunking.totalChunks,
-        chunk_size_bytes: chunking.chunkSizeBytes,
-        hash_algorithm: chunking.hashAlgorithm,
-        ...(chunking.hash !== undefined && { hash_base64: Buffer.from(chunking.hash).toString("base64") }),
-      },
-    }),
+    ...factsToJson(facts),
   };
 }

@@ -90,6 +90,15 @@ const ITEM_KEYS: OptionRow = {
 const ITEMS_ABOUT =
   "On a terminal a line is for people, as with scan. In a pipe, and with --json, a line is JSON: key and value, when the item was written, and what was stored with it.";
 
+const NAMES_ABOUT =
+  "In the order of their bytes. In a pipe, and with --json, a line is JSON. What is empty, or has expired, is not there.";
+
+const LIMIT: OptionRow = {
+  name: "limit",
+  argument: "NUMBER",
+  help: "at most so many; without it or with 0: all",
+};
+
 /** Reads the settings late, because they load the whole schema of the configuration. */
 async function serveOptions(): Promise<readonly OptionRow[]> {
   const { SOURCES } = await import("../config/settings.ts");
@@ -216,7 +225,7 @@ export const COMMANDS = [
       "In the order of the keys. On a terminal a line is for people: long values are cut, and of bytes that are no text only their number is told. In a pipe, and with --json, a line is JSON.",
     options: [
       { name: "keys", help: "print keys without values" },
-      { name: "limit", argument: "NUMBER", help: "at most so many; without it or with 0: all" },
+      LIMIT,
       { name: "reverse", help: "the greatest key first" },
       ...DATA,
     ],
@@ -230,12 +239,12 @@ export const COMMANDS = [
   {
     name: "export",
     args: ["[FILE]"],
-    summary: "write entries, or a list, as JSON lines",
+    summary: "write entries, lists and records as JSON lines",
     about:
-      'To a new file, or to standard output if FILE is "-" or absent. A line is an entry with its key, its value and when it expires, or some values of the list. What is written meanwhile may be in it or not.',
+      'To a new file, or to standard output if FILE is "-" or absent. A line is an entry with its key, its value and when it expires, some values of a list, or some items of a record. What is written meanwhile may be in it or not.',
     options: [
-      { name: "list", argument: "NAME", help: "this list, and no entries" },
-      { name: "prefix", argument: "TEXT", help: "only the entries whose keys begin with this" },
+      { name: "list", argument: "NAME", help: "this list, and nothing else" },
+      { name: "prefix", argument: "TEXT", help: "only what begins with this: keys, names of lists, ids" },
       { name: "resume", help: "go on where the file ends; an absent one is made" },
       ...CONNECTION,
     ],
@@ -245,11 +254,18 @@ export const COMMANDS = [
     args: ["[FILE]"],
     summary: "write what is in an export",
     about:
-      'From a file, or from standard input if FILE is "-" or absent. It replaces entries and lists that are there. What has expired is left out. It stops at the first bad line; the lines before it are written then.',
+      'From a file, or from standard input if FILE is "-" or absent. It replaces entries, lists and records that are there. What has expired is left out. It stops at the first bad line; the lines before it are written then.',
     options: [
       { name: "from-line", argument: "NUMBER", help: "begin with this line of the input; the first is 1" },
       ...DATA,
     ],
+  },
+  {
+    name: "lists",
+    args: ["[PREFIX]"],
+    summary: "print the names of the lists that begin with a prefix",
+    about: NAMES_ABOUT,
+    options: [LIMIT, ...DATA],
   },
   {
     name: "push",
@@ -273,6 +289,13 @@ export const COMMANDS = [
     about:
       "From one place to another, both included. 0 is the leftmost place, -1 the rightmost; without them all. The form is that of scan.",
     options: DATA,
+  },
+  {
+    name: "record ids",
+    args: ["[PREFIX]"],
+    summary: "print the ids of the records that begin with a prefix",
+    about: NAMES_ABOUT,
+    options: [LIMIT, ...DATA],
   },
   {
     name: "record put",
@@ -299,11 +322,7 @@ export const COMMANDS = [
     args: ["ID"],
     summary: "print the items of a record, however many",
     about: `In the order of their keys. ${ITEMS_ABOUT}`,
-    options: [
-      { name: "keys", help: "print keys without values" },
-      { name: "limit", argument: "NUMBER", help: "at most so many; without it or with 0: all" },
-      ...DATA,
-    ],
+    options: [{ name: "keys", help: "print keys without values" }, LIMIT, ...DATA],
   },
   {
     name: "record delete",

@@ -61,8 +61,8 @@ export function createNameReader(db: DatabaseSync): NameReader {
 
 /**
  * One page of the ids of records, which are in no table: it looks at the first item of each. Many
- * expired items in front of a live one are passed in turns of their own. Throws SQLite's errors, and
- * the call's if it aborts.
+ * expired items in front of a live one are passed in turns of their own. Throws SQLite's errors,
+ * and the call's if it aborts.
  */
 export async function readIds(
   reader: () => NameReader,
