@@ -116,7 +116,7 @@ function waysOf(shown: Shown): Ways {
         program: printed(`client.keyvalue.get(${code(shown.key)})`),
       };
     case "lists":
-      return waysOfNames("prism.interfaces.list.ListNamesInterface/ReadNames", "list names", shown.prefix);
+      return waysOfNames("prism.interfaces.list.ListNamesInterface/ReadNames", "lists", shown.prefix);
     case "records":
       return waysOfNames("prism.keyvalue.v1.RecordIdsService/ReadIds", "record ids", shown.prefix);
     case "list":
@@ -144,8 +144,8 @@ function waysOf(shown: Shown): Ways {
   }
 }
 
-function waysOfNames(call: string, command: "list names" | "record ids", prefix: string): Ways {
-  const read = command === "list names" ? "list.names" : "records.ids";
+function waysOfNames(call: string, command: "lists" | "record ids", prefix: string): Ways {
+  const read = command === "lists" ? "list.names" : "records.ids";
   return {
     call,
     fields: { prefix, limit: LIMIT },
