@@ -14,6 +14,7 @@ const SLOW = [
   // The suite of stores, over each wire and store once more: gRPC and memory stay.
   "tests/protocol/conformance-{connect,sqlite}.test.ts",
   // Real browsers and proxies, clients in other languages.
+  "tests/console/**",
   "tests/protocol/{browser,interop,interop-tools}.test.ts",
   // Whole processes that are started and killed, and a disk that is full.
   "tests/documents/documents.test.ts",

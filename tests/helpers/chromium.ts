@@ -1,7 +1,8 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { folderOnPath } from "./child.ts";
 import { isThere } from "./is-there.ts";
 import { waitFor } from "./until.ts";
 
@@ -21,9 +22,13 @@ export interface Chromium extends AsyncDisposable {
   readonly exited: Promise<void>;
 }
 
-const program = ["chromium", "chromium-browser", "google-chrome"].find(
-  (name) => spawnSync(name, ["--version"]).error === undefined,
-);
+/** The absolute name of the browser's program; `undefined` = there is none. */
+export const CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
+  .flatMap((name) => {
+    const folder = folderOnPath([name]);
+    return folder === undefined ? [] : [join(folder, name)];
+  })
+  .at(0);
 
 const FLAGS = [
   ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
@@ -34,7 +39,7 @@ const FLAGS = [
 
 /** Whether there is a Chromium; see {@link isThere}. */
 export function canStartChromium(): boolean {
-  return isThere("Chromium", program !== undefined, "Debian: apt-get install chromium");
+  return isThere("Chromium", CHROMIUM !== undefined, "Debian: apt-get install chromium");
 }
 
 /** What a browser does not answer in this time it never will. */
@@ -45,7 +50,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
  * flags is its first page.
  */
 export async function startChromium(profile: string, flags: readonly string[] = []): Promise<Chromium> {
-  const child = spawn(program ?? "chromium", [...FLAGS, ...flags, `--user-data-dir=${profile}`], {
+  const child = spawn(CHROMIUM ?? "chromium", [...FLAGS, ...flags, `--user-data-dir=${profile}`], {
     stdio: "ignore",
   });
   const exited = once(child, "exit").then(() => {});
