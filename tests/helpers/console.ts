@@ -127,8 +127,8 @@ export function screenshotFolder(): string {
 
 /**
  * Looks at a view in each width, dark and light. Keeps a picture of each, and answers what is
- * wrong: serious findings of axe (https://github.com/dequelabs/axe-core), and what is wider than the
- * window.
+ * wrong: serious findings of axe (https://github.com/dequelabs/axe-core), and what is wider than
+ * the window.
  */
 export async function inspect(page: Page, name: string, settled: Locator): Promise<string[]> {
   const problems: string[] = [];
