@@ -36,6 +36,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "scan-memory",
     "namespaces",
     "workers",
+    "console",
   ],
 };
 const BENCHES = Object.values(GROUPS).flat();
