@@ -19,7 +19,7 @@ const WATCHED_MS = 20_000;
 /** Of the scroll bar's way from top to middle. */
 const STEPS = 100;
 
-/** Notes when the page first shows what is looked for: CSS selectors, in the page's milliseconds. */
+/** Notes when the page first shows what a selector finds, in milliseconds of the page's clock. */
 const FIRST_SEEN = `
   globalThis.firstSeen = {};
   new MutationObserver(() => {
@@ -71,7 +71,7 @@ async function scrollToMiddle(page: Page): Promise<number> {
 
 const keyOf = (i: number) => `user:${String(i).padStart(7, "0")}`;
 
-/** Seconds of CPU that a process has used. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+/** The CPU that a process used, by https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
 function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
     .replace(/^.*\) /, "")

@@ -1,0 +1,50 @@
+/** What every view looks like: to a person's eyes, and to those who read with other means. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PrismClient } from "../../client/node.ts";
+import { canOpenConsole, firstLoadBytes, inspect, useBrowser, viewAt, visit } from "../helpers/console.ts";
+import { startTestServer, type TestServer } from "../helpers/server.ts";
+
+/** The first load must stay below this. */
+const MOST_BYTES = 100_000;
+
+describe.runIf(canOpenConsole())("the console", () => {
+  const browser = useBrowser();
+  let server: TestServer;
+
+  beforeAll(async () => {
+    server = await startTestServer();
+    await using client = new PrismClient(server.address);
+    await client.keyvalue.set("greeting", "hello", { ttlSeconds: 3600 });
+    await client.keyvalue.set("order:17", '{"item":"pen","paid":true}');
+    for (let i = 0; i < 100; i++) {
+      await client.keyvalue.set(`user:${i}`, `user number ${i}`);
+    }
+  });
+
+  afterAll(() => server.stop());
+
+  const heading = (name: string) => (page: Page) => page.getByRole("heading", { name, level: 1 });
+
+  test.each([
+    ["overview", "/", (page: Page) => page.getByRole("cell", { name: "102" })],
+    ["stores", "/stores", heading("Stores")],
+    ["store", "/stores/database", heading("database")],
+    ["traffic", "/traffic", heading("Traffic")],
+    ["about", "/ns/default/about", (page: Page) => page.getByRole("heading", { name: "What works in it" })],
+    ["keys", "/ns/default/keys", (page: Page) => page.getByRole("option", { name: "greeting" })],
+    ["key", "/ns/default/keys?key=order%3A17", (page: Page) => page.getByText("paid")],
+  ])("%s", { timeout: 240_000 }, async (name, path, settled) => {
+    const page = await visit(browser(), viewAt(server.adminUrl, path));
+    expect(await inspect(page, name, settled(page))).toEqual([]);
+  });
+
+  test("loads little", () => {
+    expect(firstLoadBytes()).toBeLessThan(MOST_BYTES);
+  });
+
+  test("is a sentence where there is no JavaScript", async () => {
+    const page = await visit(browser(), server.adminUrl, { javaScript: false });
+    expect(await page.locator("body").textContent()).toContain("The console needs JavaScript");
+  });
+});
