@@ -11,7 +11,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Listens as a server does. Answers the first signal, and with what the process would have ended. */
+/**
+ * Listens as a server does. Answers the first signal, and with what the process would have ended.
+ */
 function listen() {
   const before = SIGNALS.map((signal) => process.listeners(signal));
   const first = firstSignal();

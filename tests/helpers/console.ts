@@ -10,7 +10,7 @@ import { isThere } from "./is-there.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const BUILT = fileURLToPath(new URL("dist-console/", ROOT));
-const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", ROOT), "utf8");
+const AXE = readFileSync(new URL(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
 /** Whether tests can look at the console; reports it if not. */
 export const canOpenConsole = (): boolean =>

@@ -1,10 +1,14 @@
-/** A reading is missing where the points are farther apart. A page that nobody sees makes such gaps. */
+/**
+ * A reading is missing where the points are farther apart. A page that nobody sees makes such gaps.
+ */
 const GAP_S = 10;
 
 /** A number for each point; `null` = there is none. */
 export type Curve = ArrayLike<number | null>;
 
-/** Times and curves as uPlot takes them: a point without numbers breaks the lines where a gap is. */
+/**
+ * Times and curves as uPlot takes them: a point without numbers breaks the lines where a gap is.
+ */
 export function withGaps(times: ArrayLike<number>, curves: readonly Curve[]): (number | null)[][] {
   const drawn: (number | null)[][] = [[], ...curves.map(() => [])];
   const add = (time: number, numberOf: (curve: Curve) => number | null) => {

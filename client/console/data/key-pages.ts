@@ -1,4 +1,4 @@
-import type { KeyValueApi } from "../../keyvalue.ts";
+import type { KeyValueApi } from "../../web.ts";
 import { KeySide, PAGE_KEYS } from "./key-side.ts";
 
 /** After so much work the page may draw and take a key press. */

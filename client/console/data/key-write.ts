@@ -1,7 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { PrismError } from "../../errors.ts";
-import type { Entry } from "../../keyvalue/entry.ts";
-import type { KeyValueApi } from "../../keyvalue.ts";
+import type { Entry, KeyValueApi } from "../../web.ts";
 
 /** An entry, and when it was told. */
 export interface SeenEntry extends Entry {

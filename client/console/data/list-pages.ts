@@ -1,4 +1,4 @@
-import type { ListApi } from "../../list.ts";
+import type { ListApi } from "../../web.ts";
 import { type Preview, previewOf } from "./preview.ts";
 
 /** Values of a page. A value may have megabytes, so a page has few. */
@@ -46,7 +46,10 @@ export class ListPages {
     void this.#measure(this.#aborted.signal);
   }
 
-  /** Looks whether others changed the length; then everything is read again. Failures count for nothing. */
+  /**
+   * Looks whether others changed the length; then everything is read again. Failures count for
+   * nothing.
+   */
   async look(): Promise<boolean> {
     const { signal } = this.#aborted;
     const length = await this.#list.length(this.#key, { signal }).catch(() => this.length);

@@ -1,7 +1,9 @@
 /** Names are read on when so few are left below what is seen. */
 const AHEAD = 2000;
 
-/** Names of lists, ids of records or items of a record, which come page by page as they are needed. */
+/**
+ * Names of lists, ids of records or items of a record, which come page by page as they are needed.
+ */
 export class NamePages<T = string> {
   /** What has been read. */
   readonly items: T[] = [];

@@ -23,7 +23,9 @@ export interface TrafficRow {
   readonly failures: number;
   /** Calls that did not end with OK, by status code, most first. */
   readonly codes: readonly (readonly [code: string, count: number])[];
-  /** Of the last minute; `undefined` = no calls then, or a namespace, of which they are not told. */
+  /**
+   * Of the last minute; `undefined` = no calls then, or a namespace, of which they are not told.
+   */
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
 }
@@ -70,7 +72,9 @@ function rowOf(name: string, counts: Counts, curves: CallCurves | undefined, poi
   };
 }
 
-/** The rows in an order: names from A on, numbers from the largest on; `isReversed` the other way. */
+/**
+ * The rows in an order: names from A on, numbers from the largest on; `isReversed` the other way.
+ */
 export function sorted(
   rows: readonly TrafficRow[],
   order: TrafficOrder,

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { ListApi } from "../../list.ts";
+import type { ListApi } from "../../web.ts";
 import { formatBytes, formatCount } from "../data/format.ts";
 import { isSame } from "../data/key-write.ts";
 import { snippetsOf } from "../data/snippets.ts";
