@@ -17,6 +17,11 @@ describe.runIf(canOpenConsole())("the console", () => {
     await using client = new PrismClient(server.address);
     await client.keyvalue.set("greeting", "hello", { ttlSeconds: 3600 });
     await client.keyvalue.set("order:17", '{"item":"pen","paid":true}');
+    await client.records.put("user:1", [
+      { key: Uint8Array.of(0x00, 0xff), value: Uint8Array.of(0xff, 0xfe) },
+      { key: "address", value: '{"street":"Main Street 1","city":"Springfield"}', ttlSeconds: 86_400 },
+      { key: "name", value: "alice", compression: "none" },
+    ]);
     for (let i = 0; i < 100; i++) {
       await client.keyvalue.set(`user:${i}`, `user number ${i}`);
     }
@@ -34,6 +39,13 @@ describe.runIf(canOpenConsole())("the console", () => {
     ["about", "/ns/default/about", (page: Page) => page.getByRole("heading", { name: "What works in it" })],
     ["keys", "/ns/default/keys", (page: Page) => page.getByRole("option", { name: "greeting" })],
     ["key", "/ns/default/keys?key=order%3A17", (page: Page) => page.getByText("paid")],
+    ["records", "/ns/default/records", (page: Page) => page.getByRole("option", { name: "user:1" })],
+    [
+      "record",
+      "/ns/default/records?name=user%3A1&item=61646472657373",
+      (page: Page) => page.getByText("Main Street 1").last(),
+    ],
+    ["new-record", "/ns/default/records?new=1", (page: Page) => page.getByLabel("Key of its first item")],
   ])("%s", { timeout: 240_000 }, async (name, path, settled) => {
     const page = await visit(browser(), viewAt(server.adminUrl, path));
     expect(await inspect(page, name, settled(page))).toEqual([]);

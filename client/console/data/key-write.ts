@@ -8,12 +8,12 @@ export interface SeenEntry extends Entry {
   readonly seenAtMs: number;
 }
 
-/** What became of a write or a delete. */
-export type Outcome =
+/** What became of a write or a delete of an entry, or of an item of a record. */
+export type Outcome<T = SeenEntry> =
   /** `entry` is there now; `undefined` = none. */
-  | { readonly kind: "done"; readonly entry: SeenEntry | undefined }
-  /** Nothing was done: somebody else had changed the entry; `theirs` = `undefined`: deleted it. */
-  | { readonly kind: "conflict"; readonly theirs: SeenEntry | undefined };
+  | { readonly kind: "done"; readonly entry: T | undefined }
+  /** Nothing was done: somebody else had changed it; `theirs` = `undefined`: deleted it. */
+  | { readonly kind: "conflict"; readonly theirs: T | undefined };
 
 /** Reads an entry; `undefined` = there is none. */
 export async function readEntry(
@@ -61,7 +61,7 @@ export async function saveEntry(
     }
     actual = seen(swap.actual);
   } catch (thrown) {
-    actual = await lookAfter(keyvalue, key, thrown);
+    actual = await lookAfter(() => readEntry(keyvalue, key), thrown);
     if (actual?.version === base?.version) {
       throw thrown;
     }
@@ -84,7 +84,7 @@ export async function deleteEntry(
     const outcome = await keyvalue.compareAndDelete(key, { version });
     theirs = outcome.deleted ? undefined : seen(outcome.actual);
   } catch (thrown) {
-    theirs = await lookAfter(keyvalue, key, thrown);
+    theirs = await lookAfter(() => readEntry(keyvalue, key), thrown);
     if (theirs?.version === version) {
       throw thrown;
     }
@@ -97,17 +97,13 @@ export function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** What is there after a call that may have been done. Throws `thrown` if that is not known. */
-async function lookAfter(
-  keyvalue: Pick<KeyValueApi, "getEntries">,
-  key: string,
-  thrown: unknown,
-): Promise<SeenEntry | undefined> {
+/** What `read` says after a call that may have been done. Throws `thrown` if that is not known. */
+export async function lookAfter<T>(read: () => Promise<T>, thrown: unknown): Promise<T> {
   if (!mayBeDone(thrown)) {
     throw thrown;
   }
   try {
-    return await readEntry(keyvalue, key);
+    return await read();
   } catch {
     throw thrown;
   }

@@ -1,4 +1,4 @@
-/** Names are read on when so few are left below what is seen. */
+/** Names are read on when so few are left below what is seen. Items have values, and need fewer. */
 const AHEAD = 2000;
 
 /**
@@ -13,22 +13,34 @@ export class NamePages<T = string> {
   problem: unknown;
   readonly #open: (signal: AbortSignal) => AsyncIterator<readonly T[]>;
   readonly #onChange: () => void;
+  readonly #ahead: number;
   readonly #aborted = new AbortController();
   #pages: AsyncIterator<readonly T[]> | undefined;
   #wanted = 1;
   #isReading = false;
 
   /** `open` begins to read from the start; what is thrown then is in `problem`. */
-  constructor(open: (signal: AbortSignal) => AsyncIterator<readonly T[]>, onChange: () => void) {
+  constructor(
+    open: (signal: AbortSignal) => AsyncIterator<readonly T[]>,
+    onChange: () => void,
+    ahead = AHEAD,
+  ) {
     this.#open = open;
     this.#onChange = onChange;
+    this.#ahead = ahead;
     void this.#read();
   }
 
   /** Says that the rows before `to` are seen. */
   see(to: number): void {
-    this.#wanted = Math.max(this.#wanted, to + AHEAD);
+    this.#wanted = Math.max(this.#wanted, to + this.#ahead);
     void this.#read();
+  }
+
+  /** Puts another item in a place, or takes it away (`undefined`): who looks has written it. */
+  replace(index: number, item: T | undefined): void {
+    this.items.splice(index, 1, ...(item === undefined ? [] : [item]));
+    this.#tell();
   }
 
   /** Tries again after a failure, from the start. */

@@ -2,7 +2,6 @@ import { useMemo } from "preact/hooks";
 import { kindOf, textOf, visible } from "../data/bytes.ts";
 import { indentJson } from "../data/draft.ts";
 import { formatCount } from "../data/format.ts";
-import type { SeenEntry } from "../data/key-write.ts";
 import { type DiffLine, diffLines } from "../data/line-diff.ts";
 import { ValueView } from "../parts/value-view.tsx";
 
@@ -11,14 +10,17 @@ const MAX_DIFF_BYTES = 256 * 1024;
 
 /** Shows what another wrote while somebody edited, and asks which of both is to stay. */
 export function Conflict({
+  what,
   theirs,
   mine,
   isRunning,
   onKeep,
   onOverwrite,
 }: {
-  /** `undefined` = the other deleted the entry. */
-  readonly theirs: SeenEntry | undefined;
+  /** What it is the value of. */
+  readonly what: "key" | "item";
+  /** `undefined` = the other deleted it. */
+  readonly theirs: { readonly value: Uint8Array<ArrayBuffer> } | undefined;
   readonly mine: Uint8Array<ArrayBuffer>;
   readonly isRunning: boolean;
   readonly onKeep: () => void;
@@ -28,12 +30,12 @@ export function Conflict({
     <section class="note conflict" role="alert" aria-label="Conflict">
       {theirs === undefined ? (
         <p>
-          <b>Somebody deleted this key while you edited it, or it expired.</b> Nothing was saved yet.
+          <b>Somebody deleted this {what} while you edited it, or it expired.</b> Nothing was saved yet.
         </p>
       ) : (
         <>
           <p>
-            <b>Somebody else changed this key while you edited it.</b> Nothing was saved yet: choose what
+            <b>Somebody else changed this {what} while you edited it.</b> Nothing was saved yet: choose what
             stays.
           </p>
           <Difference theirs={theirs.value} mine={mine} />

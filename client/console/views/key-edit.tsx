@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isSame, type SeenEntry, saveEntry, ttlToKeep } from "../data/key-write.ts";
+import { isSame, type Outcome, type SeenEntry, saveEntry, ttlToKeep } from "../data/key-write.ts";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
 import { ask } from "../parts/dialog.tsx";
@@ -10,10 +10,12 @@ import { useShortcuts } from "../shortcuts.ts";
 import { Conflict } from "./key-conflict.tsx";
 import { useUnsaved } from "./unsaved.ts";
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /** What another wrote, and which value of who looks it is in conflict with. */
-interface Clash {
-  readonly theirs: SeenEntry | undefined;
-  readonly mine: Uint8Array<ArrayBuffer>;
+interface Clash<T> {
+  readonly theirs: T | undefined;
+  readonly mine: Bytes;
 }
 
 /**
@@ -32,16 +34,50 @@ export function KeyEdit({
   /** Called with what is there at the end of the edit; `undefined` = nothing. */
   readonly onDone: (entry: SeenEntry | undefined) => void;
 }) {
-  const [value, setValue] = useState<Uint8Array<ArrayBuffer> | undefined>(base.value);
-  const [clash, setClash] = useState<Clash | undefined>(undefined);
+  return (
+    <ValueEdit
+      what="key"
+      label={`Value of ${name}`}
+      base={base}
+      save={(over, mine) => {
+        const { keyvalue } = gateway.data.namespace(namespace);
+        const ttlSeconds = ttlToKeep(over ?? base, performance.now());
+        return saveEntry(keyvalue, name, over, mine, ttlSeconds);
+      }}
+      onDone={onDone}
+    />
+  );
+}
+
+/** What {@link ValueEdit} needs. */
+export interface ValueEditProps<T> {
+  readonly what: "key" | "item";
+  /** Names the field. */
+  readonly label: string;
+  /** What is edited. */
+  readonly base: T;
+  /** Writes a value if what is there is still `over`; `undefined` = nothing. */
+  readonly save: (over: T | undefined, mine: Bytes) => Promise<Outcome<T>>;
+  /** Called with what is there at the end of the edit; `undefined` = nothing. */
+  readonly onDone: (now: T | undefined) => void;
+}
+
+/** Edits a value. If somebody else changed it meanwhile, both values are shown. */
+export function ValueEdit<T extends { readonly value: Bytes }>({
+  what,
+  label,
+  base,
+  save: write,
+  onDone,
+}: ValueEditProps<T>) {
+  const [value, setValue] = useState<Bytes | undefined>(base.value);
+  const [clash, setClash] = useState<Clash<T> | undefined>(undefined);
   const isChanged = value === undefined || !isSame(value, base.value);
   useUnsaved(isChanged);
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => form.current?.querySelector("textarea")?.focus({ preventScroll: true }), []);
-  const saving = useAction(async (over: SeenEntry | undefined, mine: Uint8Array<ArrayBuffer>) => {
-    const { keyvalue } = gateway.data.namespace(namespace);
-    const ttlSeconds = ttlToKeep(over ?? base, performance.now());
-    const outcome = await saveEntry(keyvalue, name, over, mine, ttlSeconds);
+  const saving = useAction(async (over: T | undefined, mine: Bytes) => {
+    const outcome = await write(over, mine);
     if (outcome.kind === "conflict") {
       setClash({ theirs: outcome.theirs, mine });
       return;
@@ -79,6 +115,7 @@ export function KeyEdit({
     >
       {clash !== undefined && (
         <Conflict
+          what={what}
           theirs={clash.theirs}
           mine={value ?? clash.mine}
           isRunning={saving.isRunning}
@@ -89,7 +126,7 @@ export function KeyEdit({
           onOverwrite={() => void saving.run(clash.theirs, value ?? clash.mine)}
         />
       )}
-      <ValueEditor label={`Value of ${name}`} value={base.value} onChange={setValue} />
+      <ValueEditor label={label} value={base.value} onChange={setValue} />
       <ProblemNote problem={saving.problem} />
       <div class="buttons">
         <button type="button" onClick={() => void leave()}>

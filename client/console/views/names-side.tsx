@@ -28,12 +28,13 @@ export interface Names<T = string> {
 export function useNames<T>(
   open: (signal: AbortSignal) => AsyncIterator<readonly T[]>,
   inputs: readonly unknown[],
+  ahead?: number,
 ): Names<T> {
   const [, draw] = useState(0);
   const [count, setCount] = useState(0);
   const fresh = freshness.value;
   const pages = useMemo(
-    () => new NamePages(open, () => draw((drawn) => drawn + 1)),
+    () => new NamePages(open, () => draw((drawn) => drawn + 1), ahead),
     [...inputs, count, fresh],
   );
   useEffect(() => () => pages.close(), [pages]);
