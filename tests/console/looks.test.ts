@@ -17,6 +17,10 @@ describe.runIf(canOpenConsole())("the console", () => {
     await using client = new PrismClient(server.address);
     await client.keyvalue.set("greeting", "hello", { ttlSeconds: 3600 });
     await client.keyvalue.set("order:17", '{"item":"pen","paid":true}');
+    for (const job of ["mail to alice", '{"report":17,"pages":[1,2]}', "\u202emarks", "x".repeat(500)]) {
+      await client.list.pushRight("jobs", job);
+      await client.list.pushRight(`archive:${"of a long name:".repeat(6)}2026`, job);
+    }
     await client.records.put("user:1", [
       { key: Uint8Array.of(0x00, 0xff), value: Uint8Array.of(0xff, 0xfe) },
       { key: "address", value: '{"street":"Main Street 1","city":"Springfield"}', ttlSeconds: 86_400 },
@@ -39,6 +43,9 @@ describe.runIf(canOpenConsole())("the console", () => {
     ["about", "/ns/default/about", (page: Page) => page.getByRole("heading", { name: "What works in it" })],
     ["keys", "/ns/default/keys", (page: Page) => page.getByRole("option", { name: "greeting" })],
     ["key", "/ns/default/keys?key=order%3A17", (page: Page) => page.getByText("paid")],
+    ["lists", "/ns/default/lists", (page: Page) => page.getByText("2 lists")],
+    ["list", "/ns/default/lists?name=jobs", (page: Page) => page.getByText("mail to alice")],
+    ["list-value", "/ns/default/lists?name=jobs&at=1", (page: Page) => page.getByText('"report": 17')],
     ["records", "/ns/default/records", (page: Page) => page.getByRole("option", { name: "user:1" })],
     [
       "record",

@@ -12,6 +12,8 @@ export class ListPages {
   length: number | undefined;
   /** Why the last read failed; {@link refresh} tries again. */
   problem: unknown;
+  /** How often everything was read again. */
+  readings = -1;
   readonly #list: Pick<ListApi, "length" | "range">;
   readonly #key: string;
   readonly #onChange: () => void;
@@ -46,10 +48,7 @@ export class ListPages {
     void this.#measure(this.#aborted.signal);
   }
 
-  /**
-   * Looks whether others changed the length; then everything is read again. Failures count for
-   * nothing.
-   */
+  /** Reads everything again if others changed the length. Failures count for nothing. */
   async look(): Promise<boolean> {
     const { signal } = this.#aborted;
     const length = await this.#list.length(this.#key, { signal }).catch(() => this.length);
@@ -70,6 +69,7 @@ export class ListPages {
       const length = await this.#list.length(this.#key, { signal });
       if (!signal.aborted) {
         this.length = length;
+        this.readings++;
         this.problem = undefined;
         this.#pages.clear();
         this.#onChange();

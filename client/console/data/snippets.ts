@@ -16,9 +16,9 @@ export type Shown =
   /** The keys with a prefix; "" = all. */
   | { readonly kind: "keys"; readonly prefix: string }
   | { readonly kind: "key"; readonly key: string }
-  /** The values from one place to another, both included; -1 = the last one. */
   /** The names of the lists with a prefix. */
   | { readonly kind: "lists"; readonly prefix: string }
+  /** The values from one place to another, both included; -1 = the last one. */
   | { readonly kind: "list"; readonly list: string; readonly start: number; readonly stop: number }
   /** The ids of the records with a prefix. */
   | { readonly kind: "records"; readonly prefix: string }

@@ -24,12 +24,12 @@ export function ListTrim({
   const [last, setLast] = useState(length - 1);
   const trimming = useAction(async () => {
     const left = await gateway.data.namespace(namespace).list.trim(name, first, last);
-    tell(`The list has ${formatCount(left)} values now`);
+    tell(`The list has ${left === 1 ? "1 value" : `${formatCount(left)} values`} now`);
     onDone();
   });
-  const kept = Math.max(0, Math.min(last, length - 1) - first + 1);
+  const lost = length - Math.max(0, Math.min(last, length - 1) - first + 1);
   async function trim(): Promise<void> {
-    const text = `The values in the places ${formatCount(first)} to ${formatCount(last)} stay. ${formatCount(length - kept)} values are lost.`;
+    const text = `The values in the places ${formatCount(first)} to ${formatCount(last)} stay. ${lost === 1 ? "1 value is" : `${formatCount(lost)} values are`} lost.`;
     if (await ask({ title: "Trim the list?", text, yes: "Trim" })) {
       void trimming.run();
     }

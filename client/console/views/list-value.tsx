@@ -32,6 +32,8 @@ interface ListValueProps {
   readonly name: string;
   readonly index: number;
   readonly mayWrite: boolean;
+  /** Grows when the list was read again; then the value is too. */
+  readonly readings: number;
   /** Called when the list is to be read again. */
   readonly onChanged: () => void;
   readonly onClose: () => void;
@@ -39,30 +41,30 @@ interface ListValueProps {
 
 /** The value in a place of a list. */
 export function ListValue(props: ListValueProps) {
-  const { namespace, name, index, mayWrite, onChanged, onClose } = props;
+  const { namespace, name, index, mayWrite, readings, onChanged, onClose } = props;
   const { list } = gateway.data.namespace(namespace);
-  const [doing, setDoing] = useState<Doing | undefined>(undefined);
+  /** The value that is edited is the one that was seen: what is read meanwhile is a conflict. */
+  const [edited, setEdited] = useState<{ readonly doing: Doing; readonly base: Bytes } | undefined>();
   const loaded = useLoad(
     async (signal) => ({ value: await valueAt(list, name, index, signal) }),
     [namespace, name, index],
   );
   const value = loaded.value?.value;
+  useEffect(() => (readings > 0 ? loaded.reload() : undefined), [readings]);
   const removing = useAction(async (removed: Bytes) => {
     const count = await list.remove(name, removed, { count: 1 });
     tell(count === 0 ? "It was gone already" : "Removed");
     onClose();
     onChanged();
   });
-  if (value !== undefined && doing !== undefined) {
+  if (edited !== undefined) {
     return (
       <ValueForm
         {...props}
-        key={doing}
-        doing={doing}
-        base={value}
-        onClose={() => setDoing(undefined)}
+        {...edited}
+        onClose={() => setEdited(undefined)}
         onChanged={() => {
-          setDoing(undefined);
+          setEdited(undefined);
           loaded.reload();
           onChanged();
         }}
@@ -90,8 +92,8 @@ export function ListValue(props: ListValueProps) {
             </button>
             {mayWrite && (
               <Buttons
-                isBusy={removing.isRunning}
-                onDoing={setDoing}
+                isBusy={removing.isRunning || loaded.isLoading}
+                onDoing={(doing) => setEdited({ doing, base: value })}
                 onRemove={async () => (await ask(REMOVE)) && void removing.run(value)}
               />
             )}
@@ -128,13 +130,13 @@ function Buttons({
       <button type="button" class="danger" disabled={isBusy} onClick={onRemove}>
         Remove …
       </button>
-      <button type="button" onClick={() => onDoing("before")}>
+      <button type="button" disabled={isBusy} onClick={() => onDoing("before")}>
         Insert before
       </button>
-      <button type="button" onClick={() => onDoing("after")}>
+      <button type="button" disabled={isBusy} onClick={() => onDoing("after")}>
         Insert behind
       </button>
-      <button type="button" class="main" onClick={() => onDoing("edit")}>
+      <button type="button" class="main" disabled={isBusy} onClick={() => onDoing("edit")}>
         Edit
       </button>
     </>
@@ -159,15 +161,15 @@ function ValueForm({
   const [isDone, setDone] = useState(false);
   const isChanged = !isDone && (value === undefined || !isSame(value, start));
   useUnsaved(isChanged);
-  useEffect(() => setTheirs(undefined), [doing]);
   const saving = useAction(async (mine: Bytes, expected: Bytes) => {
     // No call on lists compares and writes at one moment: a change in between stays unseen.
     const now = await valueAt(list, name, index);
-    if (now === undefined || !isSame(now, expected)) {
+    const isWritten =
+      now !== undefined && isSame(now, expected) && (await write(list, name, index, doing, expected, mine));
+    if (!isWritten) {
       setTheirs({ value: now });
       return;
     }
-    await write(list, name, index, doing, expected, mine);
     setDone(true);
     tell("Saved");
     onChanged();
@@ -215,6 +217,7 @@ function ValueForm({
   );
 }
 
+/** Answers whether it is written: the value to insert beside may be gone. */
 async function write(
   list: ListApi,
   name: string,
@@ -222,17 +225,15 @@ async function write(
   doing: Doing,
   pivot: Bytes,
   value: Bytes,
-): Promise<void> {
+): Promise<boolean> {
   switch (doing) {
     case "edit":
       await list.set(name, index, value);
-      return;
+      return true;
     case "before":
-      await list.insertBefore(name, pivot, value);
-      return;
+      return (await list.insertBefore(name, pivot, value)).inserted;
     case "after":
-      await list.insertAfter(name, pivot, value);
-      return;
+      return (await list.insertAfter(name, pivot, value)).inserted;
   }
 }
 

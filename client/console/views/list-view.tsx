@@ -38,14 +38,14 @@ export interface ListViewProps {
 /** A list: its values, and what can be done with it. */
 export function ListView(props: ListViewProps) {
   const { namespace, name, index, mayWrite, onIndex, onClose } = props;
-  const { pages, drawn, wasChanged } = useListPages(namespace, name);
+  const { pages, drawn, wasChanged, refresh } = useListPages(namespace, name);
   const [doing, setDoing] = useState<"push" | "trim" | undefined>(undefined);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
   useShortcuts([{ key: "Escape", does: "Back to the lists", act: onClose }]);
   const done = () => {
     setDoing(undefined);
-    pages.refresh();
+    refresh();
   };
   const { length } = pages;
   return (
@@ -101,6 +101,7 @@ export function ListView(props: ListViewProps) {
           name={name}
           index={index}
           mayWrite={mayWrite}
+          readings={pages.readings}
           onChanged={done}
           onClose={() => onIndex(undefined)}
         />
@@ -110,7 +111,7 @@ export function ListView(props: ListViewProps) {
   );
 }
 
-/** The list, and whether others have changed it since it was opened. */
+/** The list, and whether others have changed it since it was opened or was changed here. */
 function useListPages(namespace: string, name: string) {
   const [drawn, draw] = useState(0);
   const [wasChanged, setChanged] = useState(false);
@@ -130,7 +131,11 @@ function useListPages(namespace: string, name: string) {
       pages.close();
     };
   }, [pages]);
-  return { pages, drawn, wasChanged };
+  const refresh = () => {
+    setChanged(false);
+    pages.refresh();
+  };
+  return { pages, drawn, wasChanged, refresh };
 }
 
 function Values({
@@ -235,7 +240,8 @@ function Actions({
           class="danger"
           disabled={isBusy || isEmpty}
           onClick={async () => {
-            const text = `All its ${formatCount(length)} values are lost.`;
+            const text =
+              length === 1 ? "Its value is lost." : `All its ${formatCount(length)} values are lost.`;
             if (await ask({ title: "Delete the list?", text, yes: "Delete" })) {
               void deleting.run();
             }
