@@ -90,6 +90,18 @@ test.each([HOSTILE, "-n"])("a part of a list is read: %j", SLOW, async (list) =>
   expect(typescript).toBe("\ntwo\n");
 });
 
+test.each([HOSTILE, "-n"])("names of lists and ids of records are read: %j", SLOW, async (prefix) => {
+  for (const [kind, field, word] of [
+    ["lists", "listKeys", "list"],
+    ["records", "ids", "id"],
+  ] as const) {
+    const { curl, cli, typescript } = await printed(snippetsOf({ kind, prefix }, target));
+    expect(JSON.parse(curl)).toMatchObject({ [field]: [prefix] });
+    expect(lines(cli)).toEqual([{ [word]: prefix }]);
+    expect(typescript).toBe(`${inspect([prefix])}\n`);
+  }
+});
+
 test.each([HOSTILE, "-n"])("a record and an item of it are read: %j", SLOW, async (id) => {
   const record = await printed(snippetsOf({ kind: "record", id }, target));
   expect(JSON.parse(record.curl)).toMatchObject({

@@ -12,7 +12,7 @@ export class ListPages {
   length: number | undefined;
   /** Why the last read failed; {@link refresh} tries again. */
   problem: unknown;
-  /** How often everything was read again. */
+  /** How often everything was read again; -1 = it was not read yet. */
   readings = -1;
   readonly #list: Pick<ListApi, "length" | "range">;
   readonly #key: string;

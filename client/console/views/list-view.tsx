@@ -150,11 +150,13 @@ function Values({
   readonly onIndex: (index: number) => void;
 }) {
   const [current, setCurrent] = useState(index ?? -1);
+  const count = pages.length ?? 0;
+  // A short list is as high as its values, and the lines around them.
   return (
-    <div class="list-rows">
+    <div class="list-rows" style={{ height: `${count * ROW_HEIGHT_PX + 2}px` }}>
       <Rows
         label="Values"
-        count={pages.length ?? 0}
+        count={count}
         rowHeightPx={ROW_HEIGHT_PX}
         current={current}
         onCurrent={setCurrent}
