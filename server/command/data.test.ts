@@ -109,10 +109,11 @@ test("an address without a gateway has exit code 5 and says what to check", SLOW
   expect(nobody).toMatchObject({ code: 5, stdout: "" });
   expect(nobody.stderr).toContain(`prism: no connection to ${closed}: nothing listens there`);
   expect(nobody.stderr).toContain("--address or PRISM_ADDRESS says where the gateway is");
-  const { admin_listen: admin } = JSON.parse(
-    gateway.server.lines.find((line) => line.includes('"ready"')) ?? "",
-  );
-  const other = await run(`get k --address ${admin}`);
+  await using folder = await temporaryFolder();
+  const config = join(folder.path, "prism.yaml");
+  await writeFile(config, "database: {type: memory}\nadmin: {console: false}\n");
+  await using server = await spawnServer(["--config", config]);
+  const other = await run(`get k --address ${new URL(server.adminUrl).host}`);
   expect(other).toMatchObject({ code: 1, stdout: "" });
   expect(other.stderr).toContain("check that this is a gateway's data port");
   const tls = await run(`get k --address https://${gateway.server.address}`);
