@@ -39,7 +39,7 @@ describe.runIf(canOpenConsole())("the console", () => {
     ["overview", "/", (page: Page) => page.getByRole("cell", { name: "102" })],
     ["stores", "/stores", heading("Stores")],
     ["store", "/stores/database", heading("database")],
-    ["traffic", "/traffic", heading("Traffic")],
+    ["traffic", "/traffic", (page: Page) => page.locator(".chart canvas")],
     ["about", "/ns/default/about", (page: Page) => page.getByRole("heading", { name: "What works in it" })],
     ["keys", "/ns/default/keys", (page: Page) => page.getByRole("option", { name: "greeting" })],
     ["key", "/ns/default/keys?key=order%3A17", (page: Page) => page.getByText("paid")],
