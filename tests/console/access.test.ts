@@ -41,6 +41,7 @@ describe.runIf(canOpenConsole())("with auth", () => {
     });
     client = new PrismClient(server.address, { credentials: keyOf(writer) });
     await client.keyvalue.set("greeting", "hello");
+    await client.records.put("user:1", [{ key: "name", value: "alice" }]);
   });
 
   afterAll(async () => {
@@ -73,6 +74,14 @@ describe.runIf(canOpenConsole())("with auth", () => {
     await page.getByRole("region", { name: "Value" }).getByText("hello").waitFor();
     await page.getByText("Your role may read this namespace").waitFor();
     for (const name of ["Edit", "Delete", "Change expiry"]) {
+      expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
+    }
+    await page.getByRole("link", { name: "Records" }).click();
+    await page.getByRole("option", { name: "user:1" }).click();
+    await page.getByRole("option", { name: "name" }).click();
+    await page.getByRole("region", { name: "Value" }).getByText("alice").waitFor();
+    expect(await page.getByRole("link", { name: "New record" }).count()).toBe(0);
+    for (const name of ["Edit", "Delete", "New item", "Delete record …"]) {
       expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
     }
     await page.getByRole("link", { name: "Overview" }).click();

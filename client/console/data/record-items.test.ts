@@ -2,8 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
 import { PrismError } from "../../errors.ts";
-import type { RecordItem } from "../../records/item.ts";
-import { PrismClient } from "../../web.ts";
+import { PrismClient, type RecordItem } from "../../web.ts";
 import { bytesOf } from "./bytes.ts";
 import { formatTime } from "./format.ts";
 import {

@@ -1,5 +1,4 @@
-import type { ItemFacts, RecordItem } from "../../records/item.ts";
-import type { RecordsApi } from "../../records.ts";
+import type { ItemFacts, RecordItem, RecordsApi } from "../../web.ts";
 import { fromHex, textOf, toHex, visible } from "./bytes.ts";
 import { formatCount, formatDuration, formatTime } from "./format.ts";
 import { isSame, lookAfter, type Outcome } from "./key-write.ts";

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { RecordItem } from "../../records/item.ts";
+import type { RecordItem } from "../../web.ts";
 import { formatBytes, formatDuration, formatTime } from "../data/format.ts";
 import {
   deleteItem,

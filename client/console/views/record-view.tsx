@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { RecordItem } from "../../records/item.ts";
+import type { RecordItem } from "../../web.ts";
 import { visible } from "../data/bytes.ts";
 import { formatCount, formatDuration, formatTime } from "../data/format.ts";
 import { isSame } from "../data/key-write.ts";
@@ -24,6 +24,7 @@ import "./records.css";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const ROW_HEIGHT_PX = 32;
+const BORDERS_PX = 2;
 
 /** What the view of a record needs. */
 export interface RecordViewProps {
@@ -154,7 +155,11 @@ function Items({
         </button>
       </p>
       {count > 0 && (
-        <div class="list-rows">
+        <div
+          class="list-rows item-rows"
+          // As high as its items: the one that is open stands below.
+          style={{ height: `min(24rem, 50dvh, ${count * ROW_HEIGHT_PX + BORDERS_PX}px)` }}
+        >
           <Rows
             label="Items"
             count={count}
