@@ -106,7 +106,7 @@ export function RecordView({ namespace, id, opened, mayWrite, onItem, onClose, o
           onClose={() => onItem(undefined)}
         />
       )}
-      <CopyAs snippets={snippetsOf({ kind: "record", id }, targetOf(namespace))} />
+      {opened === undefined && <CopyAs snippets={snippetsOf({ kind: "record", id }, targetOf(namespace))} />}
     </>
   );
 }
