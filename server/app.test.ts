@@ -1,7 +1,10 @@
 import { readdir, readlink } from "node:fs/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../tests/helpers/process.ts";
+import { waitFor } from "../tests/helpers/until.ts";
 import { createApp } from "./app.ts";
 import type { Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -51,3 +54,22 @@ test.each([0, 1, 3, 10, 40, 50, 60])(
     }
   },
 );
+
+/** What is left of a gateway that has ended: nothing, once the memory was collected. */
+async function remnant(): Promise<WeakRef<object>> {
+  const app = await makeApp();
+  await app.start();
+  await app.stop();
+  return new WeakRef(app.registry);
+}
+
+test("a gateway that has ended leaves nothing in its process", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  // The first one may stay, in what Node and V8 keep of the last calls.
+  const remnants = [await remnant(), await remnant(), await remnant()];
+  await waitFor(async () => {
+    collect();
+    expect(remnants.filter((each) => each.deref() !== undefined).length).toBeLessThan(2);
+  });
+});
