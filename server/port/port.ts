@@ -196,7 +196,7 @@ export function createPort(handler: http.RequestListener, h2: Http2, options: Po
         // on their way.
         net.Server.prototype.close.call(server, () => {
           clearInterval(tick);
-          // Only that ends its timer, which looks for slow requests and would hold the whole gateway.
+          // Only that ends its timer for slow requests, which would hold the whole gateway.
           server.close();
           resolve();
         });
