@@ -270,12 +270,15 @@ export class NamespaceController {
 
   /**
    * Takes over what has changed in the catalog. Before the catalog was read that is nothing: the
-   * changes are in what it will read then.
+   * changes are in what it will read then. If it throws, the whole catalog is read again soon.
    */
   takeOver(changes: CatalogChanges): Promise<void> {
     return this.#changes.runAlways(async () => {
       if (!this.#isClosed && this.#isOpen) {
-        await this.#saved.take(changes);
+        await this.#saved.take(changes).catch((error: unknown) => {
+          void this.#syncSoon();
+          throw error;
+        });
       }
     });
   }

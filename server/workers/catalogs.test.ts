@@ -119,3 +119,18 @@ test("a worker changes nothing by itself", async () => {
   await expect(worker.control.create(asked, CALL)).rejects.toMatchObject({ reason: "internal" });
   await worker.control.close();
 });
+
+test("a worker that cannot take a change over reads all that is kept", async () => {
+  const kept = createMemoryCatalog();
+  const worker = await start(kept);
+  const saved = await kept.save({ ...asked, createdAtMs: 0, deleting: false, version: 0 });
+  const broken: CatalogChanges = {
+    forgotten: [],
+    get kept(): never {
+      throw new Error("cut off");
+    },
+  };
+  await expect(worker.control.takeOver(broken)).rejects.toThrow("cut off");
+  await waitFor(() => expect(worker.registry.find(saved.name)).toBeDefined());
+  await worker.control.close();
+});
