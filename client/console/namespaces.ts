@@ -1,4 +1,5 @@
 import { effect, signal } from "@preact/signals";
+import type { Namespace } from "../../gen/prism/control/v1/namespace_pb.ts";
 import { createNamespaceReader, type NamespaceTable } from "./data/namespaces.ts";
 import { freshness, gateway } from "./gateway.ts";
 import { isAbsence, isDenial, type Problem, problemOf } from "./problem.ts";
@@ -38,6 +39,12 @@ export function liveNamespaces(): LiveNamespaces {
     });
   }
   return namespaces.value;
+}
+
+/** Shows what an answer tells of a namespace, without waiting until the stream tells it too. */
+export function noteNamespace(namespace: Namespace | undefined): void {
+  reader.take({ namespace, reset: false, synced: false, resumeToken: new Uint8Array() });
+  namespaces.value = { ...reader.table, problem: namespaces.peek().problem };
 }
 
 /** Ends when `stopped`, or when the gateway says that it will not tell. */

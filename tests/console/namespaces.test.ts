@@ -44,8 +44,10 @@ describe.runIf(canOpenConsole())("namespaces", () => {
     await dialog.getByRole("textbox", { name: "Name" }).fill("orders");
     await dialog.getByRole("button", { name: "Make it" }).click();
     await page.getByRole("heading", { name: "orders", level: 1 }).waitFor();
+    // At once: nothing says that there is none.
+    expect(await page.getByRole("navigation", { name: "Parts of the namespace" }).isVisible()).toBe(true);
 
-    await page.getByRole("link", { name: "Overview" }).click();
+    await page.getByRole("link", { name: "Overview", exact: true }).click();
     await page.getByRole("searchbox", { name: "Find a namespace" }).fill("ord");
     await page.getByText("1 of 2").waitFor();
     await page.getByRole("link", { name: "orders" }).click();

@@ -6,6 +6,7 @@ import {
 import { mayManageNamespaces } from "../caller.ts";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
+import { noteNamespace } from "../namespaces.ts";
 import { ask } from "../parts/dialog.tsx";
 import { ProblemNote } from "../parts/notes.tsx";
 import { tell } from "../parts/toasts.tsx";
@@ -14,7 +15,8 @@ import { tell } from "../parts/toasts.tsx";
 export function DeleteNamespace({ namespace }: { readonly namespace: Namespace }) {
   const { name, version, source, status } = namespace;
   const remove = useAction(async () => {
-    await gateway.control.deleteNamespace({ namespace: name, confirmNamespace: name, version });
+    const request = { namespace: name, confirmNamespace: name, version };
+    noteNamespace((await gateway.control.deleteNamespace(request)).namespace);
     tell(`The namespace ${name} is being deleted`);
   });
   async function askAndRemove(): Promise<void> {

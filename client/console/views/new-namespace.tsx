@@ -1,6 +1,7 @@
 import { LIMIT_FIELDS, NAME_PATTERN, namespaceOf } from "../data/new-namespace.ts";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
+import { noteNamespace } from "../namespaces.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { ProblemNote } from "../parts/notes.tsx";
 import { tell } from "../parts/toasts.tsx";
@@ -13,7 +14,8 @@ export function NewNamespace({ onClose }: { readonly onClose: () => void }) {
   const create = useAction(async (form: HTMLFormElement) => {
     const fields = new FormData(form);
     const asked = namespaceOf((name) => String(fields.get(name) ?? ""));
-    await gateway.control.createNamespace({ namespace: asked });
+    const { namespace } = await gateway.control.createNamespace({ namespace: asked });
+    noteNamespace(namespace);
     tell(`Made the namespace ${asked.name}`);
     onClose();
     go(hrefOf(["ns", asked.name ?? "", "keys"]));
