@@ -1,3 +1,6 @@
+/** The most bytes of a key, of an id, and of a key of an item; server/limits.ts has it too. */
+export const MAX_KEY_BYTES = 1024;
+
 /** What a value is, for how it is shown. */
 export type ValueKind = "json" | "text" | "image" | "bytes";
 

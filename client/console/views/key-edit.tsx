@@ -1,14 +1,11 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { isSame, type Outcome, type SeenEntry, saveEntry, ttlToKeep } from "../data/key-write.ts";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
-import { ask } from "../parts/dialog.tsx";
-import { ProblemNote } from "../parts/notes.tsx";
 import { tell } from "../parts/toasts.tsx";
 import { ValueEditor } from "../parts/value-editor.tsx";
-import { useShortcuts } from "../shortcuts.ts";
+import { EditForm } from "./edit-form.tsx";
 import { Conflict } from "./key-conflict.tsx";
-import { useUnsaved } from "./unsaved.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -73,9 +70,6 @@ export function ValueEdit<T extends { readonly value: Bytes }>({
   const [value, setValue] = useState<Bytes | undefined>(base.value);
   const [clash, setClash] = useState<Clash<T> | undefined>(undefined);
   const isChanged = value === undefined || !isSame(value, base.value);
-  useUnsaved(isChanged);
-  const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector("textarea")?.focus({ preventScroll: true }), []);
   const saving = useAction(async (over: T | undefined, mine: Bytes) => {
     const outcome = await write(over, mine);
     if (outcome.kind === "conflict") {
@@ -86,31 +80,16 @@ export function ValueEdit<T extends { readonly value: Bytes }>({
     tell("Saved");
     onDone(outcome.entry);
   });
-  function save(): void {
-    if (value !== undefined && isChanged) {
-      void saving.run(base, value);
-    }
-  }
-  async function leave(): Promise<void> {
-    if (!isChanged || (await ask(DISCARD))) {
-      setValue(base.value);
-      onDone(clash === undefined ? base : clash.theirs);
-    }
-  }
-  useShortcuts([{ key: "Mod+s", does: "Save the value", act: save }]);
   return (
-    <form
-      ref={form}
-      class="key-edit"
-      onKeyDown={(event) => {
-        if (event.key === "Escape") {
-          event.preventDefault();
-          void leave();
-        }
-      }}
-      onSubmit={(event) => {
-        event.preventDefault();
-        save();
+    <EditForm
+      does="Save the value"
+      isChanged={isChanged}
+      isReady={isChanged && value !== undefined}
+      saving={saving}
+      onSave={() => value !== undefined && void saving.run(base, value)}
+      onLeave={() => {
+        setValue(base.value);
+        onDone(clash === undefined ? base : clash.theirs);
       }}
     >
       {clash !== undefined && (
@@ -127,21 +106,6 @@ export function ValueEdit<T extends { readonly value: Bytes }>({
         />
       )}
       <ValueEditor label={label} value={base.value} onChange={setValue} />
-      <ProblemNote problem={saving.problem} />
-      <div class="buttons">
-        <button type="button" onClick={() => void leave()}>
-          Cancel
-        </button>
-        <button type="submit" class="main" disabled={!isChanged || value === undefined || saving.isRunning}>
-          {saving.isRunning ? "Saving …" : "Save"}
-        </button>
-      </div>
-    </form>
+    </EditForm>
   );
 }
-
-const DISCARD = {
-  title: "Discard what you typed?",
-  text: "It is not saved yet.",
-  yes: "Discard",
-};

@@ -9,13 +9,14 @@ import { useAction, useLoad } from "../load.ts";
 import { CopyAs, copy } from "../parts/copy.tsx";
 import { ProblemNote, Waiting } from "../parts/notes.tsx";
 import { tell } from "../parts/toasts.tsx";
-import { download, ValueView } from "../parts/value-view.tsx";
-import { problemOf } from "../problem.ts";
+import { ValueView } from "../parts/value-view.tsx";
 import { useShortcuts } from "../shortcuts.ts";
 import { targetOf } from "../target.ts";
 import { KeyEdit } from "./key-edit.tsx";
 import { ChangeExpiry, expiryOf, useLeftMs } from "./key-expiry.tsx";
 import { KeyNew } from "./key-new.tsx";
+import { putBack } from "./put-back.ts";
+import { ValuePane } from "./value-pane.tsx";
 
 /** What the view of a key needs. */
 export interface KeyViewProps {
@@ -160,7 +161,10 @@ function Shown({ namespace, name, entry, left, mayWrite, onEntry, onCount, onClo
       return;
     }
     onCount(name, -1);
-    tell(`Deleted ${visible(name).slice(0, 40)}`, () => void putBack(namespace, name, entry, onCount));
+    const shown = visible(name).slice(0, 40);
+    const write = () =>
+      saveEntry(keyvalue, name, undefined, entry.value, ttlToKeep(entry, performance.now()));
+    tell(`Deleted ${shown}`, () => void putBack(shown, write, () => onCount(name, 1)));
     onClose();
   });
   const remove = () => void deleting.run();
@@ -195,56 +199,8 @@ function Shown({ namespace, name, entry, left, mayWrite, onEntry, onCount, onClo
           }}
         />
       )}
-      {wasChanged && (
-        <p class="note" role="alert">
-          It was not deleted: somebody changed it meanwhile. This is the new value; delete it again if it is
-          to go.
-        </p>
-      )}
-      <ValueView bytes={entry.value} />
-      <ProblemNote problem={deleting.problem} />
-      <div class="buttons">
-        <button type="button" onClick={() => download(entry.value, name)}>
-          Download
-        </button>
-        {mayWrite && (
-          <>
-            <button type="button" class="danger" disabled={deleting.isRunning} onClick={remove}>
-              Delete
-            </button>
-            <button type="button" class="main" onClick={onEdit}>
-              Edit
-            </button>
-          </>
-        )}
-      </div>
+      <ValuePane bytes={entry.value} name={name} {...{ wasChanged, deleting, mayWrite, onEdit }} />
       <CopyAs snippets={snippetsOf({ kind: "key", key: name }, targetOf(namespace))} />
     </>
   );
-}
-
-/** Takes a delete back. If that fails, it can be tried again. */
-async function putBack(
-  namespace: string,
-  name: string,
-  entry: SeenEntry,
-  onCount: KeyViewProps["onCount"],
-): Promise<void> {
-  const shown = visible(name).slice(0, 40);
-  try {
-    const { keyvalue } = gateway.data.namespace(namespace);
-    const ttlSeconds = ttlToKeep(entry, performance.now());
-    const outcome = await saveEntry(keyvalue, name, undefined, entry.value, ttlSeconds);
-    if (outcome.kind === "conflict") {
-      tell(`${shown} is not put back: somebody has made it anew`);
-      return;
-    }
-    onCount(name, 1);
-    tell(`${shown} is there again`);
-  } catch (thrown) {
-    tell(
-      `${shown} is not put back: ${problemOf(thrown).message}`,
-      () => void putBack(namespace, name, entry, onCount),
-    );
-  }
 }

@@ -1,10 +1,10 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
-import { ProblemNote } from "../parts/notes.tsx";
+import { TextField } from "../parts/text-field.tsx";
 import { tell } from "../parts/toasts.tsx";
 import { ValueEditor } from "../parts/value-editor.tsx";
-import { mayLose, useUnsaved } from "./unsaved.ts";
+import { EditForm } from "./edit-form.tsx";
 
 const EMPTY = new Uint8Array(0);
 
@@ -25,10 +25,7 @@ export function ListPush({
   const [value, setValue] = useState<Uint8Array<ArrayBuffer> | undefined>(EMPTY);
   const [end, setEnd] = useState<"left" | "right">("right");
   const [isDone, setDone] = useState(false);
-  const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector<HTMLElement>("input:not([type]), textarea")?.focus(), []);
   const isChanged = !isDone && (typedName !== "" || value !== EMPTY);
-  useUnsaved(isChanged);
   const key = name ?? typedName;
   const pushing = useAction(async (mine: Uint8Array<ArrayBuffer>) => {
     const { list } = gateway.data.namespace(namespace);
@@ -38,43 +35,21 @@ export function ListPush({
     onDone(key);
   });
   return (
-    <form
-      ref={form}
-      class="key-edit"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (value !== undefined) {
-          void pushing.run(value);
-        }
-      }}
+    <EditForm
+      does="Add the value"
+      isChanged={isChanged}
+      isReady={value !== undefined}
+      saving={pushing}
+      words={["Add", "Adding …"]}
+      onSave={() => value !== undefined && void pushing.run(value)}
+      onLeave={onClose}
     >
       <h2>{name === undefined ? "New list" : "Add a value"}</h2>
-      {name === undefined && (
-        <label class="field">
-          Name
-          <input
-            class="mono"
-            value={typedName}
-            required
-            autocomplete="off"
-            spellcheck={false}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        </label>
-      )}
+      {name === undefined && <TextField label="Name" value={typedName} onInput={setName} />}
       <p class="label">{name === undefined ? "First value" : "Value"}</p>
       <ValueEditor label="Value" value={EMPTY} onChange={setValue} />
       {name !== undefined && <Ends end={end} onEnd={setEnd} />}
-      <ProblemNote problem={pushing.problem} />
-      <div class="buttons">
-        <button type="button" onClick={async () => (!isChanged || (await mayLose())) && onClose()}>
-          Cancel
-        </button>
-        <button type="submit" class="main" disabled={pushing.isRunning || value === undefined}>
-          {pushing.isRunning ? "Adding …" : "Add"}
-        </button>
-      </div>
-    </form>
+    </EditForm>
   );
 }
 

@@ -12,7 +12,7 @@ import { tell } from "../parts/toasts.tsx";
 import { ValueEditor } from "../parts/value-editor.tsx";
 import { download, ValueView } from "../parts/value-view.tsx";
 import { targetOf } from "../target.ts";
-import { mayLose, useUnsaved } from "./unsaved.ts";
+import { EditForm } from "./edit-form.tsx";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -160,7 +160,6 @@ function ValueForm({
   const [theirs, setTheirs] = useState<{ readonly value: Bytes | undefined } | undefined>(undefined);
   const [isDone, setDone] = useState(false);
   const isChanged = !isDone && (value === undefined || !isSame(value, start));
-  useUnsaved(isChanged);
   const saving = useAction(async (mine: Bytes, expected: Bytes) => {
     // No call on lists compares and writes at one moment: a change in between stays unseen.
     const now = await valueAt(list, name, index);
@@ -175,14 +174,14 @@ function ValueForm({
     onChanged();
   });
   return (
-    <form
-      class="key-edit list-value"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (value !== undefined) {
-          void saving.run(value, theirs?.value ?? base);
-        }
-      }}
+    <EditForm
+      class="list-value"
+      does="Save the value"
+      isChanged={isChanged}
+      isReady={value !== undefined}
+      saving={saving}
+      onSave={() => value !== undefined && void saving.run(value, theirs?.value ?? base)}
+      onLeave={onClose}
     >
       <h3>
         {TITLES[doing]} (place {formatCount(index)})
@@ -204,16 +203,7 @@ function ValueForm({
           {theirs.value !== undefined && <ValueView bytes={theirs.value} />}
         </div>
       )}
-      <ProblemNote problem={saving.problem} />
-      <div class="buttons">
-        <button type="button" onClick={async () => (!isChanged || (await mayLose())) && onClose()}>
-          Cancel
-        </button>
-        <button type="submit" class="main" disabled={saving.isRunning || value === undefined}>
-          {saving.isRunning ? "Saving …" : "Save"}
-        </button>
-      </div>
-    </form>
+    </EditForm>
   );
 }
 

@@ -1,19 +1,15 @@
-import { useEffect, useRef, useState } from "preact/hooks";
-import { bytesOf, fromHex } from "../data/bytes.ts";
+import { useState } from "preact/hooks";
+import { bytesOf, fromHex, MAX_KEY_BYTES } from "../data/bytes.ts";
 import { saveItem } from "../data/record-items.ts";
 import { gateway } from "../gateway.ts";
 import { useAction } from "../load.ts";
 import { Choice } from "../parts/choice.tsx";
-import { ProblemNote } from "../parts/notes.tsx";
+import { TextField } from "../parts/text-field.tsx";
 import { tell } from "../parts/toasts.tsx";
 import { ValueEditor } from "../parts/value-editor.tsx";
-import { useShortcuts } from "../shortcuts.ts";
-import { mayLose, useUnsaved } from "./unsaved.ts";
+import { EditForm } from "./edit-form.tsx";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-/** As server/limits.ts has it, for ids and keys of items. */
-const MAX_KEY_BYTES = 1024;
 
 const EMPTY = new Uint8Array(0);
 
@@ -42,10 +38,7 @@ export function ItemNew({
   const [value, setValue] = useState<Bytes | undefined>(EMPTY);
   const [taken, setTaken] = useState<string | undefined>(undefined);
   const [isMade, setMade] = useState(false);
-  const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector<HTMLElement>("input")?.focus(), []);
   const isChanged = !isMade && (typedId !== "" || key !== "" || value !== EMPTY);
-  useUnsaved(isChanged);
   const id = knownId ?? typedId;
   const keyBytes = way === "text" ? bytesOf(key) : fromHex(key);
   const flaw = flawOf(id, keyBytes);
@@ -60,24 +53,14 @@ export function ItemNew({
     tell("Saved");
     onMade(id, itemKey);
   });
-  useShortcuts([{ key: "Mod+s", does: "Save the new item", act: () => form.current?.requestSubmit() }]);
-  const leave = async () => (!isChanged || (await mayLose())) && onClose();
   return (
-    <form
-      ref={form}
-      class="key-edit"
-      onKeyDown={(event) => {
-        if (event.key === "Escape") {
-          event.preventDefault();
-          void leave();
-        }
-      }}
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (value !== undefined && keyBytes !== undefined && flaw === undefined) {
-          void making.run(keyBytes, value);
-        }
-      }}
+    <EditForm
+      does="Save the new item"
+      isChanged={isChanged}
+      isReady={value !== undefined && flaw === undefined}
+      saving={making}
+      onSave={() => value !== undefined && keyBytes !== undefined && void making.run(keyBytes, value)}
+      onLeave={onClose}
     >
       {knownId === undefined ? <h2>New record</h2> : <h3>New item</h3>}
       {knownId === undefined && <TextField label="Id" value={typedId} onInput={setId} />}
@@ -99,20 +82,7 @@ export function ItemNew({
           There is an item with this key already; it was not changed. Choose another key.
         </p>
       )}
-      <ProblemNote problem={making.problem} />
-      <div class="buttons">
-        <button type="button" onClick={() => void leave()}>
-          Cancel
-        </button>
-        <button
-          type="submit"
-          class="main"
-          disabled={making.isRunning || value === undefined || flaw !== undefined}
-        >
-          {making.isRunning ? "Saving …" : "Save"}
-        </button>
-      </div>
-    </form>
+    </EditForm>
   );
 }
 
@@ -123,28 +93,4 @@ function flawOf(id: string, key: Bytes | undefined): string | undefined {
   }
   const isTooLong = bytesOf(id).length > MAX_KEY_BYTES || key.length > MAX_KEY_BYTES;
   return isTooLong ? `An id and a key have at most ${MAX_KEY_BYTES} bytes.` : undefined;
-}
-
-function TextField({
-  label,
-  value,
-  onInput,
-}: {
-  readonly label: string;
-  readonly value: string;
-  readonly onInput: (value: string) => void;
-}) {
-  return (
-    <label class="field">
-      {label}
-      <input
-        class="mono"
-        value={value}
-        required
-        autocomplete="off"
-        spellcheck={false}
-        onInput={(event) => onInput(event.currentTarget.value)}
-      />
-    </label>
-  );
 }

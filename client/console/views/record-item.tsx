@@ -17,11 +17,11 @@ import { useAction, useLoad } from "../load.ts";
 import { CopyAs } from "../parts/copy.tsx";
 import { ProblemNote, Waiting } from "../parts/notes.tsx";
 import { tell } from "../parts/toasts.tsx";
-import { download, ValueView } from "../parts/value-view.tsx";
-import { problemOf } from "../problem.ts";
 import { useShortcuts } from "../shortcuts.ts";
 import { targetOf } from "../target.ts";
 import { ValueEdit } from "./key-edit.tsx";
+import { putBack } from "./put-back.ts";
+import { ValuePane } from "./value-pane.tsx";
 
 interface ItemViewProps {
   readonly namespace: string;
@@ -128,14 +128,17 @@ interface ShownProps extends ItemViewProps {
 function Shown({ namespace, id, name, item, mayWrite, onChanged, onClose, onEdit, onTook }: ShownProps) {
   const [wasChanged, setChanged] = useState(false);
   const deleting = useAction(async () => {
-    const outcome = await deleteItem(gateway.data.namespace(namespace).records, id, item);
+    const { records } = gateway.data.namespace(namespace);
+    const outcome = await deleteItem(records, id, item);
     if (outcome.kind === "conflict") {
       setChanged(true);
       onTook(outcome.theirs);
       return;
     }
     onChanged(undefined);
-    tell(`Deleted ${name.slice(0, 40)}`, () => void putBack(namespace, id, item, onChanged));
+    const shown = name.slice(0, 40);
+    const write = () => putItemBack(records, id, item);
+    tell(`Deleted ${shown}`, () => void putBack(shown, write, () => onChanged(item)));
     onClose();
   });
   const remove = () => void deleting.run();
@@ -158,54 +161,8 @@ function Shown({ namespace, id, name, item, mayWrite, onChanged, onClose, onEdit
           <span key={words}>{words}</span>
         ))}
       </p>
-      {wasChanged && (
-        <p class="note" role="alert">
-          It was not deleted: somebody changed it meanwhile. This is the new value; delete it again if it is
-          to go.
-        </p>
-      )}
-      <ValueView bytes={item.value} />
-      <ProblemNote problem={deleting.problem} />
-      <div class="buttons">
-        <button type="button" onClick={() => download(item.value, name)}>
-          Download
-        </button>
-        {mayWrite && (
-          <>
-            <button type="button" class="danger" disabled={deleting.isRunning} onClick={remove}>
-              Delete
-            </button>
-            <button type="button" class="main" onClick={edit}>
-              Edit
-            </button>
-          </>
-        )}
-      </div>
+      <ValuePane bytes={item.value} {...{ name, wasChanged, deleting, mayWrite }} onEdit={edit} />
       <CopyAs snippets={snippetsOf({ kind: "item", id, key: item.key }, targetOf(namespace))} />
     </>
   );
-}
-
-/** Takes a delete back. If that fails, it can be tried again. */
-async function putBack(
-  namespace: string,
-  id: string,
-  item: RecordItem,
-  onChanged: ItemViewProps["onChanged"],
-): Promise<void> {
-  const shown = keyText(item.key).slice(0, 40);
-  try {
-    const outcome = await putItemBack(gateway.data.namespace(namespace).records, id, item);
-    if (outcome.kind === "conflict") {
-      tell(`${shown} is not put back: somebody has made it anew`);
-      return;
-    }
-    onChanged(item);
-    tell(`${shown} is there again`);
-  } catch (thrown) {
-    tell(
-      `${shown} is not put back: ${problemOf(thrown).message}`,
-      () => void putBack(namespace, id, item, onChanged),
-    );
-  }
 }

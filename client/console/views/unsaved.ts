@@ -8,8 +8,7 @@ export function useUnsaved(isUnsaved: boolean): void {
   useLayoutEffect(() => (isUnsaved ? guardEdits(mayLose) : undefined), [isUnsaved]);
 }
 
-/** Asks whether what was typed may be lost. */
-export function mayLose(): Promise<boolean> {
+function mayLose(): Promise<boolean> {
   return ask({
     title: "Leave without saving?",
     text: "What you typed is not saved yet.",
