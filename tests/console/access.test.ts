@@ -84,7 +84,7 @@ describe.runIf(canOpenConsole())("with auth", () => {
     for (const name of ["Edit", "Delete", "New item", "Delete record …"]) {
       expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
     }
-    await page.getByRole("link", { name: "Overview" }).click();
+    await page.getByRole("link", { name: "Overview", exact: true }).click();
     await page.getByRole("link", { name: "default", exact: true }).waitFor();
     expect(await page.getByRole("button", { name: "New namespace" }).count()).toBe(0);
   });
