@@ -154,6 +154,8 @@ describe.runIf(canOpenConsole())("keys on SQLite", () => {
       .getByLabel("Take a file")
       .setInputFiles({ name: "pixel.png", mimeType: "image/png", buffer: PIXEL });
     await save(page);
+    // The edit shows the picture too, before it is saved.
+    await page.getByRole("button", { name: "Edit", exact: true }).waitFor();
     await pane(page).getByText("1 × 1 pixels").waitFor();
     expect(PIXEL.equals(await at.client.keyvalue.get("a-note"))).toBe(true);
   });
