@@ -57,7 +57,7 @@ test-deploy: ## the files in deploy/ and the Dockerfile, with the tools of those
 test-image: $(INSTALLED) ## that the image builds and runs; needs root, buildah, podman, runc and mmdebstrap
 	@$(WITH_NODE) sh .ci/test-image
 
-bench: $(INSTALLED) ## how fast it is, beside others, in under ten minutes; ARGS=stores for the stores, ARGS=unary for one question
+bench: $(INSTALLED) $(CONSOLE) ## how fast it is, beside others, in under ten minutes; ARGS=stores for the stores, ARGS=unary for one question
 	@$(WITH_NODE) node bench/run.ts $(ARGS)
 
 check: $(INSTALLED) ## types, lint, format, schema, generated code, import direction, unused code
