@@ -4,6 +4,9 @@ import { KeySide, PAGE_KEYS } from "./key-side.ts";
 /** After so much work the page may draw and take a key press. */
 const WORK_MS = 8;
 
+/** After so long without it the page draws. */
+const DRAW_MS = 24;
+
 /** While keys are passed that nobody sees, the view is told so seldom. */
 const TELL_MS = 100;
 
@@ -274,8 +277,23 @@ function pageOf(row: number): number {
   return Math.floor(row / PAGE_KEYS);
 }
 
-/** Lets the page draw, and answer to its user. */
-function pause(): Promise<void> {
+/** When the page last had its turn to draw. */
+let drawnMs = 0;
+
+/**
+ * Lets the page answer to its user and, in time, draw. A browser puts drawing off for up to 100 ms
+ * while there is work, so the work waits for it. A page that nobody sees does not draw: then the
+ * time serves.
+ */
+async function pause(): Promise<void> {
+  if (performance.now() - drawnMs > DRAW_MS && typeof requestAnimationFrame === "function") {
+    await new Promise<void>((resolve) => {
+      requestAnimationFrame(() => resolve());
+      setTimeout(resolve, DRAW_MS);
+    });
+    drawnMs = performance.now();
+  }
+  // The work goes on after the drawing, not before it in the same turn.
   const { scheduler } = globalThis as { readonly scheduler?: { readonly yield?: () => Promise<void> } };
-  return scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve));
+  await (scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve)));
 }
