@@ -27,6 +27,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "refused",
     "commits",
     "increments",
+    "records",
     "blocking",
     "redis",
     "postgres",
