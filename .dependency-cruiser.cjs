@@ -17,7 +17,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|keep-listening|figures|room|diagnosis)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|streams|decide-stream|event-chunk|event-merge|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|keep-listening|figures|room|diagnosis)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),
@@ -27,7 +27,7 @@ module.exports = {
       {
         path: "^(server|client)/",
         pathNot:
-          "^client/transport/|^server/backend/remote/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|clock|values|utf8|list-range|room|diagnosis)\\.ts$|^server/(errors|item-metadata|limits|tls-files|reasons)\\.ts$",
+          "^client/transport/|^server/backend/remote/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|streams|clock|values|utf8|list-range|room|diagnosis)\\.ts$|^server/(errors|item-metadata|limits|tls-files|reasons)\\.ts$",
       },
       "Its store is the wire: as the other rooms, and messages and a transport besides.",
     ),
@@ -63,7 +63,7 @@ module.exports = {
       {
         path: "^(gen|server|client)/",
         pathNot:
-          "^server/namespaces/|^server/backend/(contract|operations|narrowed|lane|erase-all|commit|records)\\.ts$|^server/(errors|limits)\\.ts$",
+          "^server/namespaces/|^server/backend/(contract|operations|narrowed|lane|erase-all|commit|records|streams)\\.ts$|^server/(errors|limits)\\.ts$",
       },
       "",
     ),
@@ -130,7 +130,7 @@ module.exports = {
       {
         path: "^(server|client|http2)/",
         pathNot:
-          "^server/(services|calls|namespaces)/|^server/backend/(contract|operations|commit|decide|figures|lists|records|values|fading-maximum)\\.ts$|^server/(errors|item-metadata|limits)\\.ts$",
+          "^server/(services|calls|namespaces)/|^server/backend/(contract|operations|commit|decide|figures|lists|records|streams|utf8|values|fading-maximum)\\.ts$|^server/(errors|item-metadata|limits)\\.ts$",
       },
       "A handler knows no protocol.",
     ),

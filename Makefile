@@ -35,7 +35,7 @@ test-quick: $(INSTALLED) ## the short tests, without real stores and whole proce
 	$(WITH_NODE) PRISM_TEST_QUICK=1 vitest run $(ARGS)
 
 test-crash: $(INSTALLED) ## 200 rounds of kill -9 during writes; `make test` does ten
-	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run tests/crash.test.ts tests/commit-crash.test.ts
+	$(WITH_NODE) PRISM_CRASH_ROUNDS=200 vitest run tests/crash.test.ts tests/commit-crash.test.ts tests/append-crash.test.ts
 
 test-h2spec: $(INSTALLED) ## h2spec, strict, against the engine in http2/; needs Go, which it installs h2spec with
 	@$(WITH_NODE) sh .ci/h2spec

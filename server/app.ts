@@ -435,12 +435,12 @@ async function catalogOf(
  * a namespace is never opened.
  */
 function namespacesOf({ namespaces }: Config, sources: StoreSources): NamespaceSettings[] {
-  return namespaces.map(({ name, backend, rules }) => {
+  return namespaces.map(({ name, pattern, backend, rules }) => {
     const source = sources.get(backend);
     if (source === undefined) {
       throw new TypeError(`the configuration names a backend that it does not have: ${backend}`);
     }
-    return { name, source, ...(rules && { rules }) };
+    return { name, pattern, source, ...(rules && { rules }) };
   });
 }
 

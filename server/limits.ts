@@ -4,8 +4,8 @@
  */
 
 /**
- * The longest key (of an entry or a list), the longest id of a record and the longest scan prefix,
- * in bytes of UTF-8. A key or an id has at least 1.
+ * The longest key (of an entry or a list), the longest id of a record, the longest name of a stream
+ * and the longest scan prefix, in bytes of UTF-8. A key, an id or a name has at least 1.
  */
 export const MAX_KEY_BYTES = 1024;
 
@@ -26,6 +26,45 @@ export const DELETE_STEP_ITEMS = 1024;
  * milliseconds.
  */
 export const MAX_TTL_SECONDS = 3_155_760_000;
+
+/** The most tags of an event. */
+export const MAX_EVENT_TAGS = 64;
+
+/** The most bytes of UTF-8 that the tags of an event have together, names and values. */
+export const MAX_EVENT_TAGS_BYTES = 4096;
+
+/** The most events of one append. */
+export const MAX_APPEND_EVENTS = 1000;
+
+/**
+ * The latest time of an event, in milliseconds since 1970-01-01T00:00:00Z: the end of the year
+ * 9999.
+ */
+export const MAX_EVENT_TIME_MS = 253_402_300_799_999;
+
+/** Milliseconds in a day. */
+export const DAY_MS = 86_400_000;
+
+/** The longest retention of a stream, in days: about 100 years. */
+export const MAX_RETENTION_DAYS = 36_500;
+
+/** The most partitions that a stream may be created with. */
+export const MAX_STREAM_PARTITIONS = 1000;
+
+/** The most copies that a stream may be created with. */
+export const MAX_STREAM_REPLICAS = 100;
+
+/** The most tags by which Aggregate tells groups apart. */
+export const MAX_GROUP_TAGS = 8;
+
+/** The most rows of one answer of Aggregate. */
+export const MAX_SUM_ROWS = 10_000;
+
+/** The most characters in the names and values of the groups of all rows. */
+export const MAX_SUM_NAMES_LENGTH = 4 * 1024 * 1024;
+
+/** The most bins that the groups of one bucket of Aggregate have for quantiles, about 40 MB. */
+export const MAX_SUM_BINS = 1_000_000;
 
 /** The longest time that a call may ask to wait for a value of a list. */
 export const MAX_WAIT_MS = 5 * 60_000;

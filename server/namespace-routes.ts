@@ -1,5 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { PrismError } from "./errors.ts";
+import { PATTERNS } from "./namespaces/rules.ts";
 import type { PlainRequest, PlainRoute } from "./wire/plain-routes.ts";
 
 const SERVICE = "/prism.control.v1.NamespaceService";
@@ -64,10 +65,13 @@ function withAbstraction(body: JsonValue | undefined): JsonValue {
   if (pattern === undefined) {
     return namespace;
   }
-  if (pattern !== "keyvalue") {
-    throw new PrismError("invalid_field", 'pattern must be "keyvalue"', { field: "pattern" });
+  const known = PATTERNS.find((each) => each === pattern);
+  if (known === undefined) {
+    throw new PrismError("invalid_field", `pattern must be one of: ${PATTERNS.join(", ")}`, {
+      field: "pattern",
+    });
   }
-  return { ...namespace, abstraction: "ABSTRACTION_KEYVALUE" };
+  return { ...namespace, abstraction: `ABSTRACTION_${known.toUpperCase()}` };
 }
 
 function numberOf(field: string, text: string): number {

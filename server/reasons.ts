@@ -197,6 +197,19 @@ const rows = {
     code: Code.Aborted,
     level: "info",
   },
+  /** There is no stream of that name. Only handlers raise it: in the contract that is an answer. */
+  stream_not_found: {
+    wire: WireReason.STREAM_NOT_FOUND,
+    code: Code.NotFound,
+    level: "info",
+  },
+  /** There is a stream of that name, and what cannot be changed of it would be. */
+  stream_differs: {
+    wire: WireReason.STREAM_DIFFERS,
+    code: Code.FailedPrecondition,
+    level: "info",
+    refusesItem: true,
+  },
   /** Too much waits already, in the server or for the store. A later try can succeed. */
   overloaded: {
     wire: WireReason.OVERLOADED,

@@ -1,7 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import {
   type Answered,
@@ -11,6 +8,7 @@ import {
   textOf,
   valuesAfter,
 } from "./helpers/commit-load.ts";
+import { answersUntilKilled } from "./helpers/killed.ts";
 import { temporaryFolder } from "./helpers/process.ts";
 
 /** kill -9 during commits of several keys to one SQLite file, round after round. */
@@ -20,21 +18,7 @@ const ROUNDS = Number(process.env.PRISM_CRASH_ROUNDS ?? 10);
  */
 const ANSWERS_BEFORE_KILL = 80;
 
-const PROGRAM = fileURLToPath(new URL("./helpers/commit-program.ts", import.meta.url));
-
-/** Commits in a process of its own, which is killed after so many answers. Returns all answers. */
-async function commitUntilKilled(path: string, killAt: number): Promise<readonly Answered[]> {
-  const child = spawn(process.execPath, [PROGRAM, path], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  const answers: Answered[] = [];
-  child.on("message", (answer: Answered) => {
-    if (answers.push(answer) === killAt) {
-      child.kill("SIGKILL");
-    }
-  });
-  const [, signal] = await once(child, "close");
-  expect(signal).toBe("SIGKILL");
-  return answers;
-}
+const PROGRAM = new URL("./helpers/commit-program.ts", import.meta.url);
 
 test(
   `${ROUNDS} times kill -9 under ${LANES} committers: no half commit, none lost, and versions grow`,
@@ -70,7 +54,7 @@ test(
 
     for (let round = 0; round < ROUNDS; round++) {
       const killAt = ANSWERS_BEFORE_KILL + ((round * 37) % 100);
-      for (const answer of await commitUntilKilled(path, killAt)) {
+      for (const answer of await answersUntilKilled<Answered>(PROGRAM, path, killAt)) {
         const before = last[answer.lane];
         expect(answer.count).toBe((before?.count ?? 0) + 1);
         expect(answer.version).toBeGreaterThan(before?.version ?? 0);

@@ -20,7 +20,8 @@ import { ListNamesInterface } from "../gen/prism/interfaces/list/list_names_pb.t
 import { ListRangeInterface } from "../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { RecordIdsService } from "../gen/prism/keyvalue/v1/record_ids_pb.ts";
-import { INTERFACES, type OPERATIONS, rowsOf } from "../server/backend/operations.ts";
+import { TimeSeriesService } from "../gen/prism/timeseries/v1/timeseries_pb.ts";
+import { INTERFACES, type OPERATIONS, rowsOf, SERVED_WITH } from "../server/backend/operations.ts";
 import { INTERFACE_OF } from "../server/backend/remote/interfaces.ts";
 import { readMethod } from "../server/calls/methods.ts";
 import { SERVICE_INTERFACES } from "../server/services/service-interfaces.ts";
@@ -45,6 +46,7 @@ const listRanges = ListRangeInterface.method;
 const waits = ListBlockingInterface.method;
 const indexes = ListIndexingInterface.method;
 const records = KeyValueService.method;
+const series = TimeSeriesService.method;
 
 /** The methods that serve each operation. */
 const METHODS: Methods = {
@@ -93,6 +95,16 @@ const METHODS: Methods = {
   },
   recordIds: { pageIds: [RecordIdsService.method.readIds] },
   listBlocking: { blockingPop: [waits.blockingPopLeft, waits.blockingPopRight] },
+  streams: {
+    appendEvents: [series.append, series.appendBatch],
+    queryEvents: [series.query, series.aggregate],
+    readEvents: [series.tail],
+    createStream: [series.createStream],
+    describeStream: [series.describeStream],
+    deleteStream: [series.deleteStream],
+  },
+  streamNames: { pageStreams: [series.listStreams] },
+  streamTails: { waitEvents: [series.tail] },
 };
 
 const cases = INTERFACES.flatMap((name) => {
@@ -118,7 +130,10 @@ test("what a service needs, by what operators and plugins are told, is what serv
   for (const name of INTERFACES) {
     const methods: Readonly<Record<string, readonly DescMethod[]>> = METHODS[name];
     for (const { parent } of Object.values(methods).flat()) {
-      expect([parent.typeName, needs.get(parent.typeName)]).toEqual([parent.typeName, name]);
+      expect([parent.typeName, needs.get(parent.typeName)]).toEqual([
+        parent.typeName,
+        SERVED_WITH[name] ?? name,
+      ]);
     }
   }
   const data = SERVICES.map(({ typeName }) => typeName).filter((name) => !name.startsWith("grpc."));

@@ -28,6 +28,17 @@ import type {
   RecordPut,
   SwapAnswer,
 } from "./records.ts";
+import type {
+  EventAppend,
+  EventPage,
+  EventQuery,
+  EventRead,
+  EventsAppended,
+  EventWait,
+  OffsetPage,
+  StreamCreate,
+  StreamState,
+} from "./streams.ts";
 import type { Values } from "./values.ts";
 
 /**
@@ -45,8 +56,8 @@ import type { Values } from "./values.ts";
  * - Errors are {@link PrismError}s of a closed set of reasons. An error means that the store
  *   failed, and the whole call with it.
  * - Keys are well-formed strings of 1 to MAX_KEY_BYTES bytes of UTF-8, ordered by those bytes.
- * - Entries, lists and records are separate key spaces of a namespace. Namespaces never see each
- *   other's data.
+ * - Entries, lists, records and streams are separate key spaces of a namespace. Namespaces never
+ *   see each other's data.
  * - An expired entry is invisible to every call from that moment on.
  * - A store copies each value that it keeps: the bytes it was handed are a view of a request
  *   buffer. Callers may read a value that a store hands out, but not change it.
@@ -447,6 +458,78 @@ export interface ListBlockingStore {
   blockingPop(namespace: string, wait: ListWait, call: Call): Promise<Uint8Array | undefined>;
 }
 
+/**
+ * Streams of events. A stream is one sequence: its events have the offsets 0, 1, 2, ... An event
+ * that is older than the retention of its stream is invisible to every call from that moment on,
+ * and the store gives its space back by itself.
+ */
+export interface StreamStore {
+  /**
+   * Appends events. Those of an append get offsets one after the other. Makes the stream if it is
+   * not there. A reader that sees an offset sees every smaller one, also on another gateway.
+   */
+  appendEvents(
+    namespace: string,
+    appends: readonly EventAppend[],
+    call: Call,
+  ): Promise<Answers<EventsAppended>>;
+  /**
+   * One page of each query, by time. Nothing is kept between pages. An event that is there during
+   * all pages is in exactly one of them. `undefined` = there is no such stream.
+   */
+  queryEvents(
+    namespace: string,
+    queries: readonly EventQuery[],
+    call: Call,
+  ): Promise<Answers<EventPage | undefined>>;
+  /** One page of each read, by offset. `undefined` = there is no such stream. */
+  readEvents(
+    namespace: string,
+    reads: readonly EventRead[],
+    call: Call,
+  ): Promise<Answers<OffsetPage | undefined>>;
+  /**
+   * Makes streams, or changes the retention of those that are there. Refuses as `stream_differs`
+   * what `decideStream` refuses.
+   */
+  createStream(namespace: string, creates: readonly StreamCreate[], call: Call): Promise<Answers<undefined>>;
+  /** What the streams are; `undefined` where there is none. */
+  describeStream(
+    namespace: string,
+    streams: readonly string[],
+    call: Call,
+  ): Promise<Answers<StreamState | undefined>>;
+  /**
+   * Deletes streams with their events; tells for each whether it was there. Its events are
+   * invisible at once, and their space is given back later.
+   */
+  deleteStream(namespace: string, streams: readonly string[], call: Call): Promise<Answers<boolean>>;
+}
+
+/** Which streams there are. */
+export interface StreamNameStore {
+  /** Reads one page of the names of streams, as {@link ListNameStore.pageNames}. */
+  pageStreams(namespace: string, query: NameQuery, call: Call): Promise<NamePage>;
+}
+
+/** Reads that wait for events. */
+export interface StreamTailStore {
+  /**
+   * One page of a read, by offset. At the end of the stream it waits until there is more. Answers a
+   * page that may be empty, and always goes on at its `next`; `undefined` = there is no such
+   * stream, or it was deleted. Readers that wait at one place cost one read of the store together.
+   */
+  waitEvents(namespace: string, wait: EventWait, call: Call): Promise<OffsetPage | undefined>;
+}
+
+/** Hears which streams have changed. */
+export interface StreamListener {
+  /** A stream has got events, or was deleted. Also told when that may only be so. */
+  changed(namespace: string, stream: string): void;
+  /** Streams may have changed without being told. From now on they are told. */
+  missed(): void;
+}
+
 /** Hears which lists have got a value. */
 export interface FilledListener {
   /** A list that was empty has got a value. Also told when that may only be so. */
@@ -475,6 +558,11 @@ export interface Interfaces {
   readonly recordIds?: RecordIdStore;
   /** Stores with `watchFilled` get it from a layer. */
   readonly listBlocking?: ListBlockingStore;
+  readonly streams?: StreamStore;
+  /** Only with `streams`. */
+  readonly streamNames?: StreamNameStore;
+  /** Stores with `streams` and `watchStreams` get it from a layer. */
+  readonly streamTails?: StreamTailStore;
 }
 
 /**
@@ -515,6 +603,16 @@ export interface Backend extends Interfaces {
    * some. Answers a function that ends it. Absent = the store cannot tell.
    */
   readonly watchFilled?: (listener: FilledListener) => () => void;
+  /**
+   * Tells of each stream that gets events or is deleted, whichever gateway did it, as
+   * `watchFilled`. Answers a function that ends it. Absent = the store cannot tell.
+   */
+  readonly watchStreams?: (listener: StreamListener) => () => void;
+  /**
+   * True: how long its streams keep events, and what becomes of late ones, is said where they are
+   * kept, so a namespace cannot say it. Absent = a namespace can.
+   */
+  readonly ownsStreamRules?: true;
   /**
    * The interfaces that it has here and whose calls it refuses, because what is behind it lacks
    * them. Absent = none.

@@ -6,6 +6,7 @@ import { createCoalescedBackend } from "./layers/coalesced.ts";
 import { createGuardedBackend } from "./layers/guarded.ts";
 import { createMeasuredBackend } from "./layers/measured.ts";
 import { createShardedBackend } from "./layers/sharded.ts";
+import { createTailsBackend } from "./layers/tails.ts";
 import { createWatchedBackend } from "./layers/watched.ts";
 import type { Layer } from "./room.ts";
 import { type BackendConfig, roomOf } from "./rooms.ts";
@@ -41,5 +42,6 @@ export async function createBackend(
   const layered = shards.map((shard) =>
     room.layers.reduce((inner, layer) => LAYERS[layer](inner, meter), shard),
   );
-  return createBlockingBackend(createGuardedBackend(createShardedBackend(layered)), log);
+  const guarded = createGuardedBackend(createShardedBackend(layered));
+  return createTailsBackend(createBlockingBackend(guarded, log));
 }

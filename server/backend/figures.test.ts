@@ -115,7 +115,7 @@ describe("figures", () => {
   test("of SQLite and of the layers around it come through, also while it is closed", async () => {
     await using folder = await temporaryFolder();
     const backend = await createBackend({ type: "sqlite", path: `${folder.path}/prism.db` });
-    expect(backend.figures?.()).toEqual({ waitingPops: 0 });
+    expect(backend.figures?.()).toEqual({ waitingPops: 0, waitingTails: 0 });
     await backend.open();
     const leave = new AbortController();
     const wait = { key: "list", end: "left", waitMs: 60_000 } as const;

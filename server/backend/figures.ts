@@ -7,6 +7,7 @@ export const FIGURES = {
   queuedCalls: "Calls that wait in the gateway for their turn at the store, or writes for the disk",
   queuedBytes: "Bytes of keys and values that those calls hold",
   waitingPops: "Calls that wait until a list has a value",
+  waitingTails: "Calls that wait until a stream has events",
   breakers: "Parts of the store that can be away by themselves",
   breakersOpen: "Those of them that are away, so that calls fail at once",
 } as const;

@@ -19,6 +19,8 @@ import {
 const NOTHING = new Uint8Array(0);
 const VALUE = bytes("1");
 const ITEM = { key: bytes("k"), value: VALUE, metadata: NOTHING, ttlMs: 0 };
+const EVENT = { timestampMs: 0, payload: VALUE, tags: {} };
+const SOME_EVENTS = { tags: {}, maxEvents: 1, maxBytes: 1000 };
 
 /** How an operation is made about keys: the last of its keys is the last one here. */
 type About = { readonly [M in OperationName]: (keys: readonly string[]) => ArgumentOf<M> };
@@ -74,6 +76,17 @@ const ABOUT: About = {
   swapItem: (keys) => keys.map((id) => ({ id, key: ITEM.key, expected: undefined, value: VALUE })),
   pageIds: (keys) => ({ prefix: last(keys), after: undefined, maxNames: 10 }),
   blockingPop: (keys) => ({ key: last(keys), end: "left", waitMs: 1 }),
+  appendEvents: (keys) =>
+    keys.map((stream) => ({ stream, events: [EVENT], retentionMs: 0, refusesExpired: false })),
+  queryEvents: (keys) =>
+    keys.map((stream) => ({ ...SOME_EVENTS, stream, startMs: 0, endMs: Infinity, after: undefined })),
+  readEvents: (keys) => keys.map((stream) => ({ ...SOME_EVENTS, stream, offset: 0, minTimestampMs: 0 })),
+  createStream: (keys) =>
+    keys.map((stream) => ({ stream, retentionMs: 0, partitions: 0, replicationFactor: 0 })),
+  describeStream: (keys) => keys,
+  deleteStream: (keys) => keys,
+  pageStreams: (keys) => ({ prefix: last(keys), after: undefined, maxNames: 10 }),
+  waitEvents: (keys) => ({ ...SOME_EVENTS, stream: last(keys), offset: 0, minTimestampMs: 0, waitMs: 1 }),
 };
 
 const OPERATION_NAMES = INTERFACES.flatMap((of) =>

@@ -31,7 +31,7 @@ describe("the table of operations", () => {
   test("the writes are those whose rows say so", () => {
     expect(WRITE_NAMES).toEqual([
       ...["set", "delete", "commit", "push", "pop", "trim", "put", "insert", "remove", "move"],
-      ...["putItems", "deleteItems", "swapItem"],
+      ...["putItems", "deleteItems", "swapItem", "appendEvents", "createStream", "deleteStream"],
     ]);
     expect(WRITES.pop).toEqual({ of: "lists", row: OPERATIONS.lists.pop });
   });

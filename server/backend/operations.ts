@@ -22,6 +22,14 @@ import {
   type SwapAnswer,
 } from "./records.ts";
 
+import {
+  bytesOfEvents,
+  type EventAppend,
+  type EventPage,
+  type EventWait,
+  type OffsetPage,
+} from "./streams.ts";
+
 /**
  * The calls of the contract as data: one row for each method of each interface. The layers,
  * SQLite's writer, the room of plugins and the tests derive from these rows, so a new call is
@@ -90,7 +98,7 @@ export interface WaitRow<Argument> {
 export type Interface = keyof Interfaces;
 
 /** The keys that an interface is about: each of these has its own. */
-export type KeySpace = "entries" | "lists" | "records";
+export type KeySpace = "entries" | "lists" | "records" | "streams";
 
 /** The key space of each interface. Calls on one key keep their order within a key space. */
 export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
@@ -105,6 +113,9 @@ export const KEY_SPACE_OF: Readonly<Record<Interface, KeySpace>> = {
   records: "records",
   recordIds: "records",
   listBlocking: "lists",
+  streams: "streams",
+  streamNames: "streams",
+  streamTails: "streams",
 };
 
 /** What messages call each interface. */
@@ -120,6 +131,15 @@ export const INTERFACE_NAMES: Readonly<Record<Interface, string>> = {
   records: "record interface",
   recordIds: "interface for the ids of records",
   listBlocking: "list blocking interface",
+  streams: "interface for streams of events",
+  streamNames: "interface for the names of streams",
+  streamTails: "interface for tails of streams",
+};
+
+/** Interfaces without a service of their own: their calls come with the service of another. */
+export const SERVED_WITH: Readonly<Partial<Record<Interface, Interface>>> = {
+  streamNames: "streams",
+  streamTails: "streams",
 };
 
 /** Each interface, with its methods. */
@@ -294,6 +314,43 @@ const RECORDS = {
   },
 } as const;
 
+const streamOf = ({ stream }: { readonly stream: string }) => stream;
+const bytesOfStream = ({ stream }: { readonly stream: string }) => stream.length;
+
+/** A read of the events of one stream. */
+const READ_EVENTS = {
+  takes: "items",
+  writes: false,
+  keys: "one",
+  keyOf: streamOf,
+  bytesOf: bytesOfStream,
+  answerBytesOf: (page: EventPage | OffsetPage | undefined) => bytesOfEvents(page?.events ?? []),
+} as const;
+
+/** Calls on streams. The name of a stream is its key. */
+const STREAMS = {
+  appendEvents: {
+    takes: "items",
+    writes: true,
+    keys: "one",
+    keyOf: streamOf,
+    bytesOf: ({ stream, events }: EventAppend) => stream.length + bytesOfEvents(events),
+    kept: (append: EventAppend): EventAppend => ({
+      ...append,
+      events: append.events.map(({ timestampMs, payload, tags }) => ({
+        timestampMs,
+        payload: Buffer.from(payload),
+        tags,
+      })),
+    }),
+  },
+  queryEvents: READ_EVENTS,
+  readEvents: READ_EVENTS,
+  createStream: { takes: "items", writes: true, keys: "one", keyOf: streamOf, bytesOf: bytesOfStream },
+  describeStream: READ_KEY,
+  deleteStream: WRITE_KEY,
+} as const;
+
 const PAGE_OF_NAMES = { takes: "range", writes: false, rangeOf: (query: NameQuery) => query } as const;
 
 /** Every call of the contract. */
@@ -383,6 +440,11 @@ export const OPERATIONS = {
   recordIds: { pageIds: PAGE_OF_NAMES },
   listBlocking: {
     blockingPop: { takes: "wait", writes: true, keyOf: ({ key }: ListWait) => key },
+  },
+  streams: STREAMS,
+  streamNames: { pageStreams: PAGE_OF_NAMES },
+  streamTails: {
+    waitEvents: { takes: "wait", writes: false, keyOf: ({ stream }: EventWait) => stream },
   },
 } as const satisfies OperationTable;
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PrismError } from "../errors.ts";
 import type { SavedNamespace } from "../namespaces/catalog.ts";
+import { PATTERNS } from "../namespaces/rules.ts";
 
 const amount = z.int().min(0).default(0);
 const texts = z.array(z.string());
@@ -10,7 +11,7 @@ const texts = z.array(z.string());
  * an older Prism did not know it.
  */
 const documentSchema = z.object({
-  pattern: z.literal("keyvalue"),
+  pattern: z.enum(PATTERNS),
   backend: z.string(),
   rules: z
     .object({
@@ -31,6 +32,9 @@ const documentSchema = z.object({
           maxSeconds: amount,
           forbidden: z.boolean().default(false),
         })
+        .prefault({}),
+      timeseries: z
+        .object({ retentionDays: amount, lateEvents: z.enum(["accept", "refuse"]).default("accept") })
         .prefault({}),
       access: z
         .object({

@@ -36,6 +36,7 @@ export function newNamespace(name: string, given: Partial<SavedNamespace> = {}):
 
 /** A namespace that says something of everything. */
 const RICH = newNamespace("rich.one_two-3", {
+  pattern: "timeseries",
   backend: "main",
   rules: {
     limits: {
@@ -47,6 +48,7 @@ const RICH = newNamespace("rich.one_two-3", {
       maxEntries: Number.MAX_SAFE_INTEGER,
     },
     ttl: { defaultSeconds: 20, minSeconds: 10, maxSeconds: 30, forbidden: false },
+    timeseries: { retentionDays: 30, lateEvents: "refuse" },
     access: {
       owners: [{ team: "storage", role: "on call" }],
       consumers: [

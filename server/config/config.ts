@@ -4,7 +4,7 @@ import type { AuthSettings } from "../auth/settings.ts";
 import { type BackendConfig, locate } from "../backend/rooms.ts";
 import { type ControlConfig, defaultControl, locateControl } from "../catalog/config.ts";
 import type { SavedNamespace } from "../namespaces/catalog.ts";
-import type { CallLimits, NamespaceRules } from "../namespaces/rules.ts";
+import type { CallLimits, NamespaceRules, Pattern } from "../namespaces/rules.ts";
 import type { Address } from "./address.ts";
 import { renderPath } from "./problem.ts";
 import { type CheckedFile, DATABASE } from "./schema.ts";
@@ -28,7 +28,7 @@ export interface TlsConfig {
 /** A data set with a name for callers. */
 export interface NamespaceConfig {
   readonly name: string;
-  readonly pattern: "keyvalue";
+  readonly pattern: Pattern;
   /** A key of {@link Config.backends}. */
   readonly backend: string;
   /** What holds for its calls. Absent = nothing. */
@@ -290,10 +290,11 @@ function savedOf(namespace: CheckedFile["namespaces"][number]): SavedNamespace[]
   return [{ name, pattern, backend, rules, wishes: camelCased(wishes), createdAtMs, deleting, version }];
 }
 
-function rulesOf({ limits, ttl, access }: CheckedFile["namespaces"][number]): NamespaceRules {
+function rulesOf({ limits, ttl, timeseries, access }: CheckedFile["namespaces"][number]): NamespaceRules {
   return {
     limits: camelCased(limits),
     ttl: camelCased(ttl),
+    timeseries: camelCased(timeseries),
     access: {
       owners: access.owners,
       consumers: access.consumers.map(({ methods, ...consumer }) => ({ ...camelCased(consumer), methods })),

@@ -250,8 +250,18 @@ function unavailable(message: string, cause?: unknown): PrismError {
 function entryOf({ name, pattern, backend, rules, ...made }: SavedNamespace): NamespaceEntry {
   const { version, createdAtMs, deleting, wishes } = made;
   const { limits, ttl, access } = rules;
+  const { retentionDays, lateEvents } = rules.timeseries;
+  const timeseries = { retentionDays, ...(lateEvents !== "accept" && { lateEvents }) };
   const at = new Date(createdAtMs).toISOString();
-  const whole = { pattern, backend, limits, ttl, access, made: { version, at, deleting, wishes } };
+  const whole = {
+    pattern,
+    backend,
+    limits,
+    ttl,
+    timeseries,
+    access,
+    made: { version, at, deleting, wishes },
+  };
   return { name, ...Object(stated(whole)) };
 }
 

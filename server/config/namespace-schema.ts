@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { pluginSchema } from "../backend/rooms.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../backend/url-userinfo.ts";
-import { MAX_TTL_SECONDS } from "../limits.ts";
-import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES } from "../namespaces/rules.ts";
+import { MAX_RETENTION_DAYS, MAX_TTL_SECONDS } from "../limits.ts";
+import { findTtlProblem, MAX_NAMESPACE_VALUE_BYTES, PATTERNS } from "../namespaces/rules.ts";
 import { PERMISSION_SETTINGS, patternSchema } from "./auth-schema.ts";
 import { setting } from "./setting.ts";
 import { MAX_COUNT, nameSchema, whole } from "./setting-types.ts";
@@ -68,6 +68,17 @@ const ttlSchema = z
     }
   });
 
+const timeseriesSchema = z.strictObject({
+  retention_days: setting(
+    whole(0, MAX_RETENTION_DAYS).default(0),
+    "Days for which events are kept, from their own time, of streams that state nothing themselves. A stream has its own from when it is made. 0 = for ever.",
+  ),
+  late_events: setting(
+    z.enum(["accept", "refuse"]).default("accept"),
+    "What becomes of an append with an event that is older than what its stream keeps. accept = it is taken, and nobody sees that event. refuse = it is refused.",
+  ),
+});
+
 const accessSchema = z.strictObject({
   owners: setting(
     z.array(z.strictObject({ team: z.string().min(1), role: z.string().min(1) })).default([]),
@@ -110,7 +121,10 @@ const madeSchema = z.strictObject({
 export const namespaceSchema = z
   .strictObject({
     name: setting(nameSchema.clone(), "What callers name it."),
-    pattern: setting(z.enum(["keyvalue"]).default("keyvalue"), "What it is for."),
+    pattern: setting(
+      z.enum(PATTERNS).default("keyvalue"),
+      "What it is for. timeseries = it is on a backend with streams of events, which is checked at the start; every call that its backend has is served either way.",
+    ),
     backend: setting(
       z.string().optional(),
       "A name from backends. Absent = the store of database, unless there is a plugin.",
@@ -121,6 +135,7 @@ export const namespaceSchema = z
     ),
     limits: namespaceLimitsSchema.refine(hasRate, NO_RATE).prefault({}),
     ttl: ttlSchema.prefault({}),
+    timeseries: timeseriesSchema.prefault({}),
     access: accessSchema.prefault({}),
     made: setting(
       madeSchema.optional(),

@@ -190,7 +190,7 @@ test.each<[string, ...string[]]>([
   [`namespaces:\n  - name: ${"a".repeat(64)}`, `2:5: namespaces[0].name: ${NAME}`],
   [
     "namespaces:\n  - name: a\n    pattern: queue",
-    '3:5: namespaces[0].pattern: expected one of: keyvalue; found "queue"',
+    '3:5: namespaces[0].pattern: expected one of: keyvalue, timeseries; found "queue"',
   ],
   [
     "backends:\n  main: {type: memory}\n  cache: {type: memory}\nnamespaces:\n  - name: a\n  - name: b\n    backend: pg",

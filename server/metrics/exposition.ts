@@ -145,6 +145,7 @@ const WRITERS: Readonly<Record<FamilyName, Writer>> = {
   prism_backend_queued_calls: ofStores({ queuedCalls: [] }),
   prism_backend_queued_bytes: ofStores({ queuedBytes: [] }),
   prism_backend_waiting_pops: ofStores({ waitingPops: [] }),
+  prism_backend_waiting_tails: ofStores({ waitingTails: [] }),
   prism_backend_breakers: ofStores({ breakers: [] }),
   prism_backend_breakers_open: ofStores({ breakersOpen: [] }),
   *prism_cache_lookups_total(name, { meters }) {

@@ -118,6 +118,11 @@ export const FAMILIES = {
     labels: STORE,
     help: "Calls that wait until a list has a value",
   },
+  prism_backend_waiting_tails: {
+    type: "gauge",
+    labels: STORE,
+    help: "Calls that wait until a stream has events",
+  },
   prism_backend_breakers: {
     type: "gauge",
     labels: STORE,

@@ -1,10 +1,10 @@
 import { PrismError } from "../errors.ts";
-import type { NamespaceRules } from "./rules.ts";
+import type { NamespaceRules, Pattern } from "./rules.ts";
 
 /** A namespace as it is kept, so that it is there again after a restart and on other gateways. */
 export interface SavedNamespace {
   readonly name: string;
-  readonly pattern: "keyvalue";
+  readonly pattern: Pattern;
   /** The operator's name of its store, a key of `backends` or `database`. */
   readonly backend: string;
   readonly rules: NamespaceRules;

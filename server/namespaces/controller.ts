@@ -15,7 +15,7 @@ import { type ListedNamespace, NamespaceDirectory } from "./directory.ts";
 import type { StoreSource } from "./open-stores.ts";
 import type { NamespaceRegistry } from "./registry.ts";
 import { checkRules } from "./ruled-stores.ts";
-import { type NamespaceRules, NO_RULES } from "./rules.ts";
+import { type NamespaceRules, NO_RULES, type Pattern } from "./rules.ts";
 import { SavedNamespaces } from "./saved-namespaces.ts";
 import { Serial } from "./serial.ts";
 
@@ -31,7 +31,7 @@ const WORTH_READING: readonly Reason[] = ["namespace_exists", "conflict", "outco
 /** A namespace of the configuration file. */
 export interface ConfiguredNamespace {
   readonly name: string;
-  readonly pattern: "keyvalue";
+  readonly pattern: Pattern;
   /** The name of its store. */
   readonly backend: string;
   /** Absent = {@link NO_RULES}. */
@@ -41,7 +41,7 @@ export interface ConfiguredNamespace {
 /** What is asked for with a new namespace. */
 export interface NewNamespace {
   readonly name: string;
-  readonly pattern: "keyvalue";
+  readonly pattern: Pattern;
   readonly backend: string;
   readonly rules: NamespaceRules;
   readonly wishes: NamespaceWishes;
@@ -49,9 +49,12 @@ export interface NewNamespace {
 
 /** What is to replace a namespace's own. Absent = as it is. */
 export interface NamespaceChange {
+  readonly pattern?: Pattern;
   readonly backend?: string;
   readonly limits?: NamespaceRules["limits"];
   readonly ttl?: NamespaceRules["ttl"];
+  /** Only for a namespace for time series; elsewhere it changes nothing. */
+  readonly timeseries?: NamespaceRules["timeseries"];
   readonly access?: NamespaceRules["access"];
   readonly wishes?: Partial<NamespaceWishes>;
 }
@@ -134,8 +137,9 @@ export class NamespaceController {
   async start(): Promise<void> {
     const configured = [...this.#configured.values()];
     await this.#registry.add(
-      configured.map(({ name, backend, rules }) => ({
+      configured.map(({ name, pattern, backend, rules }) => ({
         name,
+        pattern,
         source: this.#sourceOf(backend),
         ...(rules && { rules }),
       })),
@@ -180,12 +184,20 @@ export class NamespaceController {
   /**
    * Changes what holds for a namespace. `version` is the one that its reader saw. Throws {@link
    * PrismError}: `namespace_not_found`, `invalid_field` for one of the file, for another backend or
-   * for rules that its store cannot keep, `conflict`, and what the catalog says.
+   * pattern, or for rules that its store cannot keep, `conflict`, and what the catalog says.
    */
   update(name: string, change: NamespaceChange, version: number, call: Call): Promise<ListedNamespace> {
     return this.#change(call, async () => {
       const before = this.#changeable(name, version);
-      const { backend = before.backend, limits, ttl, access, wishes } = change;
+      const { pattern = before.pattern, backend = before.backend } = change;
+      const { limits, ttl, timeseries, access, wishes } = change;
+      if (pattern !== before.pattern) {
+        throw new PrismError(
+          "invalid_field",
+          `namespace.abstraction must be unspecified or ${before.pattern.toUpperCase()}: it stays`,
+          { field: "namespace.abstraction" },
+        );
+      }
       if (backend !== before.backend) {
         throw new PrismError(
           "invalid_field",
@@ -199,6 +211,7 @@ export class NamespaceController {
       const rules = {
         limits: limits ?? before.rules.limits,
         ttl: ttl ?? before.rules.ttl,
+        timeseries: (pattern === "timeseries" && timeseries) || before.rules.timeseries,
         access: access ?? before.rules.access,
       };
       const store = this.#registry.find(name)?.backend;

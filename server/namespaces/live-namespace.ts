@@ -115,6 +115,7 @@ export class LiveNamespace implements Namespace, CallUse {
   #useOf(of: Interface): CallUse {
     switch (of) {
       case "listBlocking":
+      case "streamTails":
         return this.#waits;
       case "scans":
       case "listRanges":

@@ -485,6 +485,64 @@ test("no more than so many changes wait", async () => {
   await registry.close();
 });
 
+test("a namespace for time series is only on a store that has streams", async () => {
+  const { registry } = startRegistry();
+  const [able, unable] = [source("able"), source("unable")];
+  const flat = {
+    ...unable,
+    async open() {
+      const { streams: _, ...backend } = await unable.open();
+      return backend;
+    },
+  };
+  const lacking = {
+    ...unable,
+    async open() {
+      return { ...(await unable.open()), lacks: () => new Set(["streams"] as const) };
+    },
+  };
+  const pattern = "timeseries";
+  const refused = {
+    reason: "invalid_field",
+    field: "pattern",
+    message:
+      'namespace "b" is for time series, and its memory backend has no interface for streams of events',
+  };
+  await registry.add([{ name: "a", pattern, source: able }]);
+  for (const each of [flat, lacking]) {
+    await expect(registry.add([{ name: "b", pattern, source: each }])).rejects.toMatchObject(refused);
+    // The same at a reload that changes what it is for.
+    await registry.add([{ name: "b", source: each }]);
+    await expect(registry.replace(["b"], [{ name: "b", pattern, source: each }])).rejects.toMatchObject(
+      refused,
+    );
+    await registry.drop("b");
+  }
+  await registry.close();
+});
+
+test("a store with its own rules for streams gets none of a namespace", async () => {
+  const { registry } = startRegistry();
+  const own = source("own");
+  const plugin = {
+    ...own,
+    async open() {
+      return { ...(await own.open()), ownsStreamRules: true as const };
+    },
+  };
+  await registry.add([{ name: "b", source: plugin }]);
+  for (const timeseries of [
+    { retentionDays: 1, lateEvents: "accept" },
+    { retentionDays: 0, lateEvents: "refuse" },
+  ] as const) {
+    await expect(registry.setRules("b", { ...NO_RULES, timeseries })).rejects.toMatchObject({
+      reason: "invalid_field",
+      field: "timeseries",
+    });
+  }
+  await registry.close();
+});
+
 test("a store that cannot count cheaply gets no limit of entries, and is given back", async () => {
   const { registry } = startRegistry();
   const [able, unable] = [source("able"), source("unable")];

@@ -4,8 +4,8 @@ import { PrismError } from "../errors.ts";
 import { DEFAULT_NAMESPACE, MAX_TIMER_MS, NAMESPACE_PATTERN } from "../limits.ts";
 import { LiveNamespace, type Namespace, type Route } from "./live-namespace.ts";
 import { type OpenStore, OpenStores, type StoreSource } from "./open-stores.ts";
-import { checkRules } from "./ruled-stores.ts";
-import { type NamespaceRules, NO_RULES } from "./rules.ts";
+import { checkPattern, checkRules } from "./ruled-stores.ts";
+import { type NamespaceRules, NO_RULES, type Pattern } from "./rules.ts";
 import { Serial } from "./serial.ts";
 
 /** The most changes that wait for others. */
@@ -14,6 +14,8 @@ const MAX_WAITING_CHANGES = 1024;
 /** A namespace and the source of its store. */
 export interface NamespaceSettings {
   readonly name: string;
+  /** Absent = `keyvalue`. */
+  readonly pattern?: Pattern;
   readonly source: StoreSource;
   /** Absent = {@link NO_RULES}. */
   readonly rules?: NamespaceRules;
@@ -46,8 +48,8 @@ export interface Retired {
  *
  * Changes run one after another, in the order of the requests. A failed change leaves everything as
  * it was. It throws the error of `StoreSource.open`, or {@link PrismError}: `namespace_not_found`,
- * `invalid_field` for a name that is taken or invalid, or rules that the store cannot keep,
- * `shutting_down` after `close`, `overloaded` if too many changes wait.
+ * `invalid_field` for a name that is taken or invalid, or a pattern or rules that the store cannot
+ * keep, `shutting_down` after `close`, `overloaded` if too many changes wait.
  */
 export class NamespaceRegistry implements NamespaceRouter {
   readonly #live = new Map<string, LiveNamespace>();
@@ -164,9 +166,10 @@ export class NamespaceRegistry implements NamespaceRouter {
       }
       checkNew(settings, { has: (name) => this.#live.has(name) && !before.has(name) });
       const moved = settings.filter(({ name, source }) => before.get(name)?.store.source !== source);
-      for (const { name, source, rules = NO_RULES } of settings) {
+      for (const { name, pattern, source, rules = NO_RULES } of settings) {
         const same = before.get(name);
         if (same?.store.source === source) {
+          checkPattern(name, pattern, same.backend);
           checkRules(name, rules, same.backend);
         }
       }
@@ -279,7 +282,8 @@ export class NamespaceRegistry implements NamespaceRouter {
     const stores = await this.#stores.acquireAll(settings.map(({ source }) => source));
     try {
       for (const [i, { backend }] of stores.entries()) {
-        const { name = "", rules = NO_RULES } = settings[i] ?? {};
+        const { name = "", pattern, rules = NO_RULES } = settings[i] ?? {};
+        checkPattern(name, pattern, backend);
         checkRules(name, rules, backend);
       }
       await agreed?.();

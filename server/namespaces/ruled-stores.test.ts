@@ -11,8 +11,9 @@ import {
   WRITE_NAMES,
   type WriteName,
 } from "../backend/operations.ts";
+import type { EventAppend } from "../backend/streams.ts";
 import { ruledStores } from "./ruled-stores.ts";
-import { type NamespaceRules, NO_RULES, type TtlRules } from "./rules.ts";
+import { type NamespaceRules, NO_RULES, type TimeseriesRules, type TtlRules } from "./rules.ts";
 
 const CALL = createCall();
 
@@ -26,11 +27,20 @@ function createStore() {
   return { stores, asked };
 }
 
-function setUp({ maxValueBytes = 0, ttl = {} }: { maxValueBytes?: number; ttl?: Partial<TtlRules> }) {
+function setUp({
+  maxValueBytes = 0,
+  ttl = {},
+  timeseries = {},
+}: {
+  maxValueBytes?: number;
+  ttl?: Partial<TtlRules>;
+  timeseries?: Partial<TimeseriesRules>;
+}) {
   const rules: NamespaceRules = {
     ...NO_RULES,
     limits: { ...NO_RULES.limits, maxValueBytes },
     ttl: { ...NO_RULES.ttl, ...ttl },
+    timeseries: { ...NO_RULES.timeseries, ...timeseries },
   };
   const { stores, asked } = createStore();
   const ruled = ruledStores(stores, "orders", rules) as Required<Interfaces>;
@@ -70,7 +80,15 @@ test("without such rules the stores are as they were", () => {
 });
 
 test("every write is behind the rules, or brings neither a value nor a time to live", () => {
-  const bringsNothing: readonly WriteName[] = ["delete", "pop", "trim", "remove", "move", "deleteItems"];
+  const bringsNothing: readonly WriteName[] = [
+    "delete",
+    "pop",
+    "trim",
+    "remove",
+    "move",
+    "deleteItems",
+    "deleteStream",
+  ];
   const { stores, ruled } = setUp({ maxValueBytes: 1 });
   const names = Object.entries(OPERATIONS).flatMap(([of, methods]) =>
     Object.keys(methods).filter((method) => {
@@ -103,6 +121,10 @@ test("a value has no more bytes than the namespace takes, whatever brings it", a
         "new_value",
         stores.records.swapItem("orders", [{ id: "k", key: value, expected: undefined, value }], CALL),
       ],
+      [
+        "events[1].payload",
+        stores.streams.appendEvents("orders", [appendOf(new Uint8Array(3), value)], CALL),
+      ],
     ] as const;
   for (const [field, answers] of calls(small.ruled)) {
     expect(await small.outcome(answers)).toBe(message(field));
@@ -119,6 +141,39 @@ test("a value has no more bytes than the namespace takes, whatever brings it", a
       { key: "k", do: "replace", value },
     ]),
   ).toBe(message("mutations[1].replace.value"));
+});
+
+/** An append with these payloads, as handlers make it. */
+function appendOf(...payloads: readonly Uint8Array[]): EventAppend {
+  const events = payloads.map((payload) => ({ timestampMs: 0, payload, tags: {} }));
+  return { stream: "s", events, retentionMs: 0, refusesExpired: false };
+}
+
+describe("streams", () => {
+  const DAY_MS = 86_400_000;
+  const stream = { stream: "s", partitions: 0, replicationFactor: 0 };
+
+  test("the retention of the namespace is for streams that state none", async () => {
+    const { outcome, ruled, value } = setUp({ timeseries: { retentionDays: 3 } });
+    const append = appendOf(value);
+    expect(await outcome(ruled.streams.appendEvents("orders", [append], CALL))).toEqual([
+      { ...append, retentionMs: 3 * DAY_MS },
+    ]);
+    const creates = [0, 5 * DAY_MS].map((retentionMs) => ({ ...stream, retentionMs }));
+    expect(await outcome(ruled.streams.createStream("orders", creates, CALL))).toEqual([
+      { ...stream, retentionMs: 3 * DAY_MS },
+      { ...stream, retentionMs: 5 * DAY_MS },
+    ]);
+  });
+
+  test("late events are refused where the namespace says so", async () => {
+    for (const lateEvents of ["accept", "refuse"] as const) {
+      const { outcome, ruled, value } = setUp({ timeseries: { lateEvents } });
+      expect(await outcome(ruled.streams.appendEvents("orders", [appendOf(value)], CALL))).toMatchObject([
+        { retentionMs: 0, refusesExpired: lateEvents === "refuse" },
+      ]);
+    }
+  });
 });
 
 describe("times to live", () => {

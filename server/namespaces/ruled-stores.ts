@@ -1,17 +1,20 @@
 import type { Commit, Mutation } from "../backend/commit.ts";
 import { type Backend, type EntryWrite, type Interfaces, isRefusal, Refusal } from "../backend/contract.ts";
-import type { ItemsMethod } from "../backend/operations.ts";
+import { INTERFACE_NAMES, type ItemsMethod } from "../backend/operations.ts";
 import type { ItemSwap, RecordPut } from "../backend/records.ts";
+import type { EventAppend } from "../backend/streams.ts";
 import { PrismError } from "../errors.ts";
+import { DAY_MS } from "../limits.ts";
 import { EntryLimit, limited } from "./entry-limit.ts";
-import type { NamespaceRules, TtlRules } from "./rules.ts";
+import type { NamespaceRules, Pattern, TtlRules } from "./rules.ts";
 
 /**
  * The stores of a namespace whose rules say how much it may hold, how large its values may be, or
- * how long entries live. They hold for every call that writes, whichever handler it comes from,
- * because each goes through here. A call that breaks a rule is refused whole, as `quota_exceeded`,
- * `value_too_large` or `invalid_field`. Entries without a time to live get the default. Without
- * such rules these are the stores themselves.
+ * how long entries live and events are kept. They hold for every call that writes, whichever
+ * handler it comes from, because each goes through here. A call that breaks a rule is refused
+ * whole, as `quota_exceeded`, `value_too_large` or `invalid_field`. Entries without a time to live
+ * get the default, and streams without a retention too. Without such rules these are the stores
+ * themselves.
  */
 export function ruledStores(stores: Interfaces, namespace: string, rules: NamespaceRules): Interfaces {
   const { maxEntries } = rules.limits;
@@ -30,18 +33,41 @@ export function ruledStores(stores: Interfaces, namespace: string, rules: Namesp
 
 /**
  * Throws {@link PrismError} `invalid_field` if a store cannot keep the rules of a namespace: only
- * one that counts cheaply knows how many entries there are.
+ * one that counts cheaply knows how many entries there are, and a plugin has rules of its own for
+ * streams.
  */
 export function checkRules(
   namespace: string,
-  { limits }: NamespaceRules,
-  { type, countsCheaply }: Pick<Backend, "type" | "countsCheaply">,
+  { limits, timeseries }: NamespaceRules,
+  { type, countsCheaply, ownsStreamRules }: Pick<Backend, "type" | "countsCheaply" | "ownsStreamRules">,
 ): void {
   if (limits.maxEntries > 0 && countsCheaply !== true) {
     throw new PrismError(
       "invalid_field",
       `limits.max_entries of namespace "${namespace}" cannot be kept on a ${type} backend, which cannot count its entries cheaply`,
       { field: "limits.max_entries" },
+    );
+  }
+  const { retentionDays, lateEvents } = timeseries;
+  if (ownsStreamRules === true && (retentionDays > 0 || lateEvents !== "accept")) {
+    throw new PrismError(
+      "invalid_field",
+      `timeseries of namespace "${namespace}" cannot be kept on a ${type} backend: the plugin's own namespace says it`,
+      { field: "timeseries" },
+    );
+  }
+}
+
+/**
+ * Throws {@link PrismError} `invalid_field` if a store cannot serve what a namespace is for. Of a
+ * plugin that is away nothing is known, so it is taken.
+ */
+export function checkPattern(namespace: string, pattern: Pattern | undefined, backend: Backend): void {
+  if (pattern === "timeseries" && (backend.streams === undefined || backend.lacks?.().has("streams"))) {
+    throw new PrismError(
+      "invalid_field",
+      `namespace "${namespace}" is for time series, and its ${backend.type} backend has no ${INTERFACE_NAMES.streams}`,
+      { field: "pattern" },
     );
   }
 }
@@ -61,16 +87,18 @@ function madeBy({ mutations }: Commit): readonly string[] {
   return mutations.filter((mutation) => MAKES[mutation.do]).map(({ key }) => key);
 }
 
-/** The stores behind the rules for values and times to live. */
+/** The stores behind the rules for values, times to live and events. */
 function boundedStores(stores: Interfaces, namespace: string, rules: NamespaceRules): Interfaces {
   const { maxValueBytes } = rules.limits;
   const { forbidden, defaultSeconds, minSeconds, maxSeconds } = rules.ttl;
-  if (maxValueBytes + defaultSeconds + minSeconds + maxSeconds === 0 && !forbidden) {
+  const { retentionDays, lateEvents } = rules.timeseries;
+  const isFree = maxValueBytes + defaultSeconds + minSeconds + maxSeconds + retentionDays === 0;
+  if (isFree && !forbidden && lateEvents === "accept") {
     return stores;
   }
-  const rule = new Rule(namespace, maxValueBytes, rules.ttl);
+  const rule = new Rule(namespace, rules);
   const value = (item: { readonly value: Uint8Array }) => rule.value(item.value, "value");
-  const { entries, commits, records, lists, listIndexes } = stores;
+  const { entries, commits, records, lists, listIndexes, streams } = stores;
   return {
     ...stores,
     ...(entries && { entries: { ...entries, set: ruled(entries.set, (entry) => rule.entry(entry)) } }),
@@ -90,6 +118,13 @@ function boundedStores(stores: Interfaces, namespace: string, rules: NamespaceRu
         ...listIndexes,
         put: ruled(listIndexes.put, (put) => value(put) ?? put),
         insert: ruled(listIndexes.insert, (insert) => value(insert) ?? insert),
+      },
+    }),
+    ...(streams && {
+      streams: {
+        ...streams,
+        appendEvents: ruled(streams.appendEvents, (append) => rule.append(append)),
+        createStream: ruled(streams.createStream, (create) => rule.kept(create)),
       },
     }),
   };
@@ -125,11 +160,15 @@ class Rule {
   readonly #namespace: string;
   readonly #maxValueBytes: number;
   readonly #ttl: TtlRules;
+  readonly #retentionMs: number;
+  readonly #refusesExpired: boolean;
 
-  constructor(namespace: string, maxValueBytes: number, ttl: TtlRules) {
+  constructor(namespace: string, { limits, ttl, timeseries }: NamespaceRules) {
     this.#namespace = `namespace "${namespace}"`;
-    this.#maxValueBytes = maxValueBytes;
+    this.#maxValueBytes = limits.maxValueBytes;
     this.#ttl = ttl;
+    this.#retentionMs = timeseries.retentionDays * DAY_MS;
+    this.#refusesExpired = timeseries.lateEvents === "refuse";
   }
 
   /** `undefined` = the value is not too large. */
@@ -183,6 +222,21 @@ class Rule {
       return new Refusal("invalid_field", message, { field: "old_value" });
     }
     return this.value(swap.value, "new_value") ?? swap;
+  }
+
+  append(append: EventAppend): EventAppend | Refusal {
+    for (const [i, { payload }] of append.events.entries()) {
+      const large = this.value(payload, `events[${i}].payload`);
+      if (large !== undefined) {
+        return large;
+      }
+    }
+    return { ...this.kept(append), refusesExpired: this.#refusesExpired };
+  }
+
+  /** With the retention of the namespace, if it states none. */
+  kept<Item extends { readonly retentionMs: number }>(item: Item): Item {
+    return item.retentionMs === 0 ? { ...item, retentionMs: this.#retentionMs } : item;
   }
 
   #mutation(mutation: Mutation, there: Set<string>, path: string): Mutation | Refusal {

@@ -29,6 +29,20 @@ export interface TtlRules {
   readonly forbidden: boolean;
 }
 
+/** What a namespace may be for. One for time series is on a store with streams of events. */
+export const PATTERNS = ["keyvalue", "timeseries"] as const;
+
+/** What a namespace is for. */
+export type Pattern = (typeof PATTERNS)[number];
+
+/** What holds for streams of events. */
+export interface TimeseriesRules {
+  /** How many days events are kept of streams that state nothing themselves; 0 = for ever. */
+  readonly retentionDays: number;
+  /** What becomes of an append with an event that is older than what its stream keeps. */
+  readonly lateEvents: "accept" | "refuse";
+}
+
 /** A team that answers for a namespace. */
 export interface Owner {
   readonly team: string;
@@ -58,10 +72,14 @@ export interface AccessControl {
 export interface NamespaceRules {
   readonly limits: NamespaceLimits;
   readonly ttl: TtlRules;
+  readonly timeseries: TimeseriesRules;
   readonly access: AccessControl;
 }
 
-/** The rules of a namespace that states none: no limits, any time to live, no consumers. */
+/**
+ * The rules of a namespace that states none: no limits, any time to live, events for ever, no
+ * consumers.
+ */
 export const NO_RULES: NamespaceRules = {
   limits: {
     maxRps: 0,
@@ -72,6 +90,7 @@ export const NO_RULES: NamespaceRules = {
     maxEntries: 0,
   },
   ttl: { defaultSeconds: 0, minSeconds: 0, maxSeconds: 0, forbidden: false },
+  timeseries: { retentionDays: 0, lateEvents: "accept" },
   access: { owners: [], consumers: [] },
 };
 

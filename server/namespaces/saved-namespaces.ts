@@ -266,8 +266,11 @@ export class SavedNamespaces {
   }
 }
 
-function settingsOf({ name, rules, deleting }: SavedNamespace, source: StoreSource): NamespaceSettings {
-  return { name, source, rules, drained: deleting };
+function settingsOf(
+  { name, pattern, rules, deleting }: SavedNamespace,
+  source: StoreSource,
+): NamespaceSettings {
+  return { name, pattern, source, rules, drained: deleting };
 }
 
 /** Whether the registry refuses a namespace for what is kept of it, and not for its store. */

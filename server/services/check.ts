@@ -7,9 +7,9 @@ import { MAX_CALL_ITEMS, MAX_KEY_BYTES, MAX_TTL_SECONDS } from "../limits.ts";
  * name of its field.
  */
 
-/** A key of an entry or a list, or the id of a record: 1 to MAX_KEY_BYTES bytes of UTF-8. */
+/** A key of an entry or a list, the id of a record or the name of a stream: 1 to MAX_KEY_BYTES. */
 export function checkKey(
-  field: "key" | "list_key" | "id" | "source_key" | "destination_key",
+  field: "key" | "list_key" | "id" | "stream" | "source_key" | "destination_key",
   key: string,
 ): void {
   checkFullText(field, key);

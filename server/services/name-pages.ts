@@ -1,5 +1,6 @@
 import type { ReadNamesRequest } from "../../gen/prism/interfaces/list/list_names_pb.ts";
 import type { ReadIdsRequest } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
+import type { ListStreamsRequest } from "../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import type { Call, ListNameStore } from "../backend/contract.ts";
 import { positionOf, tokenAt } from "../calls/page-token.ts";
 import { SCAN_PAGE_ENTRIES } from "../limits.ts";
@@ -19,7 +20,7 @@ interface Place {
 
 /** One page of names. `route` finds the store, once the request is checked. */
 export async function readNamePage(
-  request: ReadNamesRequest | ReadIdsRequest,
+  request: ReadNamesRequest | ReadIdsRequest | ListStreamsRequest,
   route: () => Place,
   call: Call,
 ): Promise<Reply> {

@@ -11,7 +11,7 @@ import {
   NamespaceStatus,
 } from "../../gen/prism/control/v1/namespace_pb.ts";
 import { PERMISSIONS } from "../calls/principal.ts";
-import { MAX_KEY_BYTES, MAX_TTL_SECONDS, NAMESPACE_PATTERN } from "../limits.ts";
+import { MAX_KEY_BYTES, MAX_RETENTION_DAYS, MAX_TTL_SECONDS, NAMESPACE_PATTERN } from "../limits.ts";
 import { type NamespaceWishes, NO_WISHES } from "../namespaces/catalog.ts";
 import type { NamespaceChange, NewNamespace } from "../namespaces/controller.ts";
 import type { ListedNamespace } from "../namespaces/directory.ts";
@@ -21,6 +21,8 @@ import {
   MAX_NAMESPACE_VALUE_BYTES,
   type NamespaceLimits,
   NO_RULES,
+  PATTERNS,
+  type Pattern,
   SERVICE_PATTERN,
   type TtlRules,
 } from "../namespaces/rules.ts";
@@ -48,6 +50,11 @@ const STATUSES: Readonly<Record<ListedNamespace["state"], NamespaceStatus>> = {
   deleted: NamespaceStatus.DELETED,
 };
 
+const ABSTRACTIONS: Readonly<Record<Pattern, Abstraction>> = {
+  keyvalue: Abstraction.KEYVALUE,
+  timeseries: Abstraction.TIMESERIES,
+};
+
 /** What is kept of each level. */
 const LEVELS: readonly (readonly [level: ConsistencyLevel, text: string])[] = [
   [ConsistencyLevel.UNSPECIFIED, ""],
@@ -66,11 +73,12 @@ const TTL_FIELDS: Readonly<Record<keyof TtlRules, string>> = {
 
 /** The message of a namespace. */
 export function toMessage(namespace: ListedNamespace): MessageInitShape<typeof NamespaceSchema> {
-  const { name, backend, rules, wishes, createdAtMs, version, source, state, stateMessage } = namespace;
-  const { limits, ttl, access } = rules;
+  const { name, pattern, backend, rules, wishes, createdAtMs, version, source, state, stateMessage } =
+    namespace;
+  const { limits, ttl, timeseries, access } = rules;
   return {
     name,
-    abstraction: Abstraction.KEYVALUE,
+    abstraction: ABSTRACTIONS[pattern],
     backend,
     capacity: {
       readRps: BigInt(wishes.readRps),
@@ -78,7 +86,7 @@ export function toMessage(namespace: ListedNamespace): MessageInitShape<typeof N
       dataSizeGb: BigInt(wishes.dataSizeGb),
     },
     policies: {
-      retentionDays: wishes.retentionDays,
+      retentionDays: timeseries.retentionDays || wishes.retentionDays,
       consistency: levelOf(wishes.consistency),
       cacheEnabled: wishes.cacheEnabled,
       cacheTtlSeconds: wishes.cacheTtlSeconds,
@@ -92,6 +100,7 @@ export function toMessage(namespace: ListedNamespace): MessageInitShape<typeof N
       minTtlSeconds: BigInt(ttl.minSeconds),
       maxTtlSeconds: BigInt(ttl.maxSeconds),
       ttlForbidden: ttl.forbidden,
+      refuseLateEvents: timeseries.lateEvents === "refuse",
     },
     accessControl: {
       owners: access.owners.map(({ team, role }) => ({ team, role })),
@@ -114,14 +123,15 @@ export function toMessage(namespace: ListedNamespace): MessageInitShape<typeof N
 export function readNewNamespace(message: NamespaceMessage | undefined): NewNamespace {
   const given = present(message);
   return checkPart("namespace", () => {
-    const { backend, limits, ttl, access, wishes } = readParts(given);
+    const { pattern = "keyvalue", backend, limits, ttl, timeseries, access, wishes } = readParts(given);
     return {
       name: given.name,
-      pattern: "keyvalue",
+      pattern,
       backend: backend ?? DEFAULT_BACKEND,
       rules: {
         limits: limits ?? NO_RULES.limits,
         ttl: ttl ?? NO_RULES.ttl,
+        timeseries: (pattern === "timeseries" && timeseries) || NO_RULES.timeseries,
         access: access ?? NO_RULES.access,
       },
       wishes: { ...NO_WISHES, ...wishes },
@@ -164,18 +174,32 @@ export function checkName(field: string, name: string): string {
 
 function readParts(message: NamespaceMessage): NamespaceChange {
   const { abstraction, backend, capacity, policies, accessControl } = message;
-  if (abstraction !== Abstraction.UNSPECIFIED && abstraction !== Abstraction.KEYVALUE) {
-    throw invalid("abstraction", "abstraction must be KEYVALUE: no other one is served");
+  const pattern = PATTERNS.find((each) => ABSTRACTIONS[each] === abstraction);
+  if (pattern === undefined && abstraction !== Abstraction.UNSPECIFIED) {
+    throw invalid("abstraction", "abstraction must be KEYVALUE or TIMESERIES: no other one is served");
   }
   const wishes = {
     ...(capacity && checkPart("capacity", () => readCapacity(capacity))),
     ...(policies && checkPart("policies", () => readWishes(policies))),
   };
   return {
+    ...(pattern && { pattern }),
     ...(backend !== "" && { backend }),
-    ...(policies && checkPart("policies", () => ({ limits: readLimits(policies), ttl: readTtl(policies) }))),
+    ...(policies && checkPart("policies", () => readRules(policies))),
     ...(accessControl && { access: checkPart("access_control", () => readAccess(accessControl)) }),
     wishes,
+  };
+}
+
+function readRules(policies: NamespacePolicies): Pick<NamespaceChange, "limits" | "ttl" | "timeseries"> {
+  const { retentionDays, refuseLateEvents } = policies;
+  return {
+    limits: readLimits(policies),
+    ttl: readTtl(policies),
+    timeseries: {
+      retentionDays: amount("retention_days", retentionDays, MAX_RETENTION_DAYS),
+      lateEvents: refuseLateEvents ? "refuse" : "accept",
+    },
   };
 }
 

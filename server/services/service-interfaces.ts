@@ -15,6 +15,7 @@ import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_p
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
+import { TimeSeriesService } from "../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import type { Interface } from "../backend/operations.ts";
 
 /** The services about data, and the interface of a store that the calls of each need. */
@@ -35,4 +36,5 @@ export const SERVICE_INTERFACES: readonly (readonly [service: DescService, needs
   [ListNamesInterface, "listNames"],
   [KeyValueService, "records"],
   [RecordIdsService, "recordIds"],
+  [TimeSeriesService, "streams"],
 ];

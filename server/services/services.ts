@@ -19,6 +19,7 @@ import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_p
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
+import { TimeSeriesService } from "../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { type CallSettings, implement } from "../calls/implement.ts";
 import type { ServiceMethods } from "../calls/served-method.ts";
 import type { NamespaceRouter } from "../namespaces/registry.ts";
@@ -40,6 +41,7 @@ import { createListNames } from "./list-names.ts";
 import { createListRange } from "./list-range.ts";
 import { createRecordIds } from "./record-ids.ts";
 import { createReflection } from "./reflection.ts";
+import { createTimeSeries } from "./timeseries.ts";
 
 /** Every service about data. The data port has them, and with the console the admin port too. */
 export const DATA_SERVICES = [
@@ -59,6 +61,7 @@ export const DATA_SERVICES = [
   ListBlockingInterface,
   ListNamesInterface,
   RecordIdsService,
+  TimeSeriesService,
 ] as const satisfies readonly DescService[];
 
 /** Every service of the data port. Reflection lists them, and each has health. */
@@ -96,6 +99,7 @@ export function createDataServices({ router, limits, calls }: DataServiceOptions
     implement(ListBlockingInterface, createListBlocking(router), calls),
     implement(ListNamesInterface, createListNames(router), calls),
     implement(RecordIdsService, createRecordIds(router), calls),
+    implement(TimeSeriesService, createTimeSeries(router, limits), calls),
   ];
 }
 

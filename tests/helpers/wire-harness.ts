@@ -4,6 +4,7 @@ import {
   LIST_EDITS,
   NAMES,
   NAMESPACES,
+  STREAMS,
   type Subject,
 } from "../../server/backend/conformance/harness.ts";
 import { createManualClock } from "../../server/backend/conformance/manual-clock.ts";
@@ -25,7 +26,7 @@ export interface WireSubject {
 export function wireHarness(name: string, start: (clock: Clock) => Promise<WireSubject>): Harness {
   return {
     name,
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES],
+    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...STREAMS, ...NAMES],
     durable: true,
     atomic: "key",
     movesClock: true,

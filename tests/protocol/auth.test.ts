@@ -12,6 +12,7 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts"
 import { Reason } from "../../gen/prism/common/errors_pb.ts";
 import { KeyValueBasicInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_basic_pb.ts";
 import { KeyValueScanInterface } from "../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
+import { TimeSeriesService } from "../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import type { AuthSettings } from "../../server/auth/settings.ts";
 import type { Config } from "../../server/config/config.ts";
 import { NO_RULES } from "../../server/namespaces/rules.ts";
@@ -43,6 +44,7 @@ import { callRequest, GET_WIRES, methodPath, POST_WIRES } from "./wire.ts";
 
 const { get, set } = KeyValueBasicInterface.method;
 const { scan } = KeyValueScanInterface.method;
+const series = TimeSeriesService.method;
 
 const team = createKey("team-a.api", ["team-a"]);
 const reader = createKey("reporting", ["reader"]);
@@ -155,6 +157,18 @@ describe("over every protocol", () => {
       expect(await ask(wire, nobody.bearer)).toMatchObject({ code: "permission_denied" });
       expect(await ask(wire, await bearer("carol"))).toMatchObject({ code: "permission_denied" });
     });
+  });
+
+  test.each(POST_WIRES)("$name: only who may administrate makes and deletes streams", async (wire) => {
+    const code = async (method: DescMethod, init: object) => {
+      const headers = { authorization: team.bearer };
+      const request = { namespace: "team-a", stream: wire.name, ...init };
+      return (await fixture.on(wire).call(callRequest(wire, method, request as never, headers))).code;
+    };
+    expect(await code(series.append, { event: { timestampMillis: 1n } })).toBe("ok");
+    expect(await code(series.query, {})).toBe("ok");
+    expect(await code(series.createStream, {})).toBe("permission_denied");
+    expect(await code(series.deleteStream, {})).toBe("permission_denied");
   });
 
   test.each(POST_WIRES)(

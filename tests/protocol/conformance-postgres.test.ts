@@ -20,7 +20,7 @@ describe.runIf(hasTestDatabase())("PostgreSQL", () => {
       config: postgresSchema.parse({ type: "postgres", url: database.url, schema }),
       clear: async () => {
         await database.query(
-          `TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item, "${schema}".record_item`,
+          `TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item, "${schema}".record_item, "${schema}".stream, "${schema}".event`,
         );
       },
     };

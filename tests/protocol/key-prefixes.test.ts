@@ -20,6 +20,7 @@ import { ListNamesInterface } from "../../gen/prism/interfaces/list/list_names_p
 import { ListRangeInterface } from "../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { RecordIdsService } from "../../gen/prism/keyvalue/v1/record_ids_pb.ts";
+import { TimeSeriesService } from "../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { bytes, CALL } from "../../server/backend/conformance/harness.ts";
 import type { Backend } from "../../server/backend/contract.ts";
 import { createBackend } from "../../server/backend/factory.ts";
@@ -75,6 +76,7 @@ const lists = ListBasicInterface.method;
 const indexes = ListIndexingInterface.method;
 const waits = ListBlockingInterface.method;
 const records = KeyValueService.method;
+const series = TimeSeriesService.method;
 
 interface Case {
   readonly method: DescMethod;
@@ -96,6 +98,7 @@ function add<M extends DescMethod>(
 const ofKey = (key: string) => ({ key });
 const ofList = (listKey: string) => ({ listKey });
 const expected = { kind: { case: "value", value } } as const;
+const ofStream = (stream: string) => ({ stream });
 const item = { key: value, value };
 
 add(basic.get, ofKey);
@@ -150,6 +153,15 @@ add(records.get, (id) => ({ id }));
 add(records.delete, (id) => ({ id }));
 add(records.scan, (id) => ({ id }));
 add(records.compareAndSwap, (id) => ({ id, key: value, newValue: value }));
+add(series.append, (stream) => ({ stream, event: { payload: value } }));
+add(series.appendBatch, (stream) => ({ stream, events: [{ payload: value }] }));
+add(series.query, ofStream);
+add(series.tail, (stream) => ({ stream, untilEnd: true }));
+add(series.createStream, (stream) => ({ stream, config: { retentionDays: 1 } }));
+add(series.deleteStream, ofStream);
+add(series.describeStream, ofStream);
+add(series.listStreams, (prefix) => ({ prefix }));
+add(series.aggregate, ofStream);
 
 test("the table has every method that is about keys", () => {
   const methods = SERVICES.flatMap((service) =>
@@ -162,8 +174,8 @@ test("the table has every method that is about keys", () => {
 
 const KEYS = ["u/1", "u/7", "u/7/a", "u/7/b", "u/70", "v"];
 
-/** Puts an entry, a list and a record at each key. */
-async function fill({ entries, lists: of, records: items }: Backend): Promise<void> {
+/** Puts an entry, a list, a record and a stream at each key. */
+async function fill({ entries, lists: of, records: items, streams }: Backend): Promise<void> {
   const record = { ...item, metadata: new Uint8Array(0), ttlMs: 0 };
   await entries?.set(
     "default",
@@ -180,10 +192,16 @@ async function fill({ entries, lists: of, records: items }: Backend): Promise<vo
     KEYS.map((id) => ({ id, items: [record] })),
     CALL,
   );
+  const events = [{ timestampMs: 1, payload: value, tags: {} }];
+  await streams?.appendEvents(
+    "default",
+    KEYS.map((stream) => ({ stream, events, retentionMs: 0, refusesExpired: false })),
+    CALL,
+  );
 }
 
 /** All that the store has at some keys, with the versions of entries. */
-async function contentOf({ commits, listRanges, records: items }: Backend, keys: readonly string[]) {
+async function contentOf({ commits, listRanges, records: items, streams }: Backend, keys: readonly string[]) {
   const all = { start: 0, stop: -1, maxEntries: 10, maxBytes: 1000 };
   const range = { start: undefined, end: undefined, after: undefined, maxItems: 10, maxBytes: 1000 };
   const pages = await listRanges?.slice(
@@ -203,6 +221,7 @@ async function contentOf({ commits, listRanges, records: items }: Backend, keys:
       keys.map((id) => ({ ...range, id })),
       CALL,
     ),
+    await streams?.describeStream("default", keys, CALL),
   ];
 }
 

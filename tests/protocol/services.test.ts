@@ -33,6 +33,7 @@ const SERVICES = [
   "prism.interfaces.list.ListRangeInterface",
   "prism.keyvalue.v1.KeyValueService",
   "prism.keyvalue.v1.RecordIdsService",
+  "prism.timeseries.v1.TimeSeriesService",
 ];
 
 const overGrpc = ({ baseUrl }: TestServer): Transport => createGrpcTransport({ baseUrl });

@@ -4,7 +4,7 @@ import { startTcpProxy, type TcpProxy } from "../../../tests/helpers/tcp-proxy.t
 import { waitFor } from "../../../tests/helpers/until.ts";
 import type { Reason } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
-import type { OperationName, WriteName } from "../operations.ts";
+import { type Interface, type OperationName, rowsOf, type WriteName } from "../operations.ts";
 import type { BackendConfig } from "../rooms.ts";
 import { change, changeIf, holds, remove, set } from "./commit-steps.ts";
 import { answersOf, bytes, CALL, present, texts } from "./harness.ts";
@@ -52,9 +52,14 @@ const PAGE = { prefix: "", after: undefined, maxEntries: 10, maxBytes: 1000, key
 /**
  * Registers what a store across a network promises when the network fails. Reads survive it. Writes
  * in doubt are told apart from writes without effect. No acknowledged write is lost or done twice.
- * Service resumes by itself.
+ * Service resumes by itself. `lacks`: the interfaces that the store does not have.
  */
-export function describeCutStore(name: string, start: () => Promise<ReachedServer>): void {
+export function describeCutStore(
+  name: string,
+  start: () => Promise<ReachedServer>,
+  lacks: readonly Interface[] = [],
+): void {
+  const lacking = new Set(lacks.flatMap((of) => rowsOf(of).map(([method]) => method)));
   describe(`${name}, cut off`, () => {
     let server: ReachedServer | undefined;
     let proxy: TcpProxy | undefined;
@@ -75,14 +80,16 @@ export function describeCutStore(name: string, start: () => Promise<ReachedServe
 
     const gateway: Open = () => open(present(server).configAt(present(proxy).port, `space_${spaces}`));
     const way = () => present(proxy);
-    describeReads(way, gateway);
-    describeWrites(way, gateway);
+    describeReads(way, gateway, lacking);
+    describeWrites(way, gateway, lacking);
     describeAbsence(way, gateway);
     describeLoad(way, gateway);
   });
 }
 
 type Way = () => TcpProxy;
+/** The names of the calls that the store does not have. */
+type Lacking = ReadonlySet<string>;
 type Open = () => Promise<Gateway>;
 
 /** Makes the store open all its connections, so that no later call waits for one. */
@@ -92,11 +99,14 @@ async function warm({ scans }: Gateway): Promise<void> {
 
 const untilServing = ({ backend }: Gateway) => waitFor(() => backend.check(), 10);
 
+/** Calls that wait. */
+type WaitCall = "blockingPop" | "waitEvents";
+
 type Read = readonly [make: () => Promise<unknown>, answer: unknown];
 
-/** Every call that changes nothing, with its expected answer. */
-function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly Read[] {
-  const reads: { readonly [M in Exclude<OperationName, WriteName | "blockingPop">]: Read } = {
+/** Every call that changes nothing, but those that the store lacks, with its expected answer. */
+function readsOf({ backend, entries, commits, scans, lists }: Gateway, lacking: Lacking): readonly Read[] {
+  const reads: { readonly [M in Exclude<OperationName, WriteName | WaitCall>]: Read } = {
     get: [async () => texts(await entries.get("n", ["a"], CALL)), ["v"]],
     exists: [() => entries.exists("n", ["a", "b"], CALL), [true, false]],
     read: [
@@ -125,17 +135,28 @@ function readsOf({ backend, entries, commits, scans, lists }: Gateway): readonly
       },
       ["v"],
     ],
+    queryEvents: [() => queryOf(backend), ["v"]],
+    readEvents: [() => eventsOf(backend), ["v"]],
+    describeStream: [() => configOf(backend), [{ retentionMs: 0, nextOffset: 1 }]],
+    pageStreams: [
+      async () => (await present(backend.streamNames).pageStreams("n", NAMES, CALL)).names,
+      ["s"],
+    ],
   };
-  return [...Object.values(reads), [() => backend.check(), undefined]];
+  return [...rowsWithout(reads, lacking).map(([, read]) => read), [() => backend.check(), undefined]];
 }
 
-function describeReads(way: Way, open: Open): void {
+function rowsWithout<Row>(rows: Readonly<Record<string, Row>>, lacking: Lacking): [name: string, row: Row][] {
+  return Object.entries(rows).filter(([name]) => !lacking.has(name));
+}
+
+function describeReads(way: Way, open: Open, lacking: Lacking): void {
   test("reads survive a connection that broke while idle, and one that is cut before the answer", async () => {
     const gateway = await open();
     await fill(gateway);
     for (const fail of [() => way().cut(), () => way().cutAnswers()]) {
       for (let i = 0; i < 10; i++) {
-        for (const [read, answer] of readsOf(gateway)) {
+        for (const [read, answer] of readsOf(gateway, lacking)) {
           fail();
           expect(await read()).toEqual(answer);
         }
@@ -156,7 +177,9 @@ function describeReads(way: Way, open: Open): void {
       }
       way().freeze();
       const sent = way().bytesFromClients;
-      const reads = readsOf(gateway).map(async ([read, answer]) => expect(await read()).toEqual(answer));
+      const reads = readsOf(gateway, lacking).map(async ([read, answer]) =>
+        expect(await read()).toEqual(answer),
+      );
       await waitFor(() => expect(way().bytesFromClients).toBeGreaterThan(sent), 5);
       way().cut();
       way().thaw();
@@ -187,9 +210,45 @@ async function itemsOf({ records }: Backend): Promise<(string | undefined)[]> {
   return texts(present(items).map((item) => item?.value));
 }
 
+const EVENTS = { stream: "s", tags: {}, maxEvents: 10, maxBytes: 1000 };
+const appendTo = (stream: string, text: string) => [
+  {
+    stream,
+    events: [{ timestampMs: 1, payload: bytes(text), tags: {} }],
+    retentionMs: 0,
+    refusesExpired: false,
+  },
+];
+const createOf = (stream: string, retentionMs: number) => [
+  { stream, retentionMs, partitions: 0, replicationFactor: 0 },
+];
+
+async function eventsOf({ streams }: Backend): Promise<(string | undefined)[]> {
+  const read = { ...EVENTS, offset: 0, minTimestampMs: 0 };
+  const [page] = await answersOf(present(streams).readEvents("n", [read], CALL));
+  return texts(page?.events.map(({ payload }) => payload) ?? []);
+}
+
+async function queryOf({ streams }: Backend): Promise<(string | undefined)[]> {
+  const query = { ...EVENTS, startMs: 0, endMs: Infinity, after: undefined };
+  const [page] = await answersOf(present(streams).queryEvents("n", [query], CALL));
+  return texts(page?.events.map(({ payload }) => payload) ?? []);
+}
+
+async function configOf({ streams }: Backend): Promise<object[]> {
+  const states = await answersOf(present(streams).describeStream("n", ["s"], CALL));
+  return states.flatMap((state) =>
+    state ? [{ retentionMs: state.retentionMs, nextOffset: state.nextOffset }] : [],
+  );
+}
+
+/** 100 years, so that no event is past it. */
+const RETENTION_MS = 36_500 * 86_400_000;
+
 const lookAtItems = ({ backend }: Gateway) => itemsOf(backend);
 const getA = async ({ entries }: Gateway) => texts(await entries.get("n", ["a"], CALL));
 const lengthOfL = ({ lists }: Gateway) => lists.length("n", ["l"], CALL);
+const lookAtEvents = ({ backend }: Gateway) => eventsOf(backend);
 const WRITES: Readonly<Record<WriteName, Write>> = {
   set: {
     make: ({ entries }) => entries.set("n", [{ key: "a", value: bytes("w"), ttlMs: 0 }], CALL),
@@ -280,6 +339,24 @@ const WRITES: Readonly<Record<WriteName, Write>> = {
     before: ["v"],
     after: ["w"],
   },
+  appendEvents: {
+    make: ({ backend }) => present(backend.streams).appendEvents("n", appendTo("s", "w"), CALL),
+    look: lookAtEvents,
+    before: ["v"],
+    after: ["v", "w"],
+  },
+  createStream: {
+    make: ({ backend }) => present(backend.streams).createStream("n", createOf("s", RETENTION_MS), CALL),
+    look: ({ backend }) => configOf(backend),
+    before: [{ retentionMs: 0, nextOffset: 1 }],
+    after: [{ retentionMs: RETENTION_MS, nextOffset: 1 }],
+  },
+  deleteStream: {
+    make: ({ backend }) => present(backend.streams).deleteStream("n", ["s"], CALL),
+    look: lookAtEvents,
+    before: ["v"],
+    after: [],
+  },
 };
 
 /** Writes what the reads and writes of this suite are about. */
@@ -287,10 +364,11 @@ async function fill({ backend, entries, lists }: Gateway): Promise<void> {
   await entries.set("n", [{ key: "a", value: VALUE, ttlMs: 0 }], CALL);
   await lists.push("n", push("v"), CALL);
   await present(backend.records).putItems("n", [{ id: "r", items: [ITEM] }], CALL);
+  await backend.streams?.appendEvents("n", appendTo("s", "v"), CALL);
 }
 
-function describeWrites(way: Way, open: Open): void {
-  describe.each(Object.entries(WRITES))("a %s", (_, { make, look, before, after }) => {
+function describeWrites(way: Way, open: Open, lacking: Lacking): void {
+  describe.each(rowsWithout(WRITES, lacking))("a %s", (_, { make, look, before, after }) => {
     async function prepared(): Promise<Gateway> {
       const gateway = await open();
       await fill(gateway);
@@ -302,6 +380,8 @@ function describeWrites(way: Way, open: Open): void {
       const others = { id: "other", key: ITEM.key, expected: VALUE, value: VALUE };
       await present(gateway.backend.records).swapItem("n", [others], CALL);
       await present(gateway.backend.records).deleteItems("n", [{ id: "other", keys: [], maxItems: 1 }], CALL);
+      await gateway.backend.streams?.createStream("n", createOf("other", 0), CALL);
+      await gateway.backend.streams?.deleteStream("n", ["other"], CALL);
       await warm(gateway);
       return gateway;
     }

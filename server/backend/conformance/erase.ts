@@ -19,6 +19,15 @@ import {
 } from "./harness.ts";
 import { ITEM_KEYS, item, latin1, put, read } from "./record-values.ts";
 import { scanPages } from "./scan.ts";
+import {
+  append,
+  appendTo,
+  describeOne,
+  event,
+  LATER_MS,
+  offsetsOf,
+  read as readEvents,
+} from "./stream-values.ts";
 
 /** Namespaces whose names begin alike: one is erased, and the others stay as they are. */
 const NEIGHBOURS = ["ab", "a.b", "a-b", NAMESPACE] as const;
@@ -27,7 +36,7 @@ const NEIGHBOURS = ["ab", "a.b", "a-b", NAMESPACE] as const;
 const LARGE_BYTES = 10_000;
 
 /** Writes the same to each key space of a namespace. */
-async function fill({ entries, lists, records }: OpenStore, namespace: string): Promise<void> {
+async function fill({ backend, entries, lists, records }: OpenStore, namespace: string): Promise<void> {
   const value = new Uint8Array(LARGE_BYTES).fill(1);
   await setTexts(entries, Object.fromEntries(AWKWARD_KEYS.map((key) => [key, "1"])), { namespace });
   await setTexts(entries, { expiring: "1" }, { namespace, ttlMs: 1_000_000 });
@@ -41,11 +50,16 @@ async function fill({ entries, lists, records }: OpenStore, namespace: string): 
     await answersOf(lists.push(namespace, pushes, CALL));
     const items = [...ITEM_KEYS.map((each) => item(each, "1")), item("large", value)];
     await put(records, key, [...items, item("expiring", "1", { ttlMs: 1_000_000 })], namespace);
+    if (backend.streams !== undefined) {
+      const events = Array.from({ length: 30 }, (_, i) => event(LATER_MS, i === 7 ? value : String(i)));
+      await appendTo(backend.streams, key, events, { namespace });
+      await appendTo(backend.streams, key, [event(1, "late")], { namespace });
+    }
   }
 }
 
 /** What each key space of a namespace has. */
-async function look({ scans, lists, records }: OpenStore, namespace: string): Promise<object> {
+async function look({ backend, scans, lists, records }: OpenStore, namespace: string): Promise<object> {
   const pages = await scanPages(scans, {}, { namespace });
   const found: Record<string, unknown> = {
     keys: pages.flatMap(({ keys }) => keys),
@@ -54,6 +68,8 @@ async function look({ scans, lists, records }: OpenStore, namespace: string): Pr
   };
   for (const id of ["a", "b", "b:c"]) {
     found[id] = (await read(records, id, {}, namespace)).map(({ key }) => latin1(key));
+    const state = backend.streams && (await describeOne(backend.streams, id, namespace));
+    found[`events of ${id}`] = state?.nextOffset;
   }
   return found;
 }
@@ -91,6 +107,7 @@ function describeWhat(store: () => OpenStore): void {
     expect(before).toMatchObject({
       keys: sortedByBytes([...AWKWARD_KEYS, "expiring", "large"]),
       lengths: [30, 30, 30],
+      "events of b:c": store().backend.streams && 31,
     });
     await eraseAll(present(store().backend.erase), "a", CALL);
     expect(await look(store(), "a")).toEqual(NOTHING);
@@ -178,7 +195,7 @@ function describeMeanwhile(store: () => OpenStore): void {
   });
 
   test("what is written to the namespace meanwhile goes too or stays, and is whole", async () => {
-    const { entries, lists, records } = store();
+    const { backend, entries, lists, records } = store();
     await fill(store(), "a");
     let erasing = true;
     const write = async () => {
@@ -192,6 +209,7 @@ function describeMeanwhile(store: () => OpenStore): void {
         await answersOf(lists.push("a", pushes, CALL));
         await answersOf(lists.pop("a", [{ key: "a", end: "right" }], CALL));
         await put(records, "a", [item(`k${i % 5}`, "1")], "a");
+        await backend.streams?.appendEvents("a", [append("a", [event(LATER_MS), event(LATER_MS)])], CALL);
       }
     };
     const writing = write();
@@ -204,9 +222,19 @@ function describeMeanwhile(store: () => OpenStore): void {
     const pops = Array.from({ length: length + 1 }, () => ({ key: "a", end: "left" as const }));
     const values = texts(await answersOf(lists.pop("a", pops, CALL)));
     expect(values.filter((value) => value !== undefined)).toHaveLength(length);
+    await expectWholeStream(store(), "a");
     await eraseIn(1000, store(), "a");
     expect(await look(store(), "a")).toEqual(NOTHING);
   });
+}
+
+/** The stream has every event that its description counts. */
+async function expectWholeStream({ backend: { streams } }: OpenStore, namespace: string): Promise<void> {
+  const state = streams && (await describeOne(streams, "a", namespace));
+  if (streams !== undefined && state !== undefined) {
+    const offsets = offsetsOf(await readEvents(streams, "a", {}, namespace));
+    expect(offsets).toEqual(Array.from({ length: state.nextOffset }, (_, i) => i));
+  }
 }
 
 function describeTime(store: () => OpenStore): void {

@@ -17,6 +17,8 @@ import {
   type RecordStore,
   type Refusal,
   type ScanStore,
+  type StreamNameStore,
+  type StreamStore,
 } from "../contract.ts";
 import type { Interface } from "../operations.ts";
 
@@ -28,6 +30,9 @@ export const LIST_EDITS = ["listRanges", "listIndexes", "listMoves"] as const sa
 
 /** What a store has that can tell which lists and records there are. */
 export const NAMES = ["listNames", "recordIds"] as const satisfies Capability[];
+
+/** What a store has that keeps streams of events. */
+export const STREAMS = ["streams", "streamNames"] as const satisfies Capability[];
 
 /** One store under test. */
 export interface Subject {
@@ -92,6 +97,8 @@ export interface OpenStore {
   readonly listNames: ListNameStore;
   readonly records: RecordStore;
   readonly recordIds: RecordIdStore;
+  readonly streams: StreamStore;
+  readonly streamNames: StreamNameStore;
   advance(ms: number): Promise<void>;
 }
 
@@ -154,6 +161,12 @@ export function useOpenStore(harness: Harness): () => OpenStore {
       },
       get recordIds() {
         return present(backend.recordIds);
+      },
+      get streams() {
+        return present(backend.streams);
+      },
+      get streamNames() {
+        return present(backend.streamNames);
       },
       async advance(ms) {
         await advance(ms);

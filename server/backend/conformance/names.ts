@@ -19,8 +19,9 @@ import {
 } from "./harness.ts";
 import { deleteAll, item, put } from "./record-values.ts";
 import { keysIn } from "./scan.ts";
+import { appendTo, create, deleteOne, event } from "./stream-values.ts";
 
-/** What the same tests need of lists and of records. */
+/** What the same tests need of lists, of records and of streams. */
 interface Space {
   make(name: string, namespace?: string): Promise<unknown>;
   drop(name: string): Promise<unknown>;
@@ -62,7 +63,18 @@ function recordsOf({ records, recordIds }: OpenStore): Space {
   };
 }
 
-/** Which lists and records there are: order, ranges, pages, and what makes a name come and go. */
+function streamsOf({ streams, streamNames }: OpenStore): Space {
+  return {
+    make: (stream, namespace = NAMESPACE) => create(streams, stream, {}, namespace),
+    drop: (stream) => deleteOne(streams, stream),
+    page: (query, namespace = NAMESPACE) => streamNames.pageStreams(namespace, query, CALL),
+  };
+}
+
+/**
+ * Which lists, records and streams there are: order, ranges, pages, and what makes a name come and
+ * go.
+ */
 export function describeNames(harness: Harness): void {
   describeFor(harness, ["lists", "listNames"], "names of lists", () => {
     const store = useOpenStore(harness);
@@ -101,6 +113,32 @@ export function describeNames(harness: Harness): void {
   describeFor(harness, ["records", "recordIds", "clock"], "ids of records, and time", () => {
     describeExpiry(harness, useOpenStore(harness));
   });
+  describeFor(harness, ["streams", "streamNames"], "names of streams", () => {
+    const store = useOpenStore(harness);
+    describeSpace(() => streamsOf(store()));
+
+    test("a stream is there from its first append until it is deleted", async () => {
+      const { streams } = store();
+      await appendTo(streams, "s", [event(1)]);
+      await appendTo(streams, "s", [event(2)]);
+      await create(streams, "empty");
+      expect(await namesOf(streamsOf(store()))).toEqual(["empty", "s"]);
+      await deleteOne(streams, "s");
+      expect(await namesOf(streamsOf(store()))).toEqual(["empty"]);
+    });
+
+    describeFor(harness, ["erase"], "erase", () => {
+      test("no stream has a name then, an empty one neither", async () => {
+        for (const namespace of ["a", "ab"]) {
+          await streamsOf(store()).make("empty", namespace);
+          await appendTo(store().streams, "s", [event(1), event(2)], { namespace });
+        }
+        await eraseAll(present(store().backend.erase), "a", CALL);
+        expect(await namesOf(streamsOf(store()), {}, { namespace: "a" })).toEqual([]);
+        expect(await namesOf(streamsOf(store()), {}, { namespace: "ab" })).toEqual(["empty", "s"]);
+      });
+    });
+  });
   describeFor(harness, ["entries", "lists", "listNames", "records", "recordIds"], "all key spaces", () => {
     const store = useOpenStore(harness);
 
@@ -132,7 +170,7 @@ export function describeNames(harness: Harness): void {
   });
 }
 
-/** What holds for lists and records alike. */
+/** What holds for lists, records and streams alike. */
 function describeSpace(space: () => Space): void {
   test("where there are none, no page has a name", async () => {
     expect(await space().page({ prefix: "", after: undefined, maxNames: 1 })).toEqual({

@@ -5,6 +5,8 @@ import { bytes, NAMESPACE } from "./harness.ts";
 
 const write = { key: "a", value: bytes("1") };
 const item = { key: bytes("k"), value: bytes("1"), metadata: new Uint8Array(0), ttlMs: 0 };
+const event = { timestampMs: 0, payload: bytes("1"), tags: {} };
+const someEvents = { stream: "a", tags: {}, maxEvents: 1, maxBytes: 1000 };
 
 /**
  * An argument for each method of the contract, for tests that need any. All are about the key "a".
@@ -36,6 +38,14 @@ export const SAMPLES: { readonly [M in OperationName]: ArgumentOf<M> } = {
   swapItem: [{ id: "a", key: item.key, expected: undefined, value: item.value }],
   pageIds: { prefix: "a", after: undefined, maxNames: 1 },
   blockingPop: { key: "a", end: "left", waitMs: 1 },
+  appendEvents: [{ stream: "a", events: [event], retentionMs: 0, refusesExpired: false }],
+  queryEvents: [{ ...someEvents, startMs: 0, endMs: Infinity, after: undefined }],
+  readEvents: [{ ...someEvents, offset: 0, minTimestampMs: 0 }],
+  createStream: [{ stream: "a", retentionMs: 0, partitions: 0, replicationFactor: 0 }],
+  describeStream: ["a"],
+  deleteStream: ["a"],
+  pageStreams: { prefix: "a", after: undefined, maxNames: 1 },
+  waitEvents: { ...someEvents, offset: 0, minTimestampMs: 0, waitMs: 1 },
 };
 
 /** Calls every method that the store has once, all at the same time. */

@@ -12,6 +12,7 @@ import { describeModel } from "./model.ts";
 import { describeNames } from "./names.ts";
 import { describeRecords } from "./records.ts";
 import { describeScans } from "./scan.ts";
+import { describeStreams } from "./streams.ts";
 
 /**
  * Registers every test that a store must pass, the same for each room and for a room behind a wire.
@@ -27,6 +28,7 @@ export function describeBackend(harness: Harness): void {
     describeLists(harness);
     describeListEdits(harness);
     describeRecords(harness);
+    describeStreams(harness);
     describeNames(harness);
     describeErase(harness);
     describeModel(harness);

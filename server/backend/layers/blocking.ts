@@ -11,7 +11,7 @@ import {
 import { sumFigures } from "../figures.ts";
 import type { ListEnd, ListWait } from "../lists.ts";
 import { Fifo, Linked } from "./fifo.ts";
-import { WaitingCall } from "./waiting-call.ts";
+import { WaitingPop } from "./waiting-pop.ts";
 
 /** The most calls that wait for values of one store's lists; further ones fail as `overloaded`. */
 const MAX_WAITING_CALLS = 16_384;
@@ -59,7 +59,7 @@ class WaitingList extends Linked<WaitingList> {
   readonly namespace: string;
   readonly key: string;
   /** Who waits for each end. */
-  readonly at: Readonly<Record<ListEnd, Fifo<WaitingCall>>> = { left: new Fifo(), right: new Fifo() };
+  readonly at: Readonly<Record<ListEnd, Fifo<WaitingPop>>> = { left: new Fifo(), right: new Fifo() };
   calls = 0;
   /** True: the list may have a value that nobody has looked for. */
   mayHave = false;
@@ -73,7 +73,7 @@ class WaitingList extends Linked<WaitingList> {
   }
 
   /** The longest waiting of both ends. */
-  get first(): WaitingCall | undefined {
+  get first(): WaitingPop | undefined {
     const left = this.at.left.first;
     const right = this.at.right.first;
     if (left === undefined || right === undefined) {
@@ -129,8 +129,8 @@ class WaitingRoom implements FilledListener {
     return new Promise((resolve, reject) => {
       // Where others wait already, the list is empty, or it is being looked at.
       const isFirst = list.calls === 0;
-      const leave = (waiting: WaitingCall) => this.#leave(list, waiting);
-      const waiting = new WaitingCall(wait, this.#turn++, call, { resolve, reject }, leave);
+      const leave = () => this.#leave(list, waiting);
+      const waiting: WaitingPop = new WaitingPop(wait, this.#turn++, call, { resolve, reject }, leave);
       list.at[wait.end].add(waiting);
       list.calls++;
       this.#calls++;
@@ -172,7 +172,7 @@ class WaitingRoom implements FilledListener {
     });
   }
 
-  #leave(list: WaitingList, waiting: WaitingCall): void {
+  #leave(list: WaitingList, waiting: WaitingPop): void {
     list.at[waiting.end].delete(waiting);
     list.calls--;
     this.#calls--;
@@ -254,7 +254,7 @@ class WaitingRoom implements FilledListener {
     }
   }
 
-  async #serveOne(list: WaitingList, waiting: WaitingCall): Promise<void> {
+  async #serveOne(list: WaitingList, waiting: WaitingPop): Promise<void> {
     const { namespace, key, at } = list;
     const { end } = waiting;
     const [answer] = await this.#lists.pop(namespace, [{ key, end }], this.#call);

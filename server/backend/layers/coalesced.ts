@@ -16,11 +16,12 @@ const MAX_QUEUES = 4096;
  * Rejects as the store does, and with PrismError `overloaded` when too much waits already.
  */
 export function createCoalescedBackend(inner: Backend): Backend {
-  // Calls on entries need not wait for calls on lists or records.
+  // Calls on entries need not wait for calls on lists, records or streams.
   const queues: Readonly<Record<KeySpace, Queues>> = {
     entries: new Queues(),
     lists: new Queues(),
     records: new Queues(),
+    streams: new Queues(),
   };
   const figures = sumFigures([inner, ...Object.values(queues)]);
   return {

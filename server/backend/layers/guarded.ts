@@ -86,6 +86,7 @@ export function createGuardedBackend(inner: Backend): Backend {
     ...(inner.shardOf && { shardOf: inner.shardOf }),
     ...(inner.countsCheaply && { countsCheaply: true }),
     ...(inner.watchFilled && { watchFilled: inner.watchFilled }),
+    ...(inner.watchStreams && { watchStreams: inner.watchStreams }),
     ...(inner.lacks && { lacks: inner.lacks }),
     ...(inner.erase && { erase: guard(inner.erase, "erase") }),
     ...(inner.figures && { figures: inner.figures }),

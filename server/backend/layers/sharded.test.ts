@@ -9,6 +9,7 @@ import {
   NAMES,
   NAMESPACE,
   present,
+  STREAMS,
   setTexts,
   texts,
 } from "../conformance/harness.ts";
@@ -25,7 +26,17 @@ const memory = (clock = createManualClock()) => createMemoryBackend({ type: "mem
 
 describeBackend({
   name: "sharded memory",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
+  capabilities: [
+    "entries",
+    "commits",
+    "scans",
+    "lists",
+    ...LIST_EDITS,
+    "records",
+    ...NAMES,
+    ...STREAMS,
+    "erase",
+  ],
   durable: false,
   countsCheaply: true,
   atomic: "shard",

@@ -37,12 +37,14 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
   if (shards.length === 1) {
     return first;
   }
-  const watches = ofAll(shards.map(({ watchFilled }) => watchFilled));
+  const listWatches = ofAll(shards.map(({ watchFilled }) => watchFilled));
+  const streamWatches = ofAll(shards.map(({ watchStreams }) => watchStreams));
   const erasers = ofAll(shards.map(({ erase }) => erase));
   const figures = sumFigures(shards);
   const scanned = ofAll(shards.map(({ entries, scans }) => entries && scans && { entries, scans }));
   const listNames = ofAll(shards.map((shard) => shard.listNames?.pageNames));
   const recordIds = ofAll(shards.map((shard) => shard.recordIds?.pageIds));
+  const streamNames = ofAll(shards.map((shard) => shard.streamNames?.pageStreams));
   return {
     type: first.type,
     atomic: shards.some(({ atomic }) => atomic === "key") ? "key" : "shard",
@@ -55,20 +57,13 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
     ...(scanned && { scans: mergeScans(scanned) }),
     ...(listNames && { listNames: { pageNames: mergeNames(listNames) } }),
     ...(recordIds && { recordIds: { pageIds: mergeNames(recordIds) } }),
+    ...(streamNames && { streamNames: { pageStreams: mergeNames(streamNames) } }),
     ...(erasers && {
       erase: (namespace, step, call) => eraseEach(erasers, namespace, step, call),
     }),
     ...(figures && { figures }),
-    ...(watches && {
-      watchFilled: (listener) => {
-        const stops = watches.map((watch) => watch(listener));
-        return () => {
-          for (const stop of stops) {
-            stop();
-          }
-        };
-      },
-    }),
+    ...(listWatches && { watchFilled: watchAll(listWatches) }),
+    ...(streamWatches && { watchStreams: watchAll(streamWatches) }),
     async open() {
       const results = await Promise.allSettled(shards.map((shard) => shard.open()));
       const failure = results.find(isRejected);
@@ -91,6 +86,20 @@ export function createShardedBackend(shards: readonly Backend[]): Backend {
     async close() {
       await ofEach(shards, (shard) => shard.close());
     },
+  };
+}
+
+/** One watch of several: it ends all of them. */
+function watchAll<Listener>(
+  watches: readonly ((listener: Listener) => () => void)[],
+): (listener: Listener) => () => void {
+  return (listener) => {
+    const stops = watches.map((watch) => watch(listener));
+    return () => {
+      for (const stop of stops) {
+        stop();
+      }
+    };
   };
 }
 

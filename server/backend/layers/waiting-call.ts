@@ -1,50 +1,36 @@
 import { abortError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
-import type { ListEnd, ListWait } from "../lists.ts";
 import { Linked } from "./fifo.ts";
 
-/** How a wait ended: with a value, without one or with an error. */
-export interface WaitEnd {
-  resolve(value: Uint8Array | undefined): void;
+/** How a wait ended: with an answer or with an error. */
+export interface WaitEnd<Answer> {
+  resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
 
-/** A call that waits for a value of a list, from its arrival to its end. */
-export class WaitingCall extends Linked<WaitingCall> {
-  readonly end: ListEnd;
-  /** Its place among all calls that wait: an earlier one has a smaller number. */
-  readonly turn: number;
-  /** True: its time is over, but a pop for it is under way and decides. */
+/** A call that waits for something, from its arrival to its end. `Self` is the class itself. */
+export abstract class WaitingCall<Self, Answer> extends Linked<Self> {
+  /** True: its time is over, but what is under way for it decides. */
   isLate = false;
-  /** True: a pop for it is under way. */
-  isServed = false;
   readonly #call: Call;
-  readonly #done: WaitEnd;
-  readonly #onLeave: (call: WaitingCall) => void;
-  readonly #timer: NodeJS.Timeout;
+  readonly #done: WaitEnd<Answer>;
+  readonly #onLeave: () => void;
+  readonly #timer: NodeJS.Timeout | undefined;
 
-  /** `onLeave` is called once, when it waits no more. */
-  constructor(
-    { end, waitMs }: ListWait,
-    turn: number,
-    call: Call,
-    done: WaitEnd,
-    onLeave: (call: WaitingCall) => void,
-  ) {
+  /** `waitMs`: 0 = until the call ends. `onLeave` is called once, when it waits no more. */
+  constructor(waitMs: number, call: Call, done: WaitEnd<Answer>, onLeave: () => void) {
     super();
-    this.end = end;
-    this.turn = turn;
     this.#call = call;
     this.#done = done;
     this.#onLeave = onLeave;
-    this.#timer = setTimeout(() => this.#late(), waitMs);
+    this.#timer = waitMs === 0 ? undefined : setTimeout(() => this.late(), waitMs);
     (call.events ?? call.signal).addEventListener("abort", this);
   }
 
-  /** It gets a value, or learns that there is none. */
-  answer(value: Uint8Array | undefined): void {
+  /** It gets its answer. */
+  answer(answer: Answer): void {
     this.#leave();
-    this.#done.resolve(value);
+    this.#done.resolve(answer);
   }
 
   /** It fails. */
@@ -58,17 +44,12 @@ export class WaitingCall extends Linked<WaitingCall> {
     this.fail(abortError(this.#call.signal));
   }
 
-  #late(): void {
-    if (this.isServed) {
-      this.isLate = true;
-    } else {
-      this.answer(undefined);
-    }
-  }
+  /** Its time is over. */
+  protected abstract late(): void;
 
   #leave(): void {
     clearTimeout(this.#timer);
     (this.#call.events ?? this.#call.signal).removeEventListener("abort", this);
-    this.#onLeave(this);
+    this.#onLeave();
   }
 }

@@ -3,6 +3,7 @@ import { createSystemClock } from "../clock.ts";
 import { bytes, CALL, present } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { memoryHarness } from "../conformance/memory-harness.ts";
+import { appendTo, deleteOne, event } from "../conformance/stream-values.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { createCall } from "../contract.ts";
 import { createMemoryBackend } from "./backend.ts";
@@ -11,7 +12,7 @@ describeBackend(memoryHarness("memory", (memory) => memory));
 
 describeBackend({
   ...memoryHarness(
-    "memory without lists and records",
+    "memory without lists, records and streams",
     ({
       lists: _,
       records: _records,
@@ -20,6 +21,8 @@ describeBackend({
       listMoves: _moves,
       listNames: _names,
       recordIds: _ids,
+      streams: _streams,
+      streamNames: _streamNames,
       ...rest
     }) => rest,
   ),
@@ -48,6 +51,24 @@ describe("expiry in the background", () => {
     expect(vi.getTimerCount()).toBe(1);
     await backend.close();
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("events of streams are reclaimed too, and those of a deleted stream need no timer", async () => {
+    const backend = createMemoryBackend({ type: "memory" }, { clock: createSystemClock() });
+    const streams = present(backend.streams);
+    for (const [i, stream] of ["s", "t", "u"].entries()) {
+      await appendTo(streams, stream, [event(0)], { retentionMs: 1000 - i });
+    }
+    await appendTo(streams, "forever", [event(0)]);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1000);
+    expect(vi.getTimerCount()).toBe(0);
+    await appendTo(streams, "s", [event(0)]);
+    expect(vi.getTimerCount()).toBe(1);
+    await deleteOne(streams, "s");
+    vi.advanceTimersByTime(1000);
+    expect(vi.getTimerCount()).toBe(0);
+    await backend.close();
   });
 
   test("a count ends when its call is aborted", async () => {

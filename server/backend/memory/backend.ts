@@ -19,6 +19,8 @@ import { ListTable } from "./list-table.ts";
 import { createReclaimer, type Reclaimer, whenReclaimed } from "./reclaimer.ts";
 import { RecordTable } from "./record-table.ts";
 import { createRecords } from "./records.ts";
+import { StreamTable } from "./stream-table.ts";
+import { createStreams } from "./streams.ts";
 
 /**
  * What one namespace holds. It stays when it is empty, until the namespace is erased; the operator
@@ -28,6 +30,7 @@ interface Space {
   readonly entries: EntryTable;
   readonly lists: ListTable;
   readonly records: RecordTable;
+  readonly streams: StreamTable;
   readonly reclaimer: Reclaimer;
   /**
    * The last version that was given. Counted from the time in microseconds, so versions grow over
@@ -52,12 +55,14 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
     }
     const entries = new EntryTable();
     const records = new RecordTable();
+    const streams = new StreamTable();
     const reclaimer = createReclaimer(clock, (nowMs) => {
-      const soonestMs = Math.min(entries.reclaim(nowMs) ?? Infinity, records.reclaim(nowMs) ?? Infinity);
+      const nextMs = [entries, records, streams].map((table) => table.reclaim(nowMs) ?? Infinity);
+      const soonestMs = Math.min(...nextMs);
       return soonestMs === Infinity ? undefined : soonestMs;
     });
     const version = Math.max(clock.now() * 1000, erasedVersion);
-    const created = { entries, lists: new ListTable(), records, reclaimer, version };
+    const created = { entries, lists: new ListTable(), records, streams, reclaimer, version };
     spaces.set(namespace, created);
     return created;
   }
@@ -79,6 +84,7 @@ export function createMemoryBackend(config: MemoryConfig, { clock }: { readonly 
         return await whenReclaimed(records, clock, call, () => records.pageIds(query));
       },
     },
+    ...createStreams(space, clock),
     async erase(namespace) {
       const erased = spaces.get(namespace);
       if (erased !== undefined) {

@@ -7,7 +7,8 @@ import type { Call } from "../contract.ts";
 /** Calls a store's reclaim function when its soonest expiry comes due. */
 export interface Reclaimer {
   /**
-   * Tells that something expires at `expiresAtMs`. Cheap when an earlier expiry is awaited already.
+   * Tells that something expires at `expiresAtMs`, or has expired. Cheap when an earlier expiry is
+   * awaited already.
    */
   expect(expiresAtMs: number): void;
   /** Cancels all planned work. */
@@ -27,7 +28,9 @@ export function createReclaimer(clock: Clock, reclaim: (nowMs: number) => number
   function arm(expiresAtMs: number, nowMs: number): void {
     clearTimeout(timer);
     awaitedMs = expiresAtMs;
-    timer = setTimeout(run, Math.min(expiresAtMs - nowMs, MAX_TIMER_MS)).unref();
+    // What is added can have expired already.
+    const waitMs = Math.max(expiresAtMs - nowMs, 0);
+    timer = setTimeout(run, Math.min(waitMs, MAX_TIMER_MS)).unref();
   }
 
   function run(): void {

@@ -31,6 +31,11 @@ export class SortedChunks<T> {
     return this.#chunks[0]?.[0];
   }
 
+  /** The last of all. `undefined` = there is none. */
+  last(): T | undefined {
+    return this.#chunks.at(-1)?.at(-1);
+  }
+
   /** Adds an item at its own place, where there must be none. */
   add(item: T, place: Place<T>): void {
     this.#size++;

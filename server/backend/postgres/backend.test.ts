@@ -4,7 +4,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { blockingPop, describeBlocking, pushTexts } from "../conformance/blocking.ts";
-import { CALL, LIST_EDITS, NAMES, present, texts } from "../conformance/harness.ts";
+import { CALL, LIST_EDITS, NAMES, present, STREAMS, texts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { isRefusal } from "../contract.ts";
 import { createBackend } from "../factory.ts";
@@ -12,14 +12,17 @@ import { createGuardedBackend } from "../layers/guarded.ts";
 import { createPostgresBackend } from "./backend.ts";
 import { postgresSchema } from "./config.ts";
 
+/** Where the clock of a test begins. */
+const START = "2026-01-01";
+
 describe.runIf(hasTestDatabase())("postgres", () => {
   let database: TestDatabase | undefined;
   let schemas = 0;
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    // A clock that stands still until a test moves it.
-    await database.query("CREATE TABLE test_clock AS SELECT TIMESTAMPTZ '2026-01-01' AS at");
+    // A clock that stands still until a test moves it, and begins anew with each test.
+    await database.query(`CREATE TABLE test_clock AS SELECT TIMESTAMPTZ '${START}' AS at`);
     await database.query(
       "CREATE FUNCTION test_now() RETURNS TIMESTAMPTZ STABLE LANGUAGE sql AS 'SELECT at FROM public.test_clock'",
     );
@@ -39,7 +42,17 @@ describe.runIf(hasTestDatabase())("postgres", () => {
 
   describeBackend({
     name: "postgres",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
+    capabilities: [
+      "entries",
+      "commits",
+      "scans",
+      "lists",
+      ...LIST_EDITS,
+      "records",
+      ...NAMES,
+      ...STREAMS,
+      "erase",
+    ],
     durable: true,
     atomic: "namespace",
     movesClock: true,
@@ -53,8 +66,9 @@ describe.runIf(hasTestDatabase())("postgres", () => {
         },
         clear: async () => {
           await db().query(
-            `TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item, "${schema}".record_item`,
+            `TRUNCATE "${schema}".entry, "${schema}".list, "${schema}".list_item, "${schema}".record_item, "${schema}".stream, "${schema}".event`,
           );
+          await db().query("UPDATE test_clock SET at = $1", [START]);
         },
         dispose: async () => {
           await db().query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);

@@ -13,19 +13,20 @@ import {
 import { keyRange } from "../key-range.ts";
 import { buildInterfaces, type ItemsMethod } from "../operations.ts";
 import { createSweeper, type Sweeper } from "../sweeper.ts";
-import { bigintArray, booleanArray, byteaArray } from "./arrays.ts";
+import { bigintArray, booleanArray, byteaArray, textArray } from "./arrays.ts";
 import { createCommits } from "./commits.ts";
 import type { PostgresConfig } from "./config.ts";
 import { Database } from "./database.ts";
 import { createErase } from "./erase.ts";
 import { notReadable, notWritable, openError, tablesMissing } from "./errors.ts";
-import { watchFilled } from "./filled-lists.ts";
 import { inHalves } from "./halves.ts";
 import { createListEdits, DAMAGED } from "./list-edits.ts";
 import { MIGRATIONS, migrate } from "./migrations.ts";
+import { createTeller, watchFilled, watchStreams } from "./notifications.ts";
 import { readPackedPage } from "./packed-page.ts";
 import { createRecords } from "./records.ts";
 import { createStatements, SERVER_TIME, type Statements } from "./statements.ts";
+import { createStreams } from "./streams.ts";
 import { readUrl } from "./url.ts";
 
 /** The most entries that one statement of a sweep deletes, so that it holds its locks briefly. */
@@ -62,8 +63,13 @@ export function createPostgresBackend(
 ): PostgresBackend {
   const statements = createStatements(config.schema, now);
   let session: Session | undefined;
+  const teller = createTeller(config.schema, (payloads) =>
+    run(statements.tellStreams, [textArray(payloads)]),
+  );
 
   const run: Run = async (statement, values, call) => await current().database.run(statement, values, call);
+
+  const dedicate = async () => await current().database.dedicate();
 
   function current() {
     if (session === undefined) {
@@ -81,6 +87,11 @@ export function createPostgresBackend(
         total += rows;
       }
     }
+    for (let more = true; more && session === mine; ) {
+      const [row] = await run(statements.sweepEvents, [SWEEP_ENTRIES], mine.closing);
+      total += row?.[0] ?? 0;
+      more = row?.[1] ?? false;
+    }
     return total;
   }
 
@@ -93,14 +104,16 @@ export function createPostgresBackend(
       lists: createLists(run, statements),
       ...createListEdits(run, statements),
       records: createRecords(run, statements),
+      streams: createStreams(run, statements, teller),
     }),
     scans: createScans(run, statements),
     listNames: { pageNames: createNames(run, statements.listNames) },
     recordIds: { pageIds: createNames(run, statements.recordIds) },
+    streamNames: { pageStreams: createNames(run, statements.streamNames) },
     sweep,
-    erase: createErase(run, statements),
-    watchFilled: (listener) =>
-      watchFilled(async () => await current().database.dedicate(), config.schema, listener),
+    erase: createErase(run, statements, teller),
+    watchFilled: (listener) => watchFilled(dedicate, config.schema, listener),
+    watchStreams: (listener) => watchStreams(dedicate, config.schema, listener),
     figures: () => session?.database.figures() ?? {},
     async open() {
       let database: Database | undefined;
@@ -140,6 +153,7 @@ export function createPostgresBackend(
       // Aborts a sweep, which may wait for a lock.
       closer.abort();
       await sweeper.stop();
+      await teller.idle();
       session = undefined;
       await database.close();
     },

@@ -30,7 +30,7 @@ const LONG_SHARE = 0.5;
 /** Runs statements on one database. */
 export class Database {
   readonly #connections: Connections;
-  readonly #lanes: Readonly<Record<"entry" | "list" | "record" | "long", Lane>>;
+  readonly #lanes: Readonly<Record<"entry" | "list" | "record" | "stream" | "long", Lane>>;
   /** Whether sessions keep prepared statements. False for all after one session lost them. */
   #mayPrepare = true;
 
@@ -42,6 +42,7 @@ export class Database {
       entry: createLane(shareOf(max, TABLE_SHARE)),
       list: createLane(shareOf(max, TABLE_SHARE)),
       record: createLane(shareOf(max, TABLE_SHARE)),
+      stream: createLane(shareOf(max, TABLE_SHARE)),
       long: createLane(shareOf(max, LONG_SHARE)),
     };
   }

@@ -2,6 +2,7 @@ import { ERASE_STEP_BYTES } from "../../limits.ts";
 import type { Backend, Call, EraseStep } from "../contract.ts";
 import { bigintArray, byteaArray } from "./arrays.ts";
 import type { Database } from "./database.ts";
+import type { Teller } from "./notifications.ts";
 import type { Statement } from "./session.ts";
 
 const NO_KEY = Buffer.alloc(0);
@@ -26,6 +27,7 @@ const sumBefore = (number: string, order: string) =>
 export function createEraseStatements(schema: string, read: Make, write: Make) {
   const entry = `"${schema}".entry`;
   const item = `"${schema}".record_item`;
+  const stream = `"${schema}".stream`;
   const last = (column: string, order: string) => `(array_agg(${column} ORDER BY ${order}))[1] AS ${column}`;
   /** The first of `rows`, up to the one that brings their `bytes` to a step's. */
   const firstBytes = (rows: string, order: string) =>
@@ -66,6 +68,31 @@ export function createEraseStatements(schema: string, read: Make, write: Make) {
        SELECT id, key FROM chosen`,
     ),
     /**
+     * Deletes streams after the name `$3`, and answers their names in order. Their events are yet
+     * to be removed.
+     */
+    eraseStreams: write<readonly [name: Buffer]>(
+      "erase_streams",
+      "stream",
+      `WITH chosen AS MATERIALIZED (
+         SELECT id, name FROM ${stream} WHERE namespace = $1 AND name > $3::bytea
+         ORDER BY name LIMIT $2::integer FOR UPDATE
+       ), gone AS (
+         UPDATE ${stream} AS s SET name = NULL, sweep_at_ms = 0 FROM chosen WHERE s.id = chosen.id
+       )
+       SELECT name FROM chosen ORDER BY name`,
+    ),
+    /**
+     * Removes events of deleted streams, after the event `$4` of the stream `$3`. Takes the lock of
+     * each stream.
+     */
+    eraseEvents: write<readonly [id: string | null, number: string | null]>(
+      "erase_events",
+      "stream",
+      `SELECT at_stream::text, at_number::text
+       FROM "${schema}".stream_erase($1, $2::integer, ${ERASE_STEP_BYTES}, $3::bigint, $4::bigint)`,
+    ),
+    /**
      * Lists after the key `$3`: how long they are, and how many of their first values to remove.
      * One that lacks values is damaged, and may be removed step by step.
      */
@@ -95,15 +122,20 @@ export function createEraseStatements(schema: string, read: Make, write: Make) {
 
 /** Where a step begins. The key spaces come in this order. */
 type Place =
-  | { readonly space: "entries" | "lists"; readonly key: Buffer }
-  | { readonly space: "records"; readonly id: Buffer; readonly key: Buffer };
+  | { readonly space: "entries" | "lists" | "streams"; readonly key: Buffer }
+  | { readonly space: "records"; readonly id: Buffer; readonly key: Buffer }
+  | { readonly space: "events"; readonly stream: string; readonly number: string };
 
-/** Removes all that a namespace holds: its entries, then its lists, then its records. */
+/**
+ * Removes all that a namespace holds: its entries, then its lists, its records and its streams. All
+ * streams are deleted before their events are removed; `teller` tells of them.
+ */
 export function createErase(
   run: Database["run"],
   statements: ReturnType<typeof createEraseStatements> & {
     readonly trim: Statement<readonly [length: number]>;
   },
+  teller: Teller,
 ): NonNullable<Backend["erase"]> {
   /** The place after a step. `undefined` = the key space has nothing more. */
   async function erase(
@@ -124,6 +156,20 @@ export function createErase(
         const values = [namespace, maxItems, place.id, place.key];
         const [id, key] = (await run(statements.eraseItems, values, call))[0] ?? [];
         return id && key ? { space: "records", id, key } : undefined;
+      }
+      case "streams": {
+        const rows = await run(statements.eraseStreams, [namespace, maxItems, place.key], call);
+        teller.tell(
+          namespace,
+          rows.map(([name]) => name.toString()),
+        );
+        const key = rows.at(-1)?.[0];
+        return key && { space: "streams", key };
+      }
+      case "events": {
+        const values = [namespace, maxItems, place.stream, place.number];
+        const [stream, number] = (await run(statements.eraseEvents, values, call))[0] ?? [];
+        return stream && number ? { space: "events", stream, number } : undefined;
       }
     }
   }
@@ -167,14 +213,22 @@ export function createErase(
 const FOLLOWING: Readonly<Record<Place["space"], Place | undefined>> = {
   entries: { space: "lists", key: NO_KEY },
   lists: { space: "records", id: NO_KEY, key: NO_KEY },
-  records: undefined,
+  records: { space: "streams", key: NO_KEY },
+  streams: { space: "events", stream: "0", number: "-1" },
+  events: undefined,
 };
 
 function textOf(place: Place): string {
-  const key = place.key.toString("hex");
-  return place.space === "records"
-    ? `${place.space} ${key} ${place.id.toString("hex")}`
-    : `${place.space} ${key}`;
+  switch (place.space) {
+    case "entries":
+    case "lists":
+    case "streams":
+      return `${place.space} ${place.key.toString("hex")}`;
+    case "records":
+      return `${place.space} ${place.key.toString("hex")} ${place.id.toString("hex")}`;
+    case "events":
+      return `${place.space} ${place.stream} ${place.number}`;
+  }
 }
 
 function placeIn(text: string): Place {
@@ -183,7 +237,10 @@ function placeIn(text: string): Place {
   switch (space) {
     case "entries":
     case "lists":
+    case "streams":
       return { space, key: bytes };
+    case "events":
+      return { space, stream: key, number: id };
     case "records":
       return { space, id: Buffer.from(id, "hex"), key: bytes };
     default:

@@ -59,7 +59,15 @@ describe.runIf(hasTestDatabase())("migrate", () => {
     const config = postgresSchema.parse({ type: "postgres", url: server.url, schema });
     const backends = Array.from({ length: 8 }, () => createPostgresBackend(config));
     await Promise.all(backends.map((backend) => backend.open()));
-    expect(await state()).toEqual(["entry", "list", "list_item", "migration", "record_item"]);
+    expect(await state()).toEqual([
+      "entry",
+      "event",
+      "list",
+      "list_item",
+      "migration",
+      "record_item",
+      "stream",
+    ]);
     await Promise.all(backends.map((backend) => backend.close()));
   });
 

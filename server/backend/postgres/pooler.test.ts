@@ -20,7 +20,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { blockingPop, pushTexts } from "../conformance/blocking.ts";
-import { bytes, CALL, LIST_EDITS, NAMES, texts } from "../conformance/harness.ts";
+import { bytes, CALL, LIST_EDITS, NAMES, STREAMS, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Call, createCall } from "../contract.ts";
@@ -303,7 +303,17 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
+    capabilities: [
+      "entries",
+      "commits",
+      "scans",
+      "lists",
+      ...LIST_EDITS,
+      "records",
+      ...NAMES,
+      ...STREAMS,
+      "erase",
+    ],
     durable: true,
     atomic: "namespace",
     // The clock is the server's.
@@ -318,7 +328,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
         clear: () =>
           query(
             server.url,
-            `TRUNCATE ${schema}.entry, ${schema}.list, ${schema}.list_item, ${schema}.record_item`,
+            `TRUNCATE ${schema}.entry, ${schema}.list, ${schema}.list_item, ${schema}.record_item, ${schema}.stream, ${schema}.event`,
           ),
         dispose: () => query(server.url, `DROP SCHEMA IF EXISTS ${schema} CASCADE`),
       };

@@ -1,13 +1,14 @@
 import type { ClientBase } from "pg";
 
 /** The tables that a gateway needs. */
-const TABLES = ["entry", "list", "list_item", "record_item"];
+const TABLES = ["entry", "list", "list_item", "record_item", "stream", "event"];
 const SEQUENCES = ["entry_version"];
 const FUNCTIONS = [
   "entry_commit",
   ...["list_push", "list_pop", "list_lock", "list_shift"],
   ...["list_trim", "list_put", "list_insert", "list_remove", "list_move"],
   ...["record_swap", "record_delete"],
+  ...["event_append", "stream_lock", "stream_create", "stream_sweep", "stream_erase"],
 ];
 const WRITES = ["INSERT", "UPDATE", "DELETE"];
 const ALL_RIGHTS = ["SELECT", ...WRITES];

@@ -85,7 +85,7 @@ export interface Statement<Row extends readonly unknown[]> {
   readonly text: string;
   readonly kind: Access;
   /** The table whose lock it may wait for. Absent = none. */
-  readonly table?: "entry" | "list" | "record";
+  readonly table?: "entry" | "list" | "record" | "stream";
   /** Its time grows with the amount of data. */
   readonly isLong?: boolean;
   /** True: it is ended when its call aborts. Otherwise it goes on, and its answer is dropped. */

@@ -5,6 +5,7 @@ import { PACK_ENTRIES } from "./packed-page.ts";
 import { createRecordStatements } from "./records.ts";
 import { type StateRow, stateText } from "./rights.ts";
 import type { Statement } from "./session.ts";
+import { createStreamStatements } from "./streams.ts";
 
 /** A row of `entry`: key and value. */
 export type EntryRow = readonly [key: Buffer, value: Buffer];
@@ -265,6 +266,12 @@ export function createStatements(schema: string, now: string) {
       now,
       (name, text) => read(name, "record", text),
       (name, text) => write(name, "record", text),
+    ),
+    ...createStreamStatements(
+      schema,
+      now,
+      (name, text) => read(name, "stream", text),
+      (name, text) => write(name, "stream", text),
     ),
     /** Tells what the store can do now. */
     check: read<StateRow>("check", undefined, stateText(schema)),

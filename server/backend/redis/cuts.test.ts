@@ -5,11 +5,11 @@ import { describeCutStore } from "../conformance/cut-store.ts";
 import { redisSchema } from "./config.ts";
 
 describe.runIf(canStartRedis())("redis", () => {
-  describeCutStore("redis", async () => {
+  const start = async () => {
     const server = await startRedis();
     return {
       ...server,
-      configAt: (port, key_prefix) =>
+      configAt: (port: number, key_prefix: string) =>
         redisSchema.parse({
           type: "redis",
           url: `redis://127.0.0.1:${port}`,
@@ -17,5 +17,6 @@ describe.runIf(canStartRedis())("redis", () => {
           connect_timeout_ms: 500,
         }),
     };
-  });
+  };
+  describeCutStore("redis", start, ["streams", "streamNames"]);
 });

@@ -20,7 +20,7 @@ const harness = wireHarness("a plugin", async (clock) => {
   const config = { type: "remote", endpoint: plugin.address } as const;
   return { backend: createRemoteBackend(config, { secondMs: 1 }), close: plugin.stop };
 });
-describeBackend({ ...harness, capabilities: [...harness.capabilities, "listBlocking"] });
+describeBackend({ ...harness, capabilities: [...harness.capabilities, "listBlocking", "streamTails"] });
 
 describeBackend({
   ...wireHarness("a plugin without scans", async (clock) => {

@@ -15,6 +15,7 @@ import { createNames } from "./names.ts";
 import { Plugin } from "./plugin.ts";
 import { createScans } from "./scans.ts";
 import { createStores } from "./stores.ts";
+import { createTails, MAX_TAILS } from "./tails.ts";
 import { createWaits } from "./waits.ts";
 
 /** How long `open` waits for the plugin. A later one is found when it starts. */
@@ -44,6 +45,14 @@ const SCAN_WINDOW_BYTES = 256 * 1024;
 /** Calls that wait for minutes must hold up no other call, so they have their own connections. */
 const WAIT_CONNECTIONS = 16;
 
+/**
+ * Tails wait for events and for their readers, so they have their own connections too, with room
+ * for what each stream can hold back.
+ */
+const TAIL_CONNECTIONS = 16;
+const TAILS_PER_CONNECTION = MAX_TAILS / TAIL_CONNECTIONS;
+const TAIL_WINDOW_BYTES = 64 * 1024;
+
 /** Calls do not wait for an absent plugin; the channel looks for it without them. */
 const PERSISTENT = {
   connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -56,9 +65,12 @@ interface Link {
   readonly transport: GrpcTransport;
   readonly scanTransport: GrpcTransport;
   readonly waitTransport: GrpcTransport;
+  readonly tailTransport: GrpcTransport;
   readonly plugin: Plugin;
   /** The same plugin, for calls that wait. */
   readonly waiting: Plugin;
+  /** The same plugin, for tails. */
+  readonly tailing: Plugin;
 }
 
 /**
@@ -83,6 +95,7 @@ export function createRemoteBackend(
   };
   const options = { plugin: () => linked().plugin, secondMs };
   const scans = createScans(options);
+  const tails = createTails({ plugin: () => linked().tailing });
 
   async function open(): Promise<void> {
     const tls = config.tls && readTlsFiles(config.tls);
@@ -106,18 +119,30 @@ export function createRemoteBackend(
       ...where,
       channel: { ...PERSISTENT, maxConnections: WAIT_CONNECTIONS },
     });
+    const tailTransport = createGrpcTransport({
+      ...where,
+      channel: {
+        ...PERSISTENT,
+        maxConnections: TAIL_CONNECTIONS,
+        maxCallsPerConnection: TAILS_PER_CONNECTION,
+        streamWindowBytes: TAIL_WINDOW_BYTES,
+        connectionWindowBytes: 2 * TAILS_PER_CONNECTION * TAIL_WINDOW_BYTES,
+      },
+    });
     const plugin = new Plugin({ unary: transport.unary, stream: scanTransport.stream }, config);
     const waiting = new Plugin(waitTransport, config);
+    const tailing = new Plugin({ unary: transport.unary, stream: tailTransport.stream }, config);
     const learn = async () => {
       try {
         plugin.lacks = await findLacking(transport, config.namespace ?? DEFAULT_NAMESPACE);
         waiting.lacks = plugin.lacks;
+        tailing.lacks = plugin.lacks;
       } catch {
         // The plugin went away, or does not tell. It answers calls to what it lacks with
         // UNIMPLEMENTED.
       }
     };
-    link = { transport, scanTransport, waitTransport, plugin, waiting };
+    link = { transport, scanTransport, waitTransport, tailTransport, plugin, waiting, tailing };
     // The first call makes the channel connect and keep trying. Later calls report its failure to
     // their callers.
     askHealth(transport).catch(() => {});
@@ -131,14 +156,18 @@ export function createRemoteBackend(
     scans,
     ...createNames(options),
     listBlocking: createWaits(() => linked().waiting),
+    streamTails: tails,
+    ownsStreamRules: true,
     lacks: () => interfacesWithout(link?.plugin.lacks ?? new Set()),
     open,
     check: async () => askHealth(linked().transport),
     async close() {
       scans.close();
+      tails.close();
       link?.transport.close();
       link?.scanTransport.close();
       link?.waitTransport.close();
+      link?.tailTransport.close();
       link = undefined;
     },
   };

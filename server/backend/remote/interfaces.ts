@@ -15,7 +15,8 @@ import { ListNamesInterface } from "../../../gen/prism/interfaces/list/list_name
 import { ListRangeInterface } from "../../../gen/prism/interfaces/list/list_range_pb.ts";
 import { KeyValueService } from "../../../gen/prism/keyvalue/v1/keyvalue_pb.ts";
 import { RecordIdsService } from "../../../gen/prism/keyvalue/v1/record_ids_pb.ts";
-import type { Interface } from "../operations.ts";
+import { TimeSeriesService } from "../../../gen/prism/timeseries/v1/timeseries_pb.ts";
+import { INTERFACES, type Interface, SERVED_WITH } from "../operations.ts";
 
 /**
  * The interface that each service of a plugin is or serves, by the service's full name. A plugin
@@ -34,12 +35,13 @@ export const INTERFACE_OF: ReadonlyMap<string, Interface> = new Map([
   [ListNamesInterface.typeName, "listNames"],
   [KeyValueService.typeName, "records"],
   [RecordIdsService.typeName, "recordIds"],
+  [TimeSeriesService.typeName, "streams"],
 ]);
 
 /** The interfaces of which a plugin has no service, if it lacks these services. */
 export function interfacesWithout(lacking: ReadonlySet<string>): ReadonlySet<Interface> {
   const there = [...INTERFACE_OF].filter(([service]) => !lacking.has(service)).map(([, of]) => of);
-  return new Set([...INTERFACE_OF.values()].filter((of) => !there.includes(of)));
+  return new Set(INTERFACES.filter((of) => !there.includes(SERVED_WITH[of] ?? of)));
 }
 
 /**
@@ -154,6 +156,9 @@ async function probed(transport: Transport, namespace: string): Promise<Readonly
     ),
     probe(RecordIdsService.typeName, () =>
       createClient(RecordIdsService, transport).readIds({ namespace, prefix: PROBE, limit: 1 }, options),
+    ),
+    probe(TimeSeriesService.typeName, () =>
+      createClient(TimeSeriesService, transport).listStreams({ namespace, prefix: PROBE, limit: 1 }, options),
     ),
   ]);
   return has;

@@ -1,5 +1,6 @@
 import { ListNamesInterface } from "../../../gen/prism/interfaces/list/list_names_pb.ts";
 import { RecordIdsService } from "../../../gen/prism/keyvalue/v1/record_ids_pb.ts";
+import { TimeSeriesService } from "../../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { MAX_KEY_BYTES } from "../../limits.ts";
 import type { Call, Interfaces, ListNameStore } from "../contract.ts";
 import { boundsOf, isEmpty } from "./scans.ts";
@@ -7,6 +8,7 @@ import type { StoreOptions } from "./stores.ts";
 
 const { readNames } = ListNamesInterface.method;
 const { readIds } = RecordIdsService.method;
+const { listStreams } = TimeSeriesService.method;
 
 /** Asks the plugin for one page. */
 type AskPage = (
@@ -21,10 +23,10 @@ type AskPage = (
   call: Call,
 ) => Promise<{ readonly names: readonly string[]; readonly nextPageToken: Uint8Array }>;
 
-/** Which lists and records a plugin has. */
+/** Which lists, records and streams a plugin has. */
 export function createNames({
   plugin,
-}: Pick<StoreOptions, "plugin">): Required<Pick<Interfaces, "listNames" | "recordIds">> {
+}: Pick<StoreOptions, "plugin">): Required<Pick<Interfaces, "listNames" | "recordIds" | "streamNames">> {
   return {
     listNames: {
       pageNames: pagesOf(async (request, call) => {
@@ -35,6 +37,12 @@ export function createNames({
     recordIds: {
       pageIds: pagesOf(async (request, call) => {
         const { ids: names, nextPageToken } = await plugin().ask(readIds, request, call, false);
+        return { names, nextPageToken };
+      }),
+    },
+    streamNames: {
+      pageStreams: pagesOf(async (request, call) => {
+        const { streams: names, nextPageToken } = await plugin().ask(listStreams, request, call, false);
         return { names, nextPageToken };
       }),
     },

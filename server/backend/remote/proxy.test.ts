@@ -16,6 +16,7 @@ import {
   ScanResponseSchema,
 } from "../../../gen/prism/interfaces/keyvalue/keyvalue_scan_pb.ts";
 import { ListBasicInterface } from "../../../gen/prism/interfaces/list/list_basic_pb.ts";
+import { TimeSeriesService } from "../../../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { CERT, KEY } from "../../../tests/helpers/certificate.ts";
 import { startForeignPlugin } from "../../../tests/helpers/foreign-plugin.ts";
 import { startTestServer, type TestServer } from "../../../tests/helpers/server.ts";
@@ -339,6 +340,73 @@ describe("pops that wait", () => {
       reason: "interface_unsupported",
       message: 'namespace "default" is on a remote backend, whose plugin has no list blocking interface',
     });
+  });
+});
+
+describe("streams of events", () => {
+  const texts = (events: readonly { readonly payload: Uint8Array }[]) =>
+    events.map((event) => Buffer.from(event.payload).toString());
+  const eventsOf = (...values: readonly string[]) =>
+    values.map((text) => ({ timestampMillis: 5n, payload: bytes(text), tags: { of: text } }));
+
+  async function startStreams() {
+    const plugin = await start();
+    const { proxy } = await startProxy(plugin.address);
+    const series = createClient(TimeSeriesService, createGrpcTransport({ baseUrl: proxy.baseUrl }));
+    return { plugin, proxy, series };
+  }
+
+  test("a query of many pages is one line of cursors, also of events of one time; another call goes on", async () => {
+    const { series } = await startStreams();
+    const all = Array.from({ length: 5000 }, (_, i) => String(i));
+    for (let i = 0; i < all.length; i += 1000) {
+      await series.appendBatch({ stream: "s", events: eventsOf(...all.slice(i, i + 1000)) });
+    }
+    const pages = await Array.fromAsync(series.query({ stream: "s" }));
+    expect(texts(pages.flatMap(({ events }) => events))).toEqual(all);
+    const cursor = present(pages[2]?.nextCursor);
+    const rest = await Array.fromAsync(series.query({ stream: "s", cursor, limit: 1500 }));
+    expect(texts(rest.flatMap(({ events }) => events))).toEqual(all.slice(3072, 4572));
+  });
+
+  test("a tail has the events that are there, and those that come; a deleted stream ends it", async () => {
+    const { series } = await startStreams();
+    await series.appendBatch({ stream: "s", events: eventsOf("0", "1", "2") });
+    const tail = series.tail({ stream: "s", fromOffset: 1n })[Symbol.asyncIterator]();
+    const next = async () => present((await tail.next()).value?.event);
+    expect(texts([await next(), await next()])).toEqual(["1", "2"]);
+    for (const text of ["3", "4"]) {
+      const coming = next();
+      await series.append({ stream: "s", event: present(eventsOf(text)[0]) });
+      expect(texts([await coming])).toEqual([text]);
+    }
+    const ended = expect(tail.next()).rejects.toMatchObject({ code: Code.NotFound });
+    await series.deleteStream({ stream: "s" });
+    await ended;
+  });
+
+  test("a tail that its reader leaves ends at the plugin", async () => {
+    const { plugin, series } = await startStreams();
+    await series.append({ stream: "s", event: { payload: bytes("0") } });
+    const leaving = new AbortController();
+    const tail = series.tail({ stream: "s" }, { signal: leaving.signal })[Symbol.asyncIterator]();
+    await tail.next();
+    leaving.abort();
+    await waitFor(() =>
+      expect(plugin.log.find(({ call }) => call === "Tail")).toMatchObject({ code: "canceled" }),
+    );
+    await expect(tail.next()).rejects.toMatchObject({ code: Code.Canceled });
+  });
+
+  test("a plugin that goes away ends the tails, and its streams are UNAVAILABLE at once", async () => {
+    const { plugin, series } = await startStreams();
+    await series.append({ stream: "s", event: { payload: bytes("0") } });
+    const tail = series.tail({ stream: "s" })[Symbol.asyncIterator]();
+    await tail.next();
+    const ended = expect(tail.next()).rejects.toMatchObject({ code: Code.Unavailable });
+    await plugin.stop();
+    await ended;
+    await expect(series.append({ stream: "s", event: {} })).rejects.toMatchObject({ code: Code.Unavailable });
   });
 });
 

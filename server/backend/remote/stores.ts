@@ -24,6 +24,7 @@ import { eachInOrder } from "./in-order.ts";
 import { LIST_EDITS } from "./list-edits.ts";
 import type { Ask, Plugin } from "./plugin.ts";
 import { fromItem, fromSwapResponse, inOrderOf, isOfScan, readScanPage, toPutRequest } from "./records.ts";
+import { STREAMS } from "./streams.ts";
 
 const entry = KeyValueBasicInterface.method;
 const transaction = KeyValueTransactionInterface.method;
@@ -144,6 +145,7 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
     const { deletedCount } = await ask(record.delete, { namespace, id, keys: [...keys] });
     return { deleted: deletedCount, more: false };
   },
+  ...STREAMS,
   async swapItem(ask, namespace, { id, key, expected, value }) {
     const input = { namespace, id, key, newValue: value, ...(expected && { oldValue: expected }) };
     return fromSwapResponse(await ask(record.compareAndSwap, input));
@@ -151,8 +153,9 @@ const CALLS: { readonly [M in ItemsName]: AskItem<ItemOf<M>, AnswerOf<M>> } = {
 };
 
 /**
- * Entries, conditional writes and lists of a plugin. The items of a call go as one batch, where the
- * plugin has batches and they are of one caller. Else each item is its own call.
+ * Entries, conditional writes, lists, records and streams of a plugin. The items of a call go as
+ * one batch, where the plugin has batches and they are of one caller. Else each item is its own
+ * call.
  */
 export function createStores(options: StoreOptions): Interfaces {
   return buildInterfaces((_, method, row) => {

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Commit, CommitAnswer } from "../commit.ts";
 import { isRefusal } from "../contract.ts";
 import { decide, type Held } from "../decide.ts";
-import type { Failure } from "./errors.ts";
+import { type Failure, refusalFailure } from "./errors.ts";
 import { createFindHeld } from "./held-entry.ts";
 import { prepare } from "./query.ts";
 
@@ -47,8 +47,7 @@ export function createApplyCommit(
     };
     const decision = decide(commit, look, nowMs, version);
     if (isRefusal(decision)) {
-      const { reason, message, field } = decision;
-      return { reason, message, detail: message, ...(field !== undefined && { field }) };
+      return refusalFailure(decision);
     }
     for (const [key, left] of decision.writes) {
       if (left === undefined) {

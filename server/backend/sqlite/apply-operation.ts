@@ -1,13 +1,23 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AnswerOf, ItemOf, WriteName } from "../operations.ts";
+import type { AnswerOf, WriteName } from "../operations.ts";
 import { createApplyCommit, type EntryWriter } from "./apply-commit.ts";
 import { createListWrites } from "./apply-list.ts";
+import { createChunkWriter } from "./chunk-writer.ts";
 import { createErase } from "./erase.ts";
 import { type Failure, fromFailure } from "./errors.ts";
 import { createPlaceValue } from "./large-value.ts";
-import { isFailure, type Operation, type Outcome, type Result, type WriteOf } from "./operation.ts";
+import {
+  isFailure,
+  type Operation,
+  type Outcome,
+  type Result,
+  type WriteItems,
+  type WriteOf,
+} from "./operation.ts";
 import { prepare } from "./query.ts";
 import { createRecordWriter } from "./records.ts";
+import { createStreamRemover } from "./stream-remover.ts";
+import { createStreamWriter } from "./stream-writer.ts";
 import type { Versions } from "./versions.ts";
 
 /**
@@ -16,21 +26,29 @@ import type { Versions } from "./versions.ts";
  */
 type ApplyItem<W extends WriteName> = (
   namespace: string,
-  item: ItemOf<W>,
+  item: WriteItems[W],
   nowMs: number,
 ) => AnswerOf<W> | Failure;
 
-/**
- * Prepares the statements that apply one operation. A Failure as the outcome means that it changed
- * nothing; if it throws, the transaction must undo what it did.
- */
-export function createApplyOne(
-  db: DatabaseSync,
-  versions: Versions,
-): (operation: Operation, nowMs: number) => Outcome {
+/** Applies operations, within a transaction. */
+export interface OperationWriter {
+  /**
+   * A Failure as the outcome means that it changed nothing; if it throws, the transaction must undo
+   * what it did.
+   */
+  apply(operation: Operation, nowMs: number): Outcome;
+  /** Writes what the operations have left to write together. Belongs before the commit. */
+  flush(): void;
+  /** Says that the transaction was undone. */
+  undone(): void;
+}
+
+/** Prepares the statements that apply operations. */
+export function createOperationWriter(db: DatabaseSync, versions: Versions): OperationWriter {
   const put = createPut(db);
   const remove = createRemove(db);
   const { sweep: sweepRecords, ...records } = createRecordWriter(db);
+  const chunks = createChunkWriter(db);
   const writes: { readonly [W in WriteName]: ApplyItem<W> } = {
     set(namespace, { key, value, ttlMs }, nowMs) {
       put(namespace, key, value, ttlMs === 0 ? undefined : nowMs + ttlMs, versions.next());
@@ -40,9 +58,11 @@ export function createApplyOne(
     commit: createApplyCommit(db, { put, remove }, versions.next),
     ...createListWrites(db),
     ...records,
+    ...createStreamWriter(db, chunks),
   };
   const sweepEntries = createSweep(db);
-  const erase = createErase(db);
+  const streams = createStreamRemover(db);
+  const erase = createErase(db, streams);
   const probe = createProbe(db);
 
   function applyItems<W extends WriteName>({ type, namespace, items }: WriteOf<W>, nowMs: number): Outcome {
@@ -63,17 +83,27 @@ export function createApplyOne(
     return type === "set" || type === "putItems" ? undefined : (answers as Result);
   }
 
-  return (operation, nowMs) => {
-    switch (operation.type) {
-      case "sweep":
-        return sweepEntries(operation.maxEntries, nowMs) + sweepRecords(operation.maxEntries, nowMs);
-      case "erase":
-        return erase(operation.namespace, operation.maxItems);
-      case "probe":
-        return probe();
-      default:
-        return applyItems(operation as WriteOf<WriteName>, nowMs);
-    }
+  return {
+    apply(operation, nowMs) {
+      switch (operation.type) {
+        case "sweep":
+          chunks.flush();
+          return (
+            sweepEntries(operation.maxEntries, nowMs) +
+            sweepRecords(operation.maxEntries, nowMs) +
+            streams.sweep(operation.maxEntries, nowMs)
+          );
+        case "erase":
+          chunks.flush();
+          return erase(operation.namespace, operation.maxItems);
+        case "probe":
+          return probe();
+        default:
+          return applyItems(operation as WriteOf<WriteName>, nowMs);
+      }
+    },
+    flush: chunks.flush,
+    undone: chunks.undone,
   };
 }
 

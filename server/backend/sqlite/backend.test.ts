@@ -32,14 +32,25 @@ function createDirectory(): string {
 function clear(path: string): void {
   const db = new DatabaseSync(path, { timeout: 5000 });
   db.exec(
-    "PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; DELETE FROM record_item; COMMIT",
+    "PRAGMA synchronous = OFF; BEGIN; DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; DELETE FROM record_item; DELETE FROM stream; DELETE FROM event_chunk; COMMIT",
   );
   db.close();
 }
 
 describeBackend({
   name: "sqlite",
-  capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...NAMES, "erase"],
+  capabilities: [
+    "entries",
+    "commits",
+    "scans",
+    "lists",
+    ...LIST_EDITS,
+    "records",
+    ...NAMES,
+    "streams",
+    "streamNames",
+    "erase",
+  ],
   durable: true,
   atomic: "namespace",
   movesClock: true,
@@ -266,6 +277,49 @@ describe("sqlite", () => {
       const refused = { reason: "store_full", message: "the store has no room left" };
       expect(big).toMatchObject({ status: "fulfilled", value: tooMuch.map(() => refused) });
       expect(await backend.scans?.count("default", "", CALL)).toBe(2);
+    });
+
+    test("an append that does not fit has no effect, and fails alone among the calls of its group", async () => {
+      const backend = await open(MAX_BYTES);
+      const streams = present(backend.streams);
+      const event = { timestampMs: 1, payload: value, tags: {} };
+      const append = (stream: string, count: number) => {
+        const events = Array.from({ length: count }, () => event);
+        return streams.appendEvents(
+          "default",
+          [{ stream, events, retentionMs: 0, refusesExpired: false }],
+          CALL,
+        );
+      };
+      const refused = { reason: "store_full", message: "the store has no room left" };
+      const small = { offset: 0, expired: 0 };
+      expect(
+        await Promise.all([append("a", 1), append("big", 100), append("b", 1), append("b", 1)]),
+      ).toMatchObject([[small], [refused], [small], [{ ...small, offset: 1 }]]);
+      const described = await streams.describeStream("default", ["a", "big", "b"], CALL);
+      expect(described).toMatchObject([{ nextOffset: 1 }, undefined, { nextOffset: 2 }]);
+      expect(readNumber("SELECT count(*) FROM event_chunk")).toBe(3);
+    });
+
+    test("events that expire, and streams that are deleted, make room by themselves", async () => {
+      const backend = await open(MAX_BYTES);
+      const streams = present(backend.streams);
+      for (let round = 0; round < 6; round++) {
+        const stream = `${round}`;
+        const events = Array.from({ length: 15 }, () => ({ timestampMs: 0, payload: value, tags: {} }));
+        const retentionMs = round % 2 === 0 ? 1000 : 0;
+        await answersOf(
+          streams.appendEvents("default", [{ stream, events, retentionMs, refusesExpired: false }], CALL),
+        );
+        if (round % 2 === 0) {
+          clock.advance(1000);
+        } else {
+          await streams.deleteStream("default", [stream], CALL);
+        }
+        await backend.sweep();
+      }
+      expect(readNumber("SELECT count(*) FROM event_chunk")).toBe(0);
+      expect(readNumber("SELECT count(*) FROM stream")).toBe(3);
     });
 
     test("what expires makes room by itself", async () => {

@@ -14,6 +14,7 @@ import {
   type ScanStore,
   SILENT,
   type StoreLog,
+  type StreamStore,
 } from "../contract.ts";
 import { type AnswerOf, type ItemOf, WRITES, type WriteName } from "../operations.ts";
 import { storeError } from "../store-errors.ts";
@@ -23,6 +24,7 @@ import type { DatabaseOptions } from "./database.ts";
 import { FILES_GONE, openError, toPrismError } from "./errors.ts";
 import { readIds } from "./names.ts";
 import type { OperationOf } from "./operation.ts";
+import { bytesOfAppend, packAppend } from "./packed-append.ts";
 import { openSession, type Session } from "./session.ts";
 
 /**
@@ -122,6 +124,11 @@ export function createSqliteBackend(
         }
       },
     },
+    streams: createStreams(current, clock),
+    streamNames: {
+      pageStreams: async (namespace, query) =>
+        reading(() => current().reader.names.streams(namespace, query)),
+    },
     sweep,
     async erase(namespace, { maxItems }, call) {
       const hasMore = await current().writes.write({ type: "erase", namespace, maxItems }, 0, call);
@@ -174,18 +181,24 @@ function createCommits(current: () => Session, clock: Clock): CommitStore {
       const nowMs = clock.now();
       return readEach(reads, (read) => reader.read(namespace, read, nowMs));
     },
-    /** Each commit is an operation of its own, because each takes effect or not on its own. */
-    async commit(namespace, commits, call) {
-      if (commits.length === 1) {
-        return commitOne(namespace, commits, call);
-      }
-      const made = await Promise.allSettled(commits.map((commit) => commitOne(namespace, [commit], call)));
-      return answersOfAll(made);
-    },
+    commit: (namespace, commits, call) => eachAlone(commitOne, namespace, commits, call),
   };
 }
 
-/** A call that failed after some of its commits were answered is in doubt. */
+/** Each item is an operation of its own, because each takes effect or not on its own. */
+async function eachAlone<Item, Answer>(
+  write: (namespace: string, items: readonly Item[], call: Call) => Promise<Answers<Answer>>,
+  namespace: string,
+  items: readonly Item[],
+  call: Call,
+): Promise<Answers<Answer>> {
+  if (items.length === 1) {
+    return write(namespace, items, call);
+  }
+  return answersOfAll(await Promise.allSettled(items.map((item) => write(namespace, [item], call))));
+}
+
+/** A call that failed after some of its items were answered is in doubt. */
 function answersOfAll<T>(made: readonly PromiseSettledResult<Answers<T>>[]): Answers<T> {
   const answers = made.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
   for (const each of made) {
@@ -270,6 +283,54 @@ function createRecords(current: () => Session, clock: Clock): RecordStore {
     },
     deleteItems: createWrite(current, "deleteItems"),
     swapItem: createWrite(current, "swapItem"),
+  };
+}
+
+function createStreams(current: () => Session, clock: Clock): StreamStore {
+  const appendEvents = createAppend(current, clock);
+  const write = createWrite(current, "createStream");
+  const createStream: StreamStore["createStream"] = async (namespace, creates, call) =>
+    (await write(namespace, creates, call)) ?? [];
+  return {
+    appendEvents: (namespace, appends, call) =>
+      call.each === true
+        ? eachAlone(appendEvents, namespace, appends, call)
+        : appendEvents(namespace, appends, call),
+    async queryEvents(namespace, queries) {
+      const { reader } = current();
+      const nowMs = clock.now();
+      return readEach(queries, (query) => reader.streams.query(namespace, query, nowMs));
+    },
+    async readEvents(namespace, reads) {
+      const { reader } = current();
+      const nowMs = clock.now();
+      return readEach(reads, (read) => reader.streams.read(namespace, read, nowMs));
+    },
+    createStream: (namespace, creates, call) =>
+      call.each === true
+        ? eachAlone(createStream, namespace, creates, call)
+        : createStream(namespace, creates, call),
+    async describeStream(namespace, streams) {
+      const { reader } = current();
+      const nowMs = clock.now();
+      return readEach(streams, (stream) => reader.streams.describe(namespace, stream, nowMs));
+    },
+    deleteStream: createWrite(current, "deleteStream"),
+  };
+}
+
+/** Packs events as soon as they come, so they are copied once. */
+function createAppend(current: () => Session, clock: Clock): StreamStore["appendEvents"] {
+  return async (namespace, appends, call) => {
+    const nowMs = clock.now();
+    const items = appends.map((append) => packAppend(append, nowMs));
+    const bytes = items.reduce((sum, item) => sum + bytesOfAppend(item), 0);
+    try {
+      const write = { type: "appendEvents", namespace, items } as const;
+      return (await current().writes.write(write, bytes, call)) ?? [];
+    } catch (error) {
+      return refused(items, error);
+    }
   };
 }
 

@@ -1,48 +1,38 @@
 import type { DatabaseSync } from "node:sqlite";
 import { ERASE_STEP_BYTES } from "../../limits.ts";
 import { prepare } from "./query.ts";
-
-/** What a step may still remove. At 0 or below it ends. */
-interface Room {
-  items: number;
-  bytes: number;
-}
+import { isUsedUp, type StepBounds, within } from "./step-bounds.ts";
+import type { StreamRemover } from "./stream-remover.ts";
 
 /** Removes some of a namespace's rows in one key space. */
-type Erase = (namespace: string, room: Room) => void;
+type Erase = (namespace: string, left: StepBounds) => void;
 
 /**
- * Prepares the statements that remove up to `maxItems` entries, values of lists and items of
- * records of a namespace. Answers whether there may be more.
+ * Prepares the statements that remove up to `maxItems` entries, values of lists, items of records
+ * and chunks of streams of a namespace. Answers whether there may be more.
  */
-export function createErase(db: DatabaseSync): (namespace: string, maxItems: number) => boolean {
-  const spaces: readonly Erase[] = [eraseEntries(db), eraseLists(db), eraseItems(db)];
+export function createErase(
+  db: DatabaseSync,
+  streams: StreamRemover,
+): (namespace: string, maxItems: number) => boolean {
+  const spaces: readonly Erase[] = [eraseEntries(db), eraseLists(db), eraseItems(db), streams.erase];
   return (namespace, maxItems) => {
-    const room = { items: maxItems, bytes: ERASE_STEP_BYTES };
+    const left: StepBounds = { rows: maxItems, bytes: ERASE_STEP_BYTES };
     for (const erase of spaces) {
-      erase(namespace, room);
+      erase(namespace, left);
     }
-    return isUsedUp(room);
+    return isUsedUp(left);
   };
 }
 
-function isUsedUp({ items, bytes }: Room): boolean {
-  return items <= 0 || bytes <= 0;
-}
-
-/** The last row that has room, with all before it. `undefined` = there is none. */
+/** The last row that can be removed, with all before it. `undefined` = there is none. */
 function lastWithin<Row extends readonly [bytes: number, ...unknown[]]>(
   rows: Iterable<Row>,
-  room: Room,
+  left: StepBounds,
 ): Row | undefined {
   let last: Row | undefined;
-  for (const row of rows) {
-    if (isUsedUp(room)) {
-      break;
-    }
+  for (const row of within(rows, left)) {
     last = row;
-    room.items--;
-    room.bytes -= row[0];
   }
   return last;
 }
@@ -56,8 +46,8 @@ function eraseEntries(db: DatabaseSync): Erase {
     `SELECT ${BYTES}, key FROM entry WHERE namespace = ? ORDER BY key`,
   );
   const remove = db.prepare("DELETE FROM entry WHERE namespace = ? AND key <= ?");
-  return (namespace, room) => {
-    const last = lastWithin(rows.iterate(namespace), room);
+  return (namespace, left) => {
+    const last = lastWithin(rows.iterate(namespace), left);
     if (last !== undefined) {
       remove.run(namespace, last[1]);
     }
@@ -70,8 +60,8 @@ function eraseItems(db: DatabaseSync): Erase {
     `SELECT ${BYTES}, id, key FROM record_item WHERE namespace = ? ORDER BY id, key`,
   );
   const remove = db.prepare("DELETE FROM record_item WHERE namespace = ? AND (id, key) <= (?, ?)");
-  return (namespace, room) => {
-    const last = lastWithin(rows.iterate(namespace), room);
+  return (namespace, left) => {
+    const last = lastWithin(rows.iterate(namespace), left);
     if (last !== undefined) {
       remove.run(namespace, last[1], last[2]);
     }
@@ -88,10 +78,10 @@ function eraseLists(db: DatabaseSync): Erase {
   const begin = db.prepare("UPDATE list SET head = ? WHERE id = ?");
   const remove = db.prepare("DELETE FROM list WHERE id = ?");
 
-  function eraseFrom(id: number, room: Room): void {
+  function eraseFrom(id: number, left: StepBounds): void {
     // A list counts too, because a damaged one has no values.
-    room.items--;
-    const last = lastWithin(items.iterate(id), room);
+    left.rows--;
+    const last = lastWithin(items.iterate(id), left);
     if (last !== undefined) {
       removeItems.run(id, last[1]);
     }
@@ -103,13 +93,13 @@ function eraseLists(db: DatabaseSync): Erase {
     }
   }
 
-  return (namespace, room) => {
-    while (!isUsedUp(room)) {
+  return (namespace, left) => {
+    while (!isUsedUp(left)) {
       const list = find.get(namespace);
       if (list === undefined) {
         return;
       }
-      eraseFrom(list[0], room);
+      eraseFrom(list[0], left);
     }
   };
 }

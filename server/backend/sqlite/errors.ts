@@ -1,4 +1,5 @@
 import { PrismError, type Reason } from "../../errors.ts";
+import type { Refusal } from "../contract.ts";
 import { STORE_MESSAGES, type StoreReason } from "../store-errors.ts";
 
 /**
@@ -25,8 +26,8 @@ export interface Failure {
   readonly message: string;
   /** The request field that is at fault, in the proto's spelling. */
   readonly field?: string;
-  /** For the log only. */
-  readonly detail: string;
+  /** For the log only. Absent = the message tells everything. */
+  readonly detail?: string;
 }
 
 /** What SQLite's error means to a caller of Prism. An error of another kind is a defect. */
@@ -81,15 +82,27 @@ export const FILES_GONE =
 /** The error as plain data. `reason` = the circumstances tell more than the error does. */
 export function toFailure(error: unknown, reason?: StoreReason): Failure {
   if (error instanceof PrismError) {
-    return { reason: error.reason, message: error.message, detail: detailOf(error.cause) };
+    const { reason, message, field, cause } = error;
+    const detail = cause === undefined ? undefined : detailOf(cause);
+    return {
+      reason,
+      message,
+      ...(detail !== undefined && { detail }),
+      ...(field !== undefined && { field }),
+    };
   }
   const known = reason ?? reasonOf(error);
   return { reason: known, message: messageFor(known, error), detail: detailOf(error) };
 }
 
+/** The refusal as plain data. */
+export function refusalFailure({ reason, message, field }: Refusal): Failure {
+  return { reason, message, ...(field !== undefined && { field }) };
+}
+
 /** The reverse of {@link toFailure}. */
 export function fromFailure({ reason, message, field, detail }: Failure): PrismError {
-  const cause = new Error(detail);
+  const cause = detail === undefined ? undefined : new Error(detail);
   return new PrismError(reason, message, { cause, ...(field !== undefined && { field }) });
 }
 

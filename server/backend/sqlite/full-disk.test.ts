@@ -8,6 +8,7 @@ import { ReadOnlyError } from "../../errors.ts";
 import { createSystemClock } from "../clock.ts";
 import type { Check, Mutation } from "../commit.ts";
 import { answersOf, bytes, CALL, present, setTexts, texts } from "../conformance/harness.ts";
+import { isRefusal } from "../contract.ts";
 import { eraseAll } from "../erase-all.ts";
 import { createSqliteBackend, type SqliteBackend } from "./backend.ts";
 
@@ -129,6 +130,31 @@ describe.runIf(canMountSmallDisk("backend.test.ts tests max_bytes only."))("a fu
       value,
       ...rest.map(() => value),
     ]);
+  });
+
+  test("that other programs filled takes the deletion of a stream, which makes room by itself", async () => {
+    const streams = present(backend.streams);
+    const event = { timestampMs: 0, payload: new Uint8Array(3000), tags: {} };
+    const append = (stream: string) => {
+      const one = { stream, events: [event], retentionMs: 0, refusesExpired: false };
+      return streams.appendEvents("default", [one], CALL);
+    };
+    let refused = false;
+    for (let events = 0; !refused; events++) {
+      const [answer] = await append("a");
+      refused = isRefusal(answer);
+      expect(events).toBeLessThan(2000);
+    }
+    rmSync(ballast);
+    fillUp();
+    await expectReadOnly();
+    expect(await streams.deleteStream("default", ["a"], CALL)).toEqual([true]);
+    expect(await streams.describeStream("default", ["a"], CALL)).toEqual([undefined]);
+    await until("there is room", async () => {
+      await backend.sweep();
+      return !isRefusal((await append("b"))[0]);
+    });
+    expect(await backend.sweep()).toBe(0);
   });
 
   test("that other programs filled takes deletes too, also after a restart", async () => {

@@ -1,6 +1,7 @@
 import type { Check, Mutation } from "../commit.ts";
-import type { ItemOf, WriteName } from "../operations.ts";
+import type { WriteName } from "../operations.ts";
 import type { ItemWrite } from "../records.ts";
+import type { WriteItems } from "./operation.ts";
 import { type Form, packAll, unpackAll } from "./packer.ts";
 
 /** The place of an end is its code. */
@@ -132,7 +133,7 @@ const EXPECTED = optional(BLOB);
  * How the items of each call are packed. An object's properties are read in the order in which
  * they stand.
  */
-export const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
+export const FORMS: { readonly [W in WriteName]: Form<WriteItems[W]> } = {
   set: {
     pack(into, { key, ttlMs, value }) {
       into.text(key);
@@ -252,5 +253,39 @@ export const FORMS: { readonly [W in WriteName]: Form<ItemOf<W>> } = {
       expected: EXPECTED.unpack(from),
       value: from.blob(),
     }),
+  },
+  appendEvents: {
+    pack(into, { stream, retentionMs, refusesExpired, nowMs, chunks }) {
+      into.text(stream);
+      into.number(retentionMs);
+      into.code(FLAGS, refusesExpired);
+      into.number(nowMs);
+      packAll(into, BLOB, chunks);
+    },
+    unpack: (from) => ({
+      stream: from.text(),
+      retentionMs: from.number(),
+      refusesExpired: from.code(FLAGS),
+      nowMs: from.number(),
+      chunks: unpackAll(from, BLOB),
+    }),
+  },
+  createStream: {
+    pack(into, { stream, retentionMs, partitions, replicationFactor }) {
+      into.text(stream);
+      into.number(retentionMs);
+      into.number(partitions);
+      into.number(replicationFactor);
+    },
+    unpack: (from) => ({
+      stream: from.text(),
+      retentionMs: from.number(),
+      partitions: from.number(),
+      replicationFactor: from.number(),
+    }),
+  },
+  deleteStream: {
+    pack: (into, stream) => into.text(stream),
+    unpack: (from) => from.text(),
   },
 };

@@ -9,10 +9,14 @@ import { prepare } from "./query.ts";
 
 const LIVE = "(expires_at_ms IS NULL OR expires_at_ms > ?1)";
 
-/** The statements that tell which lists and records there are. `nowMs` counts from 1970. */
+/**
+ * The statements that tell which lists, streams and records there are. `nowMs` counts from 1970.
+ */
 export interface NameReader {
   /** One page of the keys of lists. */
   lists(namespace: string, query: NameQuery): NamePage;
+  /** One page of the names of streams. */
+  streams(namespace: string, query: NameQuery): NamePage;
   /** The first item of the first record from `from` on. `undefined` = there is none. */
   firstItem(namespace: string, from: Uint8Array, below: Uint8Array, nowMs: number): ItemRow | undefined;
   /** What follows an item in its record, at most {@link MAX_ROWS_PER_STEP} items. */
@@ -26,10 +30,6 @@ type ItemsRow = readonly [rows: number, lastKey: Uint8Array | null, anyLive: 0 |
 
 /** Makes a {@link NameReader}. Its methods throw SQLite's errors. */
 export function createNameReader(db: DatabaseSync): NameReader {
-  const lists = prepare<[key: Uint8Array]>(
-    db,
-    "SELECT key FROM list WHERE namespace = ? AND key >= ? AND key < ? ORDER BY key",
-  );
   const first = prepare<ItemRow>(
     db,
     `SELECT id, key, ${LIVE} FROM record_item WHERE namespace = ?2 AND id >= ?3 AND id < ?4
@@ -42,20 +42,30 @@ export function createNameReader(db: DatabaseSync): NameReader {
            ORDER BY key LIMIT ${MAX_ROWS_PER_STEP})`,
   );
   return {
-    lists(namespace, query) {
-      const { from, below } = keyRange(query, query.after);
-      const names: string[] = [];
-      // Only the rows that the loop comes to are read.
-      for (const [key] of lists.iterate(namespace, boundOf(from), below)) {
-        if (names.length === query.maxNames) {
-          return { names, next: names.at(-1) };
-        }
-        names.push(textOf(key));
-      }
-      return { names, next: undefined };
-    },
+    lists: createNamePages(db, "list", "key"),
+    streams: createNamePages(db, "stream", "name"),
     firstItem: (namespace, from, below, nowMs) => first.get(nowMs, namespace, boundOf(from), below),
     itemsBehind: (namespace, id, key, nowMs) => behind.get(nowMs, namespace, id, key) ?? [0, null, null],
+  };
+}
+
+/** Prepares the pages of a column that has each name once. */
+function createNamePages(db: DatabaseSync, table: string, column: string): NameReader["lists"] {
+  const names = prepare<[name: Uint8Array]>(
+    db,
+    `SELECT ${column} FROM ${table} WHERE namespace = ? AND ${column} >= ? AND ${column} < ? ORDER BY ${column}`,
+  );
+  return (namespace, query) => {
+    const { from, below } = keyRange(query, query.after);
+    const page: string[] = [];
+    // Only the rows that the loop comes to are read.
+    for (const [name] of names.iterate(namespace, boundOf(from), below)) {
+      if (page.length === query.maxNames) {
+        return { names: page, next: page.at(-1) };
+      }
+      page.push(textOf(name));
+    }
+    return { names: page, next: undefined };
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type WriteName,
 } from "../operations.ts";
 import type { Failure } from "./errors.ts";
+import type { PackedAppend } from "./packed-append.ts";
 
 /**
  * One call that writes, as plain data. Each takes effect whole or not at all. A `probe` writes what
@@ -20,11 +21,16 @@ export type Operation =
   | { readonly type: "erase"; readonly namespace: string; readonly maxItems: number }
   | { readonly type: "probe" };
 
+/** What the writer gets of each item of a call. */
+export type WriteItems = {
+  readonly [W in WriteName]: W extends "appendEvents" ? PackedAppend : ItemOf<W>;
+};
+
 /** A call of the contract. */
 export interface WriteOf<W extends WriteName> {
   readonly type: W;
   readonly namespace: string;
-  readonly items: readonly ItemOf<W>[];
+  readonly items: readonly WriteItems[W][];
 }
 
 /** An operation of one type. */

@@ -29,6 +29,21 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
 );
 const commit = fc.record({ checks: fc.array(check), mutations: fc.array(mutation), tells: fc.boolean() });
 
+const whole = fc.nat(Number.MAX_SAFE_INTEGER);
+const append = fc.record({
+  stream: key,
+  retentionMs: ttlMs,
+  refusesExpired: fc.boolean(),
+  nowMs: whole,
+  chunks: fc.array(value),
+});
+const create = fc.record({
+  stream: key,
+  retentionMs: ttlMs,
+  partitions: fc.nat(),
+  replicationFactor: fc.nat(),
+});
+
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({
     type: fc.constant("set" as const),
@@ -43,6 +58,9 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     items: fc.array(fc.record({ key, end, value })),
   }),
   fc.record({ type: fc.constant("pop" as const), namespace, items: fc.array(fc.record({ key, end })) }),
+  fc.record({ type: fc.constant("appendEvents" as const), namespace, items: fc.array(append) }),
+  fc.record({ type: fc.constant("createStream" as const), namespace, items: fc.array(create) }),
+  fc.record({ type: fc.constant("deleteStream" as const), namespace, items: fc.array(key) }),
   fc.record({ type: fc.constant("sweep" as const), maxEntries: fc.nat() }),
   fc.record({ type: fc.constant("erase" as const), namespace, maxItems: fc.nat() }),
 );

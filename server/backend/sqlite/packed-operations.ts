@@ -1,6 +1,6 @@
-import { type ItemOf, WRITE_NAMES, type WriteName } from "../operations.ts";
+import { WRITE_NAMES, type WriteName } from "../operations.ts";
 import { FORMS } from "./item-forms.ts";
-import type { Operation, WriteOf } from "./operation.ts";
+import type { Operation, WriteItems, WriteOf } from "./operation.ts";
 import { type Form, Packer, packAll, Unpacker, unpackAll } from "./packer.ts";
 
 /** The place of a type is its code. */
@@ -10,9 +10,14 @@ const TYPES = [...WRITE_NAMES, "sweep", "erase", "probe"] as const;
  * Operations as bytes of their own, to be handed to another thread without a copy. Cloned as
  * objects, of which each value has a buffer for itself, they cost a quarter of all that is done for
  * a call.
+ *
+ * @param expectedBytes About how many bytes they have.
  */
-export function packOperations(operations: readonly Operation[]): Uint8Array<ArrayBuffer> {
-  const packer = new Packer();
+export function packOperations(
+  operations: readonly Operation[],
+  expectedBytes?: number,
+): Uint8Array<ArrayBuffer> {
+  const packer = new Packer(expectedBytes);
   for (const operation of operations) {
     packer.code(TYPES, operation.type);
     switch (operation.type) {
@@ -33,7 +38,7 @@ export function packOperations(operations: readonly Operation[]): Uint8Array<Arr
 }
 
 function packWrite<W extends WriteName>(into: Packer, { type, namespace, items }: WriteOf<W>): void {
-  const form: Form<ItemOf<W>> = FORMS[type];
+  const form: Form<WriteItems[W]> = FORMS[type];
   into.text(namespace);
   packAll(into, form, items);
 }
@@ -63,7 +68,7 @@ function unpackOne(from: Unpacker): Operation {
 }
 
 function unpackWrite<W extends WriteName>(from: Unpacker, type: W): WriteOf<W> {
-  const form: Form<ItemOf<W>> = FORMS[type];
+  const form: Form<WriteItems[W]> = FORMS[type];
   const namespace = from.text();
   return { type, namespace, items: unpackAll(from, form) };
 }

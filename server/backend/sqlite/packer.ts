@@ -29,9 +29,15 @@ export function unpackAll<Item>(from: Unpacker, form: Form<Item>): Item[] {
 
 /** Writes numbers, texts and bytes one after the other. It grows as it needs. */
 export class Packer {
-  #bytes = Buffer.allocUnsafeSlow(START_BYTES);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Buffer<ArrayBuffer>;
+  #view: DataView<ArrayBuffer>;
   #length = 0;
+
+  /** @param expectedBytes About how much will be written: growing copies what is there. */
+  constructor(expectedBytes = 0) {
+    this.#bytes = Buffer.allocUnsafeSlow(START_BYTES + expectedBytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
 
   number(value: number): void {
     this.#reserve(NUMBER_BYTES);

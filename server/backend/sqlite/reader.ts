@@ -10,6 +10,7 @@ import { createReadPage, MAX_ROWS_PER_STEP, type ReadPage } from "./page.ts";
 import { prepare } from "./query.ts";
 import { createRecordReader, type RecordReader } from "./records.ts";
 import { createReadSlice, type ReadSlice } from "./slice.ts";
+import { createStreamReader, type StreamReader } from "./stream-reader.ts";
 
 /**
  * The reading statements over one connection, each prepared once. All answer at once and leave no
@@ -23,6 +24,7 @@ export interface Reader {
   read(namespace: string, read: Read, nowMs: number): readonly (HeldEntry | undefined)[] | Refusal;
   page: ReadPage;
   readonly records: RecordReader;
+  readonly streams: StreamReader;
   readonly names: NameReader;
   /** The length of a list; 0 = there is none. */
   length(namespace: string, key: string): number;
@@ -48,6 +50,7 @@ export function createReader(db: DatabaseSync): Reader {
   );
   const expired = prepare<[1]>(db, "SELECT 1 FROM entry WHERE expires_at_ms <= ? LIMIT 1");
   const records = createRecordReader(db);
+  const streams = createStreamReader(db);
   const get: Reader["get"] = (namespace, key, nowMs) => value.get(namespace, key, nowMs)?.[0];
   return {
     get,
@@ -56,10 +59,12 @@ export function createReader(db: DatabaseSync): Reader {
     read: createRead(db),
     page: createReadPage(db, get),
     records,
+    streams,
     names: createNameReader(db),
     length: (namespace, key) => length.get(namespace, key)?.[0] ?? 0,
     slice: createReadSlice(db),
-    hasExpired: (nowMs) => expired.get(nowMs) !== undefined || records.hasExpired(nowMs),
+    hasExpired: (nowMs) =>
+      expired.get(nowMs) !== undefined || records.hasExpired(nowMs) || streams.hasExpired(nowMs),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PrismError } from "../../errors.ts";
-import { createApplyOne } from "./apply-operation.ts";
+import { createOperationWriter } from "./apply-operation.ts";
 import { isIoError, reasonOf, toFailure } from "./errors.ts";
 import type { Operation, Outcome } from "./operation.ts";
 import { createVersions } from "./versions.ts";
@@ -24,7 +24,7 @@ const CAREFUL_GROUPS = 64;
  */
 export function createApplyGroup(db: DatabaseSync): ApplyGroup {
   const versions = createVersions(db);
-  const applyOne = createApplyOne(db, versions);
+  const writer = createOperationWriter(db, versions);
   const savepoint = db.prepare("SAVEPOINT operation");
   const undo = db.prepare("ROLLBACK TO operation");
   const release = db.prepare("RELEASE operation");
@@ -41,11 +41,13 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
       db.exec("BEGIN IMMEDIATE");
       versions.reserve(operations);
       const outcomes = operations.map((operation) => apply(operation, nowMs));
+      writer.flush();
       committing = true;
       db.exec("COMMIT");
       return outcomes;
     } catch (error) {
       versions.undone();
+      writer.undone();
       // SQLite has rolled back by itself after some errors.
       if (db.isTransaction) {
         db.exec("ROLLBACK");
@@ -61,8 +63,10 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
     savepoint.run();
     let outcome: Outcome;
     try {
-      outcome = applyOne(operation, nowMs);
+      outcome = writer.apply(operation, nowMs);
+      writer.flush();
     } catch (error) {
+      writer.undone();
       if (concernsAll(error) || !db.isTransaction) {
         throw error;
       }
@@ -78,7 +82,7 @@ export function createApplyGroup(db: DatabaseSync): ApplyGroup {
     try {
       if (carefulGroups === 0) {
         try {
-          return applyTogether(operations, nowMs, applyOne);
+          return applyTogether(operations, nowMs, writer.apply);
         } catch (error) {
           if (operations.length === 1 || concernsAll(error)) {
             throw error;

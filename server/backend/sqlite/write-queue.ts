@@ -192,7 +192,8 @@ export function createWriteQueue(
       for (const observer of observers) {
         observer.sending(operations, nowMs);
       }
-      const packed = packOperations(operations);
+      const bytes = sent.reduce((sum, call) => sum + call.bytes, 0);
+      const packed = packOperations(operations, bytes);
       worker.postMessage({ operations: packed, nowMs }, [packed.buffer]);
     } else {
       whenAnswered?.();
