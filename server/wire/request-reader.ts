@@ -1,9 +1,10 @@
-import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { ConnectRouterOptions } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
 import type { Call } from "../backend/contract.ts";
 import { toConnectError } from "../calls/status.ts";
 import { PrismError } from "../errors.ts";
+import { BINARY_OPTIONS, decoderOf } from "./decoder.ts";
 import { createJsonReader, type UnknownFields } from "./json-reader.ts";
 import { createAroundCheck, type MessageLimits, messageLimits } from "./message-limits.ts";
 import { type ReceivingBudget, unpack } from "./unpack.ts";
@@ -31,9 +32,6 @@ export interface ReadingOptions {
   readonly budget: ReceivingBudget;
 }
 
-/** Nobody asks for unknown fields, and keeping them costs more than skipping them. */
-const BINARY_OPTIONS = { readUnknownFields: false } as const;
-
 /** Makes the readers of all types on demand. */
 export function createRequestReaders(options: ReadingOptions): RequestReaders {
   const readers = new Map<DescMessage, RequestReader>();
@@ -51,6 +49,7 @@ function createRequestReader(desc: DescMessage, options: ReadingOptions): Reques
   const limits = messageLimits(desc, options.maxValueBytes);
   const checkAround = createAroundCheck(desc, limits);
   const readJson = createJsonReader(desc, limits, options.unknownFields);
+  const decode = decoderOf(desc);
   return {
     limits,
     read(message, binary) {
@@ -58,7 +57,7 @@ function createRequestReader(desc: DescMessage, options: ReadingOptions): Reques
         return readJson(message);
       }
       checkAround(message);
-      return fromBinary(desc, message, BINARY_OPTIONS);
+      return decode(message);
     },
     unpack: (gzip, call) => unpack(gzip, limits, options.budget, call),
   };
