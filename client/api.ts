@@ -44,3 +44,12 @@ export type {
   RecordsApi,
   ScannedItem,
 } from "./records.ts";
+export type { AggregateOptions, AggregateRow } from "./timeseries/aggregate.ts";
+export type { Appended, AppendOptions } from "./timeseries/append.ts";
+export type { EventFacts, NewEvent, SpanOptions, StreamEvent, Tags } from "./timeseries/event.ts";
+export type { QueriedEvent, QueryOptions } from "./timeseries/query.ts";
+export type { CreateStreamOptions, StreamConfig, StreamDescription } from "./timeseries/streams.ts";
+export type { TailOptions } from "./timeseries/tail.ts";
+export type { TypedTimeSeriesApi } from "./timeseries/typed.ts";
+export type { EventWriter, WriterOptions } from "./timeseries/writer.ts";
+export type { TimeSeriesApi } from "./timeseries.ts";

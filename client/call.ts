@@ -12,6 +12,7 @@ import { describe, toText, wholeNumber } from "./convert.ts";
 import { invalidField } from "./errors.ts";
 import { JoinedSignal } from "./joined-signal.ts";
 import { Tries, type TryRules } from "./tries.ts";
+import { pause } from "./wait.ts";
 
 /** The options of every call. */
 export interface CallOptions {
@@ -226,6 +227,19 @@ export class Invoker {
       joined.release();
       // Not every transport notices a reader who leaves early; the signal ends the call.
       joined.abort(undefined);
+    }
+  }
+
+  /** Waits between two calls. It ends early when the second one would end at once. */
+  async pause(ms: number, { signal: own }: CallOptions): Promise<void> {
+    const closing = this.#closing.signal;
+    const joined = new JoinedSignal(own === undefined ? [closing] : [own, closing]);
+    try {
+      await pause(ms, joined.signal);
+    } catch {
+      // The second call tells why.
+    } finally {
+      joined.release();
     }
   }
 

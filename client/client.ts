@@ -7,6 +7,7 @@ import { createKeyValueApi, type KeyValueApi } from "./keyvalue.ts";
 import { createListApi, type ListApi } from "./list.ts";
 import { createRecordsApi, type RecordsApi } from "./records.ts";
 import { DEFAULT_RETRIES, MAX_RETRIES, RetryBudget } from "./retry.ts";
+import { createTimeSeriesApi, type TimeSeriesApi } from "./timeseries.ts";
 
 /** The options of every client. */
 export interface PrismClientOptions {
@@ -80,12 +81,15 @@ export class PrismNamespace {
   readonly list: ListApi;
   /** Records: an id holds sorted items. */
   readonly records: RecordsApi;
+  /** Streams of events. */
+  readonly timeseries: TimeSeriesApi;
 
   /** `client.namespace(name)` makes them. */
   constructor(invoker: Invoker) {
     this.keyvalue = createKeyValueApi(invoker);
     this.list = createListApi(invoker);
     this.records = createRecordsApi(invoker);
+    this.timeseries = createTimeSeriesApi(invoker);
   }
 }
 

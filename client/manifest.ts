@@ -5,7 +5,7 @@
  */
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { shrinkDescriptors } from "./shrink-descriptors.ts";
+import { readWith, shrinkDescriptors } from "./shrink-descriptors.ts";
 
 interface ProjectManifest {
   readonly version: string;
@@ -56,7 +56,8 @@ function dependenciesOf(folder: string, project: ProjectManifest): Record<string
 function shrinkGenerated(folder: string): void {
   for (const file of globSync("gen/**/*_pb.js", { cwd: folder })) {
     const path = join(folder, file);
-    writeFileSync(path, shrinkDescriptors(readFileSync(path, "utf8")));
+    const reader = `${"../".repeat(file.split("/").length - 1)}client/file-desc.js`;
+    writeFileSync(path, readWith(reader, shrinkDescriptors(readFileSync(path, "utf8"))));
   }
 }
 

@@ -54,6 +54,7 @@ export async function* resumed<Options extends ResumableOptions, Item>(
   }
 }
 
-function isPassing(error: unknown): boolean {
+/** Whether a call that broke may go on where it was. */
+export function isPassing(error: unknown): error is PrismError {
   return error instanceof PrismError && (error.retryable || error.reason === "deadline_exceeded");
 }

@@ -10,8 +10,11 @@ export type CallName = Exclude<
   "serve" | "config check" | "config schema" | "doctor" | "auth hash" | "help" | "version"
 >;
 
-/** The options that were given, by their names. True = one without a value. */
-export type Options = Readonly<Record<string, string | boolean | undefined>>;
+/**
+ * The options that were given, by their names. True = one without a value; a list has the values of
+ * one that may be given several times.
+ */
+export type Options = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /** A parsed command line. */
 export type Command =
@@ -145,7 +148,11 @@ function requireArgs({ name, args: wanted }: CommandRow, topic: string, args: re
   }
 }
 
-function toServe({ config, ...flags }: Options): Command {
+function toServe({ config, ...given }: Options): Command {
+  const flags: Flags = Object.fromEntries(
+    // None of them may be given several times.
+    Object.entries(given).map(([name, value]) => [name, typeof value === "object" ? undefined : value]),
+  );
   return { kind: "serve", file: toFile(config, "serve"), flags };
 }
 
@@ -179,11 +186,10 @@ function toHelp(topic: string | undefined): Command {
 
 function toParserOptions(rows: Awaited<ReturnType<typeof optionsOf>>): ParseArgsOptionsConfig {
   return Object.fromEntries(
-    rows.flatMap(({ name, argument, short }) =>
-      name === undefined
-        ? []
-        : [[name, { type: argument === undefined ? "boolean" : "string", ...(short && { short }) }]],
-    ),
+    rows.flatMap(({ name, argument, short, isRepeated: multiple = false }) => {
+      const type = argument === undefined ? "boolean" : "string";
+      return name === undefined ? [] : [[name, { type, multiple, ...(short && { short }) }]];
+    }),
   );
 }
 
@@ -199,14 +205,15 @@ function parseWords(topic: string, argv: readonly string[], options: ParseArgsOp
   const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
   const args = argv.map((arg, index) => (index < end && /^-\d/.test(arg) ? MARK + arg : arg));
   const unmarked = (text: string) => text.replace(MARKED, "");
+  const textOf = (value: unknown) => unmarked(String(value));
   try {
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
     return {
       args: positionals.map(unmarked),
       options: Object.fromEntries(
-        Object.entries(values).map(([name, value]): [string, string | boolean] => [
+        Object.entries(values).map(([name, value]) => [
           name,
-          typeof value === "boolean" ? value : unmarked(String(value)),
+          Array.isArray(value) ? value.map(textOf) : typeof value === "boolean" ? value : textOf(value),
         ]),
       ),
     };

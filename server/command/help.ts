@@ -20,7 +20,7 @@ exit codes:
   1  failed while running
   2  wrong command line, configuration or argument
   3  different: the configuration (config check --diff), the item (record cas)
-  4  not found: the entry, the list's value, the item, the namespace
+  4  not found: the entry, the list's value, the item, the stream, the namespace
   5  the gateway, or the store behind it, cannot be reached
   6  denied: the key or token is missing or wrong, or may not do this
 `;

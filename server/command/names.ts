@@ -7,7 +7,7 @@ import { shownText } from "./values.ts";
 
 /** Prints names, a line each. `field` has the name in JSON. */
 export async function printNames(
-  field: "list" | "id",
+  field: "list" | "id" | "stream",
   names: AsyncIterable<string>,
   options: Options,
 ): Promise<ExitCode> {

@@ -23,6 +23,57 @@ export function numberOption(options: Options, name: string): number | undefined
   return number;
 }
 
+/** The values of an option that may be given several times. */
+export function textOptions(options: Options, name: string): readonly string[] {
+  const values = options[name];
+  return typeof values === "object" ? values : [];
+}
+
+/** A day, or a time of a day with or without a zone. */
+const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[-+]\d{2}:\d{2})?)?$/;
+
+/**
+ * The time of an option, in milliseconds since 1970; `undefined` = it is not given. Without a zone
+ * it is UTC. Throws {@link CommandError}.
+ */
+export function timeOption(options: Options, name: string): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined || /^\d+$/.test(text)) {
+    return numberOption(options, name);
+  }
+  const [, timeOfDay, , , zone] = TIME.exec(text) ?? [];
+  const timeMs = TIME.test(text) ? Date.parse(timeOfDay && !zone ? `${text}Z` : text) : Number.NaN;
+  if (Number.isNaN(timeMs)) {
+    throw new CommandError(
+      EXIT.misused,
+      `option --${name}: expected a time as 2026-01-31T12:00:00Z, or milliseconds since 1970`,
+    );
+  }
+  return timeMs;
+}
+
+const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/**
+ * The length of time of an option, in milliseconds; `undefined` = it is not given. Throws
+ * {@link CommandError}.
+ */
+export function durationOption(options: Options, name: string): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) {
+    return undefined;
+  }
+  const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const durationMs = Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS];
+  if (!Number.isSafeInteger(durationMs)) {
+    throw new CommandError(
+      EXIT.misused,
+      `option --${name}: expected a number with ms, s, m, h or d behind it, as 5m`,
+    );
+  }
+  return durationMs;
+}
+
 /** A whole number of 64 bits with a sign. `what` names it. Throws {@link CommandError}. */
 export function toInteger(what: string, text: string): bigint {
   if (!/^[-+]?\d{1,19}$/.test(text)) {

@@ -7,6 +7,7 @@ import * as lists from "./lists.ts";
 import * as operator from "./operator.ts";
 import { write } from "./output.ts";
 import * as records from "./records.ts";
+import * as timeseries from "./timeseries.ts";
 
 type Given = Omit<entries.DataCall, "client">;
 
@@ -44,6 +45,14 @@ const COMMANDS: Readonly<Record<CallName, Run>> = {
   "record scan": onData(records.scan),
   "record delete": onData(records.remove),
   "record cas": onData(records.compareAndSwap),
+  "ts append": onData(timeseries.append),
+  "ts query": onData(timeseries.query),
+  "ts tail": onData(timeseries.tail),
+  "ts aggregate": onData(timeseries.aggregate),
+  "ts create": onData(timeseries.create),
+  "ts delete": onData(timeseries.remove),
+  "ts describe": onData(timeseries.describe),
+  "ts list": onData(timeseries.list),
   "ns list": operator.listNamespaces,
   "ns get": operator.getNamespace,
   "ns create": operator.createNamespace,
@@ -63,7 +72,7 @@ export async function runCall({
   options,
 }: Extract<Command, { kind: "call" }>): Promise<ExitCode> {
   // Node puts this character where an argument is no UTF-8, and the bytes are lost.
-  const mangled = [...args, ...Object.values(options)].find(
+  const mangled = [...args, ...Object.values(options).flat()].find(
     (given) => typeof given === "string" && given.includes("\uFFFD"),
   );
   if (mangled !== undefined) {

@@ -5,6 +5,8 @@ export interface OptionRow {
   readonly short?: string;
   /** What stands for its value in the help. `undefined` = it takes none. */
   readonly argument?: string | undefined;
+  /** True: it may be given several times. */
+  readonly isRepeated?: boolean;
   /** The variable that is read where the option is absent. */
   readonly env?: string;
   readonly help: string;
@@ -92,6 +94,24 @@ const ITEMS_ABOUT =
 
 const NAMES_ABOUT =
   "In the order of their bytes. In a pipe, and with --json, a line is JSON. What is empty, or has expired, is not there.";
+
+const EVENTS_ABOUT =
+  "On a terminal a line is for people: offset, time, tags and payload. In a pipe, and with --json, a line is JSON.";
+
+const TIME_ABOUT =
+  "A time is a day (2026-01-31), a time of a day (2026-01-31T12:00:00Z; UTC without a zone) or milliseconds since 1970.";
+
+const SPAN: readonly OptionRow[] = [
+  { name: "from", argument: "TIME", help: "from this time on; without it from the first event" },
+  { name: "to", argument: "TIME", help: "up to this time, without it; otherwise to the last event" },
+];
+
+const ONLY_TAGS: OptionRow = {
+  name: "tag",
+  argument: "NAME=VALUE",
+  isRepeated: true,
+  help: "only events with this tag; may be given several times",
+};
 
 const LIMIT: OptionRow = {
   name: "limit",
@@ -344,6 +364,107 @@ export const COMMANDS = [
       ITEM_KEYS,
       ...DATA,
     ],
+  },
+  {
+    name: "ts append",
+    args: ["STREAM", "[PAYLOAD]"],
+    summary: "append an event to a stream, or one a line",
+    about: `Prints its offset. A stream that is not there is made. ${VALUE_ABOUT} With --lines each line of the input is an event without its line feed, and their number is printed; it stops at the first that is not appended. ${TIME_ABOUT}`,
+    options: [
+      {
+        name: "tag",
+        argument: "NAME=VALUE",
+        isRepeated: true,
+        help: "a tag of the event; may be given several times",
+      },
+      { name: "time", argument: "TIME", help: "when it happened; without it now" },
+      { name: "lines", help: "append an event for each line, many in one call" },
+      VALUE_FILE,
+      ...DATA,
+    ],
+  },
+  {
+    name: "ts query",
+    args: ["STREAM"],
+    summary: "print the events of a span of time",
+    about: `In the order of their times. ${EVENTS_ABOUT} ${TIME_ABOUT} Exit code 4: there is no such stream.`,
+    options: [...SPAN, ONLY_TAGS, LIMIT, ...DATA],
+  },
+  {
+    name: "ts tail",
+    args: ["STREAM"],
+    summary: "print the events of a stream as they come",
+    about: `In the order of their offsets, until it is interrupted. It goes on after the connection broke. ${EVENTS_ABOUT} Exit code 4: there is no such stream, or it was deleted.`,
+    options: [
+      {
+        name: "from-offset",
+        argument: "NUMBER",
+        help: "begin with this offset; 0 is the first. Without it only what comes from now on",
+      },
+      ONLY_TAGS,
+      { name: "limit", argument: "NUMBER", help: "end after so many; without it or with 0: never" },
+      ...DATA,
+    ],
+  },
+  {
+    name: "ts aggregate",
+    args: ["STREAM"],
+    summary: "sum up the events of a span of time",
+    about: `How many there are, and sum, min, max, avg, p50, p95 and p99 of their numbers: a line for each bucket of time and group of tags. On a terminal the names stand above. In a pipe, and with --json, a line is JSON. ${TIME_ABOUT} Exit code 4: there is no such stream.`,
+    options: [
+      { name: "bucket", argument: "DURATION", help: "the length of a bucket, as 30s, 5m, 1h or 1d" },
+      {
+        name: "by",
+        argument: "TAG",
+        isRepeated: true,
+        help: "a group for each value of this tag; may be given several times",
+      },
+      {
+        name: "value-tag",
+        argument: "TAG",
+        help: "the tag with the number of an event; without it its payload is the number",
+      },
+      ...SPAN,
+      ONLY_TAGS,
+      ...DATA,
+    ],
+  },
+  {
+    name: "ts create",
+    args: ["STREAM"],
+    summary: "make a stream, or change its retention",
+    about: "Events older than the retention are gone at once.",
+    options: [
+      {
+        name: "retention-days",
+        argument: "NUMBER",
+        help: "keep events so many days; without it or with 0 as the namespace does",
+      },
+      { name: "partitions", argument: "NUMBER", help: "into how many parts a store divides it that can" },
+      { name: "replicas", argument: "NUMBER", help: "how many copies a store keeps that can" },
+      ...DATA,
+    ],
+  },
+  {
+    name: "ts delete",
+    args: ["STREAM"],
+    summary: "delete a stream with its events",
+    about: "Prints true or false. Exit code 4: there was none.",
+    options: DATA,
+  },
+  {
+    name: "ts describe",
+    args: ["STREAM"],
+    summary: "print what a stream is as JSON",
+    about: "Exit code 4: there is no such stream.",
+    options: DATA,
+  },
+  {
+    name: "ts list",
+    args: ["[PREFIX]"],
+    summary: "print the names of the streams that begin with a prefix",
+    about: "In the order of their bytes. In a pipe, and with --json, a line is JSON.",
+    options: [LIMIT, ...DATA],
   },
   {
     name: "ns list",
