@@ -4,7 +4,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect, promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Shown, type Snippets, snippetsOf, type Target } from "../client/console/data/snippets.ts";
+import {
+  curlOfFirst,
+  type Shown,
+  type Snippets,
+  snippetsOf,
+  type Target,
+} from "../client/console/data/snippets.ts";
 import { PrismClient } from "../client/node.ts";
 import { makeCheckout } from "./documents/checkout.ts";
 import { startTestServer, type TestServer } from "./helpers/server.ts";
@@ -38,6 +44,12 @@ beforeAll(async () => {
     await client.records.put(name, [
       { key: name, value: "of an item" },
       { key: NO_TEXT, value: "of bytes" },
+    ]);
+    await client.timeseries.appendBatch(name, [
+      { payload: "too early", timestampMs: 1, tags: { [name]: name } },
+      { payload: "of an event", timestampMs: 5, tags: { [name]: name } },
+      { payload: "of no tag", timestampMs: 5 },
+      { payload: NO_TEXT, timestampMs: 6, tags: { [name]: name } },
     ]);
   }
 });
@@ -90,17 +102,22 @@ test.each([HOSTILE, "-n"])("a part of a list is read: %j", SLOW, async (list) =>
   expect(typescript).toBe("\ntwo\n");
 });
 
-test.each([HOSTILE, "-n"])("names of lists and ids of records are read: %j", SLOW, async (prefix) => {
-  for (const [kind, field, word] of [
-    ["lists", "listKeys", "list"],
-    ["records", "ids", "id"],
-  ] as const) {
-    const { curl, cli, typescript } = await printed(snippetsOf({ kind, prefix }, target));
-    expect(JSON.parse(curl)).toMatchObject({ [field]: [prefix] });
-    expect(lines(cli)).toEqual([{ [word]: prefix }]);
-    expect(typescript).toBe(`${inspect([prefix])}\n`);
-  }
-});
+test.each([HOSTILE, "-n"])(
+  "names of lists and streams and ids of records are read: %j",
+  SLOW,
+  async (prefix) => {
+    for (const [kind, field, word] of [
+      ["lists", "listKeys", "list"],
+      ["records", "ids", "id"],
+      ["streams", "streams", "stream"],
+    ] as const) {
+      const { curl, cli, typescript } = await printed(snippetsOf({ kind, prefix }, target));
+      expect(JSON.parse(curl)).toMatchObject({ [field]: [prefix] });
+      expect(lines(cli)).toEqual([{ [word]: prefix }]);
+      expect(typescript).toBe(`${inspect([prefix])}\n`);
+    }
+  },
+);
 
 test.each([HOSTILE, "-n"])("a record and an item of it are read: %j", SLOW, async (id) => {
   const record = await printed(snippetsOf({ kind: "record", id }, target));
@@ -127,9 +144,40 @@ test.each([HOSTILE, "-n"])("a record and an item of it are read: %j", SLOW, asyn
   }
 });
 
+test.each([HOSTILE, "-n"])("events of a stream are read by time and tag: %j", SLOW, async (stream) => {
+  const shown: Shown = { kind: "stream", stream, startMs: 2, endMs: 9, tags: { [stream]: stream } };
+  const { curl, cli, typescript } = await printed(snippetsOf(shown, target));
+  const tags = { [stream]: stream };
+  expect(lines(curl)).toMatchObject([
+    {
+      events: [
+        { offset: "1", timestampMillis: "5", payload: base64("of an event"), tags },
+        { offset: "3", timestampMillis: "6", payload: base64(NO_TEXT), tags },
+      ],
+    },
+  ]);
+  expect(lines(cli)).toEqual([
+    { offset: 1, timestamp_ms: 5, tags, payload: "of an event" },
+    { offset: 3, timestamp_ms: 6, tags, payload_base64: base64(NO_TEXT) },
+  ]);
+  const event = { offset: 1, timestampMs: 5, tags, payload: "of an event" };
+  expect(typescript).toContain(inspect(event));
+});
+
 test("a namespace is read", SLOW, async () => {
   const { curl, cli, typescript } = await printed(snippetsOf({ kind: "namespace" }, target));
   expect(JSON.parse(curl)).toMatchObject({ namespace: { name: "default" } });
   expect(JSON.parse(cli)).toMatchObject({ name: "default" });
   expect(typescript).toBe("3\n");
+});
+
+test("the line that makes the first stream makes it", SLOW, async () => {
+  expect(JSON.parse(await run("sh", "-c", curlOfFirst("stream", target)))).toMatchObject({ offset: "0" });
+  await using client = new PrismClient(server.address);
+  const [event] = await Array.fromAsync(client.timeseries.query("logins"));
+  expect(event).toMatchObject({
+    offset: 0,
+    tags: { city: "Bern" },
+    payload: new TextEncoder().encode("alice"),
+  });
 });

@@ -42,6 +42,7 @@ describe.runIf(canOpenConsole())("with auth", () => {
     client = new PrismClient(server.address, { credentials: keyOf(writer) });
     await client.keyvalue.set("greeting", "hello");
     await client.records.put("user:1", [{ key: "name", value: "alice" }]);
+    await client.timeseries.append("logins", "bob");
   });
 
   afterAll(async () => {
@@ -84,10 +85,29 @@ describe.runIf(canOpenConsole())("with auth", () => {
     for (const name of ["Edit", "Delete", "New item", "Delete record …"]) {
       expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
     }
+    await page.getByRole("link", { name: "Streams" }).click();
+    await page.getByRole("option", { name: "logins" }).click();
+    await page.getByRole("listbox", { name: "Events" }).getByText("bob").waitFor();
+    for (const name of ["Append an event", "Delete stream …"]) {
+      expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
+    }
     await page.getByRole("link", { name: "Overview", exact: true }).click();
     await page.getByRole("link", { name: "default", exact: true }).waitFor();
     expect(await page.getByRole("button", { name: "New namespace" }).count()).toBe(0);
   });
+
+  test(
+    "who may write and not administer appends to a stream, and is offered no end of it",
+    LONG,
+    async () => {
+      const page = await visit(browser(), viewAt(server.adminUrl, "/ns/default/streams?name=logins"));
+      await page.getByLabel("API key or token").fill(keyOf(writer));
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: "Append an event" }).waitFor();
+      await page.getByRole("listbox", { name: "Events" }).getByText("bob").waitFor();
+      expect(await page.getByRole("button", { name: "Delete stream …" }).count()).toBe(0);
+    },
+  );
 
   test("a key that expires in the middle of an edit loses nothing of it", LONG, async () => {
     const page = await visit(browser(), greeting());

@@ -26,6 +26,19 @@ describe.runIf(canOpenConsole())("the console", () => {
       { key: "address", value: '{"street":"Main Street 1","city":"Springfield"}', ttlSeconds: 86_400 },
       { key: "name", value: "alice", compression: "none" },
     ]);
+    const timestampMs = Date.parse("2026-01-31T12:00:00.250Z");
+    await client.timeseries.appendBatch("heat", [
+      { payload: "21.5", timestampMs, tags: { room: "kitchen" } },
+      { payload: '{"degrees":22,"humid":true}', timestampMs: timestampMs + 1000, tags: { room: "hall" } },
+      {
+        payload: "x".repeat(500),
+        timestampMs: timestampMs + 90_000,
+        tags: { note: "of a long value ".repeat(9) },
+      },
+      { payload: "\u202emarks", timestampMs: timestampMs + 3_600_000 },
+      { payload: new Uint8Array([0xff, 0xfe]), timestampMs: timestampMs + 7_200_000 },
+    ]);
+    await client.timeseries.createStream(`audit:${"of a long name:".repeat(6)}2026`, { retentionDays: 30 });
     for (let i = 0; i < 100; i++) {
       await client.keyvalue.set(`user:${i}`, `user number ${i}`);
     }
@@ -52,6 +65,23 @@ describe.runIf(canOpenConsole())("the console", () => {
       "/ns/default/records?name=user%3A1&item=61646472657373",
       (page: Page) => page.getByText("Main Street 1").last(),
     ],
+    ["streams", "/ns/default/streams", (page: Page) => page.getByText("2 streams")],
+    [
+      "stream",
+      "/ns/default/streams?name=heat&span=between&from=1769800000000",
+      (page: Page) => page.getByText("5 events", { exact: true }),
+    ],
+    [
+      "stream-empty",
+      "/ns/default/streams?name=heat",
+      (page: Page) => page.getByText("No event is of this time"),
+    ],
+    [
+      "stream-event",
+      "/ns/default/streams?name=heat&span=all&at=1%401769860801250&tags=%7B%22room%22%3A%22hall%22%7D",
+      (page: Page) => page.getByText('"degrees": 22'),
+    ],
+    ["new-stream", "/ns/default/streams?new=1", (page: Page) => page.getByLabel("Payload")],
     ["new-record", "/ns/default/records?new=1", (page: Page) => page.getByLabel("Key of its first item")],
   ])("%s", { timeout: 240_000 }, async (name, path, settled) => {
     const page = await visit(browser(), viewAt(server.adminUrl, path));

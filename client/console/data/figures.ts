@@ -9,6 +9,7 @@ const NAMES: Readonly<Record<string, string>> = {
   queued_calls: "Calls that wait for their turn",
   queued_bytes: "Size of those calls",
   waiting_pops: "Calls that wait for a value of a list",
+  waiting_tails: "Calls that wait for events of a stream",
   breakers: "Parts that can be away by themselves",
   breakers_open: "Parts that are away",
 };

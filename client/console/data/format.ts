@@ -58,3 +58,8 @@ const TIME = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "med
 export function formatTime(ms: number): string {
   return TIME.format(ms);
 }
+
+/** The same with its milliseconds, as `2026-11-27 16:05:09.123`. */
+export function formatExactTime(ms: number): string {
+  return `${formatTime(ms)}.${`${ms % 1000}`.padStart(3, "0")}`;
+}

@@ -38,6 +38,8 @@ test("nothing that a terminal obeys, and nothing that is not seen, is in a line"
     { kind: "keys", prefix: hostile },
     { kind: "list", list: hostile, start: 0, stop: -1 },
     { kind: "record", id: hostile },
+    { kind: "streams", prefix: hostile },
+    { kind: "stream", stream: hostile, tags: { [hostile]: hostile } },
     { kind: "item", id: hostile, key: new TextEncoder().encode(hostile) },
   ];
   for (const one of shown) {
@@ -52,4 +54,19 @@ test("a command line says that it cannot hold a NUL", () => {
   expect(curl).toContain(String.raw`"key":"a\u0000b"`);
   expect(cli).toMatch(/^# .* NUL/);
   expect(typescript).toContain(String.raw`get("a\u0000b")`);
+});
+
+test("a span of a stream is read by its times and its tags", () => {
+  const shown: Shown = { kind: "stream", stream: "logins", startMs: 5, tags: { city: "Bern", via: "" } };
+  const { curl, cli, typescript } = snippetsOf(shown, TARGET);
+  expect(curl).toContain(
+    `{"namespace":"orders","stream":"logins","startTimeMillis":5,"filterTags":{"city":"Bern","via":""},"limit":100}`,
+  );
+  expect(cli).toBe(
+    "prism ts query --from 5 '--tag=city=Bern' '--tag=via=' --limit 100 --address prism.example.com:8980 --namespace orders logins",
+  );
+  expect(typescript).toContain(
+    'client.timeseries.query("logins", {"startMs":5,"tags":{"city":"Bern","via":""},"limit":100})',
+  );
+  expect(snippetsOf({ ...shown, tags: { "a=b": "c" } }, TARGET).cli).toMatch(/^# A tag has a name with =/);
 });

@@ -1,3 +1,4 @@
+import type { SpanOptions } from "../../web.ts";
 import { HIDDEN, textOf } from "./bytes.ts";
 
 /** One thing to do, in the three ways in which a person or a program does it. */
@@ -23,7 +24,10 @@ export type Shown =
   /** The ids of the records with a prefix. */
   | { readonly kind: "records"; readonly prefix: string }
   | { readonly kind: "record"; readonly id: string }
-  | { readonly kind: "item"; readonly id: string; readonly key: Uint8Array };
+  | { readonly kind: "item"; readonly id: string; readonly key: Uint8Array }
+  /** The names of the streams with a prefix. */
+  | { readonly kind: "streams"; readonly prefix: string }
+  | ({ readonly kind: "stream"; readonly stream: string } & SpanOptions);
 
 /** Where it is. */
 export interface Target {
@@ -54,6 +58,8 @@ interface Ways {
   readonly args: readonly string[];
   /** Lines that use `client`. */
   readonly program: string;
+  /** Why no command does the same. Absent = it does. */
+  readonly commandFlaw?: string | undefined;
 }
 
 /** What is shown, as commands and as a program that show the same. */
@@ -66,8 +72,8 @@ export function snippetsOf(shown: Shown, target: Target): Snippets {
   };
 }
 
-/** A line that makes the first list or record, and works as it is. */
-export function curlOfFirst(kind: "list" | "record", target: Target): string {
+/** A line that makes the first list, record or stream, and works as it is. */
+export function curlOfFirst(kind: "list" | "record" | "stream", target: Target): string {
   const { namespace } = target;
   switch (kind) {
     case "list":
@@ -84,7 +90,20 @@ export function curlOfFirst(kind: "list" | "record", target: Target): string {
         code({ namespace, id: "user:1", items: [{ key: btoa("name"), value: btoa("alice") }] }),
         target,
       );
+    case "stream":
+      return curlOfAppend("logins", target);
   }
+}
+
+/** A line that appends an event to a stream, and works as it is. */
+export function curlOfAppend(stream: string, target: Target): string {
+  const event = { payload: btoa("alice"), tags: { city: "Bern" } };
+  return curlOf(
+    "dataUrl",
+    "prism.timeseries.v1.TimeSeriesService/Append",
+    code({ namespace: target.namespace, stream, event }),
+    target,
+  );
 }
 
 function waysOf(shown: Shown): Ways {
@@ -141,11 +160,22 @@ function waysOf(shown: Shown): Ways {
       };
     case "item":
       return waysOfItem(shown.id, shown.key);
+    case "streams":
+      return waysOfNames("prism.timeseries.v1.TimeSeriesService/ListStreams", "ts list", shown.prefix);
+    case "stream":
+      return waysOfStream(shown.stream, shown);
   }
 }
 
-function waysOfNames(call: string, command: "lists" | "record ids", prefix: string): Ways {
-  const read = command === "lists" ? "list.names" : "records.ids";
+/** What reads names in a program, by the command that does. */
+const NAMES_READ = {
+  lists: "list.names",
+  "record ids": "records.ids",
+  "ts list": "timeseries.streams",
+} as const;
+
+function waysOfNames(call: string, command: keyof typeof NAMES_READ, prefix: string): Ways {
+  const read = NAMES_READ[command];
   return {
     call,
     fields: { prefix, limit: LIMIT },
@@ -173,12 +203,46 @@ console.log(new TextDecoder().decode(item?.value));`,
   };
 }
 
+function waysOfStream(stream: string, { startMs, endMs, tags = {} }: SpanOptions): Ways {
+  const only = Object.entries(tags);
+  const hasTags = only.length > 0;
+  const options = { startMs, endMs, ...(hasTags && { tags }), limit: LIMIT };
+  return {
+    call: "prism.timeseries.v1.TimeSeriesService/Query",
+    fields: {
+      stream,
+      startTimeMillis: startMs,
+      endTimeMillis: endMs,
+      ...(hasTags && { filterTags: tags }),
+      limit: LIMIT,
+    },
+    command: [
+      "ts",
+      "query",
+      ...(startMs === undefined ? [] : ["--from", `${startMs}`]),
+      ...(endMs === undefined ? [] : ["--to", `${endMs}`]),
+      // In one word: a value may begin with "-".
+      ...only.map(([name, value]) => `--tag=${name}=${value}`),
+      "--limit",
+      `${LIMIT}`,
+    ],
+    args: [stream],
+    commandFlaw: only.some(([name]) => name.includes("="))
+      ? "A tag has a name with =, which no option of a command can name."
+      : undefined,
+    program: `const events = client.timeseries.query(${code(stream)}, ${code(options)});
+for await (const { offset, timestampMs, tags, payload } of events) {
+  console.log({ offset, timestampMs, tags, payload: new TextDecoder().decode(payload) });
+}`,
+  };
+}
+
 const printed = (call: string) => `const value = await ${call};
 console.log(new TextDecoder().decode(value));`;
 
 function toCurl({ call, fields }: Ways, { kind }: Shown, target: Target): string {
   const body = code({ namespace: target.namespace, ...fields });
-  if (kind !== "list") {
+  if (kind !== "list" && kind !== "stream") {
     return curlOf(kind === "namespace" ? "adminUrl" : "dataUrl", call, body, target);
   }
   // A stream: five bytes stand before each message, the last four of them its length.
@@ -188,7 +252,7 @@ function toCurl({ call, fields }: Ways, { kind }: Shown, target: Target): string
   return `printf '${head}%s' ${quoted(body)} |
   curl -s ${shellWord(`${target.dataUrl}/${call}`)}${keyHeader("dataUrl", target)} \\
   -H 'Content-Type: application/connect+json' --data-binary @- |
-  LC_ALL=C grep -ao '{"[ev][^}]*}*'`;
+  LC_ALL=C tr '\\000-\\037' '\\n' | LC_ALL=C grep -ao '{"[ev].*}'`;
 }
 
 function curlOf(port: "dataUrl" | "adminUrl", call: string, body: string, target: Target): string {
@@ -201,14 +265,17 @@ function keyHeader(port: "dataUrl" | "adminUrl", { asksWhoCalls }: Target): stri
   return asksWhoCalls ? ` \\\n  -H "Authorization: Bearer $${variable}"` : "";
 }
 
-function toCommand({ command, args }: Ways, isAdmin: boolean, target: Target): string {
+function toCommand({ command, args, commandFlaw }: Ways, isAdmin: boolean, target: Target): string {
+  if (commandFlaw !== undefined) {
+    return `# ${commandFlaw}`;
+  }
   const hostOf = (url: string) => url.replace(/^http:\/\//, "");
   const where = isAdmin
     ? ["--admin", hostOf(target.adminUrl)]
     : ["--address", hostOf(target.dataUrl), "--namespace", target.namespace];
   const named = isAdmin ? [target.namespace] : args;
-  if (named.some((arg) => arg.includes("\0"))) {
-    return "# The name has a NUL character, which no argument of a command can have.";
+  if ([...command, ...named].some((arg) => arg.includes("\0"))) {
+    return "# A name has a NUL character, which no argument of a command can have.";
   }
   const end = named.some((arg) => arg.startsWith("-") && !/^-\d+$/.test(arg)) ? ["--"] : [];
   return ["prism", ...command, ...where, ...end, ...named].map(shellWord).join(" ");

@@ -25,6 +25,8 @@ export interface RowsProps {
   readonly onOpen: (index: number) => void;
   /** Called with the rows that are seen, `to` exclusive, whenever they change. */
   readonly onSeen?: (from: number, to: number) => void;
+  /** Whether who looks at the last row goes on to look at the last one when rows come. */
+  readonly staysAtEnd?: boolean;
   readonly children: (index: number) => ComponentChildren;
 }
 
@@ -41,9 +43,11 @@ export function Rows({
   isChosen = (index) => index === current,
   onOpen,
   onSeen,
+  staysAtEnd = false,
   children,
 }: RowsProps) {
   const box = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
   const id = useId();
   const [scrollPx, setScrollPx] = useState(0);
   const [windowPx, setWindowPx] = useState(600);
@@ -68,6 +72,11 @@ export function Rows({
     sizes.observe(element);
     return () => sizes.disconnect();
   }, []);
+  useLayoutEffect(() => {
+    if (staysAtEnd && isAtEnd.current) {
+      box.current?.scrollTo({ top: box.current.scrollHeight });
+    }
+  }, [staysAtEnd, count, windowPx]);
   useEffect(() => onSeen?.(from, to), [from, to]);
 
   function scrollTo(index: number): void {
@@ -136,7 +145,10 @@ export function Rows({
       aria-label={label}
       aria-activedescendant={current >= from && current < to ? `${id}-${current}` : undefined}
       tabIndex={0}
-      onScroll={(event) => setScrollPx(event.currentTarget.scrollTop)}
+      onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
+        setScrollPx(scrollTop);
+        isAtEnd.current = scrollTop + clientHeight > scrollHeight - rowHeightPx;
+      }}
       onKeyDown={move}
     >
       <div role="presentation" style={{ height: `${heightPx}px`, position: "relative" }}>

@@ -44,9 +44,9 @@ export function useNames<T>(
 /** What {@link NamesSide} needs. */
 export interface NamesSideProps {
   readonly namespace: string;
-  readonly part: "lists" | "records";
+  readonly part: "lists" | "records" | "streams";
   /** What one is called, and several. */
-  readonly words: readonly [one: "list" | "record", several: string];
+  readonly words: readonly [one: "list" | "record" | "stream", several: string];
   readonly names: Names;
   readonly prefix: string;
   /** The name that is open. */
@@ -57,7 +57,7 @@ export interface NamesSideProps {
   readonly hrefOfNew: string;
 }
 
-/** The names of a namespace's lists or records: a field to search, and those with its prefix. */
+/** The names of lists, records or streams: a field to search, and those with its prefix. */
 export function NamesSide(props: NamesSideProps) {
   const { namespace, part, words, names, prefix, opened, mayWrite, hrefOfName, hrefOfNew } = props;
   const { pages, refresh } = names;
@@ -84,7 +84,9 @@ export function NamesSide(props: NamesSideProps) {
       </div>
       {problem?.reason === "interface_unsupported" ? (
         <p class="note">
-          This store does not tell which {several} it has. Type the name of one, then open it.
+          {part === "streams"
+            ? "The store of this namespace has no streams."
+            : `This store does not tell which ${several} it has. Type the name of one, then open it.`}
         </p>
       ) : (
         <ProblemNote problem={problem} onRetry={() => pages.retry()} />
@@ -132,7 +134,7 @@ function Search({ namespace, part, words: [one], prefix, opened, hrefOfName }: N
   useEffect(() => setText(prefix), [prefix]);
   useEffect(() => () => clearTimeout(timer.current), []);
   useShortcuts([{ key: "/", does: `Search ${part}`, act: () => field.current?.select() }]);
-  const label = one === "list" ? "Prefix or name of a list" : "Prefix or id of a record";
+  const label = `Prefix or ${one === "record" ? "id" : "name"} of a ${one}`;
   return (
     <search>
       <form

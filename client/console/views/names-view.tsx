@@ -21,7 +21,7 @@ export interface NamesViewProps extends NamespacePart, Pick<NamesSideProps, "par
   readonly paneOf: (name: string, pane: Pane) => ComponentChildren;
 }
 
-/** The names of a namespace's lists or records, and beside them the one that is open. */
+/** The names of a namespace's lists, records or streams, and beside them the one that is open. */
 export function NamesView({ namespace, query, part, words, names, paneOfNew, paneOf }: NamesViewProps) {
   const { prefix = "", name } = query;
   const [one] = words;
@@ -48,4 +48,4 @@ export function NamesView({ namespace, query, part, words, names, paneOfNew, pan
   );
 }
 
-const TITLES = { list: "List", record: "Record" } as const;
+const TITLES = { list: "List", record: "Record", stream: "Stream" } as const;

@@ -2,6 +2,7 @@ import { useRef } from "preact/hooks";
 import { NamespaceStatus } from "../../../gen/prism/control/v1/namespace_pb.ts";
 import { mayManageNamespaces, mayUseNamespace } from "../caller.ts";
 import { type LiveNamespaces, liveNamespaces } from "../namespaces.ts";
+import { lazyView } from "../parts/lazy-view.tsx";
 import { Title } from "../parts/title.tsx";
 import { hrefOf, type Route, route } from "../route.ts";
 import { About } from "./about.tsx";
@@ -9,10 +10,13 @@ import { Keys } from "./keys.tsx";
 import { Lists } from "./lists.tsx";
 import { Records } from "./records.tsx";
 
+const Streams = lazyView("the streams", async () => (await import("./streams.tsx")).Streams);
+
 const PARTS = [
   { part: "keys", name: "Keys", view: Keys },
   { part: "lists", name: "Lists", view: Lists },
   { part: "records", name: "Records", view: Records },
+  { part: "streams", name: "Streams", view: Streams },
   { part: "about", name: "About", view: About },
 ] as const;
 
