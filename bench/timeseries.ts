@@ -1,0 +1,187 @@
+/**
+ * How many events a second are appended and streamed over gRPC? And how long does a query of 1,000
+ * events out of the middle of 10,000,000 take? Payloads of 100 bytes.
+ */
+import { join } from "node:path";
+import { create, type DescMethod, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "../client/transport/transport.ts";
+import { TimeSeriesService } from "../gen/prism/timeseries/v1/timeseries_pb.ts";
+import { type BackendConfig, backendSchema } from "../server/backend/rooms.ts";
+import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
+import { temporaryFolder } from "../tests/helpers/process.ts";
+import { envelope, GRPC, pathOf, VALUE_BYTES } from "./harness/calls.ts";
+import { h2load, hasH2load } from "./harness/h2load.ts";
+import { quantile } from "./harness/open-loop.ts";
+import { startPrism } from "./harness/peers.ts";
+import { type Peer, pinThisProcess } from "./harness/process.ts";
+import { interleaved, median, type Runs, report, rounded, spread, writeReport } from "./harness/report.ts";
+
+const { append, appendBatch, query } = TimeSeriesService.method;
+
+const ROUNDS = 5;
+const BATCH_EVENTS = 100;
+const HELD_EVENTS = 10_000_000;
+/** The most events of one call. */
+const FILL_EVENTS = 1_000;
+const FILL_IN_FLIGHT = 8;
+const STREAMED_EVENTS = 1_000_000;
+const QUERIES = 200;
+const QUERY_EVENTS = 1_000;
+const START_MS = Date.parse("2026-01-01T00:00:00Z");
+const PAYLOAD = Buffer.alloc(VALUE_BYTES.small, "v");
+/** The shape of the load and about how many events a run appends, which is about a second's. */
+const APPENDS = {
+  batches: {
+    connections: 4,
+    streams: 4,
+    events: { memory: 1_000_000, SQLite: 200_000, PostgreSQL: 100_000 },
+  },
+  single: { connections: 4, streams: 16, events: { memory: 50_000, SQLite: 20_000, PostgreSQL: 20_000 } },
+} as const;
+type StoreName = keyof (typeof APPENDS)["single"]["events"];
+
+function clientOf({ port }: Peer) {
+  const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
+  return { client: createClient(TimeSeriesService, transport), [Symbol.dispose]: () => transport.close() };
+}
+
+function bodyOf<M extends DescMethod>(method: M, request: MessageInitShape<M["input"]>): Buffer {
+  return envelope(toBinary(method.input, create(method.input, request)));
+}
+
+/** Calls of a method a second, each with the same body: a log takes the same event again. */
+async function load(
+  peer: Peer,
+  method: DescMethod,
+  body: Buffer,
+  shape: { connections: number; streams: number },
+  calls: number,
+) {
+  return await h2load({ ...shape, calls, body, port: peer.port, path: pathOf(method), contentType: GRPC });
+}
+
+/** Events a second, appended in batches and one by one. Each run begins with an empty stream. */
+async function appendRates(name: StoreName, peer: Peer): Promise<Record<string, () => Promise<number>>> {
+  const event = { payload: PAYLOAD };
+  const batch = bodyOf(appendBatch, { stream: "load", events: Array(BATCH_EVENTS).fill(event) });
+  const single = bodyOf(append, { stream: "load", event });
+  const onNewStream = (run: () => Promise<number>) => async () => {
+    using connected = clientOf(peer);
+    await connected.client.deleteStream({ stream: "load" });
+    return await run();
+  };
+  return {
+    [`${name}, batches of ${BATCH_EVENTS}`]: onNewStream(async () => {
+      const { events, ...shape } = APPENDS.batches;
+      return (await load(peer, appendBatch, batch, shape, events[name] / BATCH_EVENTS)) * BATCH_EVENTS;
+    }),
+    [`${name}, single, 64 in flight`]: onNewStream(async () => {
+      const { events, ...shape } = APPENDS.single;
+      return await load(peer, append, single, shape, events[name]);
+    }),
+  };
+}
+
+async function askAppends(name: StoreName, peer: Peer): Promise<void> {
+  const rates = await appendRates(name, peer);
+  // Once to warm up.
+  await interleaved(rates, 1);
+  const runs = await interleaved(rates, ROUNDS);
+  report(`Appends of ${PAYLOAD.length} bytes over gRPC: ${name}`, mediansOf(runs, "events/s"), runs);
+}
+
+/** Appends an event for each millisecond from {@link START_MS} on. */
+async function fill(peer: Peer): Promise<void> {
+  using connected = clientOf(peer);
+  let next = 0;
+  const lane = async () => {
+    while (next < HELD_EVENTS) {
+      const fromMs = START_MS + next;
+      next += FILL_EVENTS;
+      const events = Array.from({ length: FILL_EVENTS }, (_, i) => ({
+        timestampMillis: BigInt(fromMs + i),
+        payload: PAYLOAD,
+      }));
+      await connected.client.appendBatch({ stream: "held", events });
+    }
+  };
+  await Promise.all(Array.from({ length: FILL_IN_FLIGHT }, lane));
+}
+
+/** How long each query of some events somewhere in the middle takes, one after another. */
+async function queriesMs(peer: Peer): Promise<Float64Array> {
+  using connected = clientOf(peer);
+  const times: number[] = [];
+  for (let i = 0; i < QUERIES; i++) {
+    const startMs = START_MS + HELD_EVENTS / 4 + Math.floor((Math.random() * HELD_EVENTS) / 2);
+    const fromMs = performance.now();
+    let events = 0;
+    const span = { startTimeMillis: BigInt(startMs), endTimeMillis: BigInt(startMs + QUERY_EVENTS) };
+    for await (const page of connected.client.query({ stream: "held", ...span })) {
+      events += page.events.length;
+    }
+    times.push(performance.now() - fromMs);
+    if (events !== QUERY_EVENTS) {
+      throw new Error(`${events} events instead of ${QUERY_EVENTS}`);
+    }
+  }
+  return Float64Array.from(times).sort();
+}
+
+async function askReads(name: StoreName, peer: Peer): Promise<void> {
+  await fill(peer);
+  await queriesMs(peer);
+  const p50s: number[] = [];
+  const p99s: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const times = await queriesMs(peer);
+    p50s.push(quantile(times, 0.5));
+    p99s.push(quantile(times, 0.99));
+  }
+  report(
+    `A query of ${QUERY_EVENTS} events out of the middle of ${HELD_EVENTS}, one at a time`,
+    { [name]: { "p50 ms": rounded(median(p50s)), "p99 ms": rounded(median(p99s)), spread: spread(p50s) } },
+    { p50s, p99s },
+  );
+  const body = bodyOf(query, { stream: "held", limit: STREAMED_EVENTS });
+  const one = { connections: 1, streams: 1 };
+  const runs = await interleaved(
+    { [name]: async () => (await load(peer, query, body, one, 1)) * STREAMED_EVENTS },
+    ROUNDS,
+  );
+  report(`Events streamed by a Query of ${STREAMED_EVENTS}`, mediansOf(runs, "events/s"), runs);
+}
+
+function mediansOf(runs: Runs, unit: string): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(runs).map(([name, rates]) => [
+      name,
+      { [unit]: Math.round(median(rates)), spread: spread(rates) },
+    ]),
+  );
+}
+
+async function ask(name: StoreName, database: BackendConfig): Promise<void> {
+  await using prism = await startPrism({ database });
+  await askAppends(name, prism);
+  // In memory they would take gigabytes.
+  if (name !== "memory") {
+    await askReads(name, prism);
+  }
+}
+
+if (!hasH2load()) {
+  process.exit(1);
+}
+pinThisProcess();
+await ask("memory", { type: "memory" });
+{
+  await using folder = await temporaryFolder();
+  await ask("SQLite", { type: "sqlite", path: join(folder.path, "prism.db") });
+}
+if (canStartPostgres()) {
+  await using server = await startPostgres({ durable: true });
+  await ask("PostgreSQL", backendSchema.parse({ type: "postgres", url: server.url }));
+}
+writeReport("timeseries");
