@@ -524,9 +524,14 @@ export interface StreamTailStore {
 
 /** Hears which streams have changed. */
 export interface StreamListener {
-  /** A stream has got events, or was deleted. Also told when that may only be so. */
+  /** A stream has got events. Also told when that may only be so. */
   changed(namespace: string, stream: string): void;
-  /** Streams may have changed without being told. From now on they are told. */
+  /**
+   * A stream was deleted, or holds for another time: what was read of it before tells nothing any
+   * more. Also told when that may only be so.
+   */
+  replaced(namespace: string, stream: string): void;
+  /** All of it may have happened to any stream without being told. From now on it is told. */
   missed(): void;
 }
 
@@ -604,7 +609,7 @@ export interface Backend extends Interfaces {
    */
   readonly watchFilled?: (listener: FilledListener) => () => void;
   /**
-   * Tells of each stream that gets events or is deleted, whichever gateway did it, as
+   * Tells of each stream that changes, whichever gateway did it, as
    * `watchFilled`. Answers a function that ends it. Absent = the store cannot tell.
    */
   readonly watchStreams?: (listener: StreamListener) => () => void;

@@ -33,7 +33,8 @@ export function tailEvents(router: NamespaceRouter, request: TailRequest, call: 
       return { done: true, value: undefined };
     }
     const page = await readPage({ ...filter, ...bounds, offset });
-    if (page === undefined) {
+    // A stream that ends before the offset is not the one that had it.
+    if (page === undefined || (offset !== Infinity && page.next < offset)) {
       throw noSuchStream();
     }
     offset = page.next;

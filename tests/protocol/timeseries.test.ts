@@ -105,6 +105,13 @@ describe.each(WIRES)("over %s", (_, connect) => {
     return messages.flatMap(({ event }) => event ?? []);
   };
 
+  test("a tail behind the end finds no stream, also one that does not wait", async () => {
+    const stream = fresh();
+    await series.append({ stream, event: { payload: payload("a") } });
+    expect(await tail(stream, 1n)).toEqual([]);
+    await expect(tail(stream, 2n)).rejects.toMatchObject({ code: Code.NotFound });
+  });
+
   test("Append gives offsets from 0, and tells the time that it kept", async () => {
     const stream = fresh();
     const first = await series.append({ stream, event: { payload: payload("a") } });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { CALL, NAMESPACE, present } from "../conformance/harness.ts";
+import { waitFor } from "../../../tests/helpers/until.ts";
+import { bytes, CALL, NAMESPACE, present } from "../conformance/harness.ts";
 import { createManualClock } from "../conformance/manual-clock.ts";
 import { appendTexts, describeTails, payloadsOf, waitEvents } from "../conformance/tails.ts";
 import type { Backend, StreamListener, StreamStore } from "../contract.ts";
@@ -17,7 +18,8 @@ describeTails("memory", async () => {
 
 /** A memory store whose reads are counted, and can be held up or fail. */
 async function openStore() {
-  const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
+  const clock = createManualClock();
+  const memory = createMemoryBackend({ type: "memory" }, { clock });
   const inner = present(memory.streams);
   const listeners = new Set<StreamListener>();
   const store = {
@@ -26,6 +28,7 @@ async function openStore() {
     gate: Promise.resolve(),
     fails: false,
     listeners,
+    clock,
     backend: memory as Backend,
   };
   const streams: StreamStore = {
@@ -188,6 +191,53 @@ describe("reads that wait", () => {
     }
     await appendTexts(store.backend, "a", ["1"]);
     await Promise.all(waits);
+    await store.backend.close();
+  });
+
+  test("nothing of a deleted stream is in the one that is made again", async () => {
+    const store = await openStore();
+    const streams = present(store.backend.streams);
+    await appendTexts(store.backend, "a", ["old", "old", "old"]);
+    // Read one by one, so that each is remembered at its own place.
+    for (const offset of [3, 4, 5]) {
+      const waiting = waitEvents(store.backend, "a", { offset });
+      await appendTexts(store.backend, "a", ["old"]);
+      expect(payloadsOf(await waiting)).toEqual(["old"]);
+    }
+    await streams.deleteStream(NAMESPACE, ["a"], CALL);
+    await appendTexts(store.backend, "a", ["new", "new", "new"]);
+    const first = await waitEvents(store.backend, "a");
+    expect(payloadsOf(first)).toEqual(["new", "new", "new"]);
+    const next = waitEvents(store.backend, "a", { offset: 3 });
+    await appendTexts(store.backend, "a", ["new"]);
+    expect(payloadsOf(await next)).toEqual(["new"]);
+    await store.backend.close();
+  });
+
+  test("a read that began before a stream was deleted is made again", async () => {
+    const store = await openStore();
+    await appendTexts(store.backend, "a", ["old"]);
+    const gate = Promise.withResolvers<void>();
+    store.gate = gate.promise;
+    const waiting = waitEvents(store.backend, "a");
+    await waitFor(() => expect(store.reads).toBeGreaterThan(0));
+    await present(store.backend.streams).deleteStream(NAMESPACE, ["a"], CALL);
+    await appendTexts(store.backend, "a", ["new"]);
+    gate.resolve();
+    expect(payloadsOf(await waiting)).toEqual(["new"]);
+    await store.backend.close();
+  });
+
+  test("what a shorter retention hides is not read from memory", async () => {
+    const store = await openStore();
+    const streams = present(store.backend.streams);
+    const aged = { timestampMs: store.clock.now() - 172_800_000, payload: bytes("aged"), tags: {} };
+    const append = { stream: "a", events: [aged], retentionMs: 0, refusesExpired: false };
+    await streams.appendEvents(NAMESPACE, [append], CALL);
+    expect(payloadsOf(await waitEvents(store.backend, "a"))).toEqual(["aged"]);
+    const create = { stream: "a", retentionMs: 86_400_000, partitions: 0, replicationFactor: 0 };
+    await streams.createStream(NAMESPACE, [create], CALL);
+    expect(payloadsOf(await waitEvents(store.backend, "a", { waitMs: 1 }))).toEqual([]);
     await store.backend.close();
   });
 

@@ -78,6 +78,8 @@ class TailedStream {
   wasUsed = true;
   /** How often it changed. */
   #changes = 0;
+  /** How often it had when it was replaced: what was read before counts no more. */
+  #replacedAt = 0;
   /** How often it had when the last look began that found it. -1 = nobody has looked. */
   #lookedAt = -1;
   /** The looks that wait for their turn, and those that began after the last change. */
@@ -108,6 +110,17 @@ class TailedStream {
   change(): void {
     this.#changes++;
     this.#freshLooks = 0;
+  }
+
+  replace(): void {
+    this.change();
+    this.#replacedAt = this.#changes;
+    this.end = undefined;
+  }
+
+  /** Whether a look that began then may have seen what was there before it was replaced. */
+  isOutdated(began: number): boolean {
+    return began < this.#replacedAt;
   }
 
   queueLook(): void {
@@ -197,9 +210,16 @@ class TailRoom implements StreamListener {
     }
   }
 
+  replaced(namespace: string, name: string): void {
+    const stream = this.#streams.get(idOf(namespace, name));
+    if (stream !== undefined) {
+      this.#replace(stream);
+    }
+  }
+
   missed(): void {
     for (const stream of this.#streams.values()) {
-      this.#change(stream);
+      this.#replace(stream);
     }
   }
 
@@ -270,8 +290,18 @@ class TailRoom implements StreamListener {
     this.#stopWatching = undefined;
   }
 
+  #replace(stream: TailedStream): void {
+    stream.replace();
+    this.#memory.clear(stream.pages);
+    this.#settleAll(stream);
+  }
+
   #change(stream: TailedStream): void {
     stream.change();
+    this.#settleAll(stream);
+  }
+
+  #settleAll(stream: TailedStream): void {
     for (const place of stream.resting) {
       this.#settle(stream, place);
     }
@@ -338,6 +368,10 @@ class TailRoom implements StreamListener {
   #found(stream: TailedStream, place: TailPlace, page: OffsetPage | undefined, began: number): void {
     const { offset } = place;
     const asksEnd = offset === Infinity;
+    if (stream.isOutdated(began)) {
+      this.#lookAgain(stream, place);
+      return;
+    }
     if (page === undefined || (page.next < offset && !asksEnd)) {
       // It is not there, or it was made again and is not the one that they have read.
       if (stream.found(began, undefined)) {
@@ -358,7 +392,13 @@ class TailRoom implements StreamListener {
       });
     } else if (next > offset || !ended) {
       answerAll(place, page);
-    } else if (place.first !== undefined) {
+    } else {
+      this.#lookAgain(stream, place);
+    }
+  }
+
+  #lookAgain(stream: TailedStream, place: TailPlace): void {
+    if (place.first !== undefined) {
       this.#settle(stream, place);
     }
   }

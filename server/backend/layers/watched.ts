@@ -43,11 +43,17 @@ function watchedStreams(streams: StreamStore, erase: Backend["erase"]): Partial<
       listener.changed(namespace, stream);
     }
   };
+  const replaced = (namespace: string, stream: string) => {
+    for (const listener of listeners) {
+      listener.replaced(namespace, stream);
+    }
+  };
   return {
     streams: {
       ...streams,
       appendEvents: telling(streams.appendEvents, ({ stream }) => stream, changed),
-      deleteStream: telling(streams.deleteStream, (stream) => stream, changed),
+      createStream: telling(streams.createStream, ({ stream }) => stream, replaced),
+      deleteStream: telling(streams.deleteStream, (stream) => stream, replaced),
     },
     ...(erase && {
       async erase(namespace, step, call) {

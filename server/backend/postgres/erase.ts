@@ -159,7 +159,7 @@ export function createErase(
       }
       case "streams": {
         const rows = await run(statements.eraseStreams, [namespace, maxItems, place.key], call);
-        teller.tell(
+        teller.replaced(
           namespace,
           rows.map(([name]) => name.toString()),
         );

@@ -9,6 +9,9 @@ const LIST_FILLED = "prism_list_filled";
 /** The channel of {@link createTeller}. */
 export const STREAM_CHANGED = "prism_stream_changed";
 
+/** Stands behind the name of a stream that was deleted or holds for another time. */
+const REPLACED = "replaced";
+
 /** The most streams that wait to be told. */
 const MAX_UNTOLD = 10_000;
 
@@ -38,7 +41,8 @@ export function watchFilled(connect: Connect, schema: string, listener: FilledLi
 export function watchStreams(connect: Connect, schema: string, listener: StreamListener): () => void {
   return watch(connect, schema, {
     channel: STREAM_CHANGED,
-    heard: (namespace, stream) => listener.changed(namespace, stream),
+    heard: (namespace, stream, what) =>
+      what === REPLACED ? listener.replaced(namespace, stream) : listener.changed(namespace, stream),
     missed: () => listener.missed(),
     pinged: () => listener.missed(),
   });
@@ -47,7 +51,9 @@ export function watchStreams(connect: Connect, schema: string, listener: StreamL
 /** Tells all gateways which streams have changed. */
 export interface Teller {
   /** Does not wait until they are told. */
-  tell(namespace: string, streams: readonly string[]): void;
+  changed(namespace: string, streams: readonly string[]): void;
+  /** The same for streams that were deleted or hold for another time. */
+  replaced(namespace: string, streams: readonly string[]): void;
   /** Resolves when all are told. */
   idle(): Promise<void>;
 }
@@ -79,35 +85,38 @@ export function createTeller(
     isTelling = false;
   }
 
+  function tell(namespace: string, streams: readonly string[], end: string): void {
+    for (const stream of streams) {
+      if (untold.size < MAX_UNTOLD) {
+        untold.add(`${schema}/${namespace}/${Buffer.from(stream).toString("hex")}${end}`);
+      }
+    }
+    if (!isTelling) {
+      isTelling = true;
+      told = run();
+    }
+  }
+
   return {
-    tell(namespace, streams) {
-      for (const stream of streams) {
-        if (untold.size < MAX_UNTOLD) {
-          untold.add(`${schema}/${namespace}/${Buffer.from(stream).toString("hex")}`);
-        }
-      }
-      if (!isTelling) {
-        isTelling = true;
-        told = run();
-      }
-    },
+    changed: (namespace, streams) => tell(namespace, streams, ""),
+    replaced: (namespace, streams) => tell(namespace, streams, `/${REPLACED}`),
     idle: () => told,
   };
 }
 
-/** Hears notifications: each has a namespace and a key in it. */
+/** Hears notifications: each has a namespace, a key in it, and may say what happened. */
 interface Listener {
   readonly channel: string;
-  heard(namespace: string, key: string): void;
+  heard(namespace: string, key: string, what: string | undefined): void;
   missed(): void;
   pinged(): void;
 }
 
 function watch(connect: Connect, schema: string, listener: Listener): () => void {
   const hear = ({ payload = "" }: Notification) => {
-    const [from, namespace, hex] = payload.split("/");
+    const [from, namespace, hex, what] = payload.split("/");
     if (from === schema && namespace !== undefined && hex !== undefined) {
-      listener.heard(namespace, Buffer.from(hex, "hex").toString());
+      listener.heard(namespace, Buffer.from(hex, "hex").toString(), what);
     }
   };
   const listen = async () => {

@@ -200,8 +200,9 @@ export function createStreams(
   statements: ReturnType<typeof createStreamStatements>,
   teller: Teller,
 ): StreamStore {
-  /** Runs a write that changes streams. It may have taken effect also if it failed. */
+  /** Runs a write to streams, and tells of it. It may have taken effect also if it failed. */
   const change = async <Row extends readonly unknown[]>(
+    tell: Teller["changed"],
     statement: Statement<Row>,
     namespace: string,
     streams: readonly string[],
@@ -211,7 +212,7 @@ export function createStreams(
     try {
       return await run(statement, [namespace, ...values], call);
     } finally {
-      teller.tell(namespace, streams);
+      tell(namespace, streams);
     }
   };
 
@@ -221,6 +222,7 @@ export function createStreams(
       const each = call.each === true;
       const events = appends.flatMap(({ events }) => events);
       const rows = await change(
+        teller.changed,
         statements.appendEvents,
         namespace,
         appends.map(({ stream }) => stream),
@@ -290,10 +292,12 @@ export function createStreams(
     async createStream(namespace, creates, call) {
       const { names, numbers } = numbered(creates);
       const each = call.each === true;
-      const rows = await run(
+      const rows = await change(
+        teller.replaced,
         statements.createStream,
+        namespace,
+        creates.map(({ stream }) => stream),
         [
-          namespace,
           each,
           names,
           numbers,
@@ -347,7 +351,8 @@ export function createStreams(
       });
     },
     async deleteStream(namespace, streams, call) {
-      const rows = await change(statements.deleteStream, namespace, streams, [nameArray(streams)], call);
+      const values = [nameArray(streams)];
+      const rows = await change(teller.replaced, statements.deleteStream, namespace, streams, values, call);
       const found = new Set(rows.map(([name]) => name.toString()));
       // When one name comes twice, only the first delete finds it.
       return streams.map((stream) => found.delete(stream));
