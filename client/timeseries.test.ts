@@ -418,8 +418,41 @@ describe("a writer", () => {
       const more = events.append("d");
       const flushed = events.flush();
       (await batch()).answer();
-      await Promise.all([more, flushed]);
+      await more;
+      // The event that was refused is not there.
+      await expect(flushed).rejects.toMatchObject({ reason: "overloaded" });
     }
+  });
+
+  test("room that `ready` tells of is kept for who asked: none is refused, and none is lost", async () => {
+    const { writer, batch } = connect();
+    const events = writer("s", { maxWaitingEvents: 2, maxDelayMs: NEVER_MS });
+    let appended = 0;
+    const produce = async () => {
+      for (let i = 0; i < 4; i++) {
+        await events.ready();
+        events.append("a");
+        appended++;
+      }
+    };
+    const producers = Promise.all([produce(), produce(), produce()]);
+    let answered = 0;
+    while (answered < 12) {
+      const { texts, answer } = await batch();
+      answered += texts.length;
+      answer();
+    }
+    await producers;
+    await events.close();
+    expect([appended, answered]).toEqual([12, 12]);
+  });
+
+  test("what `append` refuses is told by `close` too", async () => {
+    const { writer } = connect();
+    const events = writer("s");
+    events.append("a", { tags: { x: 5 as unknown as string } });
+    await expect(events.close()).rejects.toMatchObject({ reason: "invalid_field" });
+    await events.close();
   });
 
   test("tells of a failure once to who flushes, and goes on", async () => {

@@ -100,10 +100,16 @@ export class EventWriter<T = Value> implements AsyncDisposable {
   #settled = 0;
   /** As long as fewer events than these are settled, none waits for others. */
   #flushedUntil = 0;
-  /** How many events ever failed, of how many a flush told, and the error of the next one. */
+  /**
+   * How many events ever failed or were refused, of how many a flush told, and the error of the
+   * next one.
+   */
   #failed = 0;
   #told = 0;
   #error: unknown;
+  /** How many callers of `ready` may still append, and what ends that. */
+  #promised = 0;
+  #withdrawal: ReturnType<typeof setTimeout> | undefined;
   #isSending = false;
   #isClosed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -120,7 +126,7 @@ export class EventWriter<T = Value> implements AsyncDisposable {
   /**
    * Takes an event, and answers its offset when the gateway has acknowledged it. The payload is
    * copied. Rejects at once with reason `overloaded` if too much waits already; `ready` waits for
-   * room. Who calls `flush` or `close` need not await this.
+   * room. Who calls `flush` or `close` need not await this: they tell of refused events too.
    */
   append(payload: T, facts: EventFacts = {}): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -137,16 +143,23 @@ export class EventWriter<T = Value> implements AsyncDisposable {
       this.#taken++;
       this.#sendWhatIsDue();
     } catch (error) {
+      this.#count(1, error);
       reject(error);
     }
     return promise;
   }
 
-  /** Resolves when there is room for another event. */
+  /** Resolves when there is room for another event, and keeps it for who appends one at once. */
   async ready(): Promise<void> {
     while (this.#isFull()) {
       await this.#progress.promise;
     }
+    this.#promised++;
+    this.#withdrawal ??= setTimeout(() => {
+      this.#withdrawal = undefined;
+      this.#promised = 0;
+      this.#wake();
+    });
   }
 
   /**
@@ -182,7 +195,9 @@ export class EventWriter<T = Value> implements AsyncDisposable {
     if (this.#isClosed) {
       throw new PrismError("the writer is closed", { reason: "canceled", code: Code.Canceled });
     }
-    if (this.#isFull()) {
+    if (this.#promised > 0) {
+      this.#promised--;
+    } else if (this.#isFull()) {
       throw new PrismError("too many events wait for the gateway: wait for ready() or flush()", {
         reason: "overloaded",
         code: Code.ResourceExhausted,
@@ -193,7 +208,8 @@ export class EventWriter<T = Value> implements AsyncDisposable {
 
   #isFull(): boolean {
     const { maxWaitingEvents, maxWaitingBytes } = this.#limits;
-    return this.#taken - this.#settled >= maxWaitingEvents || this.#waitingBytes >= maxWaitingBytes;
+    const waiting = this.#taken - this.#settled + this.#promised;
+    return waiting >= maxWaitingEvents || this.#waitingBytes >= maxWaitingBytes;
   }
 
   /** How many milliseconds the oldest event still waits for others; `undefined` = there is none. */
@@ -233,10 +249,14 @@ export class EventWriter<T = Value> implements AsyncDisposable {
     this.#settled += batch.length;
     this.#waitingBytes -= sumOf(batch);
     this.#isSending = false;
+    this.#wake();
+    this.#sendWhatIsDue();
+  }
+
+  #wake(): void {
     const { resolve } = this.#progress;
     this.#progress = Promise.withResolvers();
     resolve();
-    this.#sendWhatIsDue();
   }
 
   #takeBatch(): Queued[] {
@@ -273,11 +293,16 @@ export class EventWriter<T = Value> implements AsyncDisposable {
     }
   }
 
-  #fail(batch: readonly Queued[], error: unknown): void {
+  /** Notes failures for the next flush, which tells the first one. */
+  #count(failed: number, error: unknown): void {
     if (this.#failed === this.#told) {
       this.#error = error;
     }
-    this.#failed += batch.length;
+    this.#failed += failed;
+  }
+
+  #fail(batch: readonly Queued[], error: unknown): void {
+    this.#count(batch.length, error);
     for (const { reject } of batch) {
       reject(error);
     }
