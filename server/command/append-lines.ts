@@ -4,10 +4,14 @@ import { CommandError, EXIT } from "./exit-codes.ts";
 import { readLines } from "./read-lines.ts";
 import { MAX_VALUE_BYTES } from "./values.ts";
 
+/** The most lines of a call, and the characters after which it has no more. */
+const MAX_BATCH_LINES = 1000;
+const MAX_BATCH_LENGTH = 512 * 1024;
+
 /**
- * Appends an event for each line of a file, or of standard input. Answers how many. Throws
- * {@link CommandError} at a line that is no event, and PrismError at the first that is not
- * appended.
+ * Appends an event for each line of a file, or of standard input, in batches, one after the other.
+ * Answers how many. Throws {@link CommandError} at a line that is no event, and PrismError at the
+ * first that is not appended: no line behind it is.
  */
 export async function appendLines(
   client: PrismClient,
@@ -15,43 +19,72 @@ export async function appendLines(
   facts: EventFacts,
   path: string | undefined,
 ): Promise<number> {
-  const writer = client.timeseries.writer(stream);
-  let line = 0;
   let appended = 0;
-  let failure: { readonly line: number; readonly error: unknown } | undefined;
-  const add = async (text: string | undefined) => {
-    const number = ++line;
-    if (text === undefined) {
-      throw new CommandError(EXIT.misused, `line ${number} is not UTF-8, or too long`);
-    }
-    await writer.ready();
-    if (failure !== undefined) {
-      throw failure.error;
-    }
-    writer.append(text, facts).then(
-      () => {
-        appended++;
-      },
-      (error: unknown) => {
-        failure ??= { line: number, error };
-      },
-    );
-  };
-  try {
-    for await (const texts of readLines(input(path), MAX_VALUE_BYTES)) {
-      for (const text of texts) {
-        await add(text);
+  let lines: string[] = [];
+  let length = 0;
+
+  const send = async (batch: readonly string[]): Promise<void> => {
+    try {
+      await client.timeseries.appendBatch(
+        stream,
+        batch.map((payload) => ({ payload, ...facts })),
+      );
+      appended += batch.length;
+    } catch (error) {
+      if (batch.length === 1 || !concernsOne(error)) {
+        throw withOutcome(error, linesFrom(appended + 1, batch.length), appended);
+      }
+      // Nothing was written. One by one, so that all lines before the bad one are.
+      for (const line of batch) {
+        await send([line]);
       }
     }
-    await writer.close();
-    return appended;
-  } catch (error) {
-    // Lines that are on their way count too. What fails of them is no other failure.
-    await writer.close().catch(() => {});
-    throw failure === undefined
-      ? withOutcome(error, "", appended)
-      : withOutcome(failure.error, `line ${failure.line}: `, appended);
+  };
+  const flush = async (): Promise<void> => {
+    const batch = lines;
+    lines = [];
+    length = 0;
+    if (batch.length > 0) {
+      await send(batch);
+    }
+  };
+
+  for await (const texts of failing(readLines(input(path), MAX_VALUE_BYTES), () => appended)) {
+    for (const text of texts) {
+      if (text === undefined) {
+        await flush();
+        const message = `line ${appended + 1} is not UTF-8, or too long`;
+        throw withOutcome(new CommandError(EXIT.misused, message), "", appended);
+      }
+      if (lines.length === MAX_BATCH_LINES || length + text.length > MAX_BATCH_LENGTH) {
+        await flush();
+      }
+      lines.push(text);
+      length += text.length;
+    }
   }
+  await flush();
+  return appended;
+}
+
+/** Tells of a file that cannot be read how many lines are appended. */
+async function* failing<T>(pages: AsyncIterable<T>, appended: () => number): AsyncGenerator<T, void> {
+  try {
+    yield* pages;
+  } catch (error) {
+    throw withOutcome(error, "", appended());
+  }
+}
+
+function linesFrom(first: number, count: number): string {
+  return count === 1 ? `line ${first}: ` : `lines ${first} to ${first + count - 1}: `;
+}
+
+/** Whether one of many events may be what a call failed for. Then none was written. */
+function concernsOne(error: unknown): boolean {
+  return (
+    error instanceof PrismError && (error.reason === "invalid_field" || error.reason === "value_too_large")
+  );
 }
 
 function input(path: string | undefined): AsyncIterable<Buffer> {

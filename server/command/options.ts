@@ -43,13 +43,22 @@ export function timeOption(options: Options, name: string): number | undefined {
   }
   const [, timeOfDay, , , zone] = TIME.exec(text) ?? [];
   const timeMs = TIME.test(text) ? Date.parse(timeOfDay && !zone ? `${text}Z` : text) : Number.NaN;
-  if (Number.isNaN(timeMs)) {
+  // `Date.parse` takes the 30th of February for the 2nd of March.
+  if (Number.isNaN(timeMs) || !isDay(text.slice(0, DAY_LENGTH))) {
     throw new CommandError(
       EXIT.misused,
       `option --${name}: expected a time as 2026-01-31T12:00:00Z, or milliseconds since 1970`,
     );
   }
   return timeMs;
+}
+
+const DAY_LENGTH = "2026-01-31".length;
+
+/** Whether there is such a day. */
+function isDay(day: string): boolean {
+  const ms = Date.parse(day);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
 }
 
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -36,6 +36,9 @@ test("events are appended, and found by time and tag", SLOW, async () => {
   expect(await offsets(`--to ${timestamp_ms} --limit 1`)).toEqual([0]);
   expect(await offsets("--tag room=attic --tag floor=2")).toEqual([0]);
   expect(await offsets("--tag room=cellar")).toEqual([]);
+  for (const day of ["2026-02-30", "2026-04-31T10:00:00Z"]) {
+    expect(await run(`append s x --time ${day}`)).toEqual(refused("expected a time"));
+  }
   expect(await run("tail s --from-offset 1 --limit 2")).toEqual(
     done(all.stdout.slice(all.stdout.indexOf("\n") + 1)),
   );
