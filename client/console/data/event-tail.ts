@@ -95,8 +95,10 @@ export class EventTail {
       this.#next = undefined;
     }
     const wanted = this.#next ?? nextOffset - BEFORE;
-    const first = Math.max(wanted, firstOffset, nextOffset - MOST_EVENTS);
-    this.skipped += this.#next === undefined ? 0 : first - this.#next;
+    // With tags nobody knows how many of those that came are wanted.
+    const all = Object.keys(this.#tags).length === 0;
+    const first = Math.max(wanted, firstOffset, all ? nextOffset - MOST_EVENTS : 0);
+    this.skipped += all && this.#next !== undefined ? first - this.#next : 0;
     this.#next = first;
     this.isLost = false;
     this.#tell();

@@ -294,10 +294,14 @@ function stateOf(find: FindChunks, stream: FoundStream): StreamState {
   };
 }
 
-/** The offset of the first event of a chunk that is not gone. */
+/** No event of a chunk or before it that is not gone has a smaller offset. */
 function firstOffsetOf(chunk: EventChunk, gone: GoneEvents): number {
   let offset = chunk.firstOffset;
-  while (isGone({ offset, timestampMs: chunk.timeAt(offset - chunk.firstOffset) }, gone)) {
+  // All of them can be gone, some for one reason and some for another: then the next one is not.
+  while (
+    offset < chunk.nextOffset &&
+    isGone({ offset, timestampMs: chunk.timeAt(offset - chunk.firstOffset) }, gone)
+  ) {
     offset++;
   }
   return offset;
