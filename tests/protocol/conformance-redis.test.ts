@@ -24,5 +24,5 @@ describe.runIf(hasTestRedis())("Redis", () => {
       clear: () => redis.flush(`{${key_prefix}:`),
     };
   };
-  describeBehindGrpc("redis", create, (key) => shardOf(key, SHARDS));
+  describeBehindGrpc("redis", create, { shardOf: (key) => shardOf(key, SHARDS), streams: false });
 });

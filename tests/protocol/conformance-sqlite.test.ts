@@ -21,7 +21,9 @@ describeBehindGrpc("sqlite", () => {
     config: sqliteSchema.parse({ type: "sqlite", path }),
     async clear() {
       using db = new DatabaseSync(path);
-      db.exec("DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; DELETE FROM record_item");
+      db.exec(
+        "DELETE FROM entry; DELETE FROM list; DELETE FROM list_item; DELETE FROM record_item; DELETE FROM event_chunk; DELETE FROM stream",
+      );
     },
   };
 });

@@ -1,5 +1,5 @@
 import * as prism from "../../client/node.ts";
-import { LIST_EDITS, NAMES, NAMESPACES } from "../../server/backend/conformance/harness.ts";
+import { LIST_EDITS, NAMES, NAMESPACES, STREAMS } from "../../server/backend/conformance/harness.ts";
 import { describeBackend } from "../../server/backend/conformance/suite.ts";
 import { createGuardedBackend } from "../../server/backend/layers/guarded.ts";
 import type { BackendConfig } from "../../server/backend/rooms.ts";
@@ -15,16 +15,24 @@ export interface TestStore {
 
 /**
  * Runs the stores' own suite through the whole gateway and gRPC, for a durable store. `shardOf` is
- * for a store of several shards.
+ * for a store of several shards. A store without streams says so.
  */
 export function describeBehindGrpc(
   name: string,
   create: () => TestStore,
-  shardOf?: (key: string) => number,
+  {
+    shardOf,
+    streams = true,
+  }: { readonly shardOf?: ((key: string) => number) | undefined; readonly streams?: boolean } = {},
 ): void {
   describeBackend({
     name: `${name} behind gRPC`,
-    capabilities: ["entries", "commits", "scans", "lists", "records", ...LIST_EDITS, ...NAMES],
+    capabilities: [
+      ...(["entries", "commits", "scans", "lists", "records"] as const),
+      ...LIST_EDITS,
+      ...NAMES,
+      ...(streams ? STREAMS : []),
+    ],
     durable: true,
     atomic: "key",
     ...(shardOf && { shardOf }),
