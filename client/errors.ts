@@ -235,3 +235,13 @@ function isConnectionFailure(error: ConnectError): boolean {
 function systemCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
+
+/**
+ * Whether a call for several items failed for what one of them is: then nothing of it was done, and
+ * the others may be sent without it.
+ */
+export function concernsOneItem(error: unknown): boolean {
+  return (
+    error instanceof PrismError && (error.reason === "invalid_field" || error.reason === "value_too_large")
+  );
+}

@@ -1,6 +1,6 @@
 import type { CallOptions } from "../call.ts";
 import { toText } from "../convert.ts";
-import { KeyNotFoundError, PrismError } from "../errors.ts";
+import { concernsOneItem, KeyNotFoundError } from "../errors.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Get = (key: string, options?: CallOptions) => Promise<Bytes>;
@@ -51,11 +51,9 @@ export function gatheredGets(
         }
       }
     } catch (error) {
-      const concernsOne =
-        error instanceof PrismError &&
-        (error.reason === "invalid_field" || error.reason === "value_too_large");
+      const alone = concernsOneItem(error);
       for (const { key, resolve, reject } of gets) {
-        if (concernsOne) {
+        if (alone) {
           get(key).then(resolve, reject);
         } else {
           reject(error);

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { type CallOptions, type Invoker, requireKnown } from "../call.ts";
 import { toBytes, toText, type Value, wholeNumber } from "../convert.ts";
-import { invalidField, PrismError } from "../errors.ts";
+import { concernsOneItem, invalidField, PrismError } from "../errors.ts";
 import { MAX_TIMER_MS } from "../wait.ts";
 import { sendBatch } from "./append.ts";
 import { EVENT_FACTS, type EventFacts, toEvent } from "./event.ts";
@@ -282,7 +282,7 @@ export class EventWriter<T = Value> implements AsyncDisposable {
         resolve(offsets[index] ?? 0);
       }
     } catch (error) {
-      if (batch.length > 1 && concernsOne(error)) {
+      if (batch.length > 1 && concernsOneItem(error)) {
         // Nothing was written. One half after the other, in order, finds the event.
         const half = Math.ceil(batch.length / 2);
         await this.#settle(batch.slice(0, half));
@@ -356,13 +356,6 @@ function toLimits(given: Partial<Record<keyof Limits, number | undefined>>): Lim
     limits[name] = value;
   }
   return limits;
-}
-
-/** Whether one of many events may be what a call failed for. Then none was written. */
-function concernsOne(error: unknown): boolean {
-  return (
-    error instanceof PrismError && (error.reason === "invalid_field" || error.reason === "value_too_large")
-  );
 }
 
 function bytesOf({ payload, tags }: WireEvent): number {

@@ -10,8 +10,8 @@ const MAX_BATCH_LENGTH = 512 * 1024;
 
 /**
  * Appends an event for each line of a file, or of standard input, in batches, one after the other.
- * Answers how many. Throws {@link CommandError} at a line that is no event, and PrismError at the
- * first that is not appended: no line behind it is.
+ * Answers how many. Throws {@link CommandError} at a line that is no event, and PrismError for the
+ * first batch that is not appended: no line behind it is.
  */
 export async function appendLines(
   client: PrismClient,
@@ -23,30 +23,19 @@ export async function appendLines(
   let lines: string[] = [];
   let length = 0;
 
-  const send = async (batch: readonly string[]): Promise<void> => {
-    try {
-      await client.timeseries.appendBatch(
-        stream,
-        batch.map((payload) => ({ payload, ...facts })),
-      );
-      appended += batch.length;
-    } catch (error) {
-      if (batch.length === 1 || !concernsOne(error)) {
-        throw withOutcome(error, linesFrom(appended + 1, batch.length), appended);
-      }
-      // Nothing was written. One by one, so that all lines before the bad one are.
-      for (const line of batch) {
-        await send([line]);
-      }
-    }
-  };
   const flush = async (): Promise<void> => {
-    const batch = lines;
+    const batch = lines.map((payload) => ({ payload, ...facts }));
     lines = [];
     length = 0;
-    if (batch.length > 0) {
-      await send(batch);
+    if (batch.length === 0) {
+      return;
     }
+    try {
+      await client.timeseries.appendBatch(stream, batch);
+    } catch (error) {
+      throw withOutcome(error, linesFrom(appended + 1, batch.length), appended);
+    }
+    appended += batch.length;
   };
 
   for await (const texts of failing(readLines(input(path), MAX_VALUE_BYTES), () => appended)) {
@@ -78,13 +67,6 @@ async function* failing<T>(pages: AsyncIterable<T>, appended: () => number): Asy
 
 function linesFrom(first: number, count: number): string {
   return count === 1 ? `line ${first}: ` : `lines ${first} to ${first + count - 1}: `;
-}
-
-/** Whether one of many events may be what a call failed for. Then none was written. */
-function concernsOne(error: unknown): boolean {
-  return (
-    error instanceof PrismError && (error.reason === "invalid_field" || error.reason === "value_too_large")
-  );
 }
 
 function input(path: string | undefined): AsyncIterable<Buffer> {

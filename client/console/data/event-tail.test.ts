@@ -59,6 +59,20 @@ test("it goes on behind the last event, and skips what it would not keep", async
   expect(tail.skipped).toBe(10);
 });
 
+test("with tags nothing is skipped, however many others come", async () => {
+  const tags = { room: "attic" };
+  await client.timeseries.append("tagged", "e", { tags });
+  const tail = tailOf("tagged", tags);
+  tail.start();
+  await waitFor(() => expect(offsets(tail)).toEqual([0]));
+  tail.stop();
+  await client.timeseries.append("tagged", "e", { tags });
+  await append("tagged", 2 * MOST_EVENTS);
+  tail.start();
+  await waitFor(() => expect(offsets(tail)).toEqual([0, 1]));
+  expect(tail.skipped).toBe(0);
+});
+
 test("few events are kept", async () => {
   await append("many", 1);
   const tail = tailOf("many");

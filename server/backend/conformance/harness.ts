@@ -34,6 +34,14 @@ export const NAMES = ["listNames", "recordIds"] as const satisfies Capability[];
 /** What a store has that keeps streams of events. */
 export const STREAMS = ["streams", "streamNames"] as const satisfies Capability[];
 
+/** What a store declares that has everything. */
+export const ALL_CAPABILITIES = [
+  ...(["entries", "commits", "scans", "lists", "records", "erase"] as const),
+  ...LIST_EDITS,
+  ...NAMES,
+  ...STREAMS,
+] as const satisfies Capability[];
+
 /** One store under test. */
 export interface Subject {
   /** Guarded, empty and not yet open. */

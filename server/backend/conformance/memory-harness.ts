@@ -2,24 +2,14 @@ import { MAX_TTL_SECONDS } from "../../limits.ts";
 import type { Backend } from "../contract.ts";
 import { createGuardedBackend } from "../layers/guarded.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
-import { type Harness, LIST_EDITS, NAMES, STREAMS } from "./harness.ts";
+import { ALL_CAPABILITIES, type Harness } from "./harness.ts";
 import { createManualClock } from "./manual-clock.ts";
 
 /** A memory store within what `wrap` puts around it. */
 export function memoryHarness(name: string, wrap: (memory: Backend) => Backend): Harness {
   return {
     name,
-    capabilities: [
-      "entries",
-      "commits",
-      "scans",
-      "lists",
-      ...LIST_EDITS,
-      "records",
-      ...NAMES,
-      ...STREAMS,
-      "erase",
-    ],
+    capabilities: ALL_CAPABILITIES,
     durable: false,
     countsCheaply: true,
     atomic: "namespace",

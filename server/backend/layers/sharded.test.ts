@@ -3,13 +3,11 @@ import { describe, expect, test } from "vitest";
 import { PrismError, ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import {
+  ALL_CAPABILITIES,
   bytes,
   CALL,
-  LIST_EDITS,
-  NAMES,
   NAMESPACE,
   present,
-  STREAMS,
   setTexts,
   texts,
 } from "../conformance/harness.ts";
@@ -26,17 +24,7 @@ const memory = (clock = createManualClock()) => createMemoryBackend({ type: "mem
 
 describeBackend({
   name: "sharded memory",
-  capabilities: [
-    "entries",
-    "commits",
-    "scans",
-    "lists",
-    ...LIST_EDITS,
-    "records",
-    ...NAMES,
-    ...STREAMS,
-    "erase",
-  ],
+  capabilities: ALL_CAPABILITIES,
   durable: false,
   countsCheaply: true,
   atomic: "shard",

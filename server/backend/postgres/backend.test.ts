@@ -4,7 +4,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { ReadOnlyError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { blockingPop, describeBlocking, pushTexts } from "../conformance/blocking.ts";
-import { CALL, LIST_EDITS, NAMES, present, STREAMS, texts } from "../conformance/harness.ts";
+import { ALL_CAPABILITIES, CALL, present, texts } from "../conformance/harness.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { isRefusal } from "../contract.ts";
 import { createBackend } from "../factory.ts";
@@ -42,17 +42,7 @@ describe.runIf(hasTestDatabase())("postgres", () => {
 
   describeBackend({
     name: "postgres",
-    capabilities: [
-      "entries",
-      "commits",
-      "scans",
-      "lists",
-      ...LIST_EDITS,
-      "records",
-      ...NAMES,
-      ...STREAMS,
-      "erase",
-    ],
+    capabilities: ALL_CAPABILITIES,
     durable: true,
     atomic: "namespace",
     movesClock: true,

@@ -20,7 +20,7 @@ import { waitFor } from "../../../tests/helpers/until.ts";
 import { asPrismError } from "../../errors.ts";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { blockingPop, pushTexts } from "../conformance/blocking.ts";
-import { bytes, CALL, LIST_EDITS, NAMES, STREAMS, texts } from "../conformance/harness.ts";
+import { ALL_CAPABILITIES, bytes, CALL, texts } from "../conformance/harness.ts";
 import { describeSharedStore, type Gateway, useGateways } from "../conformance/shared-store.ts";
 import { describeBackend } from "../conformance/suite.ts";
 import { type Call, createCall } from "../contract.ts";
@@ -303,17 +303,7 @@ describe.runIf(canStartPostgres() && canStartPgBouncer())("behind PgBouncer", ()
 
   describeBackend({
     name: "postgres behind PgBouncer",
-    capabilities: [
-      "entries",
-      "commits",
-      "scans",
-      "lists",
-      ...LIST_EDITS,
-      "records",
-      ...NAMES,
-      ...STREAMS,
-      "erase",
-    ],
+    capabilities: ALL_CAPABILITIES,
     durable: true,
     atomic: "namespace",
     // The clock is the server's.

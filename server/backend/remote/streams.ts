@@ -46,7 +46,7 @@ export const STREAMS = {
     if (first === undefined || offsets.length !== events.length) {
       throw answeredWrongly(`${offsets.length} offsets to ${events.length} events`);
     }
-    // How many were too old is known, and counted, where the plugin is.
+    // The plugin alone knows how many were too old.
     return { offset: Number(first), nowMs: Number(timestampMillis), expired: 0 };
   },
 

@@ -7,11 +7,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_TTL_SECONDS } from "../../limits.ts";
 import { describeBlocking } from "../conformance/blocking.ts";
 import {
+  ALL_CAPABILITIES,
   answersOf,
   bytes,
   CALL,
-  LIST_EDITS,
-  NAMES,
   present,
   setTexts,
   texts,
@@ -39,18 +38,7 @@ function clear(path: string): void {
 
 describeBackend({
   name: "sqlite",
-  capabilities: [
-    "entries",
-    "commits",
-    "scans",
-    "lists",
-    ...LIST_EDITS,
-    "records",
-    ...NAMES,
-    "streams",
-    "streamNames",
-    "erase",
-  ],
+  capabilities: ALL_CAPABILITIES,
   durable: true,
   atomic: "namespace",
   movesClock: true,

@@ -132,8 +132,8 @@ interface FindChunks {
    * All chunks from an offset on. `undefined` stands for one that has no event of `minMs` or later.
    */
   byOffset(stream: FoundStream, offset: number, minMs: number): Iterable<FoundChunk>;
-  /** The first one by offset that has an event of `minMs` or later. */
-  first(stream: FoundStream, minMs: number): EventChunk | undefined;
+  /** Those that have an event of `minMs` or later, in the order of their offsets. */
+  since(stream: FoundStream, minMs: number): Iterable<EventChunk>;
 }
 
 interface FoundChunk {
@@ -157,9 +157,9 @@ function createFindChunks(db: DatabaseSync): FindChunks {
     `SELECT last_offset, iif(max_ms >= ?4 AND ${isThere}, id, NULL) FROM event_chunk
      WHERE stream_id = ?1 AND last_offset >= ?5 ORDER BY last_offset`,
   );
-  const first = prepare<[id: number]>(
+  const since = prepare<[id: number]>(
     db,
-    `SELECT id FROM event_chunk WHERE stream_id = ?1 AND max_ms >= ?4 AND ${isThere} ORDER BY last_offset LIMIT 1`,
+    `SELECT id FROM event_chunk WHERE stream_id = ?1 AND max_ms >= ?4 AND ${isThere} ORDER BY last_offset`,
   );
   const data = prepare<[data: Uint8Array]>(db, "SELECT data FROM event_chunk WHERE id = ?");
 
@@ -184,9 +184,10 @@ function createFindChunks(db: DatabaseSync): FindChunks {
         yield { lastOffset, chunk: chunk === null ? undefined : read(chunk) };
       }
     },
-    first({ id, gone }, minMs) {
-      const row = first.get(id, gone.earlierBelow, gone.earlierUntilMs, minMs);
-      return row && read(row[0]);
+    *since({ id, gone }, minMs) {
+      for (const [chunk] of since.iterate(id, gone.earlierBelow, gone.earlierUntilMs, minMs)) {
+        yield read(chunk);
+      }
     },
   };
 }
@@ -285,26 +286,27 @@ function stateOf(find: FindChunks, stream: FoundStream): StreamState {
   if (lastMs <= gone.untilMs) {
     return { ...state, firstOffset: nextOffset, firstTimestampMs: undefined, lastTimestampMs: undefined };
   }
-  const first = find.first(stream, gone.untilMs + 1);
   return {
     ...state,
-    firstOffset: first === undefined ? nextOffset : firstOffsetOf(first, gone),
+    firstOffset: firstOffsetOf(find, stream),
     firstTimestampMs: firstTimeOf(find, stream),
     lastTimestampMs: lastMs,
   };
 }
 
-/** No event of a chunk or before it that is not gone has a smaller offset. */
-function firstOffsetOf(chunk: EventChunk, gone: GoneEvents): number {
-  let offset = chunk.firstOffset;
-  // All of them can be gone, some for one reason and some for another: then the next one is not.
-  while (
-    offset < chunk.nextOffset &&
-    isGone({ offset, timestampMs: chunk.timeAt(offset - chunk.firstOffset) }, gone)
-  ) {
-    offset++;
+/** The first offset whose event is not gone. */
+function firstOffsetOf(find: FindChunks, stream: FoundStream): number {
+  const { gone, nextOffset } = stream;
+  // All of a chunk can be gone, some for one reason and some for another.
+  for (const chunk of find.since(stream, gone.untilMs + 1)) {
+    for (let place = 0; place < chunk.count; place++) {
+      const offset = chunk.firstOffset + place;
+      if (!isGone({ offset, timestampMs: chunk.timeAt(place) }, gone)) {
+        return offset;
+      }
+    }
   }
-  return offset;
+  return nextOffset;
 }
 
 /** The earliest time of the events that are not gone. */

@@ -287,6 +287,19 @@ describe("small appends", () => {
     expect(offsetsLeft(NOW_MS + 1000)).toEqual([1, 2]);
   });
 
+  test("of one row can all be gone, each for another reason", () => {
+    const dayMs = 24 * HOUR_MS;
+    const laterMs = NOW_MS + dayMs + 1;
+    apply([create(dayMs), append([smallAt(NOW_MS)])], NOW_MS);
+    // The first event is gone for ever, and the one that joins it is not yet.
+    apply([create(2 * dayMs)], laterMs);
+    apply([append([smallAt(NOW_MS - HOUR_MS / 3)])], laterMs);
+    expect(count("event_chunk")).toBe(1);
+    apply([append([at(laterMs)])], laterMs);
+    expect(count("event_chunk")).toBe(2);
+    expect(offsetsLeft(NOW_MS + 2 * dayMs - HOUR_MS / 3 + 1)).toEqual([2]);
+  });
+
   test("are whole where another of their group is undone, or their stream is removed", () => {
     const late = append([at(1)], { stream: "t", refusesExpired: true });
     const both = { ...late, items: [...append([smallAt(NOW_MS)]).items, ...late.items] };

@@ -113,7 +113,8 @@ export type Backend = Message<"prism.admin.v1.Backend"> & {
    * "connections_idle" and "connections_max" of its pool (0 = the pool has no bound),
    * "connection_waits" (calls that wait for one), "queued_calls" and "queued_bytes" (calls that wait
    * in the gateway for their turn), "waiting_pops" (calls that wait for a value of a list),
-   * "waiting_tails" (calls that wait for events of a stream), "breakers" (parts that can be away by themselves) and "breakers_open" (those that are away).
+   * "waiting_tails" (calls that wait for events of a stream), "breakers" (parts that can be away by
+   * themselves) and "breakers_open" (those that are away).
    *
    * @generated from field: map<string, int64> figures = 13;
    */

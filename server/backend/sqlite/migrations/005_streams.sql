@@ -11,7 +11,8 @@ CREATE TABLE stream (
   created_at_ms INTEGER NOT NULL, -- milliseconds since 1970
   next_offset INTEGER NOT NULL,
   last_ms INTEGER NOT NULL, -- the latest time of its events; 0 = it has had none
-  -- Events before this offset, of this time or earlier, were past an earlier retention. They stay invisible.
+  -- Events before this offset, of this time or earlier, were past an earlier retention. They stay
+  -- invisible.
   gone_below INTEGER NOT NULL,
   gone_until_ms INTEGER NOT NULL,
   sweep_at_ms INTEGER, -- when a chunk can be removed; 0 = now; NULL = never
