@@ -206,6 +206,8 @@ describe.runIf(canOpenConsole())("streams", () => {
     await page.getByRole("button", { name: "is=late" }).click();
     await shows(page, "late");
     await page.getByRole("button", { name: "Not only is=late" }).click();
+    // It follows from here: of what is there before, only the last few come.
+    await shows(page, "before", "first", "late");
     const batch = Array.from({ length: 1000 }, (_, i) => ({ payload: `event ${i}` }));
     await client.timeseries.appendBatch("followed", batch);
     await client.timeseries.append("followed", "last");
