@@ -21,8 +21,9 @@ const IN_FLIGHT = DURATIONS + HISTOGRAM_SLOTS;
 const REQUEST_BYTES = IN_FLIGHT + 1;
 const RESPONSE_BYTES = IN_FLIGHT + 2;
 const MESSAGES = IN_FLIGHT + 3;
+const EXPIRED_EVENTS = IN_FLIGHT + 4;
 /** How many numbers a series has. */
-export const SERIES_SLOTS = IN_FLIGHT + 4;
+export const SERIES_SLOTS = IN_FLIGHT + 5;
 
 /** What is counted of the calls of one method on one namespace, or a sum of such series. */
 export class CallSeries {
@@ -83,6 +84,11 @@ export class CallSeries {
     add(this.#values, MESSAGES, messages);
   }
 
+  /** Events were appended that were past their retention. */
+  expire(events: number): void {
+    add(this.#values, EXPIRED_EVENTS, events);
+  }
+
   /** The calls that ended with a code. */
   calls(code: number): number {
     return this.#values[code] ?? 0;
@@ -107,6 +113,10 @@ export class CallSeries {
 
   get messages(): number {
     return this.#values[MESSAGES] ?? 0;
+  }
+
+  get expiredEvents(): number {
+    return this.#values[EXPIRED_EVENTS] ?? 0;
   }
 }
 

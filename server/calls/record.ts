@@ -44,7 +44,7 @@ export class CallRecord implements CallTrace {
   metadata: Metadata | undefined = undefined;
   /** The caller, once a policy has found it out. */
   principal: Principal | undefined = undefined;
-  /** What counts the answer. `undefined` = nobody does. */
+  /** What counts the call and its answer. `undefined` = nobody does. */
   series: CallSeries | undefined = undefined;
   /** Its own place in a trace. `undefined` = no span is made of it. */
   span: TraceParent | undefined = undefined;
@@ -184,6 +184,11 @@ export class CallRecord implements CallTrace {
 /** Who makes a call. `undefined` = nobody was asked. */
 export function principalOf({ trace }: Call): Principal | undefined {
   return trace instanceof CallRecord ? trace.principal : undefined;
+}
+
+/** What counts a call. `undefined` = nobody does. */
+export function seriesOf({ trace }: Call): CallSeries | undefined {
+  return trace instanceof CallRecord ? trace.series : undefined;
 }
 
 /** The name in a field that is the name itself, or a message that has it. */

@@ -101,6 +101,13 @@ const WRITERS: Readonly<Record<FamilyName, Writer>> = {
   prism_stream_messages_total: ofCalls((name, of, { messages }) =>
     messages === 0 ? "" : sampleOf(name, of, messages),
   ),
+  // Only appends have any, and few of them.
+  *prism_events_expired_total(name, { meters: { calls } }) {
+    for (const { name: namespace, methods } of calls.namespaces()) {
+      const events = methods.reduce((sum, series) => sum + (series?.expiredEvents ?? 0), 0);
+      yield events === 0 ? "" : sampleOf(name, [namespace], events);
+    }
+  },
   *prism_namespaces(name, { namespaces }) {
     yield sampleOf(name, [], namespaces);
   },

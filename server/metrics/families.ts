@@ -48,6 +48,11 @@ export const FAMILIES = {
     labels: CALL,
     help: "Messages that streams have answered: entries of a scan, items of a record, values of a list",
   },
+  prism_events_expired_total: {
+    type: "counter",
+    labels: ["namespace"],
+    help: "Events that were appended though they were past their retention: nobody sees them",
+  },
   prism_namespaces: { type: "gauge", labels: [], help: "Namespaces that are there", across: "max" },
   prism_serving: {
     type: "gauge",
