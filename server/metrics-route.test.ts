@@ -121,6 +121,25 @@ describe("calls", () => {
     expect(valueIn(families, "prism_response_bytes_total", labels)).toBeGreaterThan(500 * POST_WIRES.length);
   });
 
+  test("that append events past their retention count those that nobody will see", async () => {
+    await using server = await startTestServer({ adjust: withNamespaces(["a", "b", "c"], 2) });
+    await using client = new PrismClient(server.address);
+    const late = { payload: "late", timestampMs: 1 };
+    for (const namespace of ["a", "b", "c"]) {
+      const { timeseries } = client.namespace(namespace);
+      await timeseries.createStream("kept", { retentionDays: 1 });
+      await timeseries.append("kept", "now");
+      await timeseries.append("for-ever", "late", { timestampMs: 1 });
+    }
+    const expired = async (namespace: string) =>
+      valueIn(await scrape(server), "prism_events_expired_total", { namespace });
+    expect((await scrape(server)).has("prism_events_expired_total")).toBe(false);
+    await client.namespace("a").timeseries.append("kept", "late", { timestampMs: 1 });
+    await client.namespace("a").timeseries.appendBatch("kept", [late, { payload: "now" }, late]);
+    await client.namespace("c").timeseries.append("kept", "late", { timestampMs: 1 });
+    expect(await Promise.all(["a", "b", "other"].map(expired))).toEqual([3, 0, 1]);
+  });
+
   test("of plain routes count their bytes, also if their body is refused", async () => {
     await using server = await startTestServer();
     const { createNamespace, getNamespace } = NamespaceService.method;

@@ -24,8 +24,8 @@ export interface StreamDescription extends Required<StreamConfig> {
   readonly retentionDays: number;
   readonly partitions: number;
   readonly replicationFactor: number;
-  /** When it was made, in milliseconds since 1970. */
-  readonly createdAtMs: number;
+  /** When it was made, in milliseconds since 1970. `undefined` = the store does not tell. */
+  readonly createdAtMs: number | undefined;
   /** No event with a smaller offset is left. As large as `nextOffset`: none is left at all. */
   readonly firstOffset: number;
   /** The offset of the next event. 0: the stream never had one. */
@@ -118,7 +118,7 @@ export function streamCalls(invoker: Invoker) {
         retentionDays: config?.retentionDays ?? 0,
         partitions: config?.partitions ?? 0,
         replicationFactor: config?.replicationFactor ?? 0,
-        createdAtMs: fromInt64("created_at_millis", told.createdAtMillis),
+        createdAtMs: fromInt64("created_at_millis", told.createdAtMillis) || undefined,
         firstOffset: fromInt64("first_offset", told.firstOffset),
         nextOffset: fromInt64("next_offset", told.nextOffset),
         firstTimestampMs: first === undefined ? undefined : fromInt64("first_timestamp_millis", first),

@@ -129,8 +129,8 @@ export interface StreamCreate extends StreamConfig {
 
 /** A stream as its store holds it. */
 export interface StreamState extends StreamConfig {
-  /** In milliseconds since 1970. */
-  readonly createdAtMs: number;
+  /** In milliseconds since 1970. `undefined` = the store does not tell. */
+  readonly createdAtMs: number | undefined;
   /** No event with a smaller offset is visible. */
   readonly firstOffset: number;
   /** The offset of the next event. */

@@ -17,6 +17,10 @@ import { EventSums, type SumRow } from "./event-sums.ts";
 /**
  * Answers Aggregate: reads the events of the span page by page, and keeps only what they come to. A
  * store refuses the next page of a call that has ended.
+ *
+ * No store does it in SQL. That would be the rules a second time: which texts are numbers, what a
+ * float64 cannot hold, the bins of quantiles, the bounds of an answer. SQLite, which keeps many
+ * events in a row, could only call this code.
  */
 export async function aggregateEvents(
   router: NamespaceRouter,

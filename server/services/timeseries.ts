@@ -16,6 +16,7 @@ import type {
 } from "../backend/streams.ts";
 import type { Handlers } from "../calls/implement.ts";
 import { readPageToken, type TokenScope, writePageToken } from "../calls/page-token.ts";
+import { seriesOf } from "../calls/record.ts";
 import type { PrismError } from "../errors.ts";
 import { DAY_MS, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES } from "../limits.ts";
 import type { Route } from "../namespaces/live-namespace.ts";
@@ -93,7 +94,10 @@ export function createTimeSeries(
   };
 }
 
-/** Appends to one stream. What the namespace says of retention and of late events goes with it. */
+/**
+ * Appends to one stream, and counts the events that nobody will see. What the namespace says of
+ * retention and of late events goes with it.
+ */
 async function appendAll(
   { namespace, store }: Route<StreamStore>,
   stream: string,
@@ -101,7 +105,11 @@ async function appendAll(
   call: Call,
 ): Promise<EventsAppended | Refusal> {
   const append = { stream, events, retentionMs: 0, refusesExpired: false };
-  return onlyOf(await store.appendEvents(namespace, [append], call));
+  const appended = onlyOf(await store.appendEvents(namespace, [append], call));
+  if (!isRefusal(appended) && appended.expired > 0) {
+    seriesOf(call)?.expire(appended.expired);
+  }
+  return appended;
 }
 
 /** The refusal of a single event with the name that it has in its request. */
@@ -181,13 +189,14 @@ function placeOf(scope: TokenScope, token: Uint8Array): EventPlace {
 function toDescription(state: StreamState) {
   const { retentionMs, partitions, replicationFactor, firstTimestampMs, lastTimestampMs } = state;
   const config: MessageInitShape<typeof StreamConfigSchema> = {
-    retentionDays: retentionMs / DAY_MS,
+    // Where the store is Kafka, somebody else may have said another time. A part of a day is one.
+    retentionDays: Math.ceil(retentionMs / DAY_MS),
     partitions,
     replicationFactor,
   };
   return {
     config,
-    createdAtMillis: BigInt(state.createdAtMs),
+    createdAtMillis: BigInt(state.createdAtMs ?? 0),
     firstOffset: BigInt(state.firstOffset),
     nextOffset: BigInt(state.nextOffset),
     ...(firstTimestampMs !== undefined && { firstTimestampMillis: BigInt(firstTimestampMs) }),

@@ -227,7 +227,7 @@ function Description({
             ? "kept for ever"
             : `kept for ${formatCount(retentionDays)} ${retentionDays === 1 ? "day" : "days"}`}
         </span>
-        <span>made {formatTime(createdAtMs)}</span>
+        {createdAtMs !== undefined && <span>made {formatTime(createdAtMs)}</span>}
       </p>
     </>
   );

@@ -128,7 +128,7 @@ export async function describe(ask: Ask, namespace: string, stream: string): Pro
     retentionMs: (config?.retentionDays ?? 0) * DAY_MS,
     partitions: config?.partitions ?? 1,
     replicationFactor: config?.replicationFactor ?? 1,
-    createdAtMs: Number(state.createdAtMillis),
+    createdAtMs: Number(state.createdAtMillis) || undefined,
     firstOffset: Number(state.firstOffset),
     nextOffset: Number(state.nextOffset),
     firstTimestampMs: first === undefined ? undefined : Number(first),

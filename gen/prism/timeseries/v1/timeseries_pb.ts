@@ -387,7 +387,8 @@ export type StreamConfig = Message<"prism.timeseries.v1.StreamConfig"> & {
 
   /**
    * Into how many parts the store divides it. Only for stores that have such; the others keep the
-   * number. 0: as the store does by itself. Negative, or more than 1,000: INVALID_ARGUMENT.
+   * number. Kafka takes 1 alone: a stream is one sequence, and so one partition. 0: as the store
+   * does by itself. Negative, or more than 1,000: INVALID_ARGUMENT.
    *
    * @generated from field: int32 partitions = 2;
    */
@@ -562,7 +563,7 @@ export type DescribeStreamResponse = Message<"prism.timeseries.v1.DescribeStream
   config?: StreamConfig | undefined;
 
   /**
-   * When it was made, in milliseconds since 1970-01-01T00:00:00Z.
+   * When it was made, in milliseconds since 1970-01-01T00:00:00Z. 0: the store does not tell.
    *
    * @generated from field: int64 created_at_millis = 2;
    */
