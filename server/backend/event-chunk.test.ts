@@ -148,6 +148,29 @@ describe("chunks", () => {
     expect(later && a?.join(later, CHUNK_BYTES)).toBeUndefined();
   });
 
+  test("that are split have the same events, with as much time between them as wanted", () => {
+    const spans = fc.oneof(fc.constantFrom(0, CHUNK_SPAN_MS), fc.integer({ min: 0, max: 50 }));
+    fc.assert(
+      fc.property(someEvents, spans, (events, spanMs) => {
+        for (const chunk of encodeEvents(events, 7, NOW_MS)) {
+          const parts = chunk.split(spanMs);
+          expect(parts.flatMap(eventsOf)).toEqual(eventsOf(chunk));
+          for (const [i, part] of parts.entries()) {
+            const times = eventsOf(part).map(({ timestampMs }) => timestampMs);
+            expect([part.minMs, part.maxMs]).toEqual([Math.min(...times), Math.max(...times)]);
+            expect(part.maxMs - part.minMs).toBeLessThanOrEqual(spanMs);
+            expect([...mergeChunks([part], ALL)]).toEqual(inOrder(eventsOf(part)));
+            const nextMs = parts[i + 1]?.timeAt(0);
+            if (nextMs !== undefined) {
+              const withNext = [...times, nextMs];
+              expect(Math.max(...withNext) - Math.min(...withNext)).toBeGreaterThan(spanMs);
+            }
+          }
+        }
+      }),
+    );
+  });
+
   test("are merged in the order of times, from any place to any time", () => {
     fc.assert(
       fc.property(

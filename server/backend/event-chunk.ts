@@ -156,17 +156,60 @@ export class EventChunk {
     let end = size - bodies;
     let row = HEAD_BYTES;
     for (const chunk of chunks) {
-      const start = chunk.#start;
-      joined.set(chunk.bytes.subarray(start), end);
-      for (let i = 0; i < chunk.count; i++) {
-        joined.writeUInt32LE(chunk.timeAt(i) - minMs, row);
-        joined.writeUInt32LE(chunk.#end(i) - start + end, row + AT_END);
-        joined.writeUInt32LE(chunk.bytes.readUInt32LE(rowAt(i) + AT_TAG_BYTES), row + AT_TAG_BYTES);
-        row += ROW_BYTES;
-      }
-      end += chunk.bytes.length - start;
+      chunk.#copyTo(joined, { first: 0, count: chunk.count, minMs }, { row, end });
+      row += chunk.count * ROW_BYTES;
+      end += chunk.bytes.length - chunk.#start;
     }
     return finish(joined, count, hasOrder);
+  }
+
+  /**
+   * Cuts it into as few chunks as possible, each with at most this much time between its events.
+   */
+  split(spanMs: number): readonly EventChunk[] {
+    const parts: EventChunk[] = [];
+    for (let first = 0; first < this.count; ) {
+      let minMs = Infinity;
+      let maxMs = -Infinity;
+      let lastMs = -Infinity;
+      let hasOrder = false;
+      let next = first;
+      for (; next < this.count; next++) {
+        const timeMs = this.timeAt(next);
+        const earliestMs = Math.min(minMs, timeMs);
+        const latestMs = Math.max(maxMs, timeMs);
+        if (latestMs - earliestMs > spanMs) {
+          break;
+        }
+        hasOrder ||= timeMs < lastMs;
+        lastMs = timeMs;
+        minMs = earliestMs;
+        maxMs = latestMs;
+      }
+      const count = next - first;
+      const end = rowAt(count) + (hasOrder ? count * ORDER_BYTES : 0);
+      const head = { firstOffset: this.firstOffset + first, minMs, maxMs, count, hasOrder };
+      const part = allocate(head, end + this.#end(next - 1) - this.#startOf(first));
+      this.#copyTo(part, { first, count, minMs }, { row: HEAD_BYTES, end });
+      parts.push(finish(part, count, hasOrder));
+      first = next;
+    }
+    return parts;
+  }
+
+  /** Copies some of its events to another chunk: their rows to `row`, and their bytes to `end`. */
+  #copyTo(
+    to: Buffer,
+    { first, count, minMs }: { readonly first: number; readonly count: number; readonly minMs: number },
+    { row, end }: { readonly row: number; readonly end: number },
+  ): void {
+    const start = this.#startOf(first);
+    to.set(this.bytes.subarray(start, this.#end(first + count - 1)), end);
+    for (let i = first, at = row; i < first + count; i++, at += ROW_BYTES) {
+      to.writeUInt32LE(this.timeAt(i) - minMs, at);
+      to.writeUInt32LE(this.#end(i) - start + end, at + AT_END);
+      to.writeUInt32LE(this.bytes.readUInt32LE(rowAt(i) + AT_TAG_BYTES), at + AT_TAG_BYTES);
+    }
   }
 }
 

@@ -78,7 +78,7 @@ export function createStreamWriter(db: DatabaseSync, chunkWriter: ChunkWriter): 
       for (const chunk of chunks) {
         // Nobody would see the others.
         if (chunk.maxMs > untilMs) {
-          chunkWriter.add(id, chunk);
+          chunkWriter.add(id, chunk, latestMs);
           latestMs = Math.max(latestMs, chunk.maxMs);
           soonestMs = Math.min(
             soonestMs,

@@ -11,7 +11,8 @@ import { SPANS_MS } from "./span-class.ts";
 import { createStreamReader, type StreamReader } from "./stream-reader.ts";
 import { type ApplyGroup, createApplyGroup } from "./write-batch.ts";
 
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const NOW_MS = 100 * HOUR_MS;
 const LARGE = new Uint8Array(2100);
 
@@ -65,6 +66,14 @@ function sweep(nowMs: number, maxEntries: number): number {
 
 function count(table: "stream" | "event_chunk"): number {
   return prepare<[number]>(db, `SELECT count(*) FROM ${table}`).get()?.[0] ?? Number.NaN;
+}
+
+/** The offsets of all events, in the order in which they were appended. */
+function pagesByOffset(): number[] {
+  const all = { stream: "s", tags: {}, minTimestampMs: 0, maxEvents: 100_000, maxBytes: 100_000_000 };
+  const page = present(reader.read("n", { ...all, offset: 0 }, NOW_MS));
+  expect(page.ended).toBe(true);
+  return page.events.map(({ offset }) => offset);
 }
 
 /** All pages of a query, one after the other. */
@@ -252,6 +261,56 @@ describe("a page", () => {
   });
 });
 
+describe("late events", () => {
+  /** How many rows have more than a minute between their events. */
+  const wideRows = () =>
+    prepare<[number]>(db, `SELECT count(*) FROM event_chunk WHERE max_ms - min_ms > ${MINUTE_MS}`).get()?.[0];
+  /** A device's values of an hour, one each minute. */
+  const hourOf = (device: number) =>
+    Array.from({ length: 60 }, (_, i) => smallAt(NOW_MS + i * MINUTE_MS + device));
+
+  test("of many batches that span the same time share no rows that span more than a minute", () => {
+    for (let device = 0; device < 50; device++) {
+      apply([append(hourOf(device))], NOW_MS);
+    }
+    // Nothing was there before the first.
+    expect(wideRows()).toBe(1);
+    const all = Array.from({ length: 3000 }, (_, i) => i);
+    const inOrder = all.map((i) => (i % 50) * 60 + Math.floor(i / 50));
+    expect(pagesOf().flatMap((page) => page.map(({ offset }) => offset))).toEqual(inOrder);
+    expect(pagesByOffset()).toEqual(all);
+  });
+
+  test("that come one by one do neither, in one group or in many, also among those in order", () => {
+    const { random, seed } = seeded();
+    const late = (lastMs: number) => append([smallAt(lastMs - Math.floor(random() * HOUR_MS))]);
+    apply([append([smallAt(NOW_MS)])], NOW_MS);
+    for (let i = 1; i <= 100; i++) {
+      const lastMs = NOW_MS + i * MINUTE_MS;
+      apply([append([smallAt(lastMs)]), late(lastMs), late(lastMs)], NOW_MS);
+      apply([late(lastMs)], NOW_MS);
+      apply([late(lastMs)], NOW_MS);
+    }
+    expect(wideRows(), `seed ${seed}`).toBe(0);
+    expect(pagesByOffset(), `seed ${seed}`).toEqual(Array.from({ length: 501 }, (_, i) => i));
+  });
+
+  test("leave those in order as they are: an hour of them shares a row", () => {
+    apply([append([smallAt(NOW_MS), smallAt(NOW_MS - HOUR_MS)])], NOW_MS);
+    apply([append(hourOf(1))], NOW_MS);
+    expect(count("event_chunk")).toBe(2);
+    apply(
+      hourOf(HOUR_MS).map((event) => append([event])),
+      NOW_MS,
+    );
+    expect(count("event_chunk")).toBe(3);
+    for (const event of hourOf(2 * HOUR_MS)) {
+      apply([append([event])], NOW_MS);
+    }
+    expect(count("event_chunk")).toBe(4);
+  });
+});
+
 describe("small appends", () => {
   const offsets = Array.from({ length: 200 }, (_, i) => i);
 
@@ -293,11 +352,11 @@ describe("small appends", () => {
     apply([create(dayMs), append([smallAt(NOW_MS)])], NOW_MS);
     // The first event is gone for ever, and the one that joins it is not yet.
     apply([create(2 * dayMs)], laterMs);
-    apply([append([smallAt(NOW_MS - HOUR_MS / 3)])], laterMs);
+    apply([append([smallAt(NOW_MS - MINUTE_MS / 3)])], laterMs);
     expect(count("event_chunk")).toBe(1);
     apply([append([at(laterMs)])], laterMs);
     expect(count("event_chunk")).toBe(2);
-    expect(offsetsLeft(NOW_MS + 2 * dayMs - HOUR_MS / 3 + 1)).toEqual([2]);
+    expect(offsetsLeft(NOW_MS + 2 * dayMs - MINUTE_MS / 3 + 1)).toEqual([2]);
   });
 
   test("are whole where another of their group is undone, or their stream is removed", () => {
