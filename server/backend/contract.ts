@@ -28,6 +28,7 @@ import type {
   RecordPut,
   SwapAnswer,
 } from "./records.ts";
+import type { StoreReason } from "./store-errors.ts";
 import type {
   EventAppend,
   EventPage,
@@ -165,10 +166,12 @@ export function createCall(signal: AbortSignal = new AbortController().signal): 
 
 /**
  * The answer for an item that had no effect or cannot be read, with the reason. Not an Error:
- * nobody needs its stack.
+ * nobody needs its stack. The reason is one of a store that failed ({@link StoreReason}) where the
+ * part that has the item is away and others are not; only as `outcome_unknown` the item may have
+ * had an effect.
  */
 export class Refusal {
-  readonly reason: RefusalReason;
+  readonly reason: RefusalReason | StoreReason;
   /** For the caller of the API, like the message of a {@link PrismError}. */
   readonly message: string;
   /** The request field that is at fault, in the proto's spelling. */
@@ -177,7 +180,7 @@ export class Refusal {
   readonly cause: unknown;
 
   constructor(
-    reason: RefusalReason,
+    reason: RefusalReason | StoreReason,
     message: string,
     { field, cause }: { readonly field?: string | undefined; readonly cause?: unknown } = {},
   ) {
@@ -522,8 +525,19 @@ export interface StreamTailStore {
   waitEvents(namespace: string, wait: EventWait, call: Call): Promise<OffsetPage | undefined>;
 }
 
+/** A stream and its namespace. */
+export interface StreamId {
+  readonly namespace: string;
+  readonly stream: string;
+}
+
 /** Hears which streams have changed. */
 export interface StreamListener {
+  /**
+   * The streams of which it wants to hear now. A store that cannot hear of all streams asks this
+   * again and again, and says `changed` of each that it begins to watch.
+   */
+  wanted(): Iterable<StreamId>;
   /** A stream has got events. Also told when that may only be so. */
   changed(namespace: string, stream: string): void;
   /**

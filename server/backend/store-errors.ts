@@ -18,3 +18,8 @@ export type StoreReason = keyof typeof STORE_MESSAGES;
 export function storeError(reason: StoreReason, cause?: unknown): PrismError {
   return new PrismError(reason, STORE_MESSAGES[reason], { cause });
 }
+
+/** Whether it is a {@link StoreReason}. */
+export function isStoreReason(reason: Reason): reason is StoreReason {
+  return Object.hasOwn(STORE_MESSAGES, reason);
+}

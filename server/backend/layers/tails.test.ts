@@ -98,16 +98,49 @@ describe("reads that wait", () => {
     await store.backend.close();
   });
 
-  test("2,000 that begin at the end cost one read, wherever the end is", async () => {
+  test("2,000 that begin at the end cost two reads, wherever the end is", async () => {
     const store = await openStore();
     await appendTexts(store.backend, "a", ["0", "1"]);
     const waits = waitAll(store, Infinity);
     await appendTexts(store.backend, "b", ["other"]);
-    expect(store.reads).toBe(1);
+    // The first one began a read, and the others share the next one.
+    await waitFor(() => expect(store.reads).toBe(2));
+    await waitEvents(store.backend, "a", { offset: 2, waitMs: 1 });
     await appendTexts(store.backend, "a", ["2"]);
     expect((await Promise.all(waits)).map((page) => page?.next)).toEqual(waits.map(() => 3));
-    expect(store.reads).toBe(2);
+    expect(store.reads).toBe(3);
     await store.backend.close();
+  });
+
+  test("who begins at the end hears nothing from before, also while another's read of it is under way", async () => {
+    const store = await openStore();
+    const { backend } = store;
+    await appendTexts(backend, "a", ["0"]);
+    const gate = Promise.withResolvers<void>();
+    store.gate = gate.promise;
+    const first = waitEvents(backend, "a", { offset: Infinity });
+    await appendTexts(backend, "a", ["1"]);
+    const second = waitEvents(backend, "a", { offset: Infinity });
+    gate.resolve();
+    expect(payloadsOf(await first)).toEqual(["1"]);
+    expect(await waitEvents(backend, "a", { offset: Infinity, waitMs: 1 })).toMatchObject({ next: 2 });
+    await appendTexts(backend, "a", ["2"]);
+    expect(payloadsOf(await second)).toEqual(["2"]);
+    await backend.close();
+  });
+
+  test("who waits for a read of the end leaves when the store closes, and the next ones too", async () => {
+    const store = await openStore();
+    await appendTexts(store.backend, "a", ["0"]);
+    const gate = Promise.withResolvers<void>();
+    store.gate = gate.promise;
+    const waits = waitAll(store, Infinity, 3);
+    const closed = store.backend.close();
+    for (const outcome of await Promise.allSettled(waits)) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "shutting_down" } });
+    }
+    gate.resolve();
+    await closed;
   });
 
   test("those who are some pages behind the others get what these have read", async () => {

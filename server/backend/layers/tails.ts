@@ -4,6 +4,7 @@ import {
   type Backend,
   type Call,
   createCall,
+  type StreamId,
   type StreamListener,
   type StreamStore,
 } from "../contract.ts";
@@ -70,6 +71,11 @@ class TailedStream {
   readonly places = new Map<number, TailPlace>();
   /** The places with no read: they wait for a change, or for what a look at another place finds. */
   readonly resting = new Set<TailPlace>();
+  /**
+   * The place of those whose read of the end is under way. It is none of `places`: who comes later
+   * would hear what was appended before. `undefined` = there is no such read.
+   */
+  endRead: TailPlace | undefined;
   readonly pages = new StreamPages();
   /** Where it ended at the last look. */
   end: number | undefined;
@@ -203,6 +209,13 @@ class TailRoom implements StreamListener {
     });
   }
 
+  *wanted(): Generator<StreamId, void> {
+    // Also those where nobody waits just now: something is known of them.
+    for (const { namespace, name: stream } of this.#streams.values()) {
+      yield { namespace, stream };
+    }
+  }
+
   changed(namespace: string, name: string): void {
     const stream = this.#streams.size === 0 ? undefined : this.#streams.get(idOf(namespace, name));
     if (stream !== undefined) {
@@ -237,7 +250,7 @@ class TailRoom implements StreamListener {
 
   #endAll(): void {
     for (const stream of this.#streams.values()) {
-      for (const place of stream.places.values()) {
+      for (const place of [...stream.places.values(), ...(stream.endRead ? [stream.endRead] : [])]) {
         end(place, (waiting) => waiting.fail(new PrismError("shutting_down", "the store is closed")));
       }
     }
@@ -319,6 +332,8 @@ class TailRoom implements StreamListener {
       place.endLate();
     } else if (stream.isLookedAt && (isEnd || page !== undefined)) {
       stream.resting.add(place);
+    } else if (asksEnd(place) && stream.endRead !== undefined) {
+      stream.resting.add(place);
     } else {
       stream.resting.delete(place);
       place.isRead = true;
@@ -334,13 +349,16 @@ class TailRoom implements StreamListener {
     try {
       const page = await within(this.#lane, undefined, () => {
         began = stream.beginLook();
+        beginEndRead(stream, place);
         return this.#read(stream, place);
       });
       stream.endLook(began);
+      endEndRead(stream, place);
       place.isRead = false;
       this.#found(stream, place, page, began);
     } catch (error) {
       stream.endLook(began);
+      endEndRead(stream, place);
       place.isRead = false;
       // Each that comes later learns for itself how the store is.
       end(place, (waiting) => waiting.fail(asPrismError(error)));
@@ -367,12 +385,11 @@ class TailRoom implements StreamListener {
 
   #found(stream: TailedStream, place: TailPlace, page: OffsetPage | undefined, began: number): void {
     const { offset } = place;
-    const asksEnd = offset === Infinity;
     if (stream.isOutdated(began)) {
       this.#lookAgain(stream, place);
       return;
     }
-    if (page === undefined || (page.next < offset && !asksEnd)) {
+    if (page === undefined || (page.next < offset && !asksEnd(place))) {
       // It is not there, or it was made again and is not the one that they have read.
       if (stream.found(began, undefined)) {
         this.#memory.clear(stream.pages);
@@ -385,7 +402,7 @@ class TailRoom implements StreamListener {
       this.#memory.add(stream.pages, offset, page);
       this.#sweepLater();
     }
-    if (asksEnd) {
+    if (asksEnd(place)) {
       end(place, (waiting) => {
         place.delete(waiting);
         this.#arrive(stream, stream.placeAt(next), waiting);
@@ -442,7 +459,31 @@ function answerAll(place: TailPlace, page: OffsetPage): void {
 function forgetIfLeft(stream: TailedStream, place: TailPlace): void {
   if (place.first === undefined && !place.isRead) {
     stream.resting.delete(place);
-    stream.places.delete(place.offset);
+    removePlace(stream, place);
+  }
+}
+
+function removePlace({ places }: TailedStream, place: TailPlace): void {
+  if (places.get(place.offset) === place) {
+    places.delete(place.offset);
+  }
+}
+
+/** Whether those at a place wait at the end of the stream, wherever it is. */
+function asksEnd({ offset }: TailPlace): boolean {
+  return offset === Infinity;
+}
+
+function beginEndRead(stream: TailedStream, place: TailPlace): void {
+  if (asksEnd(place)) {
+    removePlace(stream, place);
+    stream.endRead = place;
+  }
+}
+
+function endEndRead(stream: TailedStream, place: TailPlace): void {
+  if (stream.endRead === place) {
+    stream.endRead = undefined;
   }
 }
 

@@ -11,14 +11,15 @@ import type { StoreMethod } from "./wrapped.ts";
 /**
  * Lets a store tell which lists were filled (`watchFilled`) and which streams changed
  * (`watchStreams`). For a store that only this gateway writes to: whatever changes them comes
- * through here.
+ * through here. A store that hears of streams by itself goes on to do so, and hears of the writes
+ * of this gateway sooner.
  */
 export function createWatchedBackend(inner: Backend): Backend {
-  const { lists, listMoves, streams, erase } = inner;
+  const { lists, listMoves, streams } = inner;
   return {
     ...inner,
     ...(lists && watchedLists(lists, listMoves)),
-    ...(streams && watchedStreams(streams, erase)),
+    ...(streams && watchedStreams(streams, inner)),
   };
 }
 
@@ -36,7 +37,10 @@ function watchedLists(lists: ListStore, listMoves: ListMoveStore | undefined): P
   };
 }
 
-function watchedStreams(streams: StreamStore, erase: Backend["erase"]): Partial<Backend> {
+function watchedStreams(
+  streams: StreamStore,
+  { erase, watchStreams }: Pick<Backend, "erase" | "watchStreams">,
+): Partial<Backend> {
   const listeners = new Set<StreamListener>();
   const changed = (namespace: string, stream: string) => {
     for (const listener of listeners) {
@@ -72,7 +76,14 @@ function watchedStreams(streams: StreamStore, erase: Backend["erase"]): Partial<
         }
       },
     }),
-    watchStreams: (listener) => added(listeners, listener),
+    watchStreams(listener) {
+      const stop = added(listeners, listener);
+      const stopWatching = watchStreams?.(listener);
+      return () => {
+        stop();
+        stopWatching?.();
+      };
+    },
   };
 }
 

@@ -252,6 +252,7 @@ describe.runIf(hasTestDatabase())("streams in PostgreSQL", () => {
     const heard: string[] = [];
     let missed = 0;
     const stop = present(first.backend.watchStreams)({
+      wanted: () => [],
       changed: (namespace, stream) => heard.push(`${namespace} ${stream}`),
       replaced: (namespace, stream) => heard.push(`${namespace} ${stream} replaced`),
       missed: () => missed++,
