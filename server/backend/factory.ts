@@ -2,7 +2,7 @@ import { type Clock, createSystemClock } from "./clock.ts";
 import { type Backend, SILENT, type StoreLog } from "./contract.ts";
 import { createBlockingBackend } from "./layers/blocking.ts";
 import { createBreakerBackend } from "./layers/breaker.ts";
-import { createCoalescedBackend } from "./layers/coalesced.ts";
+import { createCoalescedBackend, createKeyCoalescedBackend } from "./layers/coalesced.ts";
 import { createGuardedBackend } from "./layers/guarded.ts";
 import { createMeasuredBackend } from "./layers/measured.ts";
 import { createShardedBackend } from "./layers/sharded.ts";
@@ -15,6 +15,7 @@ import type { StoreMeter } from "./store-meter.ts";
 const LAYERS: Readonly<Record<Layer, (inner: Backend, meter: StoreMeter | undefined) => Backend>> = {
   breaker: (inner) => createBreakerBackend(inner),
   coalesced: createCoalescedBackend,
+  coalescedByKey: createKeyCoalescedBackend,
   measured: (inner, meter) => (meter === undefined ? inner : createMeasuredBackend(inner, meter)),
   watched: createWatchedBackend,
 };

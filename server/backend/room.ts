@@ -13,7 +13,7 @@ export interface StoreConfig {
 }
 
 /** A layer that a room can ask for. `layers/` has one file for each. */
-export type Layer = "breaker" | "coalesced" | "measured" | "watched";
+export type Layer = "breaker" | "coalesced" | "coalescedByKey" | "measured" | "watched";
 
 /** What a store is given besides its options. */
 export interface StoreTools {

@@ -9,13 +9,14 @@ import { describeBackend } from "../conformance/suite.ts";
 import { type Backend, createCall, Refusal } from "../contract.ts";
 import { createMemoryBackend } from "../memory/backend.ts";
 import { OPERATIONS } from "../operations.ts";
-import { createCoalescedBackend, Queues } from "./coalesced.ts";
+import { createCoalescedBackend, createKeyCoalescedBackend, Queues } from "./coalesced.ts";
 import { type Wrap, wrapMethods } from "./wrapped.ts";
 
 describeBackend(memoryHarness("coalesced memory", createCoalescedBackend));
+describeBackend(memoryHarness("memory, coalesced by key", createKeyCoalescedBackend));
 
 /** A store that takes `turns` turns of the event loop for each call, and records the calls. */
-function createSlowStore(turns: () => number = () => 1) {
+function createSlowStore(turns: () => number = () => 1, coalesce = createCoalescedBackend) {
   const asked: string[] = [];
   const memory = createMemoryBackend({ type: "memory" }, { clock: createManualClock() });
   let underWay = 0;
@@ -38,7 +39,7 @@ function createSlowStore(turns: () => number = () => 1) {
       return result;
     };
   const inner: Backend = { ...memory, ...wrapMethods(memory, slow) };
-  const backend = createCoalescedBackend(inner);
+  const backend = coalesce(inner);
   return {
     inner,
     entries: present(backend.entries),
@@ -328,4 +329,15 @@ test("the queues of namespaces that rest or are gone are dropped", async () => {
   expect(queues.of("resting")).not.toBe(resting);
   resolve();
   expect(await answer).toEqual([undefined]);
+});
+
+describe("by key", () => {
+  test("only writes to one key share a call; reads, and writes to several keys, go out at once", async () => {
+    const { entries, asked } = createSlowStore(() => 1, createKeyCoalescedBackend);
+    const set = (key: string) => entries.set("a", write(key, "1"), CALL);
+    const both = [...write("k1", "2"), ...write("k2", "2")];
+    const reads = [entries.get("a", ["k1"], CALL), entries.get("a", ["k1"], CALL)];
+    await Promise.all([set("k1"), set("k1"), set("k1"), set("k2"), entries.set("a", both, CALL), ...reads]);
+    expect(asked.toSorted()).toEqual(["get 1", "get 1", "set 1", "set 2", "set 3"]);
+  });
 });

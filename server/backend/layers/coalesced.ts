@@ -1,6 +1,6 @@
 import type { Backend } from "../contract.ts";
 import { type Figures, sumFigures } from "../figures.ts";
-import { KEY_SPACE_OF, type KeySpace } from "../operations.ts";
+import { type AnyItemsRow, KEY_SPACE_OF, type KeySpace } from "../operations.ts";
 import { CallQueue } from "./call-queue.ts";
 import { combineItems } from "./wrapped.ts";
 
@@ -16,6 +16,30 @@ const MAX_QUEUES = 4096;
  * Rejects as the store does, and with PrismError `overloaded` when too much waits already.
  */
 export function createCoalescedBackend(inner: Backend): Backend {
+  return coalesced(inner, () => "");
+}
+
+/**
+ * The same for the writes of a store whose keys lie on servers that fail and are slow separately:
+ * only writes to one key share a call of the store, so none waits for another key's server. Reads,
+ * and writes to several keys, go out at once.
+ */
+export function createKeyCoalescedBackend(inner: Backend): Backend {
+  return coalesced(inner, (row, items) => {
+    if (!row.writes) {
+      return undefined;
+    }
+    const keys = new Set(items.flatMap((item) => (row.keys === "one" ? row.keyOf(item) : row.keysOf(item))));
+    const [key] = keys;
+    return keys.size === 1 ? key : undefined;
+  });
+}
+
+/** `queueOf` tells which calls of a namespace share; `undefined` = the call shares with none. */
+function coalesced(
+  inner: Backend,
+  queueOf: (row: AnyItemsRow, items: readonly unknown[]) => string | undefined,
+): Backend {
   // Calls on entries need not wait for calls on lists, records or streams.
   const queues: Readonly<Record<KeySpace, Queues>> = {
     entries: new Queues(),
@@ -34,16 +58,20 @@ export function createCoalescedBackend(inner: Backend): Backend {
       const queue = queues[KEY_SPACE_OF[of]];
       const method = { ...row, run };
       const { kept } = row;
-      return kept === undefined
-        ? (namespace, items, call) => queue.of(namespace).add(method, items, call)
-        : (namespace, items, call) => queue.of(namespace).add(method, items.map(kept), call);
+      return (namespace, given, call) => {
+        const items = kept === undefined ? given : given.map(kept);
+        const name = queueOf(row, items);
+        return name === undefined
+          ? run(namespace, items, call)
+          : queue.of(namespace, name).add(method, items, call);
+      };
     }),
   };
 }
 
 /**
- * One queue for each namespace, made at its first call. Once there are `maxQueues`, those without
- * calls are dropped: their namespaces rest or are gone.
+ * One queue for each name in a namespace, made at its first call. Once there are `maxQueues`, those
+ * without calls are dropped: their namespaces rest or are gone.
  */
 export class Queues {
   readonly #queues = new Map<string, CallQueue>();
@@ -55,21 +83,23 @@ export class Queues {
     this.#dropAt = maxQueues;
   }
 
-  of(namespace: string): CallQueue {
+  of(namespace: string, name = ""): CallQueue {
     const queues = this.#queues;
-    let queue = queues.get(namespace);
+    // A namespace's name has no slash.
+    const id = name === "" ? namespace : `${namespace}/${name}`;
+    let queue = queues.get(id);
     if (queue === undefined) {
       if (queues.size >= this.#dropAt) {
-        for (const [name, { isIdle }] of queues) {
+        for (const [each, { isIdle }] of queues) {
           if (isIdle) {
-            queues.delete(name);
+            queues.delete(each);
           }
         }
         // Where many are busy, the next look comes after as many new ones.
         this.#dropAt = Math.max(this.#maxQueues, 2 * queues.size);
       }
       queue = new CallQueue(namespace);
-      queues.set(namespace, queue);
+      queues.set(id, queue);
     }
     return queue;
   }
