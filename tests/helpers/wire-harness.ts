@@ -29,6 +29,7 @@ export function wireHarness(name: string, start: (clock: Clock) => Promise<WireS
     capabilities: ["entries", "commits", "scans", "lists", ...LIST_EDITS, "records", ...STREAMS, ...NAMES],
     durable: true,
     atomic: "key",
+    overWire: true,
     movesClock: true,
     maxTtlMs: MAX_TTL_SECONDS,
     async create(): Promise<Subject> {

@@ -35,6 +35,7 @@ export function describeBehindGrpc(
     ],
     durable: true,
     atomic: "key",
+    overWire: true,
     ...(shardOf && { shardOf }),
     // The clock is a server's or the machine's.
     movesClock: false,

@@ -30,7 +30,7 @@ import {
 /** Keys and values of every kind in commits. */
 export function describeValues(harness: Harness, store: () => OpenStore): void {
   // A commit has two of them, and on a wire a message is bounded.
-  const largest = harness.atomic === "key" ? 2 * 1024 * 1024 : 4 * 1024 * 1024;
+  const largest = harness.overWire === true ? 2 * 1024 * 1024 : 4 * 1024 * 1024;
   test.each([4095, 4096, 4097, 65_537, largest])("a value of %i bytes", async (length) => {
     const { entries, commits } = store();
     const value = Buffer.alloc(length, "0123456789abcdef~");

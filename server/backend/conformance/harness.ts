@@ -57,17 +57,30 @@ export interface Subject {
   dispose(): Promise<void>;
 }
 
+/**
+ * What a store takes whose streams have one partition and one replica each. It does not tell when
+ * one was made.
+ */
+export interface StreamLimits {
+  /** Whether there can be a stream of this name. */
+  takesName(stream: string): boolean;
+}
+
 /** How the suite reaches one kind of store: a room itself, or a room behind a wire. */
 export interface Harness {
   readonly name: string;
   readonly capabilities: readonly Capability[];
   /** Whether data survives closing and opening. */
   readonly durable: boolean;
-  /**
-   * What the store declares. With "key" the wire makes one call of each item, so large batches are
-   * not tested.
-   */
+  /** What the store declares. */
   readonly atomic: Atomicity;
+  /**
+   * The suite reaches the store over a wire, which makes one call of each item and bounds what a
+   * message has. So large batches and short retentions are not tested.
+   */
+  readonly overWire?: true;
+  /** Absent = the store takes streams of every name and shape. */
+  readonly streamLimits?: StreamLimits;
   /** Whether the store declares it. Absent = it does not. */
   readonly countsCheaply?: true;
   /** The shard of a key, if the store is atomic within a shard. */
@@ -203,8 +216,15 @@ export function describeFor(
 
 /** A `test` of large batches, for stores that take a batch in one call. */
 export function testBatch(harness: Harness, name: string, run: () => Promise<void>): void {
-  if (harness.atomic !== "key") {
+  if (harness.overWire !== true) {
     test(name, run);
+  }
+}
+
+/** A {@link testBatch} of calls that take effect whole, for stores that promise it. */
+export function testWhole(harness: Harness, name: string, run: () => Promise<void>): void {
+  if (harness.atomic !== "key") {
+    testBatch(harness, name, run);
   }
 }
 

@@ -128,7 +128,7 @@ export function describeModel(harness: Harness): void {
         },
       );
       await fc.assert(property, {
-        numRuns: harness.atomic !== "key" ? RUNS : Math.ceil(RUNS / 8),
+        numRuns: harness.overWire !== true ? RUNS : Math.ceil(RUNS / 8),
         ...(SEED !== undefined && { seed: Number(SEED) }),
       });
     });

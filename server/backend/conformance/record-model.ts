@@ -114,7 +114,7 @@ export function describeRecordModel(harness: Harness, store: () => OpenStore): v
       },
     );
     await fc.assert(property, {
-      numRuns: harness.atomic !== "key" ? RUNS : Math.ceil(RUNS / 8),
+      numRuns: harness.overWire !== true ? RUNS : Math.ceil(RUNS / 8),
       ...(SEED !== undefined && { seed: Number(SEED) }),
     });
   });

@@ -170,7 +170,7 @@ export function describeScans(harness: Harness): void {
         );
         const sorted = sortedByBytes(AWKWARD_KEYS);
         // Behind a wire a page is a new scan, which is slow, so fewer sizes are tried.
-        const sizeStep = harness.atomic !== "key" ? 1 : 5;
+        const sizeStep = harness.overWire !== true ? 1 : 5;
         for (let maxEntries = 1; maxEntries <= sorted.length + 1; maxEntries += sizeStep) {
           expect(keysOf(await scanPages(scans, { maxEntries }))).toEqual(sorted);
           expect(keysOf(await scanPages(scans, { maxEntries, keysOnly: true }))).toEqual(sorted);
@@ -275,7 +275,7 @@ export function describeScans(harness: Harness): void {
         const { entries, scans } = store();
         await setAwkward(entries);
         const sorted = sortedByBytes(AWKWARD_KEYS).toReversed();
-        const sizeStep = harness.atomic !== "key" ? 1 : 5;
+        const sizeStep = harness.overWire !== true ? 1 : 5;
         for (let maxEntries = 1; maxEntries <= sorted.length + 1; maxEntries += sizeStep) {
           const pages = await scanPages(scans, { reverse: true, maxEntries });
           expect(keysOf(pages)).toEqual(sorted);

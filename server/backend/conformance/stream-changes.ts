@@ -1,7 +1,16 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { StreamConfig, StreamCreate } from "../streams.ts";
-import { answersOf, CALL, type Harness, NAMESPACE, type OpenStore, present, testBatch } from "./harness.ts";
+import {
+  answersOf,
+  CALL,
+  type Harness,
+  NAMESPACE,
+  type OpenStore,
+  present,
+  testBatch,
+  testWhole,
+} from "./harness.ts";
 import {
   append,
   appendTo,
@@ -16,6 +25,7 @@ import {
   query,
   read,
   readPage,
+  shapeFor,
 } from "./stream-values.ts";
 
 const DIFFERS = { reason: "stream_differs" };
@@ -23,19 +33,19 @@ const DIFFERS = { reason: "stream_differs" };
 /** Streams that are made, described, deleted and made again. */
 export function describeStreamChanges(harness: Harness, store: () => OpenStore): void {
   describeMaking(harness, store);
-  describeDeletion(store);
+  describeDeletion(harness, store);
   describeState(harness, store);
 }
 
 function describeMaking(harness: Harness, store: () => OpenStore): void {
   test("a stream that is created is there, and empty", async () => {
     const { streams } = store();
-    await create(streams, "s", { retentionMs: 2 * DAY_MS, partitions: 3, replicationFactor: 2 });
+    const shape = shapeFor(harness, { partitions: 3, replicationFactor: 2 });
+    await create(streams, "s", { retentionMs: 2 * DAY_MS, ...shape });
     expect(await describeOne(streams, "s")).toEqual({
       retentionMs: 2 * DAY_MS,
-      partitions: 3,
-      replicationFactor: 2,
-      createdAtMs: expect.any(Number),
+      ...shape,
+      createdAtMs: harness.streamLimits === undefined ? expect.any(Number) : undefined,
       firstOffset: 0,
       nextOffset: 0,
       firstTimestampMs: undefined,
@@ -44,7 +54,7 @@ function describeMaking(harness: Harness, store: () => OpenStore): void {
     expect(await query(streams, "s")).toEqual([]);
     expect(await readPage(streams, "s")).toEqual({ events: [], next: 0, ended: true });
     expect(await appendTo(streams, "s", [event(LATER_MS)])).toMatchObject({ offset: 0 });
-    expect(await describeOne(streams, "s")).toMatchObject({ retentionMs: 2 * DAY_MS, partitions: 3 });
+    expect(await describeOne(streams, "s")).toMatchObject({ retentionMs: 2 * DAY_MS, ...shape });
   });
 
   test("numbers that are left open are 1", async () => {
@@ -62,14 +72,15 @@ function describeMaking(harness: Harness, store: () => OpenStore): void {
 
   test("creating one that is there changes its retention and nothing else", async () => {
     const { streams } = store();
-    await create(streams, "s", { retentionMs: DAY_MS, partitions: 3, replicationFactor: 2 });
+    const shape = shapeFor(harness, { partitions: 3, replicationFactor: 2 });
+    await create(streams, "s", { retentionMs: DAY_MS, ...shape });
     await appendTo(streams, "s", [event(LATER_MS, "1")]);
     const before = present(await describeOne(streams, "s"));
     for (const config of [
       { retentionMs: DAY_MS },
-      { retentionMs: 3 * DAY_MS, partitions: 3 },
-      { retentionMs: 0, replicationFactor: 2 },
-      { retentionMs: DAY_MS, partitions: 3, replicationFactor: 2 },
+      { retentionMs: 3 * DAY_MS, partitions: shape.partitions },
+      { retentionMs: 0, replicationFactor: shape.replicationFactor },
+      { retentionMs: DAY_MS, ...shape },
     ]) {
       await create(streams, "s", config);
       expect(await describeOne(streams, "s")).toEqual({ ...before, retentionMs: config.retentionMs });
@@ -90,6 +101,20 @@ function describeMaking(harness: Harness, store: () => OpenStore): void {
     expect(await describeOne(streams, "s")).toEqual(before);
   });
 
+  if (harness.streamLimits !== undefined) {
+    test("a new stream of another shape is refused, and not made", async () => {
+      const { streams } = store();
+      for (const [config, field] of [
+        [{ partitions: 2 }, "config.partitions"],
+        [{ replicationFactor: 2 }, "config.replication_factor"],
+      ] as const) {
+        const answers = await streams.createStream(NAMESPACE, [{ stream: "s", ...whole(config) }], CALL);
+        expect(answers).toMatchObject([{ reason: "invalid_field", field }]);
+        expect(await describeOne(streams, "s")).toBeUndefined();
+      }
+    });
+  }
+
   describeBatches(harness, store);
 }
 
@@ -102,15 +127,16 @@ function whole({
 }
 
 function describeBatches(harness: Harness, store: () => OpenStore): void {
+  const shape = shapeFor(harness, { partitions: 5, replicationFactor: 1 });
   const creates: readonly StreamCreate[] = [
     { stream: "{t}new", ...whole({}) },
     { stream: "{t}s", ...whole({ partitions: 2 }) },
-    { stream: "{t}other", ...whole({ partitions: 5 }) },
+    { stream: "{t}other", ...whole(shape) },
     { stream: "{t}other", ...whole({ partitions: 6 }) },
     { stream: "{t}other", ...whole({ retentionMs: DAY_MS }) },
   ];
 
-  testBatch(harness, "one refusal is that of all that are created in the call", async () => {
+  testWhole(harness, "one refusal is that of all that are created in the call", async () => {
     const { streams } = store();
     await create(streams, "{t}s");
     const answers = await streams.createStream(NAMESPACE, creates, CALL);
@@ -136,14 +162,14 @@ function describeBatches(harness: Harness, store: () => OpenStore): void {
     ]);
     expect(await describeOne(streams, "{t}new")).toMatchObject({ partitions: 1 });
     expect(await describeOne(streams, "{t}s")).toMatchObject({ partitions: 1 });
-    expect(await describeOne(streams, "{t}other")).toMatchObject({ partitions: 5, retentionMs: DAY_MS });
+    expect(await describeOne(streams, "{t}other")).toMatchObject({ ...shape, retentionMs: DAY_MS });
   });
 }
 
-function describeDeletion(store: () => OpenStore): void {
+function describeDeletion(harness: Harness, store: () => OpenStore): void {
   test("a stream that was deleted is gone with its events, and begins again at 0", async () => {
     const { streams } = store();
-    await create(streams, "s", { partitions: 4 });
+    await create(streams, "s", shapeFor(harness, { partitions: 4, replicationFactor: 1 }));
     await appendTo(streams, "s", [event(LATER_MS, "old"), event(1, "old")]);
     await appendTo(streams, "t", [event(LATER_MS, "kept")]);
     expect(await deleteOne(streams, "s")).toBe(true);
@@ -163,12 +189,14 @@ function describeDeletion(store: () => OpenStore): void {
     await appendTo(streams, "s", [event(LATER_MS)]);
     const names = ["s", "none", "s", "empty"];
     expect(await answersOf(streams.deleteStream(NAMESPACE, names, CALL))).toEqual([true, false, false, true]);
-    await create(streams, "s", { partitions: 7 });
-    expect(await describeOne(streams, "s")).toMatchObject({ partitions: 7, nextOffset: 0 });
+    const shape = shapeFor(harness, { partitions: 7, replicationFactor: 1 });
+    await create(streams, "s", shape);
+    expect(await describeOne(streams, "s")).toMatchObject({ ...shape, nextOffset: 0 });
   });
 }
 
-function describeState({ durable }: Harness, store: () => OpenStore): void {
+function describeState(harness: Harness, store: () => OpenStore): void {
+  const { durable } = harness;
   test("a description tells where the stream begins and ends, by offset and by time", async () => {
     const { streams } = store();
     await appendTo(streams, "s", [event(LATER_MS + 5)]);
@@ -187,15 +215,20 @@ function describeState({ durable }: Harness, store: () => OpenStore): void {
 
   test("several streams are described in the order of the call", async () => {
     const { streams } = store();
-    await create(streams, "a", { partitions: 2 });
-    await create(streams, "b", { partitions: 3 });
+    await create(streams, "a", { retentionMs: 2 * DAY_MS });
+    await create(streams, "b", { retentionMs: 3 * DAY_MS });
     const states = await answersOf(streams.describeStream(NAMESPACE, ["b", "none", "a", "b"], CALL));
-    expect(states.map((state) => state?.partitions)).toEqual([3, undefined, 2, 3]);
+    expect(states.map((state) => state?.retentionMs)).toEqual(
+      [3, undefined, 2, 3].map((days) => days && days * DAY_MS),
+    );
   });
 
   test(`a store opened again has its streams ${durable ? "as they were" : "no more"}`, async () => {
     const { backend, streams } = store();
-    await create(streams, "empty", { retentionMs: DAY_MS, partitions: 2 });
+    await create(streams, "empty", {
+      retentionMs: DAY_MS,
+      ...shapeFor(harness, { partitions: 2, replicationFactor: 1 }),
+    });
     await appendTo(streams, "s", [event(LATER_MS, "1", { a: "b" }), event(1, "2")]);
     await appendTo(streams, "s", [event(LATER_MS, "3")]);
     const before = await answersOf(streams.describeStream(NAMESPACE, ["s", "empty"], CALL));

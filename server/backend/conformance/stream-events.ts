@@ -19,6 +19,7 @@ import { item, put, read as readItems } from "./record-values.ts";
 import {
   append,
   appendTo,
+  awkwardStreams,
   comparable,
   deleteOne,
   describeOne,
@@ -175,13 +176,31 @@ function describeContents(harness: Harness, store: () => OpenStore): void {
 function describeApart(harness: Harness, store: () => OpenStore): void {
   test("names are any text, each a stream of its own", async () => {
     const { streams } = store();
-    const appends = AWKWARD_KEYS.map((stream, i) => append(stream, [event(LATER_MS, String(i))]));
+    const names = awkwardStreams(harness);
+    const appends = names.map((stream, i) => append(stream, [event(LATER_MS, String(i))]));
     await answersOf(streams.appendEvents(NAMESPACE, appends, CALL));
-    for (const [i, stream] of AWKWARD_KEYS.entries()) {
+    for (const [i, stream] of names.entries()) {
       expect(payloadsOf(await read(streams, stream))).toEqual([String(i)]);
       expect(payloadsOf(await query(streams, stream))).toEqual([String(i)]);
     }
   });
+
+  const refused = AWKWARD_KEYS.filter((stream) => !awkwardStreams(harness).includes(stream));
+  if (refused.length > 0) {
+    test("a name that the store does not take is refused, and no stream has it", async () => {
+      const { streams } = store();
+      for (const stream of refused) {
+        const invalid = [{ reason: "invalid_field", field: "stream" }];
+        const appends = [append(stream, [event(LATER_MS)])];
+        expect(await streams.appendEvents(NAMESPACE, appends, CALL)).toMatchObject(invalid);
+        const shape = { retentionMs: 0, partitions: 0, replicationFactor: 0 };
+        expect(await streams.createStream(NAMESPACE, [{ stream, ...shape }], CALL)).toMatchObject(invalid);
+        expect(await describeOne(streams, stream)).toBeUndefined();
+        expect(await readPage(streams, stream)).toBeUndefined();
+        expect(await deleteOne(streams, stream)).toBe(false);
+      }
+    });
+  }
 
   test("namespaces do not see each other's streams", async () => {
     const { streams } = store();

@@ -14,7 +14,7 @@ import {
   type StreamState,
   type Tags,
 } from "../streams.ts";
-import { answersOf, CALL, NAMESPACE, present } from "./harness.ts";
+import { AWKWARD_KEYS, answersOf, CALL, type Harness, NAMESPACE, present } from "./harness.ts";
 import { latin1, only, toBytes } from "./record-values.ts";
 
 /** A time that no test's clock has reached, far from both ends of what can be kept. */
@@ -27,6 +27,19 @@ export const LAST_MS = 253_402_300_799_999;
 export const DAY_MS = 86_400_000;
 
 const MAX_BYTES = 16 * 1024 * 1024;
+
+/** Names of streams that a store could confuse: those that it takes. */
+export function awkwardStreams({ streamLimits }: Harness): string[] {
+  return AWKWARD_KEYS.filter((name) => streamLimits?.takesName(name) ?? true);
+}
+
+/** Numbers of partitions and replicas, or the only ones that the store takes. */
+export function shapeFor(
+  { streamLimits }: Harness,
+  shape: Pick<StreamConfig, "partitions" | "replicationFactor">,
+): Pick<StreamConfig, "partitions" | "replicationFactor"> {
+  return streamLimits === undefined ? shape : { partitions: 1, replicationFactor: 1 };
+}
 
 /** An event to append; the payload may be text, each character a byte. */
 export function event(timestampMs: number, payload: string | Uint8Array = "", tags: Tags = {}): NewEvent {
