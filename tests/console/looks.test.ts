@@ -81,7 +81,7 @@ describe.runIf(canOpenConsole())("the console", () => {
       "/ns/default/streams?name=heat&span=all&at=1%401769860801250&tags=%7B%22room%22%3A%22hall%22%7D",
       (page: Page) => page.getByText('"degrees": 22'),
     ],
-    ["new-stream", "/ns/default/streams?new=1", (page: Page) => page.getByLabel("Payload")],
+    ["new-stream", "/ns/default/streams?new=1", (page: Page) => page.getByText("Keep its events for")],
     ["new-record", "/ns/default/records?new=1", (page: Page) => page.getByLabel("Key of its first item")],
   ])("%s", { timeout: 240_000 }, async (name, path, settled) => {
     const page = await visit(browser(), viewAt(server.adminUrl, path));

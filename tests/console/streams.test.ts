@@ -53,17 +53,52 @@ describe.runIf(canOpenConsole())("streams", () => {
     await page.getByText("TimeSeriesService/Append").waitFor();
     await page.getByRole("link", { name: "New stream" }).click();
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("logins");
+    await press(page, "Make it");
+    await toast(page, "The stream is made");
+    await page.getByRole("heading", { name: "logins" }).waitFor();
+    await page.getByRole("option", { name: "logins" }).waitFor();
+    await page.getByText("The stream has no event").waitFor();
+    await pane(page).getByText("kept for ever").waitFor();
+    await press(page, "Append an event");
     await page.getByRole("textbox", { name: "Payload" }).fill("alice");
     await page.getByRole("textbox", { name: /^Tags/ }).fill("city=Bern\nvia = web=1");
     await press(page, "Append");
     await toast(page, /^Appended at .*, offset 0$/);
-    await page.getByRole("heading", { name: "logins" }).waitFor();
-    await page.getByRole("option", { name: "logins" }).waitFor();
     await shows(page, "alice");
     const [event] = await Array.fromAsync(client.timeseries.query("logins"));
     expect(event).toMatchObject({ offset: 0, tags: { city: "Bern", "via ": " web=1" } });
     expect(Math.abs(Date.now() - (event?.timestampMs ?? 0))).toBeLessThan(600_000);
     await client.timeseries.deleteStream("logins");
+  });
+
+  test("one is made with a retention of its own, and one that is there is not changed", LONG, async () => {
+    await client.timeseries.createStream("there", { retentionDays: 7 });
+    const page = await streams("?new=1");
+    const name = page.getByRole("textbox", { name: "Name", exact: true });
+    const days = page.getByRole("spinbutton", { name: /^Keep its events for/ });
+    await name.fill("there");
+    await days.fill("30");
+    await press(page, "Make it");
+    const taken = page.getByRole("alert");
+    await taken.getByText("There is a stream with this name already").waitFor();
+    expect(await client.timeseries.describeStream("there")).toMatchObject({ retentionDays: 7 });
+    await name.fill("made");
+    await taken.waitFor({ state: "detached" });
+    await days.fill("36501");
+    await press(page, "Make it");
+    await page.locator("input:invalid").waitFor();
+    await days.fill("30");
+    await page.keyboard.press("Control+s");
+    await pane(page).getByText("kept for 30 days").waitFor();
+    await page.getByRole("option", { name: "made" }).waitFor();
+    expect(await client.timeseries.describeStream("made")).toMatchObject({
+      retentionDays: 30,
+      nextOffset: 0,
+    });
+    const again = await streams("?new=1");
+    await again.getByRole("textbox", { name: "Name", exact: true }).fill("x".repeat(5000));
+    await again.getByText(/^The name of a stream has at most/).waitFor();
+    expect(await again.getByRole("button", { name: "Make it" }).isDisabled()).toBe(true);
   });
 
   test("an event with a time of its own is appended, and found at its time", LONG, async () => {
