@@ -2,7 +2,7 @@
 # `node` brings the Node that everything here runs on.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick test-crash test-h2spec test-conformance test-paths test-build test-deploy test-image bench check format proto console build dev-up dev-down clean
+.PHONY: help run demo kafka kafka-run test test-quick test-crash test-h2spec test-conformance test-paths test-build test-deploy test-image bench check format proto console build dev-up dev-down clean
 
 # npm itself runs on the machine's own Node: installing replaces the other one.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -27,6 +27,12 @@ run: $(INSTALLED) $(CONSOLE) ## install and serve on port 8980; ARGS="--memory" 
 
 demo: $(INSTALLED) ## the demo of RFC-026, against the server at PRISM_ADDRESS, or a proxy and its plugin that it starts for itself
 	@$(WITH_NODE) node examples/run-demo.ts
+
+kafka: $(INSTALLED) ## bring the Kafka that tests run on into .kafka; needs Java 17 and Maven
+	@$(WITH_NODE) sh .ci/kafka/install
+
+kafka-run: $(INSTALLED) ## a Kafka on port 9092 until Ctrl-C, from .kafka
+	@$(WITH_NODE) exec node tests/helpers/kafka-program.ts
 
 test: $(INSTALLED) $(CONSOLE) ## all tests; ARGS=server/wire for a part, ARGS=--coverage to enforce 90% of lines, as CI does
 	$(WITH_NODE) vitest run $(ARGS)

@@ -5,8 +5,8 @@ const BUILD = ["tests/build.test.ts"];
 
 /** What `make test-quick` leaves out. What is new is in it until it takes long. */
 const SLOW = [
-  // Real PostgreSQL, PgBouncer and Redis.
-  "server/backend/{postgres,redis}/**",
+  // Real PostgreSQL, PgBouncer, Redis and Kafka.
+  "server/backend/{kafka,postgres,redis}/**",
   "server/catalog/postgres.test.ts",
   "tests/helpers/**",
   "tests/list-differential.test.ts",
