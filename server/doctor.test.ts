@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CERT, KEY } from "../tests/helpers/certificate.ts";
+import { canStartKafka, startKafka } from "../tests/helpers/kafka.ts";
 import { freePort } from "../tests/helpers/port.ts";
 import {
   canStartPostgres,
@@ -19,6 +20,8 @@ import { startTestServer } from "../tests/helpers/server.ts";
 import { waitFor } from "../tests/helpers/until.ts";
 import { diagnoseClock } from "./backend/diagnosis.ts";
 import { createBackend } from "./backend/factory.ts";
+import { Cluster } from "./backend/kafka/cluster.ts";
+import { kafkaSchema } from "./backend/kafka/config.ts";
 import { shardKeys } from "./backend/redis/keys.ts";
 import { backendSchema } from "./backend/rooms.ts";
 import { createCatalog } from "./catalog/catalogs.ts";
@@ -390,6 +393,58 @@ describe.runIf(canStartRedis())("Redis", () => {
       finding("TLS: ok: TLSv1.3, and the server's certificate was verified"),
     );
     expect(await lookAt({ type: "redis", url })).toEqual([
+      expect.stringMatching(/^reachable: problem: .*self-signed certificate/),
+    ]);
+  });
+});
+
+describe.runIf(canStartKafka())("Kafka", () => {
+  test("is looked at for what streams need, and no topic is made", SLOW, async () => {
+    await using kafka = await startKafka({
+      users: { prism: "sesame" },
+      settings: { "unclean.leader.election.enable": "true", "delete.topic.enable": "false" },
+    });
+    const [{ address, saslAddress } = { address: "", saslAddress: "" }] = kafka.nodes;
+    const found = await lookAt({ type: "kafka", brokers: kafka.addresses });
+    expect(found).toEqual([
+      `reachable: ok: ${address}, topics prism.*; brokers: 1`,
+      `brokers: ok: ${address}`,
+      "version: ok: Kafka 3.1 or newer",
+      finding("TLS: ok: none is needed"),
+      finding("replicas: warning: one of a new stream"),
+      "streams: ok: their topics can be made, as prism.NAMESPACE__STREAM",
+      "time index: ok: kept in the group prism.index",
+      finding("deletes: warning: refused"),
+      finding("durability: warning: unclean.leader.election.enable is true"),
+    ]);
+    const cluster = new Cluster(kafkaSchema.parse({ type: "kafka", brokers: kafka.addresses }));
+    await cluster.open();
+    expect(await cluster.allTopics()).toEqual([]);
+    await cluster.close();
+    expect(await lookAt({ type: "kafka", brokers: kafka.addresses, replication_factor: 3 })).toEqual(
+      expect.arrayContaining([
+        "replicas: problem: replication_factor is 3, and the brokers are 1: no stream can be made",
+        finding("streams: problem: no topic can be made: INVALID_REPLICATION_FACTOR"),
+      ]),
+    );
+    const sasl = { mechanism: "PLAIN", username: "prism", password: "sesame" };
+    const login = { type: "kafka", brokers: [saslAddress] };
+    expect(await lookAt({ ...login, sasl })).toContainEqual(finding("streams: ok: "));
+    const refused = await lookAt({ ...login, sasl: { ...sasl, password: "wrong-sesame" } });
+    expect(refused).toEqual([finding(`reachable: problem: Kafka at ${saslAddress}`)]);
+    expect(refused.join()).not.toContain("sesame");
+  });
+
+  test("over TLS says whether the certificate was verified", SLOW, async () => {
+    await using folder = await temporaryFolder();
+    const ca = join(folder.path, "cert.pem");
+    await writeFile(ca, CERT);
+    await using kafka = await startKafka({ tls: { cert: CERT, key: KEY } });
+    const brokers = kafka.nodes.map(({ tlsAddress }) => tlsAddress);
+    expect(await lookAt({ type: "kafka", brokers, tls: { ca } })).toContainEqual(
+      finding("TLS: ok: TLSv1.3, and the server's certificate was verified"),
+    );
+    expect(await lookAt({ type: "kafka", brokers, tls: {} })).toEqual([
       expect.stringMatching(/^reachable: problem: .*self-signed certificate/),
     ]);
   });

@@ -26,6 +26,7 @@ test.each<[object, object]>([
     { tls: { ca: "/etc/ca.pem", cert: "/c.pem", key: "/k.pem" } },
   ],
   [{ type: "redis", url: "redis://h", tls: { ca: "ca.pem" } }, { tls: { ca: "/etc/ca.pem" } }],
+  [{ type: "kafka", brokers: ["h:1"], tls: { ca: "ca.pem" } }, { tls: { ca: "/etc/ca.pem" } }],
   [{ type: "remote", endpoint: "h:1", tls: {} }, {}],
 ])("file names of %j become absolute", (options, located) => {
   const config = backendSchema.parse(options);
@@ -43,6 +44,6 @@ test("reading a configuration loads no driver of a store", async () => {
   `;
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
   const [loaded = "", builtIn] = stdout.split("\n");
-  const packages = loaded.match(/node_modules\/(?:pg|ioredis|@connectrpc)\b/g);
+  const packages = loaded.match(/node_modules\/(?:pg|ioredis|@platformatic|@connectrpc)\b/g);
   expect([packages, builtIn]).toEqual([null, "[]"]);
 });

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { locateTlsFiles } from "../tls-files.ts";
+import { kafkaRoom } from "./kafka/room.ts";
 import { memoryRoom } from "./memory/room.ts";
 import { postgresRoom } from "./postgres/room.ts";
 import { redisRoom } from "./redis/room.ts";
@@ -10,7 +11,7 @@ import { sqliteRoom } from "./sqlite/room.ts";
 
 export { pluginSchema } from "./remote/config.ts";
 
-const rooms = [memoryRoom, sqliteRoom, postgresRoom, redisRoom, remoteRoom] as const;
+const rooms = [memoryRoom, sqliteRoom, postgresRoom, redisRoom, kafkaRoom, remoteRoom] as const;
 
 type AnySchema = (typeof rooms)[number]["schema"];
 

@@ -95,12 +95,14 @@ describe("diff", () => {
       `backends:
   r: {type: redis, url: "redis://u:${password}@h:1"}
   s: {type: redis, sentinel: {name: m, urls: ["redis://:${password}@h:1"], password: ${password}}}
+  k: {type: kafka, brokers: ["h:1"], sasl: {mechanism: PLAIN, username: u, password: ${password}}}
   p: {type: postgres, url: "postgres://u:${password}@h,h2/d?password=${password}&sslmode=disable"}`;
     const changes = changesOf(yaml("before-1"), yaml("after-2"));
     expect(changes.map(renderChange)).toEqual([
       "backends.r.url: changed; its value is not shown",
       "backends.s.sentinel.urls: changed; its value is not shown",
       "backends.s.sentinel.password: changed; its value is not shown",
+      "backends.k.sasl.password: changed; its value is not shown",
       "backends.p.url: changed; its value is not shown",
     ]);
     expect(

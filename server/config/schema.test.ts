@@ -142,6 +142,18 @@ test.each<[string, ...string[]]>([
     `3:7: backends.b.type: expected one of: ${TYPES}; found "mongo"`,
   ],
   [
+    "backends:\n  a: {type: kafka}\n  b: {type: kafka, brokers: []}\n  c: {type: kafka, brokers: [kafka, 'k:0', 'k:1']}",
+    "2:3: backends.a.brokers: missing; expected a list",
+    "3:20: backends.b.brokers: expected a list of at least 1 items, found a list",
+    '4:30: backends.c.brokers[0]: expected a host and a port, such as "kafka:9092"',
+    '4:37: backends.c.brokers[1]: expected a host and a port, such as "kafka:9092"',
+  ],
+  [
+    "backends:\n  a: {type: kafka, brokers: ['[::1]:9092'], topic_prefix: 'a/', sasl: {mechanism: GSSAPI, username: u, password: p}}",
+    "2:45: backends.a.topic_prefix: expected a name of 1 to 60 letters, digits, underscores, dots and hyphens",
+    '2:72: backends.a.sasl.mechanism: expected one of: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; found "GSSAPI"',
+  ],
+  [
     "backends:\n  a: {type: redis}\n  b: {type: redis, url: redis://a, cluster: [redis://b]}",
     "2:3: backends.a.url: expected exactly one of: url, cluster, sentinel",
     "3:20: backends.b.url: expected exactly one of: url, cluster, sentinel",

@@ -111,7 +111,7 @@ export const serverSchema = z
     ),
     workers: setting(
       z.union([whole(1, MAX_WORKERS), z.literal("auto")]).default(1),
-      "Processes behind the data port; auto = one for each processor. More than 1 needs stores that several processes can have open (postgres, redis, a plugin). Each process has its own connections to the stores and its own limits.max_*; quotas hold for all together, but for calls at the same time.",
+      "Processes behind the data port; auto = one for each processor. More than 1 needs stores that several processes can have open (postgres, redis, kafka, a plugin). Each process has its own connections to the stores and its own limits.max_*; quotas hold for all together, but for calls at the same time.",
       {
         flag: "--workers",
         env: "PRISM_WORKERS",

@@ -521,6 +521,29 @@ test("a namespace for time series is only on a store that has streams", async ()
   await registry.close();
 });
 
+test("a namespace for keys and values is only on a store that has some", async () => {
+  const { registry } = startRegistry();
+  const store = source("store");
+  const streamsOnly = {
+    ...store,
+    async open() {
+      const { entries: _, lists: __, records: ___, ...backend } = await store.open();
+      return backend;
+    },
+  };
+  await expect(registry.add([{ name: "b", pattern: "keyvalue", source: streamsOnly }])).rejects.toMatchObject(
+    {
+      reason: "invalid_field",
+      field: "pattern",
+      message: expect.stringMatching(
+        /^namespace "b" is for keys and values, .* pattern: timeseries if it is/,
+      ),
+    },
+  );
+  await registry.add([{ name: "b", pattern: "timeseries", source: streamsOnly }]);
+  await registry.close();
+});
+
 test("a store with its own rules for streams gets none of a namespace", async () => {
   const { registry } = startRegistry();
   const own = source("own");

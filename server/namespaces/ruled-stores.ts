@@ -70,7 +70,17 @@ export function checkPattern(namespace: string, pattern: Pattern | undefined, ba
       { field: "pattern" },
     );
   }
+  if (pattern === "keyvalue" && KEYS_AND_VALUES.every((name) => backend[name] === undefined)) {
+    throw new PrismError(
+      "invalid_field",
+      `namespace "${namespace}" is for keys and values, and its ${backend.type} backend keeps none: give it another backend, or pattern: timeseries if it is for streams of events`,
+      { field: "pattern" },
+    );
+  }
 }
+
+/** A store without all of them serves no namespace for keys and values. */
+const KEYS_AND_VALUES = ["entries", "lists", "records"] as const;
 
 /** Whether a mutation makes an entry where there is none. */
 const MAKES: Readonly<Record<Mutation["do"], boolean>> = {
