@@ -11,6 +11,7 @@ import { TimeSeriesService } from "../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { type Backend, createCall } from "../server/backend/contract.ts";
 import { createBackend } from "../server/backend/factory.ts";
 import { type BackendConfig, backendSchema } from "../server/backend/rooms.ts";
+import { canStartKafka, startKafka } from "../tests/helpers/kafka.ts";
 import { createTestDatabase, hasTestDatabase } from "../tests/helpers/postgres.ts";
 import { spawnServer, temporaryFolder } from "../tests/helpers/process.ts";
 import { report, rounded, writeReport } from "./harness/report.ts";
@@ -128,6 +129,12 @@ if (hasTestDatabase()) {
   await using database = await createTestDatabase();
   rows[`postgres, ${MANY_TAILS}`] = await opened(
     backendSchema.parse({ type: "postgres", url: database.url }),
+  );
+}
+if (canStartKafka()) {
+  await using kafka = await startKafka();
+  rows[`kafka, ${MANY_TAILS}`] = await opened(
+    backendSchema.parse({ type: "kafka", brokers: kafka.addresses }),
   );
 }
 report("tails of one stream", rows, rows);

@@ -5,9 +5,11 @@
 import { join } from "node:path";
 import { create, type DescMethod, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
+import { ConnectionPool, fetchV13, metadataV12 } from "@platformatic/kafka";
 import { createGrpcTransport } from "../client/transport/transport.ts";
 import { TimeSeriesService } from "../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { type BackendConfig, backendSchema } from "../server/backend/rooms.ts";
+import { canStartKafka, startKafka } from "../tests/helpers/kafka.ts";
 import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
 import { temporaryFolder } from "../tests/helpers/process.ts";
 import { envelope, GRPC, pathOf, VALUE_BYTES } from "./harness/calls.ts";
@@ -35,11 +37,18 @@ const APPENDS = {
   batches: {
     connections: 4,
     streams: 4,
-    events: { memory: 1_000_000, SQLite: 200_000, PostgreSQL: 100_000 },
+    events: { memory: 1_000_000, SQLite: 200_000, PostgreSQL: 100_000, Kafka: 200_000 },
   },
-  single: { connections: 4, streams: 16, events: { memory: 50_000, SQLite: 20_000, PostgreSQL: 20_000 } },
+  single: {
+    connections: 4,
+    streams: 16,
+    events: { memory: 50_000, SQLite: 20_000, PostgreSQL: 20_000, Kafka: 30_000 },
+  },
 } as const;
 type StoreName = keyof (typeof APPENDS)["single"]["events"];
+
+/** Runs beside Prism: events a second of a store's own client. */
+type Alone = Readonly<Record<string, () => Promise<number>>>;
 
 function clientOf({ port }: Peer) {
   const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
@@ -69,6 +78,7 @@ async function appendRates(name: StoreName, peer: Peer): Promise<Record<string, 
   const onNewStream = (run: () => Promise<number>) => async () => {
     using connected = clientOf(peer);
     await connected.client.deleteStream({ stream: "load" });
+    await connected.client.createStream({ stream: "load" });
     return await run();
   };
   return {
@@ -129,7 +139,7 @@ async function queriesMs(peer: Peer): Promise<Float64Array> {
   return Float64Array.from(times).sort();
 }
 
-async function askReads(name: StoreName, peer: Peer): Promise<void> {
+async function askReads(name: StoreName, peer: Peer, alone: Alone = {}): Promise<void> {
   await fill(peer);
   await queriesMs(peer);
   const p50s: number[] = [];
@@ -147,7 +157,7 @@ async function askReads(name: StoreName, peer: Peer): Promise<void> {
   const body = bodyOf(query, { stream: "held", limit: STREAMED_EVENTS });
   const one = { connections: 1, streams: 1 };
   const runs = await interleaved(
-    { [name]: async () => (await load(peer, query, body, one, 1)) * STREAMED_EVENTS },
+    { [name]: async () => (await load(peer, query, body, one, 1)) * STREAMED_EVENTS, ...alone },
     ROUNDS,
   );
   report(`Events streamed by a Query of ${STREAMED_EVENTS}`, mediansOf(runs, "events/s"), runs);
@@ -162,13 +172,38 @@ function mediansOf(runs: Runs, unit: string): Record<string, object> {
   );
 }
 
-async function ask(name: StoreName, database: BackendConfig): Promise<void> {
-  await using prism = await startPrism({ database });
+async function ask(name: StoreName, database: BackendConfig, alone?: Alone): Promise<void> {
+  const namespaces = [{ name: "default", pattern: "timeseries" }];
+  await using prism = await startPrism({ database, namespaces });
   await askAppends(name, prism);
   // In memory they would take gigabytes.
   if (name !== "memory") {
-    await askReads(name, prism);
+    await askReads(name, prism, alone);
   }
+}
+
+/** Events a second that Kafka's client alone reads from the start of the stream that is held. */
+async function fetchAlone(address: string): Promise<number> {
+  const [host = "", port] = address.split(":");
+  const pool = new ConnectionPool("bench");
+  const connection = await pool.get({ host, port: Number(port) });
+  const [topic] = (await metadataV12.api.async(connection, ["prism.default__held"], false, false)).topics;
+  const startMs = performance.now();
+  let next = 0n;
+  while (next < STREAMED_EVENTS) {
+    const partition = { partition: 0, currentLeaderEpoch: -1, lastFetchedEpoch: -1 };
+    const partitions = [{ ...partition, fetchOffset: next, partitionMaxBytes: 1 << 20 }];
+    const wanted = [{ topicId: topic?.topicId ?? "", partitions }];
+    const { responses } = await fetchV13.api.async(connection, 0, 1, 1 << 20, 0, 0, -1, wanted, [], "");
+    const batch = responses[0]?.partitions[0]?.records?.at(-1);
+    if (batch === undefined) {
+      throw new Error("Kafka has fewer events");
+    }
+    next = batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n;
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  await pool.close();
+  return Number(next) / seconds;
 }
 
 if (!hasH2load()) {
@@ -183,5 +218,12 @@ await ask("memory", { type: "memory" });
 if (canStartPostgres()) {
   await using server = await startPostgres({ durable: true });
   await ask("PostgreSQL", backendSchema.parse({ type: "postgres", url: server.url }));
+}
+if (canStartKafka()) {
+  await using kafka = await startKafka();
+  const { addresses } = kafka;
+  await ask("Kafka", backendSchema.parse({ type: "kafka", brokers: addresses }), {
+    "Kafka's client alone": () => fetchAlone(addresses[0] ?? ""),
+  });
 }
 writeReport("timeseries");
