@@ -137,9 +137,9 @@ export function createPostgresCatalog(config: PostgresControl): NamespaceCatalog
         }
       };
       const poll = () => {
-        if (!isPolling) {
+        if (!isPolling && opened !== undefined) {
           isPolling = true;
-          current()
+          opened
             .run(statements.revision, [])
             // While it is away there is nothing to hear, and calls tell that it is.
             .then(
