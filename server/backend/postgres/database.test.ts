@@ -39,6 +39,17 @@ describe.runIf(hasTestDatabase())("a database", () => {
     expect(await database.use(async (session) => (await session.query(prepared)).rows)).toEqual([]);
   });
 
+  test("no statement is compiled, however much the server takes it to cost", async () => {
+    const database = new Database(postgresSchema.parse({ type: "postgres", url: server.url }));
+    onTestFinished(() => database.close());
+    const plan = await database.use(async (session) => {
+      await session.query("SET jit_above_cost = 0");
+      return await session.query("EXPLAIN (ANALYZE) SELECT sum(i) FROM generate_series(1, 1000) AS i");
+    });
+    const lines = plan.rows.map((row) => String(row["QUERY PLAN"]));
+    expect(lines.filter((line) => line.startsWith("JIT"))).toEqual([]);
+  });
+
   test("a thousand keys are looked up one by one, also before the table has statistics", async () => {
     const schema = "looks";
     const database = new Database(postgresSchema.parse({ type: "postgres", url: server.url, schema }));
