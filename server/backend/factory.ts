@@ -15,7 +15,7 @@ import type { StoreMeter } from "./store-meter.ts";
 const LAYERS: Readonly<Record<Layer, (inner: Backend, meter: StoreMeter | undefined) => Backend>> = {
   breaker: (inner) => createBreakerBackend(inner),
   coalesced: createCoalescedBackend,
-  coalescedByKey: createKeyCoalescedBackend,
+  coalescedByKey: (inner) => createKeyCoalescedBackend(inner),
   measured: (inner, meter) => (meter === undefined ? inner : createMeasuredBackend(inner, meter)),
   watched: createWatchedBackend,
 };

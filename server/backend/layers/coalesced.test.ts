@@ -332,6 +332,18 @@ test("the queues of namespaces that rest or are gone are dropped", async () => {
 });
 
 describe("by key", () => {
+  test("writes to many keys together hold a bounded number of bytes, and a single one any", async () => {
+    const bound = (inner: Backend) => createKeyCoalescedBackend(inner, 100);
+    const { entries } = createSlowStore(() => 1, bound);
+    const set = (key: string, size: number) => entries.set("a", write(key, "v".repeat(size)), CALL);
+    const outcomes = await Promise.allSettled([set("k1", 200), set("k2", 1)]);
+    expect(outcomes).toMatchObject([
+      { status: "fulfilled" },
+      { status: "rejected", reason: { reason: "overloaded" } },
+    ]);
+    await Promise.all([set("k1", 30), set("k2", 30)]);
+  });
+
   test("only writes to one key share a call; reads, and writes to several keys, go out at once", async () => {
     const { entries, asked } = createSlowStore(() => 1, createKeyCoalescedBackend);
     const set = (key: string) => entries.set("a", write(key, "1"), CALL);

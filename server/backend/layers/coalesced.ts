@@ -1,11 +1,15 @@
+import { PrismError } from "../../errors.ts";
 import type { Backend } from "../contract.ts";
 import { type Figures, sumFigures } from "../figures.ts";
-import { type AnyItemsRow, KEY_SPACE_OF, type KeySpace } from "../operations.ts";
+import { type AnyItemsRow, KEY_SPACE_OF, type KeySpace, keysOfItems } from "../operations.ts";
 import { CallQueue } from "./call-queue.ts";
 import { combineItems } from "./wrapped.ts";
 
 /** The most queues of one key space, except for those with calls. */
 const MAX_QUEUES = 4096;
+
+/** Four times what one queue may hold. */
+const MAX_BYTES_OF_KEYS = 256 * 1024 * 1024;
 
 /**
  * Lets calls that arrive together, or while others are under way, share one call of the store. Over
@@ -23,16 +27,44 @@ export function createCoalescedBackend(inner: Backend): Backend {
  * The same for the writes of a store whose keys lie on servers that fail and are slow separately:
  * only writes to one key share a call of the store, so none waits for another key's server. Reads,
  * and writes to several keys, go out at once.
+ *
+ * Each key has a queue with bounds of its own. So `maxBytes` bounds the writes to all keys, also
+ * those that are under way; a single one may be of any size.
  */
-export function createKeyCoalescedBackend(inner: Backend): Backend {
-  return coalesced(inner, (row, items) => {
-    if (!row.writes) {
-      return undefined;
-    }
-    const keys = new Set(items.flatMap((item) => (row.keys === "one" ? row.keyOf(item) : row.keysOf(item))));
-    const [key] = keys;
-    return keys.size === 1 ? key : undefined;
+export function createKeyCoalescedBackend(inner: Backend, maxBytes = MAX_BYTES_OF_KEYS): Backend {
+  const queued = coalesced(inner, (row, items) => {
+    const [key, ...others] = row.writes ? new Set(keysOfItems(row, items)) : [];
+    return others.length === 0 ? key : undefined;
   });
+  return boundedWrites(queued, maxBytes);
+}
+
+/** Refuses writes as `overloaded` while others hold this many bytes. */
+function boundedWrites(inner: Backend, maxBytes: number): Backend {
+  let held = 0;
+  return {
+    ...inner,
+    ...combineItems([inner], (row, [run]) => {
+      if (run === undefined) {
+        throw new Error("no store");
+      }
+      if (!row.writes) {
+        return run;
+      }
+      return async (namespace, items, call) => {
+        const bytes = items.reduce((sum: number, item) => sum + row.bytesOf(item), 0);
+        if (held > 0 && held + bytes > maxBytes) {
+          throw new PrismError("overloaded", "too many calls wait for the store");
+        }
+        held += bytes;
+        try {
+          return await run(namespace, items, call);
+        } finally {
+          held -= bytes;
+        }
+      };
+    }),
+  };
 }
 
 /** `queueOf` tells which calls of a namespace share; `undefined` = the call shares with none. */
