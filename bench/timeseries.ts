@@ -1,13 +1,13 @@
 /**
- * How many events a second are appended and streamed over gRPC? And how long does a query of 1,000
- * events out of the middle of 10,000,000 take? Payloads of 100 bytes.
+ * How many events a second are appended and streamed over gRPC? And how long do a query of 1,000
+ * events out of the middle of 10,000,000 and an aggregate take? Payloads of 100 bytes.
  */
 import { join } from "node:path";
 import { create, type DescMethod, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { ConnectionPool, fetchV13, metadataV12 } from "@platformatic/kafka";
 import { createGrpcTransport } from "../client/transport/transport.ts";
-import { TimeSeriesService } from "../gen/prism/timeseries/v1/timeseries_pb.ts";
+import { type QueryRequestSchema, TimeSeriesService } from "../gen/prism/timeseries/v1/timeseries_pb.ts";
 import { type BackendConfig, backendSchema } from "../server/backend/rooms.ts";
 import { canStartKafka, startKafka } from "../tests/helpers/kafka.ts";
 import { canStartPostgres, startPostgres } from "../tests/helpers/postgres.ts";
@@ -31,7 +31,8 @@ const STREAMED_EVENTS = 1_000_000;
 const QUERIES = 200;
 const QUERY_EVENTS = 1_000;
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
-const PAYLOAD = Buffer.alloc(VALUE_BYTES.small, "v");
+/** A number, so that it can be aggregated too. */
+const PAYLOAD = Buffer.from("12.5".padEnd(VALUE_BYTES.small, "0"));
 /** The shape of the load and about how many events a run appends, which is about a second's. */
 const APPENDS = {
   batches: {
@@ -119,6 +120,21 @@ async function fill(peer: Peer): Promise<void> {
   await Promise.all(Array.from({ length: FILL_IN_FLIGHT }, lane));
 }
 
+/** Makes a query. Throws if it answers another number of events, for example after a timeout. */
+async function expectEvents(
+  { client }: ReturnType<typeof clientOf>,
+  query: MessageInitShape<typeof QueryRequestSchema>,
+  expected: number,
+): Promise<void> {
+  let events = 0;
+  for await (const page of client.query({ stream: "held", ...query })) {
+    events += page.events.length;
+  }
+  if (events !== expected) {
+    throw new Error(`${events} events instead of ${expected}`);
+  }
+}
+
 /** How long each query of some events somewhere in the middle takes, one after another. */
 async function queriesMs(peer: Peer): Promise<Float64Array> {
   using connected = clientOf(peer);
@@ -126,15 +142,9 @@ async function queriesMs(peer: Peer): Promise<Float64Array> {
   for (let i = 0; i < QUERIES; i++) {
     const startMs = START_MS + HELD_EVENTS / 4 + Math.floor((Math.random() * HELD_EVENTS) / 2);
     const fromMs = performance.now();
-    let events = 0;
     const span = { startTimeMillis: BigInt(startMs), endTimeMillis: BigInt(startMs + QUERY_EVENTS) };
-    for await (const page of connected.client.query({ stream: "held", ...span })) {
-      events += page.events.length;
-    }
+    await expectEvents(connected, span, QUERY_EVENTS);
     times.push(performance.now() - fromMs);
-    if (events !== QUERY_EVENTS) {
-      throw new Error(`${events} events instead of ${QUERY_EVENTS}`);
-    }
   }
   return Float64Array.from(times).sort();
 }
@@ -154,6 +164,10 @@ async function askReads(name: StoreName, peer: Peer, alone: Alone = {}): Promise
     { [name]: { "p50 ms": rounded(median(p50s)), "p99 ms": rounded(median(p99s)), spread: spread(p50s) } },
     { p50s, p99s },
   );
+  {
+    using connected = clientOf(peer);
+    await expectEvents(connected, { limit: STREAMED_EVENTS }, STREAMED_EVENTS);
+  }
   const body = bodyOf(query, { stream: "held", limit: STREAMED_EVENTS });
   const one = { connections: 1, streams: 1 };
   const runs = await interleaved(
@@ -161,13 +175,23 @@ async function askReads(name: StoreName, peer: Peer, alone: Alone = {}): Promise
     ROUNDS,
   );
   report(`Events streamed by a Query of ${STREAMED_EVENTS}`, mediansOf(runs, "events/s"), runs);
+  const aggregates = await interleaved({ [name]: () => aggregateSeconds(peer) }, ROUNDS);
+  report(`Aggregate of ${STREAMED_EVENTS} events by the minute`, mediansOf(aggregates, "s"), aggregates);
+}
+
+async function aggregateSeconds(peer: Peer): Promise<number> {
+  using connected = clientOf(peer);
+  const span = { startTimeMillis: BigInt(START_MS), endTimeMillis: BigInt(START_MS + STREAMED_EVENTS) };
+  const fromMs = performance.now();
+  await connected.client.aggregate({ stream: "held", ...span, bucketMillis: 60_000n });
+  return rounded((performance.now() - fromMs) / 1000);
 }
 
 function mediansOf(runs: Runs, unit: string): Record<string, object> {
   return Object.fromEntries(
     Object.entries(runs).map(([name, rates]) => [
       name,
-      { [unit]: Math.round(median(rates)), spread: spread(rates) },
+      { [unit]: rounded(median(rates)), spread: spread(rates) },
     ]),
   );
 }
