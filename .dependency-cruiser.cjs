@@ -17,7 +17,7 @@ module.exports = {
       {
         path: "^(server|gen|client)/",
         pathNot:
-          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|streams|decide-stream|event-chunk|event-merge|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|lane|keep-listening|figures|room|diagnosis)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
+          "^server/backend/$1/|^server/backend/(contract|operations|commit|decide|decide-item|lists|records|streams|decide-stream|event-chunk|event-merge|clock|values|utf8|key-range|list-range|fading-maximum|migration-files|store-errors|sweeper|url-userinfo|connect-timeout|tag-text|lane|keep-listening|figures|room|diagnosis)\\.ts$|^server/(errors|limits|tls-files)\\.ts$",
       },
       "A room knows its store and the contract; never another room, the wire or the configuration.",
     ),

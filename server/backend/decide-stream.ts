@@ -1,5 +1,5 @@
 import { Refusal } from "./contract.ts";
-import type { StreamConfig } from "./streams.ts";
+import type { EventAppend, NewEvent, StreamConfig } from "./streams.ts";
 
 /**
  * What becomes of a stream that is `held` when it is created as `wanted`. `undefined` = it is not
@@ -22,6 +22,24 @@ export function decideStream(held: StreamConfig | undefined, wanted: StreamConfi
     partitions: held?.partitions ?? (partitions || 1),
     replicationFactor: held?.replicationFactor ?? (replicationFactor || 1),
   };
+}
+
+/**
+ * The refusal of an append with an event of this time or earlier, where such an event is to be
+ * refused. `nowMs` is the time of events that have none.
+ */
+export function refuseLate(
+  { events, refusesExpired }: Pick<EventAppend, "events" | "refusesExpired">,
+  untilMs: number,
+  nowMs: number,
+): Refusal | undefined {
+  const late = refusesExpired ? events.findIndex(({ timestampMs }) => (timestampMs || nowMs) <= untilMs) : -1;
+  return late < 0 ? undefined : refuseExpired(late);
+}
+
+/** How many of the events are of this time or earlier. `nowMs` as above. */
+export function countExpired(events: readonly NewEvent[], untilMs: number, nowMs: number): number {
+  return events.filter(({ timestampMs }) => (timestampMs || nowMs) <= untilMs).length;
 }
 
 /** The refusal of an append because of the event at this place. */

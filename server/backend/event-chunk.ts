@@ -1,5 +1,6 @@
 import { storeError } from "./store-errors.ts";
 import type { EventPlace, HeldEvent, NewEvent, Tags } from "./streams.ts";
+import { bytesOfText, setTag, writeText } from "./tag-text.ts";
 
 /** The most time between two events of a chunk, in milliseconds. */
 export const CHUNK_SPAN_MS = 3_600_000;
@@ -31,9 +32,6 @@ const ORDER_BYTES = 2;
 const TAG_HEAD_BYTES = 4;
 /** The format that is written. Another one is of a later version of Prism. */
 const FORMAT = 1;
-
-/** The longest text that a loop copies. Node's own methods are faster for longer text. */
-const SHORT_TEXT = 32;
 
 const NO_TAGS: Tags = Object.freeze({});
 
@@ -348,10 +346,6 @@ function bytesOfTags(tags: Tags): number {
   return bytes;
 }
 
-function bytesOfText(text: string): number {
-  return isShortAscii(text) ? text.length : Buffer.byteLength(text);
-}
-
 /** Answers where the tag ends. */
 function writeTag(bytes: Buffer, at: number, name: string, value: string): number {
   const nameEnd = writeText(bytes, at + TAG_HEAD_BYTES, name);
@@ -361,28 +355,6 @@ function writeTag(bytes: Buffer, at: number, name: string, value: string): numbe
   return end;
 }
 
-function writeText(bytes: Buffer, at: number, text: string): number {
-  if (!isShortAscii(text)) {
-    return at + bytes.write(text, at);
-  }
-  for (let i = 0; i < text.length; i++) {
-    bytes[at + i] = text.charCodeAt(i);
-  }
-  return at + text.length;
-}
-
-function isShortAscii(text: string): boolean {
-  if (text.length > SHORT_TEXT) {
-    return false;
-  }
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 0x7f) {
-      return false;
-    }
-  }
-  return true;
-}
-
 function readTags(bytes: Buffer, start: number, end: number): Tags {
   const tags: Record<string, string> = {};
   for (let at = start; at < end; ) {
@@ -390,12 +362,7 @@ function readTags(bytes: Buffer, start: number, end: number): Tags {
     const valueEnd = nameEnd + bytes.readUInt16LE(at + 2);
     const name = bytes.toString("utf8", at + TAG_HEAD_BYTES, nameEnd);
     const value = bytes.toString("utf8", nameEnd, valueEnd);
-    if (name === "__proto__") {
-      // An assignment would change the object's prototype.
-      Object.defineProperty(tags, name, { value, enumerable: true, configurable: true, writable: true });
-    } else {
-      tags[name] = value;
-    }
+    setTag(tags, name, value);
     at = valueEnd;
   }
   return tags;

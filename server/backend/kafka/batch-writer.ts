@@ -1,4 +1,5 @@
 import type { NewEvent } from "../streams.ts";
+import { bytesOfText, writeText } from "../tag-text.ts";
 import {
   AT_COUNT,
   AT_CRC,
@@ -17,9 +18,6 @@ import {
   SIZE_END,
   TAG_PREFIX,
 } from "./batch-layout.ts";
-
-/** The longest text that a loop copies. Node's own methods are faster for longer text. */
-const SHORT_TEXT = 32;
 
 /** Who wrote a batch, and which of its batches it is: Kafka tells by it a batch sent twice. */
 export interface BatchOrigin {
@@ -145,32 +143,6 @@ function writeVarint(batch: Buffer, start: number, value: number): number {
   }
   batch[at++] = rest;
   return at;
-}
-
-function bytesOfText(text: string): number {
-  return isShortAscii(text) ? text.length : Buffer.byteLength(text);
-}
-
-function writeText(batch: Buffer, at: number, text: string): number {
-  if (!isShortAscii(text)) {
-    return at + batch.write(text, at);
-  }
-  for (let i = 0; i < text.length; i++) {
-    batch[at + i] = text.charCodeAt(i);
-  }
-  return at + text.length;
-}
-
-function isShortAscii(text: string): boolean {
-  if (text.length > SHORT_TEXT) {
-    return false;
-  }
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 0x7f) {
-      return false;
-    }
-  }
-  return true;
 }
 
 function writeInt64(bytes: Buffer, value: number, at: number): void {

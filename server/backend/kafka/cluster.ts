@@ -6,13 +6,12 @@ import {
   ConnectionPool,
   MultipleErrors,
   metadataV12,
-  ResponseError,
 } from "@platformatic/kafka";
 import { PrismError, StartError } from "../../errors.ts";
 import { readTlsFiles } from "../../tls-files.ts";
 import { storeError } from "../store-errors.ts";
 import { addressesOf, type KafkaConfig } from "./config.ts";
-import { errorOfCode, MISSING, nameOfCode, toPrismError } from "./errors.ts";
+import { answered, errorOfCode, MISSING, nameOfCode, toPrismError } from "./errors.ts";
 
 /**
  * What a connection is for. A broker answers the calls of a connection one after the other, so
@@ -49,7 +48,7 @@ interface Pools {
 }
 
 /**
- * So many brokers are asked before a question fails: more than may be away of those that hold the
+ * How many brokers are asked before a question fails: more than may be away of those that hold the
  * same streams.
  */
 const MAX_ASKED_BROKERS = 3;
@@ -146,18 +145,14 @@ export class Cluster {
       const connection = await this.anyConnection("admin");
       const broker = { host: connection.host ?? "", port: connection.port ?? 0 };
       try {
-        const answer = await ask(connection);
+        const answer = await answered(ask(connection));
         this.#failed.delete(addressOf(broker));
         return answer;
       } catch (error) {
-        if (error instanceof ResponseError) {
-          // The response of the same request, whose type the client does not tell.
-          return error.response as Response;
-        }
         // The client tells of the end of the connection only later.
         this.#fail(broker);
         if (asked >= most) {
-          throw toPrismError(error);
+          throw error;
         }
       }
     }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { tlsFilesSchema } from "../../tls-files.ts";
+import { connectTimeoutSchema } from "../connect-timeout.ts";
 
 /** A name or an IPv4 address, or an IPv6 address in brackets; then the port. */
 const BROKER = /^(?:([A-Za-z0-9._-]{1,253})|\[([0-9A-Fa-f:.]{2,45})\]):(\d{1,5})$/;
@@ -45,13 +46,7 @@ export const kafkaSchema = z.strictObject({
     })
     .optional()
     .describe("Who we are. Absent = we do not say it, except by a certificate in tls."),
-  connect_timeout_ms: z
-    .number()
-    .min(1)
-    .max(60_000)
-    .int()
-    .default(5_000)
-    .describe("How long a broker may take to accept a connection."),
+  connect_timeout_ms: connectTimeoutSchema,
   request_timeout_ms: z
     .number()
     .min(100)

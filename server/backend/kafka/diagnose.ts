@@ -14,6 +14,7 @@ import {
   metadataV12,
   offsetCommitV8,
   offsetFetchV8,
+  offsetForLeaderEpochV4,
   produceV9,
   ResponseError,
 } from "@platformatic/kafka";
@@ -23,7 +24,7 @@ import { describePlace, type KafkaConfig } from "./config.ts";
 import { answered, nameOfCode, openError } from "./errors.ts";
 import { indexGroupOf, MAX_TOPIC_LENGTH } from "./names.ts";
 import { MAX_BATCH_BYTES, topicOptions } from "./topic-config.ts";
-import { StreamTopics } from "./topics.ts";
+import { DEFAULT_REPLICAS, StreamTopics } from "./topics.ts";
 
 /** The calls that Prism makes, each in the version that it knows. */
 const CALLS = [
@@ -40,12 +41,11 @@ const CALLS = [
   describeConfigsV4,
   incrementalAlterConfigsV1,
   findCoordinatorV4,
-  offsetCommitV8,
-  offsetFetchV8,
+  offsetForLeaderEpochV4,
 ].map(({ api }) => api);
 
-/** The oldest Kafka with all of them. */
-const OLDEST = "3.1";
+/** The oldest Kafka that Prism is for. 3.1 has all of them, and KRaft is ready since this one. */
+const OLDEST = "3.3";
 
 /** Looks at each broker of a Kafka. Nothing is made: the right to make topics is asked for only. */
 export async function* diagnose(config: KafkaConfig, timeoutMs: number): AsyncGenerator<Diagnosis, void> {
@@ -111,7 +111,7 @@ async function diagnoseVersion(connection: Connection): Promise<Diagnosis> {
     return `${name} ${version}`;
   });
   return names.length === 0
-    ? fine("version", `Kafka ${OLDEST} or newer`)
+    ? fine("version", "it has all calls that Prism makes")
     : problem("version", `without ${names.join(", ")}: Prism needs Kafka ${OLDEST} or newer`);
 }
 
@@ -122,7 +122,7 @@ function diagnoseReplicas({ replication_factor: factor }: KafkaConfig, brokers: 
       `replication_factor is ${factor}, and the brokers are ${brokers}: no stream can be made`,
     );
   }
-  const replicas = factor ?? Math.min(3, brokers);
+  const replicas = factor ?? Math.min(DEFAULT_REPLICAS, brokers);
   if (replicas >= 3) {
     return fine("replicas", `${replicas} of a new stream, of which one may be away`);
   }

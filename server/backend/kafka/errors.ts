@@ -4,7 +4,7 @@ import {
   protocolErrorsCodesById,
   ResponseError,
 } from "@platformatic/kafka";
-import { PrismError, StartError } from "../../errors.ts";
+import { PrismError, ReadOnlyError, StartError } from "../../errors.ts";
 import { type StoreReason, storeError } from "../store-errors.ts";
 
 /**
@@ -55,27 +55,49 @@ export function nameOfCode(code: number): string {
 /** What an error code in an answer means for the caller. `doubt` is for those that tell nothing. */
 export function errorOfCode(code: number, doubt: Doubt = "never"): PrismError {
   const name = nameOfCode(code);
-  const cause = new Error(`Kafka answered ${name}`);
-  if (DOUBTFUL.has(name)) {
+  return errorOfName(name, doubt, new Error(`Kafka answered ${name}`));
+}
+
+/** What a failed call of the protocol means for its caller. `error` is what the client threw. */
+export function toPrismError(error: unknown, doubt: Doubt = "never"): PrismError {
+  return error instanceof PrismError ? error : errorOfName(protocolErrorOf(error)?.apiId, doubt, error);
+}
+
+/** `undefined` = the connection broke, or nobody answered in time. */
+function errorOfName(name: string | undefined, doubt: Doubt, cause: unknown): PrismError {
+  if (name === undefined || DOUBTFUL.has(name)) {
     return storeError(doubt === "maybe" ? "outcome_unknown" : "store_unavailable", cause);
   }
   return storeError(REASONS[name] ?? "internal", cause);
 }
 
-/** What a failed call of the protocol means for its caller. `error` is what the client threw. */
-export function toPrismError(error: unknown, doubt: Doubt = "never"): PrismError {
-  if (error instanceof PrismError) {
-    return error;
+/**
+ * What it means for the caller that the brokers refuse to do this. `said` is their text, for the
+ * log.
+ */
+export function adminError(
+  code: number,
+  said: string | null | undefined,
+  what: string,
+  doubt: Doubt,
+): PrismError {
+  const name = nameOfCode(code);
+  const cause = new Error(`Kafka answered ${name}: ${said ?? ""}`);
+  switch (name) {
+    // Other calls go on, so these do not count as a store that is away.
+    case "TOPIC_AUTHORIZATION_FAILED":
+    case "CLUSTER_AUTHORIZATION_FAILED":
+      return new ReadOnlyError(`the brokers do not let the gateway ${what}`, cause);
+    case "POLICY_VIOLATION":
+    case "INVALID_CONFIG":
+      return new ReadOnlyError(`the brokers do not let the gateway ${what} with these options`, cause);
+    case "INVALID_REPLICATION_FACTOR":
+      return new ReadOnlyError("the cluster has too few brokers for a new stream now", cause);
+    case "TOPIC_DELETION_DISABLED":
+      return new PrismError("interface_unsupported", "the brokers delete no topics", { cause });
+    default:
+      return errorOfCode(code, doubt);
   }
-  const name = protocolErrorOf(error)?.apiId;
-  if (typeof name !== "string") {
-    // The connection broke, or nobody answered in time.
-    return storeError(doubt === "maybe" ? "outcome_unknown" : "store_unavailable", error);
-  }
-  if (DOUBTFUL.has(name)) {
-    return storeError(doubt === "maybe" ? "outcome_unknown" : "store_unavailable", error);
-  }
-  return storeError(REASONS[name] ?? "internal", error);
 }
 
 /**
@@ -105,8 +127,7 @@ function protocolErrorOf(error: unknown): ProtocolError | undefined {
   if (typeof Reflect.get(error, "apiId") === "string") {
     return error as ProtocolError;
   }
-  const inner: unknown[] = error instanceof AggregateError ? error.errors : [error.cause];
-  for (const each of inner) {
+  for (const each of innerErrors(error)) {
     const found = protocolErrorOf(each);
     if (found !== undefined) {
       return found;
@@ -130,15 +151,21 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) {
     return String(error);
   }
-  const [first]: unknown[] = error instanceof AggregateError ? error.errors : [error.cause];
+  const [first] = innerErrors(error);
   return first instanceof Error ? reasonOf(first) : error.message;
 }
 
-/** Whether the brokers know our user not, or not by this mechanism: waiting does not help. */
+/**
+ * Whether the brokers do not know our user, or not by this mechanism: waiting does not help.
+ */
 function isAuthentication(error: unknown): boolean {
   if (!(error instanceof Error)) {
     return false;
   }
-  const inner: unknown[] = error instanceof AggregateError ? error.errors : [error.cause];
-  return Reflect.get(error, "code") === "PLT_KFK_AUTHENTICATION" || inner.some(isAuthentication);
+  return Reflect.get(error, "code") === "PLT_KFK_AUTHENTICATION" || innerErrors(error).some(isAuthentication);
+}
+
+/** The errors that the client has put into one of its own. */
+function innerErrors(error: Error): readonly unknown[] {
+  return error instanceof AggregateError ? error.errors : [error.cause];
 }

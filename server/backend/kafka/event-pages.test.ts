@@ -7,7 +7,7 @@ import { type EventPlace, type EventQuery, hasTags, type NewEvent } from "../str
 import { EventReader } from "./event-reader.ts";
 import { IndexKeeper } from "./index-keeper.ts";
 import { LogCache } from "./log-cache.ts";
-import { MemoryLog } from "./memory-log.ts";
+import { MemoryLog } from "./testing.ts";
 
 const CALL = createCall();
 const START_MS = 1_900_000_000_000;

@@ -22,7 +22,8 @@ import { IndexKeeper } from "./index-keeper.ts";
 import { IndexStore } from "./index-store.ts";
 import { LogCache } from "./log-cache.ts";
 import { topicOf } from "./names.ts";
-import { type StreamTopic, StreamTopics } from "./topics.ts";
+import type { StreamTopic } from "./topic-lookup.ts";
+import { StreamTopics } from "./topics.ts";
 
 const CALL = createCall();
 const START_MS = 1_900_000_000_000;

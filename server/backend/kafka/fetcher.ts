@@ -4,7 +4,6 @@ import {
   listOffsetsV7,
   offsetForLeaderEpochV4,
   type Reader,
-  ResponseError,
 } from "@platformatic/kafka";
 import { abortError, PrismError } from "../../errors.ts";
 import type { Call } from "../contract.ts";
@@ -161,10 +160,6 @@ export class Fetcher {
       const connection = await untilAborted(this.#cluster.connection(lane, leader), call);
       return await untilAborted(send(connection), call);
     } catch (error) {
-      if (error instanceof ResponseError) {
-        const { response } = error;
-        throw storeError("internal", new Error(`Kafka answered ${JSON.stringify(response)}`));
-      }
       throw toPrismError(error);
     }
   }

@@ -5,7 +5,7 @@ import { createCall, SILENT } from "../contract.ts";
 import type { NewEvent } from "../streams.ts";
 import { IndexKeeper } from "./index-keeper.ts";
 import type { IndexOfTopic, IndexStore } from "./index-store.ts";
-import { MemoryLog } from "./memory-log.ts";
+import { MemoryLog } from "./testing.ts";
 
 const CALL = createCall();
 const START_MS = 1_900_000_000_000;

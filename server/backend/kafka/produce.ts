@@ -8,7 +8,7 @@ import {
   Writer,
 } from "@platformatic/kafka";
 
-/** So long a broker that has just started may have no numbers for producers. */
+/** How long a broker that has just started may have no numbers for producers. */
 const LOADING_MS = 500;
 const PAUSE_MS = 5;
 

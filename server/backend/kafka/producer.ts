@@ -12,10 +12,10 @@ import { type ProduceAnswer, takeProducerId } from "./produce.ts";
 import { type Outgoing, RequestPipe } from "./request-pipe.ts";
 import { LATE, Limit } from "./time-limit.ts";
 
-/** So long a batch that may be in the log is sent again. */
+/** How long a batch that may be in the log is sent again. */
 const MAX_APPEND_MS = 10_000;
 
-/** A broker can hear of a new topic, or of its leader, so much later than the one that made it. */
+/** How much later a broker can hear of a new topic, or of its leader, than the one that made it. */
 const SETTLE_MS = 500;
 
 /** The pause before a batch is sent again; each is twice as long as the one before. */

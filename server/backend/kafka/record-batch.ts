@@ -1,6 +1,7 @@
 import { MAX_EVENT_TIME_MS } from "../../limits.ts";
 import { storeError } from "../store-errors.ts";
 import { type HeldEvent, hasTags, type Tags } from "../streams.ts";
+import { setTag } from "../tag-text.ts";
 import {
   AT_ATTRIBUTES,
   AT_COUNT,
@@ -234,12 +235,7 @@ function readTags(cursor: Cursor): Tags {
     const name = bytes.toString("utf8", nameStart + TAG_PREFIX.length, nameEnd);
     const value = valueStart === -1 ? "" : bytes.toString("utf8", valueStart, cursor.at);
     tags ??= {};
-    if (name === "__proto__") {
-      // An assignment would change the object's prototype.
-      Object.defineProperty(tags, name, { value, enumerable: true, configurable: true, writable: true });
-    } else {
-      tags[name] = value;
-    }
+    setTag(tags, name, value);
   }
   return tags ?? NO_TAGS;
 }

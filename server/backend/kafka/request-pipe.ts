@@ -28,6 +28,7 @@ interface Request {
   readonly connection: Connection;
   readonly sends: Outgoing[];
   bytes: number;
+  /** How long the broker may wait for the replicas. */
   timeoutMs: number;
   readonly answers: PromiseWithResolvers<ProduceAnswers>;
 }

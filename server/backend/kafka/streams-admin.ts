@@ -7,9 +7,10 @@ import type { StreamConfig, StreamCreate } from "../streams.ts";
 import { compareUtf8 } from "../utf8.ts";
 import { wholeOrEach } from "./item-answers.ts";
 import { refuseLongName, topicOf } from "./names.ts";
-import type { StreamTopic, StreamTopics } from "./topics.ts";
+import type { StreamTopic } from "./topic-lookup.ts";
+import type { StreamTopics } from "./topics.ts";
 
-/** So often a stream may be made or deleted by others while it is created. */
+/** How often a stream may be made or deleted by others while it is created. */
 const MAX_ROUNDS = 5;
 
 /** The most topics that a step of erasing deletes. */

@@ -1,9 +1,9 @@
 import { abortError, asPrismError, PrismError } from "../../errors.ts";
 import type { Clock } from "../clock.ts";
 import { type Answers, type Call, isRefusal, type Refusal, type StreamStore } from "../contract.ts";
-import { refuseExpired } from "../decide-stream.ts";
+import { countExpired, refuseLate } from "../decide-stream.ts";
 import { storeError } from "../store-errors.ts";
-import { type EventAppend, type EventsAppended, expiredUntilMs } from "../streams.ts";
+import { type EventAppend, type EventsAppended, expiredUntilMs, type NewEvent } from "../streams.ts";
 import { isTopic } from "./cluster.ts";
 import type { EventReader } from "./event-reader.ts";
 import { StaleTopicError, untilAborted } from "./fetcher.ts";
@@ -12,9 +12,10 @@ import { refusalFor, wholeOrEach } from "./item-answers.ts";
 import { refuseLongName, topicOf } from "./names.ts";
 import type { Producer, Retimed, TopicAppended } from "./producer.ts";
 import type { StreamAdmin } from "./streams-admin.ts";
-import type { StreamTopic, StreamTopics } from "./topics.ts";
+import type { StreamTopic } from "./topic-lookup.ts";
+import type { StreamTopics } from "./topics.ts";
 
-/** So often a topic may turn out to be another one than what was known of it. */
+/** How often a topic may turn out to be another one than what was known of it. */
 const MAX_ROUNDS = 5;
 
 /** The pause before it is asked for again; each is twice as long as the one before. */
@@ -32,12 +33,19 @@ export interface StreamParts {
   readonly clock: Clock;
 }
 
+/** An item of a call that appends. */
+interface Item {
+  readonly append: EventAppend;
+  /** Its place in the call. */
+  readonly place: number;
+  /** How many events stand before its own in the batch. */
+  readonly before: number;
+}
+
 /** What is appended to one topic, for all items that append to its stream. */
 interface Batch {
   readonly name: string;
-  readonly appends: EventAppend[];
-  /** The place of each among the items of the call. */
-  readonly places: number[];
+  readonly items: Item[];
   /** The number of events. */
   events: number;
   topic: StreamTopic | undefined;
@@ -160,7 +168,7 @@ async function appendEvents(
       return refusalFor<Refusal>(topic);
     }
     const retentionMs = topic?.retentionMs ?? retentions.get(name) ?? append.retentionMs;
-    const refusal = append.refusesExpired ? refuseLate(append, retentionMs, nowMs) : undefined;
+    const refusal = refuseLate(append, expiredUntilMs({ retentionMs }, nowMs), nowMs);
     if (refusal === undefined) {
       retentions.set(name, retentionMs);
     }
@@ -171,89 +179,77 @@ async function appendEvents(
     return appends.map(() => first);
   }
   const batches = new Map<string, Batch>();
-  /** The batch of each item. */
-  const batchAt: Batch[] = [];
-  /** How many events stand before those of the item in its batch. */
-  const before: number[] = [];
-  for (const [i, append] of appends.entries()) {
-    const name = names[i];
+  for (const [place, append] of appends.entries()) {
+    const name = names[place];
     const topic = held.get(name ?? "");
-    if (name !== undefined && refusals[i] === undefined && !(topic instanceof PrismError)) {
-      const batch = batches.get(name) ?? { name, appends: [], places: [], events: 0, topic };
-      batchAt[i] = batch;
-      before[i] = batch.events;
-      batch.appends.push(append);
-      batch.places.push(i);
+    if (name !== undefined && refusals[place] === undefined && !(topic instanceof PrismError)) {
+      const batch = batches.get(name) ?? { name, items: [], events: 0, topic };
+      batch.items.push({ append, place, before: batch.events });
       batch.events += append.events.length;
       batches.set(name, batch);
     }
   }
-  const results = await appendAll(topics, producer, [...batches.values()], nowMs, call);
+  const results: (readonly [Batch, Result])[] = [
+    ...(await appendAll(topics, producer, [...batches.values()], nowMs, call)),
+  ];
   if (each) {
-    const apart = await Promise.all(
-      [...results].map(([batch, result]) =>
-        isTooLarge(result) ? appendApart(topics, producer, batch, nowMs, call) : [],
-      ),
+    const apart = results.map(([batch, result]) =>
+      isTooLarge(result) ? appendApart(topics, producer, batch, nowMs, call) : [],
     );
-    for (const [part, result] of apart.flat()) {
-      results.set(part, result);
-      for (const place of part.places) {
-        batchAt[place] = part;
-        before[place] = 0;
-      }
-    }
+    results.push(...(await Promise.all(apart)).flat());
   }
-  const answers = appends.map((append, i): EventsAppended | Refusal | PrismError => {
-    const batch = batchAt[i];
-    const result = batch && results.get(batch);
-    if (batch === undefined || result === undefined || refusals[i] !== undefined) {
-      return refusals[i] ?? storeError("internal");
-    }
-    const eventsBefore = before[i] ?? 0;
-    if (isRetimed(result)) {
-      // Kafka's time is now, so no event is past its retention.
-      return { offset: result.offset + eventsBefore, nowMs: result.timeMs ?? nowMs, expired: 0 };
-    }
-    return typeof result === "number"
-      ? {
-          offset: result + eventsBefore,
-          nowMs,
-          expired: countExpired(append, retentionOf(append, batch.topic), nowMs),
-        }
-      : result;
-  });
+  // What was appended apart comes after its batch, and counts.
+  const answers: (EventsAppended | Refusal | PrismError | undefined)[] = [...refusals];
   for (const [batch, result] of results) {
-    if (batch.topic === undefined) {
-      continue;
+    for (const item of batch.items) {
+      answers[item.place] = answerOf(item, batch, result, nowMs);
     }
-    if (typeof result === "number") {
-      const all = batch.appends.flatMap(({ events }) => events);
-      indexes.appended(batch.topic, result, all, nowMs);
-    } else if (isRetimed(result)) {
-      // The index hears only how far the log goes, and reads the times there.
-      indexes.appended(batch.topic, result.offset + batch.events, [], nowMs);
-    }
+    feed(indexes, batch, result, nowMs);
   }
-  return wholeOrEach(answers, each, () => true);
+  return wholeOrEach(
+    answers.map((answer) => answer ?? storeError("internal")),
+    each,
+    () => true,
+  );
+}
+
+function answerOf(
+  { append, before }: Item,
+  { topic }: Batch,
+  result: Result,
+  nowMs: number,
+): EventsAppended | Refusal | PrismError {
+  if (isRetimed(result)) {
+    // Kafka's time is now, so no event is past its retention.
+    return { offset: result.offset + before, nowMs: result.timeMs ?? nowMs, expired: 0 };
+  }
+  if (typeof result !== "number") {
+    return result;
+  }
+  const untilMs = expiredUntilMs(topic ?? append, nowMs);
+  return { offset: result + before, nowMs, expired: countExpired(append.events, untilMs, nowMs) };
+}
+
+/** Tells the stream's index what was appended. */
+function feed(indexes: IndexKeeper, batch: Batch, result: Result, nowMs: number): void {
+  const { topic, events } = batch;
+  if (topic === undefined) {
+    return;
+  }
+  if (typeof result === "number") {
+    indexes.appended(topic, result, eventsOf(batch), nowMs);
+  } else if (isRetimed(result)) {
+    // The index hears only how far the log goes, and reads the times there.
+    indexes.appended(topic, result.offset + events, [], nowMs);
+  }
+}
+
+function eventsOf({ items }: Batch): readonly NewEvent[] {
+  return items.flatMap(({ append }) => append.events);
 }
 
 function isRetimed(result: Result): result is Retimed {
   return typeof result === "object" && "timeMs" in result;
-}
-
-function refuseLate({ events }: EventAppend, retentionMs: number, nowMs: number): Refusal | undefined {
-  const untilMs = expiredUntilMs({ retentionMs }, nowMs);
-  const late = events.findIndex(({ timestampMs }) => (timestampMs || nowMs) <= untilMs);
-  return late < 0 ? undefined : refuseExpired(late);
-}
-
-function retentionOf({ retentionMs }: EventAppend, topic: StreamTopic | undefined): number {
-  return topic?.retentionMs ?? retentionMs;
-}
-
-function countExpired({ events }: EventAppend, retentionMs: number, nowMs: number): number {
-  const untilMs = expiredUntilMs({ retentionMs }, nowMs);
-  return events.filter(({ timestampMs }) => (timestampMs || nowMs) <= untilMs).length;
 }
 
 /**
@@ -282,7 +278,7 @@ async function appendAll(
         sent.map(({ batch, leader }) => ({
           topic: batch.name,
           leader,
-          events: batch.appends.flatMap(({ events }) => events),
+          events: eventsOf(batch),
         })),
         nowMs,
         call,
@@ -322,16 +318,14 @@ function isTooLarge(result: Result): boolean {
 async function appendApart(
   topics: StreamTopics,
   producer: Producer,
-  { name, appends, places, topic }: Batch,
+  { name, items, topic }: Batch,
   nowMs: number,
   call: Call,
 ): Promise<readonly (readonly [Batch, Result])[]> {
   const results: (readonly [Batch, Result])[] = [];
-  if (appends.length > 1) {
-    for (const [i, append] of appends.entries()) {
-      const part = { name, appends: [append], places: [places[i] ?? 0], events: append.events.length, topic };
-      results.push(...(await appendAll(topics, producer, [part], nowMs, call)));
-    }
+  for (const item of items.length > 1 ? items : []) {
+    const part = { name, items: [{ ...item, before: 0 }], events: item.append.events.length, topic };
+    results.push(...(await appendAll(topics, producer, [part], nowMs, call)));
   }
   return results;
 }
@@ -363,9 +357,9 @@ async function createMissing(
     return;
   }
   const made = await topics.create(
-    missing.map(({ name, appends: [first] }) => ({
+    missing.map(({ name, items: [first] }) => ({
       name,
-      retentionMs: first?.retentionMs ?? 0,
+      retentionMs: first?.append.retentionMs ?? 0,
       replicas: undefined,
     })),
     call,

@@ -13,7 +13,8 @@ import { type KafkaConfig, kafkaSchema } from "./config.ts";
 import { topicOf } from "./names.ts";
 import { createStreamAdmin, type StreamAdmin } from "./streams-admin.ts";
 import { MAX_BATCH_BYTES } from "./topic-config.ts";
-import { type StreamTopic, StreamTopics } from "./topics.ts";
+import type { StreamTopic } from "./topic-lookup.ts";
+import { StreamTopics } from "./topics.ts";
 
 let prefixes = 0;
 
@@ -229,9 +230,11 @@ describe.runIf(hasSharedKafka())("topics of streams", () => {
     const topic = { name: nameOf("u"), retentionMs: 0, replicas: undefined };
     expect(await topics.create([topic], CALL)).toMatchObject([{ reason: "store_unavailable" }]);
     expect(await topics.create([{ ...topic, name: nameOf("v") }], CALL, "maybe")).toMatchObject([unknown]);
-    cluster.topics = lookUp;
-    await of(view, "s");
-    cluster.topics = () => Promise.reject(failed);
+    await expect(admin.deleteStream("n", ["s"], CALL)).rejects.toBe(failed);
+    cluster.topics = (names) => {
+      cluster.topics = () => Promise.reject(failed);
+      return lookUp.call(cluster, names);
+    };
     expect(await admin.deleteStream("n", ["s"], CALL)).toMatchObject([{ reason: "outcome_unknown" }]);
     cluster.topics = lookUp;
     expect(await list(view)).toEqual(["t", "u", "v"]);

@@ -4,45 +4,27 @@ import {
   type Connection,
   createTopicsV7,
   deleteTopicsV6,
-  describeConfigsV4,
   IncrementalAlterConfigOperationTypes,
   incrementalAlterConfigsV1,
 } from "@platformatic/kafka";
-import { abortError, PrismError, ReadOnlyError } from "../../errors.ts";
+import { abortError, PrismError } from "../../errors.ts";
 import { type Call, isRefusal, Refusal } from "../contract.ts";
 import { storeError } from "../store-errors.ts";
 import { compareUtf8 } from "../utf8.ts";
-import { type Cluster, isTopic, type Topic } from "./cluster.ts";
+import type { Cluster, Topic } from "./cluster.ts";
 import type { KafkaConfig } from "./config.ts";
-import { answered, type Doubt, errorOfCode, MISSING, nameOfCode, toPrismError } from "./errors.ts";
+import { adminError, answered, type Doubt, MISSING, nameOfCode, toPrismError } from "./errors.ts";
 import { streamOf, topicPrefixOf } from "./names.ts";
-import { RETENTION_KEYS, retentionOf, retentionOptions, topicOptions } from "./topic-config.ts";
+import { retentionOptions, topicOptions } from "./topic-config.ts";
+import { MAX_AGE_MS, type StreamTopic, type TopicFound, TopicLookup } from "./topic-lookup.ts";
 
-/** What is known of a topic is asked for again when it is older. */
-const MAX_AGE_MS = 1_000;
-
-/** A topic that is used after this time is asked for while its users go on. */
-const REFRESH_AFTER_MS = 500;
-
-/** The most topics that are known at a time. */
-const MAX_KNOWN = 10_000;
-
-/** The most topics that one question is about. */
-const MAX_ASKED = 500;
-
-/** The brokers hear of a change one after the other. So long we wait until the one we ask has. */
+/** Brokers hear of a change one after the other. The one that we ask has so much time for it. */
 const SETTLE_MS = 5_000;
 const FIRST_PAUSE_MS = 2;
 const MAX_PAUSE_MS = 100;
 
 /** Without a configured number: so many replicas, or all brokers if they are fewer. */
-const DEFAULT_REPLICAS = 3;
-
-/** The topic of a stream. */
-export interface StreamTopic extends Topic {
-  /** In milliseconds; 0 = for ever. */
-  readonly retentionMs: number;
-}
+export const DEFAULT_REPLICAS = 3;
 
 /** A topic to make. */
 export interface NewTopic {
@@ -50,14 +32,6 @@ export interface NewTopic {
   readonly retentionMs: number;
   /** `undefined` = as the store's options say. */
   readonly replicas: number | undefined;
-}
-
-/** What is known of a topic. */
-interface Known {
-  /** `undefined` = nothing; what was asked for before `atMs` tells nothing either. */
-  readonly topic: StreamTopic | undefined;
-  /** On the clock of `performance.now()`. */
-  readonly atMs: number;
 }
 
 /** What brokers say of one topic of a request. */
@@ -82,10 +56,7 @@ interface Listing {
 export class StreamTopics {
   readonly #cluster: Cluster;
   readonly #config: KafkaConfig;
-  readonly #known = new Map<string, Known>();
-  /** Topics whose next answer somebody waits for. Nobody has been asked yet. */
-  #wanted = new Map<string, PromiseWithResolvers<StreamTopic | undefined | PrismError>>();
-  #isAsking = false;
+  readonly #lookup: TopicLookup;
   #listing: Listing | undefined;
   /** One that is away for a moment counts too: a new topic waits for it. */
   #mostBrokers = 0;
@@ -95,6 +66,7 @@ export class StreamTopics {
   constructor(cluster: Cluster, config: KafkaConfig) {
     this.#cluster = cluster;
     this.#config = config;
+    this.#lookup = new TopicLookup(cluster);
   }
 
   /** On how many brokers a new stream is, if nobody says it. */
@@ -103,23 +75,19 @@ export class StreamTopics {
     return this.#config.replication_factor ?? Math.max(1, Math.min(DEFAULT_REPLICAS, this.#mostBrokers));
   }
 
-  /**
-   * Tells of topics; `undefined` where there is none. What it tells is at most {@link MAX_AGE_MS}
-   * old. That a topic is not there is never old. An error is that of one topic. Throws if no broker
-   * can be asked.
-   */
-  async find(names: readonly string[]): Promise<readonly (StreamTopic | undefined | PrismError)[]> {
-    return await Promise.all(names.map((name) => this.#find(name)));
+  /** See {@link TopicLookup.find}. */
+  find(names: readonly string[]): Promise<readonly TopicFound[]> {
+    return this.#lookup.find(names);
   }
 
-  /** As {@link find}, and nothing that it tells is old. An error is that of one topic. */
-  async findNow(names: readonly string[]): Promise<readonly (StreamTopic | undefined | PrismError)[]> {
-    return await Promise.all(names.map((name) => this.#ask(name).catch((error) => toPrismError(error))));
+  /** See {@link TopicLookup.findNow}. */
+  findNow(names: readonly string[]): Promise<readonly TopicFound[]> {
+    return this.#lookup.findNow(names);
   }
 
-  /** The next who needs this topic asks for it: a broker said that it is not what was told. */
+  /** See {@link TopicLookup.forget}. */
   forget(name: string): void {
-    this.#remember(name, undefined, performance.now());
+    this.#lookup.forget(name);
   }
 
   /**
@@ -188,9 +156,7 @@ export class StreamTopics {
 
   /** Deletes topics; tells for each whether it was there. No name may come twice. */
   async delete(names: readonly string[], call: Call): Promise<readonly (boolean | PrismError)[]> {
-    const before = await Promise.all(
-      names.map((name) => this.#find(name).catch((error) => toPrismError(error))),
-    );
+    const before = await this.findNow(names);
     const failed = before.filter((topic) => topic instanceof PrismError);
     if (failed[0] !== undefined && failed.length === names.length) {
       throw failed[0];
@@ -409,109 +375,7 @@ export class StreamTopics {
       await delay(pauseMs);
     }
   }
-
-  async #find(name: string): Promise<StreamTopic | undefined | PrismError> {
-    const { topic, atMs } = this.#known.get(name) ?? NOTHING;
-    const ageMs = performance.now() - atMs;
-    if (topic === undefined || ageMs > MAX_AGE_MS) {
-      return await this.#ask(name);
-    }
-    if (ageMs > REFRESH_AFTER_MS) {
-      // If it fails, those who need the answer ask again.
-      this.#ask(name).catch(() => {});
-    }
-    return topic;
-  }
-
-  /** The answer to a question that is asked after this call. */
-  #ask(name: string): Promise<StreamTopic | undefined | PrismError> {
-    let wanted = this.#wanted.get(name);
-    if (wanted === undefined) {
-      wanted = Promise.withResolvers();
-      this.#wanted.set(name, wanted);
-    }
-    if (!this.#isAsking) {
-      this.#isAsking = true;
-      // Those who call in the same turn share a question.
-      queueMicrotask(() => void this.#askAll());
-    }
-    return wanted.promise;
-  }
-
-  async #askAll(): Promise<void> {
-    while (this.#wanted.size > 0) {
-      const all = [...this.#wanted];
-      const asked = all.slice(0, MAX_ASKED);
-      this.#wanted = new Map(all.slice(MAX_ASKED));
-      const atMs = performance.now();
-      try {
-        const topics = await this.#look(asked.map(([name]) => name));
-        for (const [i, [name, { resolve }]] of asked.entries()) {
-          const topic = topics[i];
-          if (!(topic instanceof PrismError)) {
-            this.#remember(name, topic, atMs);
-          }
-          resolve(topic);
-        }
-      } catch (error) {
-        for (const [, { reject }] of asked) {
-          reject(error);
-        }
-      }
-    }
-    this.#isAsking = false;
-  }
-
-  /** An error is that of one topic. */
-  async #look(names: readonly string[]): Promise<readonly (StreamTopic | undefined | PrismError)[]> {
-    const [topics, retentions] = await Promise.all([this.#cluster.topics(names), this.#retentions(names)]);
-    return topics.map((topic) => {
-      if (!isTopic(topic)) {
-        return topic;
-      }
-      const retentionMs = retentions.get(topic.name);
-      // A topic that is just being made or deleted may have one of the two only.
-      return typeof retentionMs === "number" ? { ...topic, retentionMs } : retentionMs;
-    });
-  }
-
-  async #retentions(names: readonly string[]): Promise<ReadonlyMap<string, number | PrismError>> {
-    const request = names.map((resourceName) => ({
-      resourceType: ConfigResourceTypes.TOPIC,
-      resourceName,
-      configurationKeys: RETENTION_KEYS,
-    }));
-    const { results } = await this.#cluster.askAny<describeConfigsV4.DescribeConfigsResponse>((connection) =>
-      describeConfigsV4.api.async(connection, request, false, false),
-    );
-    const retentions = new Map<string, number | PrismError>();
-    for (const { errorCode, errorMessage, resourceName, configs } of results) {
-      if (errorCode === 0) {
-        retentions.set(resourceName, retentionOf(configs));
-      } else if (!MISSING.has(nameOfCode(errorCode))) {
-        const error = adminError(errorCode, errorMessage, "read the options of topics", "never");
-        retentions.set(resourceName, error);
-      }
-    }
-    return retentions;
-  }
-
-  /** Keeps an answer to a question of that time, unless a later one is known. */
-  #remember(name: string, topic: StreamTopic | undefined, atMs: number): void {
-    const known = this.#known;
-    if ((known.get(name)?.atMs ?? 0) > atMs) {
-      return;
-    }
-    known.delete(name);
-    known.set(name, { topic, atMs });
-    if (known.size > MAX_KNOWN) {
-      const [oldest] = known.keys();
-      known.delete(oldest ?? name);
-    }
-  }
 }
-
-const NOTHING: Known = { topic: undefined, atMs: -Infinity };
 
 /** Stands for the answer about a topic that a response leaves out. */
 const NO_ANSWER: createTopicsV7.CreateTopicsResponseTopic = {
@@ -537,28 +401,4 @@ function isInvalidConfig(answer: Said | PrismError | undefined): boolean {
 function refuseReplicas(replicas: number, cause?: unknown): Refusal {
   const message = `config.replication_factor is ${replicas}, and the cluster has fewer brokers`;
   return new Refusal("invalid_field", message, { field: "config.replication_factor", cause });
-}
-
-/**
- * What it means for the caller that the brokers refuse to do this. `said` is their text, for the
- * log.
- */
-function adminError(code: number, said: string | null | undefined, what: string, doubt: Doubt): PrismError {
-  const name = nameOfCode(code);
-  const cause = new Error(`Kafka answered ${name}: ${said ?? ""}`);
-  switch (name) {
-    // Other calls go on, so these do not count as a store that is away.
-    case "TOPIC_AUTHORIZATION_FAILED":
-    case "CLUSTER_AUTHORIZATION_FAILED":
-      return new ReadOnlyError(`the brokers do not let the gateway ${what}`, cause);
-    case "POLICY_VIOLATION":
-    case "INVALID_CONFIG":
-      return new ReadOnlyError(`the brokers do not let the gateway ${what} with these options`, cause);
-    case "INVALID_REPLICATION_FACTOR":
-      return new ReadOnlyError("the cluster has too few brokers for a new stream now", cause);
-    case "TOPIC_DELETION_DISABLED":
-      return new PrismError("interface_unsupported", "the brokers delete no topics", { cause });
-    default:
-      return errorOfCode(code, doubt);
-  }
 }

@@ -1,9 +1,11 @@
-import { listOffsetsV7, ResponseError } from "@platformatic/kafka";
+import { setTimeout as delay } from "node:timers/promises";
+import { listOffsetsV7 } from "@platformatic/kafka";
 import type { PrismError } from "../../errors.ts";
 import type { StreamId, StreamListener } from "../contract.ts";
 import { type Cluster, isTopic, type Topic } from "./cluster.ts";
-import { errorOfCode, nameOfCode } from "./errors.ts";
+import { answered, errorOfCode, nameOfCode } from "./errors.ts";
 import { type FetchedEnd, fetchEnds } from "./fetch-response.ts";
+import { LATEST } from "./fetcher.ts";
 
 /**
  * The longest that a fetch waits for events, and how often the listener is asked what it wants to
@@ -13,9 +15,6 @@ const WAIT_MS = 100;
 
 /** The pause after a broker could not be asked. */
 const AWAY_MS = 1_000;
-
-/** Kafka's words for the end of a log. */
-const LATEST = -1n;
 
 /** Answers after which the topic is another one than before, or its log is. */
 const REPLACED: ReadonlySet<string> = new Set([
@@ -242,17 +241,9 @@ class StreamWatch {
     const connection = await this.#cluster.connection("watch", leader);
     const asked = topics.map(({ name }) => ({
       name,
-      partitions: [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp: LATEST }],
+      partitions: [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp: BigInt(LATEST) }],
     }));
-    let answer: listOffsetsV7.ListOffsetsResponse;
-    try {
-      answer = await listOffsetsV7.api.async(connection, -1, 0, asked);
-    } catch (error) {
-      if (!(error instanceof ResponseError)) {
-        throw error;
-      }
-      answer = error.response as listOffsetsV7.ListOffsetsResponse;
-    }
+    const answer = await answered(listOffsetsV7.api.async(connection, -1, 0, asked));
     const ends = new Map<string, number>();
     for (const { name, partitions } of answer.topics) {
       const [partition] = partitions;
@@ -264,20 +255,8 @@ class StreamWatch {
   }
 
   /** Not longer than until it is stopped. */
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#stopping;
-    if (signal.aborted) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener("abort", done);
-    });
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
 

@@ -1,3 +1,4 @@
+import { countExpired } from "../decide-stream.ts";
 import { CHUNK_BYTES, type EventChunk, encodeEvents } from "../event-chunk.ts";
 import { mergeChunks } from "../event-merge.ts";
 import {
@@ -60,8 +61,7 @@ export class EventLog {
     for (const chunk of encodeEvents(events, offset, nowMs)) {
       this.#add(chunk);
     }
-    const untilMs = expiredUntilMs(this.config, nowMs);
-    const expired = events.filter(({ timestampMs }) => (timestampMs || nowMs) <= untilMs).length;
+    const expired = countExpired(events, expiredUntilMs(this.config, nowMs), nowMs);
     return { offset, nowMs, expired };
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { type Call, type Interfaces, isRefusal, type Refusal } from "../contract.ts";
-import { decideStream, refuseExpired } from "../decide-stream.ts";
+import { decideStream, refuseLate } from "../decide-stream.ts";
 import {
   type EventAppend,
   type EventQuery,
@@ -44,7 +44,7 @@ export function createStreams(
       async appendEvents(namespace, appends, call) {
         const { streams, reclaimer } = space(namespace);
         const nowMs = clock.now();
-        const refusals = refusalsOf(appends, call, refuseLate(streams, nowMs));
+        const refusals = refusalsOf(appends, call, refuseLateIn(streams, nowMs));
         return appends.map((append, i) => {
           const refusal = refusals[i];
           if (refusal !== undefined) {
@@ -104,20 +104,17 @@ function refusalsOf<Item>(
 }
 
 /** Refuses appends with an event that is older than the retention, where it is to be refused. */
-function refuseLate(streams: StreamTable, nowMs: number): (append: EventAppend) => Refusal | undefined {
+function refuseLateIn(streams: StreamTable, nowMs: number): (append: EventAppend) => Refusal | undefined {
   /** What holds for streams that this call makes. */
   const made = new Map<string, StreamConfig>();
-  return ({ stream, events, retentionMs, refusesExpired }) => {
+  return (append) => {
+    const { stream, retentionMs } = append;
     const config = streams.get(stream)?.config ?? made.get(stream) ?? streamOfAppend({ retentionMs });
-    const untilMs = expiredUntilMs(config, nowMs);
-    const late = refusesExpired
-      ? events.findIndex(({ timestampMs }) => (timestampMs || nowMs) <= untilMs)
-      : -1;
-    if (late >= 0) {
-      return refuseExpired(late);
+    const refusal = refuseLate(append, expiredUntilMs(config, nowMs), nowMs);
+    if (refusal === undefined) {
+      made.set(stream, config);
     }
-    made.set(stream, config);
-    return undefined;
+    return refusal;
   };
 }
 

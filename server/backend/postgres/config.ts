@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { tlsFilesSchema } from "../../tls-files.ts";
+import { connectTimeoutSchema } from "../connect-timeout.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 import { urlProblem } from "./url.ts";
 
@@ -40,15 +41,9 @@ export const postgresSchema = z.strictObject({
         .int()
         .default(20)
         .describe("The most connections at a time. 0 is refused."),
-      connect_timeout_ms: z
-        .number()
-        .min(1)
-        .max(60_000)
-        .int()
-        .default(5_000)
-        .describe(
-          "How long a call waits for a free connection, or the server takes to accept a new one. 0 is refused: calls would pile up.",
-        ),
+      connect_timeout_ms: connectTimeoutSchema.describe(
+        "How long a call waits for a free connection, or the server takes to accept a new one. 0 is refused: calls would pile up.",
+      ),
     })
     .prefault({}),
   tls: tlsFilesSchema

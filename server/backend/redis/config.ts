@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { tlsFilesSchema } from "../../tls-files.ts";
+import { connectTimeoutSchema } from "../connect-timeout.ts";
 import { hasPlainUserinfo, USERINFO_FORMAT } from "../url-userinfo.ts";
 
 const urlSchema = z
@@ -77,13 +78,7 @@ export const redisSchema = z
       })
       .default("prism")
       .describe("The start of every key. Stores with the same prefix share their data."),
-    connect_timeout_ms: z
-      .number()
-      .min(1)
-      .max(60_000)
-      .int()
-      .default(5_000)
-      .describe("How long the server may take to accept a connection."),
+    connect_timeout_ms: connectTimeoutSchema,
     tls: tlsFilesSchema
       .optional()
       .describe(

@@ -6,7 +6,7 @@ import { type RecordBatch, readBatches, walkBatch } from "./record-batch.ts";
 
 const NO_PRODUCER = { producerId: -1n, epoch: -1, sequence: -1 };
 
-/** For tests: one topic's log in memory, which is read as a {@link Fetcher} reads. */
+/** One topic's log in memory, which is read as a {@link Fetcher} reads. */
 export class MemoryLog {
   readonly topic: TopicPart;
   /** How often it was fetched from. */
