@@ -31,8 +31,12 @@ const STREAMED_EVENTS = 1_000_000;
 const QUERIES = 200;
 const QUERY_EVENTS = 1_000;
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
-/** A number, so that it can be aggregated too. */
-const PAYLOAD = Buffer.from("12.5".padEnd(VALUE_BYTES.small, "0"));
+const PAYLOAD = Buffer.alloc(VALUE_BYTES.small, "v");
+/** Streams of numbers, for Aggregate: each the payload of its event number `i`. */
+const NUMBERS = {
+  "1,000 different numbers": (i: number) => (i * 7_919) % 1_000,
+  "1,000,000 different numbers": (i: number) => ((i * 7_919) % 1_000_003) / 8,
+};
 /** The shape of the load and about how many events a run appends, which is about a second's. */
 const APPENDS = {
   batches: {
@@ -103,18 +107,23 @@ async function askAppends(name: StoreName, peer: Peer): Promise<void> {
 }
 
 /** Appends an event for each millisecond from {@link START_MS} on. */
-async function fill(peer: Peer): Promise<void> {
+async function fill(
+  peer: Peer,
+  stream: string,
+  count: number,
+  payloadOf: (i: number) => Uint8Array,
+): Promise<void> {
   using connected = clientOf(peer);
   let next = 0;
   const lane = async () => {
-    while (next < HELD_EVENTS) {
-      const fromMs = START_MS + next;
+    while (next < count) {
+      const from = next;
       next += FILL_EVENTS;
       const events = Array.from({ length: FILL_EVENTS }, (_, i) => ({
-        timestampMillis: BigInt(fromMs + i),
-        payload: PAYLOAD,
+        timestampMillis: BigInt(START_MS + from + i),
+        payload: payloadOf(from + i),
       }));
-      await connected.client.appendBatch({ stream: "held", events });
+      await connected.client.appendBatch({ stream, events });
     }
   };
   await Promise.all(Array.from({ length: FILL_IN_FLIGHT }, lane));
@@ -150,7 +159,7 @@ async function queriesMs(peer: Peer): Promise<Float64Array> {
 }
 
 async function askReads(name: StoreName, peer: Peer, alone: Alone = {}): Promise<void> {
-  await fill(peer);
+  await fill(peer, "held", HELD_EVENTS, () => PAYLOAD);
   await queriesMs(peer);
   const p50s: number[] = [];
   const p99s: number[] = [];
@@ -175,15 +184,19 @@ async function askReads(name: StoreName, peer: Peer, alone: Alone = {}): Promise
     ROUNDS,
   );
   report(`Events streamed by a Query of ${STREAMED_EVENTS}`, mediansOf(runs, "events/s"), runs);
-  const aggregates = await interleaved({ [name]: () => aggregateSeconds(peer) }, ROUNDS);
-  report(`Aggregate of ${STREAMED_EVENTS} events by the minute`, mediansOf(aggregates, "s"), aggregates);
+  const aggregates: Record<string, () => Promise<number>> = {};
+  for (const [stream, numberOf] of Object.entries(NUMBERS)) {
+    await fill(peer, stream, STREAMED_EVENTS, (i) => Buffer.from(String(numberOf(i))));
+    aggregates[`${name}, ${stream}`] = () => aggregateSeconds(peer, stream);
+  }
+  const seconds = await interleaved(aggregates, ROUNDS);
+  report(`Aggregate of ${STREAMED_EVENTS} events by the minute`, mediansOf(seconds, "s"), seconds);
 }
 
-async function aggregateSeconds(peer: Peer): Promise<number> {
+async function aggregateSeconds(peer: Peer, stream: string): Promise<number> {
   using connected = clientOf(peer);
-  const span = { startTimeMillis: BigInt(START_MS), endTimeMillis: BigInt(START_MS + STREAMED_EVENTS) };
   const fromMs = performance.now();
-  await connected.client.aggregate({ stream: "held", ...span, bucketMillis: 60_000n });
+  await connected.client.aggregate({ stream, bucketMillis: 60_000n });
   return rounded((performance.now() - fromMs) / 1000);
 }
 
