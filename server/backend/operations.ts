@@ -23,6 +23,7 @@ import {
 } from "./records.ts";
 
 import {
+  AROUND_EVENT_BYTES,
   bytesOfEvents,
   type EventAppend,
   type EventPage,
@@ -324,8 +325,13 @@ const READ_EVENTS = {
   keys: "one",
   keyOf: streamOf,
   bytesOf: bytesOfStream,
-  answerBytesOf: (page: EventPage | OffsetPage | undefined) => bytesOfEvents(page?.events ?? []),
+  answerBytesOf: (page: OffsetPage | undefined) => bytesOfEvents(page?.events ?? []),
 } as const;
+
+/** What a page holds. Merged events count as all that they were, because the store read all. */
+function bytesOfEventPage({ events, counts = [] }: EventPage): number {
+  return bytesOfEvents(events) + AROUND_EVENT_BYTES * counts.reduce((sum, count) => sum + count, 0);
+}
 
 /** Calls on streams. The name of a stream is its key. */
 const STREAMS = {
@@ -344,7 +350,10 @@ const STREAMS = {
       })),
     }),
   },
-  queryEvents: READ_EVENTS,
+  queryEvents: {
+    ...READ_EVENTS,
+    answerBytesOf: (page: EventPage | undefined) => (page === undefined ? 0 : bytesOfEventPage(page)),
+  },
   readEvents: READ_EVENTS,
   createStream: { takes: "items", writes: true, keys: "one", keyOf: streamOf, bytesOf: bytesOfStream },
   describeStream: READ_KEY,

@@ -70,11 +70,35 @@ export interface EventQuery extends EventFilter {
   readonly endMs: number;
   /** Only events after this place. `undefined` = from the start. */
   readonly after: EventPlace | undefined;
+  /** Present: events that are alike may come as one. */
+  readonly merge?: EventMerge;
 }
 
-/** Some of the events of a span, in the order of {@link EventPlace}. */
+/**
+ * Which events are alike for a reader that counts them: those of one bucket with the same payload
+ * and the same tags. A store may merge them near its disks, and then sends fewer. The bounds of the
+ * page are those of the events before they are merged. Other stores ignore this.
+ */
+export interface EventMerge {
+  /** The length of a bucket in milliseconds. Buckets begin at multiples of it; 0 = there is one. */
+  readonly bucketMs: number;
+  /** A longer payload may come as an empty one. */
+  readonly maxPayloadBytes: number;
+  /** False: tags may come as none. */
+  readonly tags: boolean;
+}
+
+/**
+ * Some of the events of a span, in the order of {@link EventPlace}. Merged ones are in the order of
+ * their buckets.
+ */
 export interface EventPage {
   readonly events: readonly HeldEvent[];
+  /**
+   * For each event, how many it stands for. Its time is that of one of them, and its offset means
+   * nothing. Absent = none were merged.
+   */
+  readonly counts?: readonly number[];
   /**
    * The `after` of the next page. `undefined` = this is the last page. A page may have fewer events
    * than wanted, or none, without being the last: a store looks at a bounded number of events.

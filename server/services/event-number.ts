@@ -1,5 +1,5 @@
 /** The longest number in an event, as text. */
-const MAX_NUMBER_BYTES = 64;
+export const MAX_NUMBER_BYTES = 64;
 
 /** RFC 8259, section 6. */
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

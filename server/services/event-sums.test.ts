@@ -169,6 +169,42 @@ describe("numbers", () => {
     expect(figuresOf(numbers.map((number) => -number))).toMatchObject({ sum: -Infinity, avg: -Infinity });
   });
 
+  test("so many alike are what they are one by one, also beyond a float64", () => {
+    const max = Number.MAX_VALUE;
+    const alike: [number: number, count: number][][] = [
+      [
+        [7, 60],
+        [-3, 35],
+        [0, 5],
+      ],
+      [
+        [0.1, 1_000],
+        [-100, 1],
+      ],
+      [
+        [1.1, 3_000],
+        [-3_300, 1],
+      ],
+      [
+        [max, 2],
+        [-max, 2],
+      ],
+      [
+        [-max, 3],
+        [max, 1],
+      ],
+    ];
+    for (const numbers of alike) {
+      const sums = new EventSums(ALL);
+      for (const [number, count] of numbers) {
+        sums.add(eventAt(1, number), count);
+      }
+      const singles = numbers.flatMap(([number, count]) => Array<number>(count).fill(number));
+      const rows = rowsOf(singles.map((number) => eventAt(1, number)));
+      expect(sums.rows()).toEqual(rows);
+    }
+  });
+
   test("quantiles lie among the numbers", () => {
     expect(figuresOf([5])).toEqual({ sum: 5, min: 5, max: 5, avg: 5, p50: 5, p95: 5, p99: 5 });
     expect(figuresOf([0, -7, 0])).toMatchObject({ min: -7, max: 0, p50: 0, p99: 0 });

@@ -66,8 +66,11 @@ export class EventSums {
     this.#groupByLength = lengthOf(rules.groupBy);
   }
 
-  /** Adds an event. Throws {@link PrismError} `value_too_large` when a bound is reached. */
-  add({ timestampMs, payload, tags }: NewEvent): void {
+  /**
+   * Adds `count` events that are alike. Throws {@link PrismError} `value_too_large` when a bound is
+   * reached.
+   */
+  add({ timestampMs, payload, tags }: NewEvent, count = 1): void {
     const { startMs, bucketMs, valueTag } = this.#rules;
     const bucket = bucketMs === 0 ? startMs : timestampMs - (timestampMs % bucketMs);
     if (bucket !== this.#startMs) {
@@ -75,13 +78,13 @@ export class EventSums {
       this.#startMs = bucket;
     }
     const group = this.#groupOf(tags);
-    group.count++;
+    group.count += count;
     const number = valueTag === "" ? numberInBytes(payload) : numberIn(tagOf(tags, valueTag));
     if (number === undefined) {
       return;
     }
     const before = group.bins.size;
-    group.add(number);
+    group.add(number, count);
     this.#bins += group.bins.size - before;
     if (this.#bins > MAX_SUM_BINS) {
       throw new PrismError(
@@ -147,16 +150,32 @@ class GroupSum {
     this.values = values;
   }
 
-  /** Adds the number of an event. */
-  add(number: number): void {
+  /** Adds the number of `count` events. */
+  add(number: number, count: number): void {
+    this.#numbers += count;
+    this.#min = Math.min(this.#min, number);
+    this.#max = Math.max(this.#max, number);
+    this.bins.add(number, count);
+    if (!Number.isFinite(number * count)) {
+      // One by one: infinite numbers with two signs would have no sum.
+      for (let i = 0; i < count; i++) {
+        this.#addToSum(number);
+      }
+      return;
+    }
+    // A power of two times the number is exact; another product would lose what rounding cuts off.
+    for (let left = count, part = number; left > 0; left = Math.floor(left / 2), part *= 2) {
+      if (left % 2 === 1) {
+        this.#addToSum(part);
+      }
+    }
+  }
+
+  #addToSum(number: number): void {
     const before = this.#sum;
     const sum = before + number;
     this.#lost += Math.abs(before) >= Math.abs(number) ? before - sum + number : number - sum + before;
     this.#sum = sum;
-    this.#numbers++;
-    this.#min = Math.min(this.#min, number);
-    this.#max = Math.max(this.#max, number);
-    this.bins.add(number);
   }
 
   row(startMs: number): SumRow {

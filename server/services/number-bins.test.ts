@@ -7,7 +7,7 @@ const PERCENTAGES = [1, 50, 95, 99, 100];
 function quantilesOf(numbers: readonly number[]): number[] {
   const bins = new NumberBins();
   for (const number of numbers) {
-    bins.add(number);
+    bins.add(number, 1);
   }
   return bins.quantiles(PERCENTAGES);
 }
@@ -72,7 +72,7 @@ test("a rank is told in integers", () => {
 test("bins are bounded, however many numbers there are", () => {
   const bins = new NumberBins();
   for (let i = 0; i < 1_000_000; i++) {
-    bins.add(1 + i / 1_000_000);
+    bins.add(1 + i / 1_000_000, 1);
   }
   expect(bins.size).toBe(64);
 });

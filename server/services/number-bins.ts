@@ -24,10 +24,10 @@ export class NumberBins {
     return this.#counts.size;
   }
 
-  /** Counts a finite number. */
-  add(number: number): void {
+  /** Counts a finite number so many times. */
+  add(number: number, times: number): void {
     const bin = binOf(number);
-    this.#counts.set(bin, (this.#counts.get(bin) ?? 0) + 1);
+    this.#counts.set(bin, (this.#counts.get(bin) ?? 0) + times);
   }
 
   /**

@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
-import { AROUND_EVENT_BYTES } from "../streams.ts";
-import { answersOf, CALL, type Harness, NAMESPACE, type OpenStore, testBatch } from "./harness.ts";
+import type { StreamStore } from "../contract.ts";
+import {
+  AROUND_EVENT_BYTES,
+  type EventMerge,
+  type EventPage,
+  type EventQuery,
+  type HeldEvent,
+} from "../streams.ts";
+import { answersOf, CALL, type Harness, NAMESPACE, type OpenStore, present, testBatch } from "./harness.ts";
+import { latin1 } from "./record-values.ts";
 import {
   appendTo,
   comparable,
@@ -106,6 +114,63 @@ export function describeQueries(harness: Harness, store: () => OpenStore): void 
     ]);
   });
 
+  test.each([8, 1000])("merged events are as many as there are, in pages of %d", async (maxEvents) => {
+    const { streams } = store();
+    const payloads = ["", "1", "2", "word", "x".repeat(8), "y".repeat(9)];
+    const events = Array.from({ length: 90 }, (_, i) =>
+      event(LATER_MS + Math.floor(((i * 7919) % 90) / 4) * 80, payloads[(i * 5) % 11] ?? "1", {
+        host: String(i % 2),
+        ...(i % 3 === 0 && { rare: String(i) }),
+      }),
+    );
+    await appendTo(streams, "s", events);
+    const merges = [0, 1, 50, 1000, Number(2n ** 63n - 1n)].flatMap((bucketMs) =>
+      [0, 8].flatMap((maxPayloadBytes) =>
+        [true, false].map((tags): EventMerge => ({ bucketMs, maxPayloadBytes, tags })),
+      ),
+    );
+    for (const merge of merges) {
+      for (const tags of [{}, { host: "1" }]) {
+        const span = { stream: "s", tags, startMs: LATER_MS + 40, endMs: LATER_MS + 1700, maxBytes: 1 << 20 };
+        const singles = (await query(streams, "s", span)).map((each) => [each, 1] as const);
+        const merged = await mergedOf(streams, { ...span, maxEvents, merge, after: undefined });
+        expect(countsOf(merged, merge), JSON.stringify(merge)).toEqual(countsOf(singles, merge));
+        const buckets = merged.map(([{ timestampMs }]) => bucketOf(timestampMs, merge));
+        expect(buckets).toEqual(buckets.toSorted((a, b) => a - b));
+      }
+    }
+  });
+
+  test("one call has queries that merge, others that do not, and one of no stream", async () => {
+    const { streams } = store();
+    await appendTo(streams, "s", [event(1, "1"), event(2, "1"), event(3, "2")]);
+    const plain = {
+      stream: "s",
+      tags: {},
+      startMs: 0,
+      endMs: 3,
+      maxEvents: 10,
+      maxBytes: 1000,
+      after: undefined,
+    };
+    const merge = { bucketMs: 0, maxPayloadBytes: 8, tags: true };
+    const queries = [
+      { ...plain, merge },
+      plain,
+      { ...plain, merge, stream: "none" },
+      { ...plain, merge, endMs: 0 },
+    ];
+    const pages = await answersOf(streams.queryEvents(NAMESPACE, queries, CALL));
+    expect(pages.map((page) => page && countsOf(withCounts(page), merge))).toEqual([
+      [['[0,"1",[]]', 2]],
+      [['[0,"1",[]]', 2]],
+      undefined,
+      [],
+    ]);
+    expect(pages[1]?.counts).toBeUndefined();
+    expect(offsetsOf(pages[1]?.events ?? [])).toEqual([0, 1]);
+  });
+
   test("what is appended behind the place of a query is found, and nothing comes twice", async () => {
     const { streams } = store();
     await appendTo(
@@ -170,6 +235,42 @@ export function describeQueries(harness: Harness, store: () => OpenStore): void 
       Array.from({ length: 20 }, (_, i) => startMs + i * 100),
     );
   });
+}
+
+/** All pages of a query that merges, and for each event how many it stands for. */
+async function mergedOf(streams: StreamStore, query: EventQuery): Promise<Counted[]> {
+  const found: Counted[] = [];
+  let { after } = query;
+  do {
+    const [page] = await answersOf(streams.queryEvents(NAMESPACE, [{ ...query, after }], CALL));
+    const these = withCounts(present(page));
+    expect(these.reduce((sum, [, count]) => sum + count, 0)).toBeLessThanOrEqual(query.maxEvents);
+    found.push(...these);
+    after = page?.next;
+  } while (after !== undefined);
+  return found;
+}
+
+type Counted = readonly [event: HeldEvent, count: number];
+
+function withCounts({ events, counts }: EventPage): Counted[] {
+  return events.map((each, i) => [each, counts === undefined ? 1 : (counts[i] ?? 0)]);
+}
+
+/** How many events there are of each bucket, payload and tags. */
+function countsOf(events: readonly Counted[], merge: EventMerge): [alike: string, count: number][] {
+  const counts = new Map<string, number>();
+  for (const [{ timestampMs, payload, tags }, count] of events) {
+    const counted = payload.length <= merge.maxPayloadBytes ? latin1(payload) : "";
+    const sorted = Object.entries(merge.tags ? tags : {}).sort();
+    const alike = JSON.stringify([bucketOf(timestampMs, merge), counted, sorted]);
+    counts.set(alike, (counts.get(alike) ?? 0) + count);
+  }
+  return [...counts].sort();
+}
+
+function bucketOf(timestampMs: number, { bucketMs }: EventMerge): number {
+  return bucketMs === 0 ? 0 : Math.floor(timestampMs / bucketMs);
 }
 
 /** Reads by offset. */

@@ -70,6 +70,30 @@ describe.runIf(hasTestDatabase())("streams in PostgreSQL", () => {
     await database.query("UPDATE test_clock SET at = at + $1 * INTERVAL '1 millisecond'", [ms]);
   }
 
+  test("events that are alike come from the server as one, and those that are past the retention do not", async () => {
+    const { streams } = await open();
+    const now = await nowMs();
+    const events = Array.from({ length: 3000 }, (_, i) =>
+      event(String(i % 2), now - 5000 + i, { host: "a" }),
+    );
+    await streams.appendEvents("n", [append("s", events, 4500)], CALL);
+    const merge = { bucketMs: 1000, maxPayloadBytes: 8, tags: true };
+    const span = { ...ALL, stream: "s", startMs: 0, endMs: now - 2100, maxEvents: 2000, after: undefined };
+    const [page] = await streams.queryEvents("n", [{ ...span, merge }], CALL);
+    const { events: found, counts = [], next } = answerOf(present(page)) ?? {};
+    const second = (ms: number) => Math.floor((ms - now) / 1000);
+    const alike = found?.map(({ timestampMs, payload }, i) => [second(timestampMs), `${payload}`, counts[i]]);
+    expect(alike?.sort()).toEqual([
+      [-3, "0", 251],
+      [-3, "1", 250],
+      [-4, "0", 500],
+      [-4, "1", 500],
+      [-5, "0", 249],
+      [-5, "1", 250],
+    ]);
+    expect(next).toEqual({ timestampMs: now - 2500, offset: 2500 });
+  });
+
   test("tags of any characters come back and are found", async () => {
     const { streams } = await open();
     const odd = Object.fromEntries([

@@ -3,6 +3,7 @@ import { decideStream, refuseExpired } from "../decide-stream.ts";
 import {
   AROUND_EVENT_BYTES,
   type EventAppend,
+  type EventPage,
   type EventPlace,
   type EventQuery,
   type EventRead,
@@ -56,6 +57,16 @@ export function createStreamStatements(schema: string, now: string, read: Make, 
   const event = `"${schema}".event`;
   // Rows with -1 as their next offset are never seen: the call that makes them ends without them.
   const ofName = (name: string) => `s.namespace = $1 AND s.name = ${name}`;
+  const wanted = "coalesce(nullif(tags, ''), '{}')::bytea[] AS wanted";
+  const hasWanted = "(wanted = '{}' OR coalesce(tags @> wanted, FALSE))";
+  /** The stream of a row of `given`. NULLs = there is none. */
+  const itsStream = `LEFT JOIN LATERAL (
+         SELECT *, CASE WHEN retention_ms > 0 THEN ${nowMs} - retention_ms ELSE -1 END AS expired_until
+         FROM ${stream} AS s WHERE ${ofName("given.name")} LIMIT 1
+       ) AS s ON TRUE`;
+  /** The events of a row of `given` that are in its span of time, after its place. */
+  const inSpan = `time_ms < end_ms AND (time_ms, number) > (greatest(after_ms, s.expired_until),
+         CASE WHEN after_ms > s.expired_until THEN after_number ELSE ${AFTER_ALL} END)`;
   /**
    * Pages of events: `from` says where they begin and end, and `fits` which are wanted. They are
    * packed for `event-pack.ts`. Where all fit, so many are looked at as are wanted and one more.
@@ -64,16 +75,13 @@ export function createStreamStatements(schema: string, now: string, read: Make, 
     ...read<PackRow>(
       name,
       `WITH given AS MATERIALIZED (
-         SELECT place::integer, ${given}, most, most_bytes, coalesce(nullif(tags, ''), '{}')::bytea[] AS wanted
+         SELECT place::integer, ${given}, most, most_bytes, ${wanted}
          FROM unnest($2::bytea[], $3::text[], $4::integer[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
            WITH ORDINALITY AS given (name, tags, most, most_bytes, a, b, c, place)
        )
        SELECT place, s.next_offset, packed.pack, packed.last_ms, packed.last_number, packed.is_last
        FROM given
-       LEFT JOIN LATERAL (
-         SELECT *, CASE WHEN retention_ms > 0 THEN ${nowMs} - retention_ms ELSE -1 END AS expired_until
-         FROM ${stream} AS s WHERE ${ofName("given.name")} LIMIT 1
-       ) AS s ON TRUE
+       ${itsStream}
        CROSS JOIN LATERAL (
          SELECT CASE WHEN wanted = '{}' AND ${allFit} THEN most + 1 ELSE greatest(most + 1, ${LOOKED_AT_EVENTS}) END AS look
        ) AS bound
@@ -86,7 +94,7 @@ export function createStreamStatements(schema: string, now: string, read: Make, 
              coalesce(sum(fits::integer) OVER before, 0) AS events_before,
              coalesce(sum(CASE WHEN fits THEN ${AROUND_EVENT_BYTES} + ${EVENT_BYTES} END) OVER before, 0) AS bytes_before
            FROM (
-             SELECT time_ms, number, payload, tags, ${fits} AND (wanted = '{}' OR coalesce(tags @> wanted, FALSE)) AS fits
+             SELECT time_ms, number, payload, tags, ${fits} AND ${hasWanted} AS fits
              FROM ${event} WHERE stream_id = s.id AND ${from}
              ORDER BY ${order}
              LIMIT look
@@ -119,11 +127,60 @@ export function createStreamStatements(schema: string, now: string, read: Make, 
       "query_events",
       "name, a AS after_ms, b AS after_number, c AS end_ms",
       "time_ms, number",
-      `time_ms < end_ms AND (time_ms, number) > (greatest(after_ms, s.expired_until),
-         CASE WHEN after_ms > s.expired_until THEN after_number ELSE ${AFTER_ALL} END)`,
+      inSpan,
       "TRUE",
       "TRUE",
     ),
+    /**
+     * The same, and events that are alike are one: its offset is how many they are. For each place
+     * besides: the length of a bucket (0 = there is one), the longest payload that counts, and
+     * whether tags do. A pack is a bucket, because all of a page is small.
+     */
+    mergeEvents: {
+      ...read<PackRow>(
+        "merge_events",
+        `WITH given AS MATERIALIZED (
+         SELECT place::integer, name, ${wanted}, most, most_bytes, after_ms, after_number, end_ms,
+           nullif(bucket_ms, 0) AS bucket_ms, longest, with_tags
+         FROM unnest($2::bytea[], $3::text[], $4::integer[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+             $9::bigint[], $10::integer[], $11::boolean[])
+           WITH ORDINALITY AS given (name, tags, most, most_bytes, after_ms, after_number, end_ms,
+             bucket_ms, longest, with_tags, place)
+       )
+       SELECT place, s.next_offset, packed.pack, packed.last[1], packed.last[2], packed.is_last
+       FROM given
+       ${itsStream}
+       LEFT JOIN LATERAL (
+         SELECT bucket, string_agg(${EVENT_PACK}, '') FILTER (WHERE fits) AS pack, max(latest) AS last,
+           sum(sum(number)) OVER () < most AND max(max(bytes)) OVER () < most_bytes AS is_last
+         FROM (
+           SELECT bucket, payload, tags, fits, min(time_ms) AS time_ms, count(*) AS number,
+             max(ARRAY[time_ms, number]) AS latest, max(bytes) AS bytes
+           FROM (
+             SELECT *, sum(size) OVER (ORDER BY time_ms, number ROWS UNBOUNDED PRECEDING) AS bytes
+             FROM (
+               SELECT *, CASE WHEN fits THEN ${AROUND_EVENT_BYTES} + ${EVENT_BYTES} ELSE 0 END::integer AS size
+               FROM (
+                 SELECT time_ms, number, time_ms / bucket_ms AS bucket, fits,
+                   CASE WHEN fits AND octet_length(payload) <= longest THEN payload ELSE '' END AS payload,
+                   CASE WHEN fits AND with_tags THEN tags END AS tags
+                 FROM (
+                   SELECT *, ${hasWanted} AS fits FROM ${event} WHERE stream_id = s.id AND ${inSpan}
+                   ORDER BY time_ms, number
+                   LIMIT most
+                 ) AS candidate
+               ) AS shortened
+             ) AS sized
+           ) AS counted
+           WHERE bytes - size < most_bytes
+           GROUP BY bucket, payload, tags, fits
+         ) AS merged
+         GROUP BY bucket
+       ) AS packed ON TRUE
+       ORDER BY place, packed.bucket`,
+      ),
+      endsWithCall: true as const,
+    },
     /** The same with the first offset, the least time, and nothing more. */
     readEvents: page(
       "read_events",
@@ -249,22 +306,33 @@ export function createStreams(
       );
     },
     async queryEvents(namespace, queries, call) {
-      const rows = await run(
-        statements.queryEvents,
-        [
-          namespace,
-          ...wantedOf(queries),
-          bigintArray(queries.map((query) => placeBefore(query).timestampMs)),
-          bigintArray(queries.map((query) => placeBefore(query).offset)),
-          bigintArray(queries.map(({ endMs }) => Math.min(endMs, AFTER_ALL))),
-        ],
-        call,
-      );
-      const pages = pagesOf(rows);
-      return queries.map((_, i) => {
-        const page = pages.get(i);
-        return page && { events: page.events, next: page.isLast ? undefined : page.last };
-      });
+      const answers: (EventPage | undefined)[] = queries.map(() => undefined);
+      const ask = async (merges: boolean) => {
+        const asked = [...queries.entries()].filter(([, { merge }]) => (merge !== undefined) === merges);
+        if (asked.length === 0) {
+          return;
+        }
+        const these = asked.map(([, query]) => query);
+        const rows = merges
+          ? await run(
+              statements.mergeEvents,
+              [namespace, ...wantedOf(these), ...spansOf(these), ...mergesOf(these)],
+              call,
+            )
+          : await run(statements.queryEvents, [namespace, ...wantedOf(these), ...spansOf(these)], call);
+        const pages = pagesOf(rows);
+        for (const [i, [place]] of asked.entries()) {
+          const page = pages.get(i);
+          answers[place] = page && {
+            events: page.events,
+            next: page.isLast ? undefined : page.last,
+            ...(merges && { counts: page.events.map(({ offset }) => offset) }),
+          };
+        }
+      };
+      await ask(false);
+      await ask(true);
+      return answers;
     },
     async readEvents(namespace, reads, call) {
       const rows = await run(
@@ -397,13 +465,31 @@ function pagesOf(rows: readonly PackRow[]): ReadonlyMap<number, Pages> {
   return pages;
 }
 
-/** What both kinds of pages take first. */
+/** What all kinds of pages take first. */
 function wantedOf(reads: readonly (EventQuery | EventRead)[]): readonly Buffer[] {
   return [
     nameArray(reads.map(({ stream }) => stream)),
     textArray(reads.map(({ tags }) => tagsText(tags))),
     integerArray(reads.map(({ maxEvents }) => maxEvents)),
     bigintArray(reads.map(({ maxBytes }) => maxBytes)),
+  ];
+}
+
+/** Between which places the events of queries lie. */
+function spansOf(queries: readonly EventQuery[]): readonly Buffer[] {
+  return [
+    bigintArray(queries.map((query) => placeBefore(query).timestampMs)),
+    bigintArray(queries.map((query) => placeBefore(query).offset)),
+    bigintArray(queries.map(({ endMs }) => Math.min(endMs, AFTER_ALL))),
+  ];
+}
+
+/** Which events are alike. */
+function mergesOf(queries: readonly EventQuery[]): readonly Buffer[] {
+  return [
+    bigintArray(queries.map(({ merge }) => Math.min(merge?.bucketMs ?? 0, AFTER_ALL))),
+    integerArray(queries.map(({ merge }) => merge?.maxPayloadBytes ?? 0)),
+    booleanArray(queries.map(({ merge }) => merge?.tags === true)),
   ];
 }
 
