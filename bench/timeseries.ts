@@ -32,7 +32,7 @@ const QUERIES = 200;
 const QUERY_EVENTS = 1_000;
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 const PAYLOAD = Buffer.alloc(VALUE_BYTES.small, "v");
-/** Streams of numbers, for Aggregate: each the payload of its event number `i`. */
+/** The streams that Aggregate sums up: the name, and the number in the payload of event `i`. */
 const NUMBERS = {
   "1,000 different numbers": (i: number) => (i * 7_919) % 1_000,
   "1,000,000 different numbers": (i: number) => ((i * 7_919) % 1_000_003) / 8,

@@ -15,7 +15,10 @@ import { noSuchStream } from "./event-messages.ts";
 import { MAX_NUMBER_BYTES } from "./event-number.ts";
 import { EventSums, type SumRow } from "./event-sums.ts";
 
-/** The more events a page has, the more of them are alike. Adding so many takes about 2 ms. */
+/**
+ * The more events a page has, the more of them are alike. There are no more, because all of a page
+ * are added up in one turn.
+ */
 const PAGE_EVENTS = 4096;
 
 /**

@@ -150,7 +150,7 @@ class GroupSum {
     this.values = values;
   }
 
-  /** Adds the number of `count` events. */
+  /** Adds `count` numbers that are equal. */
   add(number: number, count: number): void {
     this.#numbers += count;
     this.#min = Math.min(this.#min, number);

@@ -24,7 +24,7 @@ export class NumberBins {
     return this.#counts.size;
   }
 
-  /** Counts a finite number so many times. */
+  /** Counts `times` finite numbers that are equal. */
   add(number: number, times: number): void {
     const bin = binOf(number);
     this.#counts.set(bin, (this.#counts.get(bin) ?? 0) + times);

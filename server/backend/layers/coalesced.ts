@@ -28,8 +28,8 @@ export function createCoalescedBackend(inner: Backend): Backend {
  * only writes to one key share a call of the store, so none waits for another key's server. Reads,
  * and writes to several keys, go out at once.
  *
- * Each key has a queue with bounds of its own. So `maxBytes` bounds the writes to all keys, also
- * those that are under way; a single one may be of any size.
+ * Each key has a queue with bounds of its own. So `maxBytes` bounds the writes to all keys
+ * together: those that wait and those that are under way. A write that is alone may be of any size.
  */
 export function createKeyCoalescedBackend(inner: Backend, maxBytes = MAX_BYTES_OF_KEYS): Backend {
   const queued = coalesced(inner, (row, items) => {
@@ -39,7 +39,7 @@ export function createKeyCoalescedBackend(inner: Backend, maxBytes = MAX_BYTES_O
   return boundedWrites(queued, maxBytes);
 }
 
-/** Refuses writes as `overloaded` while others hold this many bytes. */
+/** Refuses a write as `overloaded` if it and those before it hold more than this many bytes. */
 function boundedWrites(inner: Backend, maxBytes: number): Backend {
   let held = 0;
   return {
